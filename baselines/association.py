@@ -1,0 +1,49 @@
+"""Association rules: which gateway each satellite trains for (SemSpaceFL, eq. 4).
+
+A rule maps a `NetworkState` to gateways (S,) in 0..G. Only visible gateways are chosen; a satellite that sees none sits
+the round out (G).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from baselines.arrays import FloatArray, IntArray
+from satfl_env import NetworkState
+
+AssociationRule = Callable[[NetworkState], IntArray]
+
+
+def longest_window(state: NetworkState) -> IntArray:
+    """The visible gateway with the longest remaining window (SemSpaceFL's proposed rule, section IV-A)."""
+    return _best_visible(state, state.window_s)
+
+
+def nearest(state: NetworkState) -> IntArray:
+    """The closest visible gateway by slant range (SemSpaceFL's benchmark)."""
+    return _best_visible(state, -state.distance_m)
+
+
+def single_gateway(state: NetworkState) -> IntArray:
+    """Gateway 0 for those who see it; the others sit out (SemSpaceFL's benchmark with one gateway deployed)."""
+    return np.where(state.visible[:, 0], 0, state.num_gateways)
+
+
+def random_association(state: NetworkState, rng: np.random.Generator) -> IntArray:
+    """A visible gateway drawn uniformly."""
+    return _best_visible(state, rng.random(state.distance_m.shape))
+
+
+def at_gateway(values: FloatArray, association: IntArray) -> FloatArray:
+    """Each satellite's entry of pairwise values (S, G) for its own gateway, (S,); 0 for those sitting out."""
+    num_satellites, num_gateways = values.shape
+    associated = association < num_gateways
+    return np.where(associated, values[np.arange(num_satellites), np.where(associated, association, 0)], 0.0)
+
+
+def _best_visible(state: NetworkState, score: FloatArray) -> IntArray:
+    """The visible gateway with the highest score (S, G); the lowest index wins ties."""
+    best = np.where(state.visible, score, -np.inf).argmax(axis=1)
+    return np.where(state.visible.any(axis=1), best, state.num_gateways)

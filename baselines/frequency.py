@@ -1,0 +1,40 @@
+"""Frequency rules: how fast each satellite's CPU runs while it trains.
+
+A rule maps a `NetworkState` and an association (S,) to frequencies (S,) in Hz, in 0..cpu_max_hz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from baselines.arrays import FloatArray, IntArray
+from baselines.association import at_gateway
+from satfl_env import NetworkState, optimal_frequency_hz
+
+FrequencyRule = Callable[[NetworkState, IntArray], FloatArray]
+
+
+def closed_form(state: NetworkState, association: IntArray) -> FloatArray:
+    """The frequency at which time and energy allow equally many epochs, min(f*, f_max) (SemSpaceFL, eq. 18).
+
+    Uses the window and the link time of the chosen gateway; 0 for satellites sitting out and where no time is left.
+    """
+    return optimal_frequency_hz(
+        state.energy_j,
+        at_gateway(state.window_s, association),
+        at_gateway(state.link_s, association),
+        cpu_max_hz=state.cpu_max_hz,
+        kappa=state.kappa,
+    )
+
+
+def maximum(state: NetworkState, association: IntArray) -> FloatArray:
+    """Every CPU at its highest frequency."""
+    return state.cpu_max_hz.copy()
+
+
+def random_frequency(state: NetworkState, association: IntArray, rng: np.random.Generator) -> FloatArray:
+    """Frequencies drawn uniformly from (0, cpu_max_hz]."""
+    return state.cpu_max_hz * (1.0 - rng.random(state.num_satellites))

@@ -1,0 +1,46 @@
+"""The picture of a comparison: the metric of every policy against rounds."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from baselines.summary import Comparison, Estimate
+
+# Okabe and Ito's colours for all kinds of colour vision, but yellow, which is too pale for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINE_STYLES = ("-", "--", ":")
+LABELS = {"balanced_accuracy": "Balanced accuracy", "psnr_db": "PSNR (dB)", "ms_ssim": "MS-SSIM"}
+
+
+def draw_curves(comparison: Comparison, title: str) -> Figure:
+    """Draw each primary metric against rounds: means over seeds with bands of their 95 % intervals."""
+    metrics = comparison.primary
+    figure = Figure(figsize=(5.6 * len(metrics) + 2.4, 4.6), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for panel, metric in zip(panels, metrics, strict=True):
+        _draw_metric(panel, comparison, metric)
+    figure.suptitle(f"{title} (mean, 95 % interval)", fontsize=11)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    return figure
+
+
+def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
+    for index, policy in enumerate(comparison.policies):
+        curves = comparison.curves(policy)
+        rounds, estimate = curves["round"][0], Estimate.of(curves[metric])
+        colour = COLOURS[index % len(COLOURS)]
+        style = LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)]
+        panel.plot(rounds, estimate.mean, color=colour, linestyle=style, linewidth=1.8, label=policy)
+        if np.isfinite(estimate.half_width).all():
+            low, high = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
+            panel.fill_between(rounds, low, high, color=colour, alpha=0.13, linewidth=0)
+    panel.set_xlabel("Communication round")
+    panel.set_ylabel(LABELS.get(metric, metric))
+    panel.margins(x=0)
+    panel.grid(color="0.9", linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,186 @@
+"""Policies put together from four rules, and their registry."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from baselines import aggregation, association, clustering, frequency
+from baselines.aggregation import AggregationRule, Participants
+from baselines.arrays import FloatArray, IntArray
+from baselines.association import AssociationRule, at_gateway
+from baselines.clustering import ClusteringRule
+from baselines.frequency import FrequencyRule
+from satfl_env import Decision, NetworkState, affordable_epochs
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A scheduling policy, `NetworkState -> Decision`.
+
+    Weights are scaled to [0, 1], so that the same decision is a valid action of the environment; satellites that are not
+    expected to take part have weight 0.
+
+    Attributes:
+        name: Its name in the registry.
+        description: One line for humans.
+        association: Which gateway each satellite trains for.
+        frequency: How fast its CPU runs.
+        clustering: Whose models are merged with whose.
+        aggregation: How much its update counts.
+    """
+
+    name: str
+    description: str
+    association: AssociationRule
+    frequency: FrequencyRule
+    clustering: ClusteringRule
+    aggregation: AggregationRule
+
+    def __call__(self, state: NetworkState) -> Decision:
+        """Decide on the round that is about to begin."""
+        gateway = self.association(state)
+        cpu_frequency = self.frequency(state, gateway)
+        cluster = self.clustering(state)
+        epochs = predicted_epochs(state, gateway, cpu_frequency)
+        members = np.flatnonzero(epochs)
+        participants = Participants(
+            samples=state.samples[members],
+            epochs=epochs[members],
+            loss=state.last_loss[members],
+            group=_group_index(gateway[members], cluster[members]),
+        )
+        contribution = self.aggregation(participants)
+        weights = np.zeros(state.num_satellites)
+        weights[members] = contribution
+        gateway_weights = aggregation.gateway_contribution(contribution, gateway[members], state.num_gateways)
+        return Decision(
+            association=gateway,
+            cpu_frequency=cpu_frequency,
+            cluster=cluster,
+            weights=_scaled(weights),
+            gateway_weights=_scaled(gateway_weights),
+        )
+
+
+def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
+    """Local epochs each satellite can expect to train, (S,); 0 for those who will not take part (SemSpaceFL, eq. 19).
+
+    The link time is that of a satellite alone on its gateway's band, so crowded gateways may bring a little less.
+    """
+    epochs = affordable_epochs(
+        at_gateway(state.window_s, gateway),
+        at_gateway(state.link_s, gateway),
+        state.samples,
+        state.energy_j,
+        cpu_frequency,
+        cycles_per_sample=state.cycles_per_sample,
+        kappa=state.kappa,
+    )
+    return np.minimum(epochs, state.max_epochs)
+
+
+def make_policy(name: str, seed: int = 0) -> Policy:
+    """A policy of the registry.
+
+    Args:
+        name: One of `policy_names()`.
+        seed: Seeds the random rules; the others do not depend on it.
+
+    Raises:
+        ValueError: If there is no policy of that name.
+    """
+    known = {policy.name: policy for policy in _registry(np.random.default_rng(seed))}
+    if name in known:
+        return known[name]
+    matches = difflib.get_close_matches(name, known, n=3)
+    near = f", did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+    raise ValueError(f"unknown policy {name!r}{near}; there are: {', '.join(known)}")
+
+
+def policy_names() -> tuple[str, ...]:
+    """Names of all policies."""
+    return tuple(policy.name for policy in _registry(np.random.default_rng(0)))
+
+
+def _registry(rng: np.random.Generator) -> tuple[Policy, ...]:
+    full = Policy(
+        "full",
+        "both papers' rules together",
+        association.longest_window,
+        frequency.closed_form,
+        clustering.jensen_shannon,
+        aggregation.fed_sel,
+    )
+    semspacefl = replace(
+        full,
+        name="semspacefl",
+        description="SemSpaceFL: longest window, closed-form frequency, FedSEL weights",
+        clustering=clustering.one_cluster,
+    )
+    task_clustering = replace(
+        full,
+        name="task-clustering",
+        description="task clustering by label distributions, plain means inside clusters",
+        aggregation=aggregation.uniform,
+    )
+    nearest_fedavg = replace(
+        semspacefl,
+        name="nearest-fedavg",
+        description="SemSpaceFL's benchmark: nearest gateway, FedAvg weights",
+        association=association.nearest,
+        aggregation=aggregation.fed_avg,
+    )
+    return (
+        full,
+        semspacefl,
+        task_clustering,
+        nearest_fedavg,
+        replace(
+            nearest_fedavg,
+            name="single-gateway-fedavg",
+            description="SemSpaceFL's benchmark: one gateway only, FedAvg weights",
+            association=association.single_gateway,
+        ),
+        replace(
+            task_clustering,
+            name="unclustered",
+            description="task clustering's benchmark: plain means over everyone",
+            clustering=clustering.one_cluster,
+        ),
+        replace(
+            task_clustering,
+            name="individual",
+            description="task clustering's benchmark: everyone trains alone",
+            clustering=clustering.singletons,
+        ),
+        replace(
+            full,
+            name="max-frequency",
+            description="full, but every CPU at its highest frequency",
+            frequency=frequency.maximum,
+        ),
+        Policy(
+            "random",
+            "every part of the decision drawn at random",
+            partial(association.random_association, rng=rng),
+            partial(frequency.random_frequency, rng=rng),
+            partial(clustering.random_clusters, rng=rng),
+            partial(aggregation.random_weights, rng=rng),
+        ),
+    )
+
+
+def _group_index(gateway: IntArray, cluster: IntArray) -> IntArray:
+    """Index of each satellite's (gateway, cluster) group, from 0."""
+    _, index = np.unique(np.stack([gateway, cluster], axis=1), axis=0, return_inverse=True)
+    return index.reshape(-1)
+
+
+def _scaled(weights: FloatArray) -> FloatArray:
+    """Weights divided by the highest, so that they lie in [0, 1]."""
+    highest = weights.max(initial=0.0)
+    return weights / highest if highest > 0 else weights

@@ -1,0 +1,190 @@
+"""The folder of a comparison: what was asked for, every finished run, and the summary.
+
+    manifest.json               scenario, rounds, batches per epoch, version; policies and seeds asked for so far
+    runs/<policy>-<seed>.json   one finished episode each
+    summary.csv, summary.json   outcomes of each policy: means and half widths of their 95 % intervals
+    curves.csv, curves.png      the same round by round
+
+Files appear whole or not at all, so that an interrupted comparison goes on where it stopped. The same folder can be asked
+for more policies or seeds later, if everything else is the same; the summary is that of the last request.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from baselines.evaluate import Episode, Run
+from baselines.plot import draw_curves
+from baselines.summary import Comparison, Estimate
+from satfl_env import __version__
+from satfl_env.scenarios import Scenario
+
+FORMAT = 1
+PART = ".part"
+
+
+class ResultFolder:
+    """The result folder of a comparison, new or of an earlier one that is to go on.
+
+    Args:
+        path: The folder; made if it is not there.
+        scenario: The scenario all runs have in common.
+        policies: Names of the policies asked for.
+        seeds: The seeds asked for.
+
+    Raises:
+        ValueError: If the folder holds another comparison, or anything else.
+        OSError: If it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, scenario: Scenario, policies: Iterable[str], seeds: Iterable[int]) -> None:
+        self.path = path
+        self.identity = _identity(scenario)
+        earlier = _read_manifest(path)
+        if earlier is not None:
+            _require_same(path, earlier, self.identity)
+        asked = earlier or {"policies": [], "seeds": []}
+        (path / "runs").mkdir(parents=True, exist_ok=True)
+        _write_json(
+            path / "manifest.json",
+            self.identity
+            | {
+                "policies": list(dict.fromkeys([*asked["policies"], *policies])),
+                "seeds": sorted({*asked["seeds"], *seeds}),
+            },
+        )
+
+    def has(self, run: Run) -> bool:
+        """Whether a run is finished."""
+        return self._run_path(run).exists()
+
+    def load(self, run: Run) -> Episode:
+        """The episode of a finished run."""
+        records = _read_json(self._run_path(run))
+        return [{name: math.nan if value is None else value for name, value in record.items()} for record in records]
+
+    def save(self, run: Run, episode: Episode) -> None:
+        """Keep the episode of a finished run."""
+        _write_json(self._run_path(run), [{name: _number(value) for name, value in record.items()} for record in episode])
+
+    def summarise(self, comparison: Comparison) -> dict[str, Any]:
+        """Write tables, curves and picture of a comparison; returns what `summary.json` holds."""
+        estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
+        summary = {
+            "scenario": self.identity["scenario"]["name"],
+            **{key: self.identity[key] for key in ("rounds", "batches_per_epoch", "version")},
+            "seeds": list(comparison.seeds),
+            "primary": list(comparison.primary),
+            "policies": {
+                policy: {
+                    name: {"mean": _number(estimate.mean), "ci95": _number(estimate.half_width)}
+                    for name, estimate in own.items()
+                }
+                for policy, own in estimates.items()
+            },
+        }
+        _write_json(self.path / "summary.json", summary)
+        rows = [{"policy": policy, "seeds": len(comparison.seeds), **_columns(own)} for policy, own in estimates.items()]
+        _write_csv(self.path / "summary.csv", rows)
+        _write_csv(self.path / "curves.csv", _curve_rows(comparison))
+        picture = io.BytesIO()
+        draw_curves(comparison, f"{summary['scenario']}, {len(comparison.seeds)} seeds").savefig(picture, format="png")
+        _write_whole(self.path / "curves.png", picture.getvalue())
+        return summary
+
+    def _run_path(self, run: Run) -> Path:
+        return self.path / "runs" / f"{run.policy}-{run.seed}.json"
+
+
+def _identity(scenario: Scenario) -> dict[str, Any]:
+    """What all runs of a folder have in common."""
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "rounds": scenario.rounds.episode,
+        "batches_per_epoch": scenario.training.batches_per_epoch,
+        "scenario": scenario.model_dump(mode="json"),
+    }
+
+
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest of a folder; None if the folder is new or empty."""
+    if not path.exists() or all(file.suffix == PART for file in path.iterdir()):
+        return None
+    manifest = _read_json(path / "manifest.json") if (path / "manifest.json").exists() else None
+    if not isinstance(manifest, dict) or not {"format", "policies", "seeds"} <= manifest.keys():
+        raise ValueError(f"folder {str(path)!r} is not empty and holds no comparison; choose a new or an empty one")
+    return manifest
+
+
+def _require_same(path: Path, earlier: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    there, here = _flat({key: earlier.get(key) for key in identity}), _flat(identity)
+    differing = [name for name in here | there if there.get(name) != here.get(name)]
+    if differing:
+        named = "; ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in differing[:4])
+        more = f"; and {len(differing) - 4} more" if len(differing) > 4 else ""
+        raise ValueError(f"folder {str(path)!r} belongs to another comparison: {named}{more}")
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _columns(estimates: Mapping[str, Estimate]) -> dict[str, float | None]:
+    columns: dict[str, float | None] = {}
+    for name, estimate in estimates.items():
+        columns |= {name: _number(estimate.mean), f"{name}_ci95": _number(estimate.half_width)}
+    return columns
+
+
+def _curve_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for policy in comparison.policies:
+        curves = comparison.curves(policy)
+        rounds = curves.pop("round")[0].astype(int).tolist()
+        for index in rounds:
+            estimates = {name: Estimate.of(values[:, index]) for name, values in curves.items()}
+            rows.append({"policy": policy, "round": index, **_columns(estimates)})
+    return rows
+
+
+def _number(value: Any) -> float | None:
+    """A plain number; None where it is not finite, for which JSON and CSV have no word."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"file {str(path)!r} is damaged ({error}); delete it to have it made again") from error
+
+
+def _write_json(path: Path, content: Any) -> None:
+    _write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _write_whole(path, text.getvalue().encode())
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is never seen half written."""
+    part = path.with_name(path.name + PART)
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -1,0 +1,91 @@
+"""Means and intervals over seeds: what a comparison of policies says in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from baselines.arrays import FloatArray
+from baselines.evaluate import Episode, Run
+
+# Recorded per round, and summed over the rounds of an episode.
+COSTS = ("energy_j", "lost", "epochs", "batches")
+NOT_METRICS = {"round", "time_s", "duration_s", "test_loss", *COSTS}
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Means over seeds and half widths of their 95 % t-intervals, of one shape; NaN half widths with a single seed."""
+
+    mean: FloatArray
+    half_width: FloatArray
+
+    @classmethod
+    def of(cls, samples: FloatArray) -> Estimate:
+        """Estimate from independent samples along the first axis."""
+        number, mean = len(samples), samples.mean(axis=0)
+        if number < 2:
+            return cls(mean, np.full_like(mean, np.nan))
+        return cls(mean, stats.t.ppf(0.975, number - 1) * stats.sem(samples, axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Finished episodes of some policies on the same seeds.
+
+    Attributes:
+        policies: Names of the policies; differences are taken to the first.
+        seeds: The seeds, the same for every policy.
+        episodes: The episode of every policy and seed.
+    """
+
+    policies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    episodes: Mapping[Run, Episode]
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of what is recorded every round."""
+        return tuple(self.episodes[Run(self.policies[0], self.seeds[0])][0])
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All test metrics."""
+        return tuple(name for name in self.quantities if name not in NOT_METRICS)
+
+    @property
+    def primary(self) -> tuple[str, ...]:
+        """The metrics that judge a policy: balanced accuracy for tasks, all there are (PSNR, MS-SSIM) for images."""
+        return ("balanced_accuracy",) if "balanced_accuracy" in self.metrics else self.metrics
+
+    def curves(self, policy: str) -> dict[str, FloatArray]:
+        """Everything recorded about a policy, each (seeds, rounds + 1)."""
+        episodes = [self.episodes[Run(policy, seed)] for seed in self.seeds]
+        return {
+            name: np.array([[record[name] for record in episode] for episode in episodes]) for name in self.quantities
+        }
+
+    def outcomes(self, policy: str) -> dict[str, FloatArray]:
+        """What the episodes of a policy come to, each (seeds,).
+
+        Final `test_loss` and metrics, the primary metrics' means over all trained rounds as `mean_<metric>`, simulated
+        `time_s`, and over the whole episode `energy_j`, updates `lost`, `epochs` and `batches`.
+        """
+        curves = self.curves(policy)
+        return {
+            **{name: curves[name][:, -1] for name in (*self.metrics, "test_loss", "time_s")},
+            **{f"mean_{name}": curves[name][:, 1:].mean(axis=1) for name in self.primary},
+            **{name: curves[name].sum(axis=1) for name in COSTS},
+        }
+
+    def estimates(self, policy: str) -> dict[str, Estimate]:
+        """Estimates of a policy's outcomes.
+
+        They include the differences of its primary metrics to the first policy's, seed by seed: `<metric>_difference`.
+        """
+        own, first = self.outcomes(policy), self.outcomes(self.policies[0])
+        differences = {f"{name}_difference": own[name] - first[name] for name in self.primary}
+        return {name: Estimate.of(samples) for name, samples in (own | differences).items()}

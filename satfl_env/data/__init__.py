@@ -1,0 +1,22 @@
+"""Images, tasks and how samples are shared out over satellites."""
+
+from __future__ import annotations
+
+from satfl_env.data.images import ImageData
+from satfl_env.data.partition import count_split, dirichlet_split, draw_task_samples, equal_split
+from satfl_env.data.sources import SOURCES, load_images
+from satfl_env.data.tasks import Task, common_alphabet, label_pmf, task_labels
+
+__all__ = [
+    "SOURCES",
+    "ImageData",
+    "Task",
+    "common_alphabet",
+    "count_split",
+    "dirichlet_split",
+    "draw_task_samples",
+    "equal_split",
+    "label_pmf",
+    "load_images",
+    "task_labels",
+]

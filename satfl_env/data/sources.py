@@ -1,0 +1,76 @@
+"""The registry of image sources and the one function that loads any of them."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from satfl_env.data.blue_marble import load_blue_marble
+from satfl_env.data.digits import load_digits, load_mnist
+from satfl_env.data.folders import resolve_data_dir
+from satfl_env.data.images import ImageData
+from satfl_env.data.photographs import load_eurosat, load_image_folder, load_imagenette
+
+SOURCES: dict[str, Callable[..., ImageData]] = {
+    "digits": load_digits,
+    "blue-marble": load_blue_marble,
+    "mnist": load_mnist,
+    "imagenette": load_imagenette,
+    "eurosat": load_eurosat,
+    "image-folder": load_image_folder,
+}
+
+
+def load_images(
+    name: str, *, data_dir: str | Path | None = None, image_size: int | None = None, **options: Any
+) -> ImageData:
+    """Load an image source by name; the last four are kept in the process, so asking again costs nothing.
+
+    Args:
+        name: a key of `SOURCES`. `digits` and `blue-marble` are embedded in packages, the others lie on disk.
+        data_dir: folder that holds the image sets; None means the environment variable SATFL_DATA. Not looked at
+            for embedded sources.
+        image_size: side in pixels, needed by `imagenette`, `eurosat` and `image-folder`; the others have a fixed size.
+        **options: keyword arguments of the source's own loader, for example `tile_px`, `download`, `folder`.
+
+    Raises:
+        ValueError: unknown name or option (near matches are given), `image_size` missing, unwanted or not positive.
+        FileNotFoundError: the data folder is missing; the message says what to do. Nothing is ever downloaded unless
+            `download=True` is passed.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"image source: unknown name {name!r}{_suggest(name, SOURCES)}")
+    parameters = inspect.signature(SOURCES[name]).parameters
+    allowed = [option for option in parameters if option not in ("data_dir", "image_size")]
+    for option in options:
+        if option not in allowed:
+            raise ValueError(f"image source {name!r}: unknown option {option!r}{_suggest(option, allowed)}")
+    if "data_dir" in parameters:
+        options["data_dir"] = resolve_data_dir(data_dir, name)
+    if "image_size" in parameters:
+        options["image_size"] = _required_size(name, image_size)
+    elif image_size is not None:
+        raise ValueError(f"image_size: {image_size} given, but images of source {name!r} are not resized; leave it out")
+    return _load(SOURCES[name], tuple(sorted(options.items())))
+
+
+@lru_cache(maxsize=4)
+def _load(loader: Callable[..., ImageData], options: tuple[tuple[str, Any], ...]) -> ImageData:
+    return loader(**dict(options))
+
+
+def _required_size(name: str, image_size: int | None) -> int:
+    if image_size is None or image_size < 1:
+        raise ValueError(f"image_size: {image_size} given, but source {name!r} needs a positive number of pixels")
+    return image_size
+
+
+def _suggest(wrong: str, allowed: Iterable[str]) -> str:
+    names = sorted(allowed)
+    near = difflib.get_close_matches(wrong, names)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
+    return f"{hint} allowed: {', '.join(names) or 'none'}"

@@ -1,0 +1,110 @@
+"""Minibatches of many satellites at once, drawn epoch by epoch so that memory stays that of one epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from satfl_env.federated.local import LocalData, TrainingSettings
+from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.schedule import batches_per_epoch, draw_epochs, samples_per_epoch
+
+
+class StackedBatch(NamedTuple):
+    """One step of the first A satellites; shorter minibatches are padded to B with copies of their last sample.
+
+    Attributes:
+        images: Shape (A, B, ...).
+        targets: Shape (A, B).
+        channel: Channel draw with leading shape (A, B).
+        share: Share of each sample in its minibatch's mean, (A, B): 1/count, and 0 where padded.
+    """
+
+    images: Tensor
+    targets: Tensor
+    channel: Any
+    share: Tensor
+
+
+class Feeder:
+    """Iterates over the steps of a round; satellites come sorted so that those still at work are the first ones.
+
+    Args:
+        model: Draws the channels.
+        data: The data of all satellites.
+        satellites: Those that train, by falling number of steps, (A,).
+        epochs: Their epochs, >= 1, (A,).
+        seeds: Their seeds, (A,).
+        settings: How they train.
+    """
+
+    def __init__(
+        self,
+        model: SemanticModel,
+        data: LocalData,
+        satellites: NDArray[np.int64],
+        epochs: NDArray[np.int64],
+        seeds: NDArray[np.uint64],
+        settings: TrainingSettings,
+    ) -> None:
+        """Lay out the minibatches; nothing is drawn yet."""
+        samples, device = data.samples[satellites], data.images.device
+        self.data = data
+        self.output_mask = None if data.output_mask is None else data.output_mask[satellites]
+        self.used = samples_per_epoch(samples, settings)
+        self.batches = batches_per_epoch(samples, settings)
+        self.steps = self.batches * epochs
+        self._first_row = data.offsets[satellites].tolist()
+        self._epochs = [
+            draw_epochs(model, *job)
+            for job in zip(samples.tolist(), self.used.tolist(), epochs.tolist(), seeds.tolist(), strict=True)
+        ]
+        longest = int(self.used.max())
+        place = np.arange(min(settings.batch_size, longest))
+        first = np.arange(self.batches.max()) * len(place)
+        self._count = np.clip(self.used[:, None] - first, 0, len(place))
+        share = (place < self._count[..., None]) / np.maximum(self._count, 1)[..., None]
+        sample = np.minimum(first[:, None] + place, self.used[:, None, None] - 1)
+        slot = np.arange(len(satellites))[:, None, None] * longest + sample
+        self._share = torch.from_numpy(share).to(data.images)
+        self._slot = torch.from_numpy(slot).to(device)
+        # The epoch each satellite is in: rows of the data, and the channel once the first draw shows its shape.
+        self._rows = torch.zeros(len(satellites), longest, dtype=torch.int64, device=device)
+        self._channel: Any = None
+
+    def __iter__(self) -> Iterator[StackedBatch]:
+        """One batch a step; the number of satellites in it never grows."""
+        for step in range(int(self.steps[0])):
+            active = int(np.count_nonzero(self.steps > step))
+            minibatch = step % self.batches[:active]
+            for index in np.flatnonzero(minibatch == 0).tolist():
+                self._draw_epoch(index)
+            yield self._gather((np.arange(active), minibatch))
+
+    def last_epoch_share(self) -> NDArray[np.float64]:
+        """Share of each step's loss in the mean over the last epoch, (steps, A)."""
+        step = np.arange(self.steps[0])[:, None]
+        last = (step >= self.steps - self.batches) & (step < self.steps)
+        count = self._count[np.arange(len(self.steps)), step % self.batches]
+        return np.where(last, count / self.used, 0.0)
+
+    def _draw_epoch(self, index: int) -> None:
+        """Replace one satellite's epoch by its next one."""
+        order, channel = next(self._epochs[index])
+        if self._channel is None:
+            shape, device = self._rows.shape, self._rows.device
+            self._channel = type(channel)(*(part.new_empty(*shape, *part.shape[1:], device=device) for part in channel))
+        self._rows[index, : len(order)] = order + self._first_row[index]
+        for store, part in zip(self._channel, channel, strict=True):
+            store[index, : len(order)] = part
+
+    def _gather(self, minibatch: tuple[NDArray[np.intp], NDArray[np.int64]]) -> StackedBatch:
+        slot = self._slot[minibatch]
+        row = self._rows.flatten()[slot]
+        channel = type(self._channel)(*(part.flatten(0, 1)[slot] for part in self._channel))
+        return StackedBatch(self.data.images[row], self.data.targets[row], channel, self._share[minibatch])

@@ -1,0 +1,48 @@
+"""One training step's losses and gradient for the rows of many satellites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from satfl_env.federated.feeder import StackedBatch
+from satfl_env.federated.model import HasStackedGradient, SemanticModel
+from satfl_env.federated.parameters import Layout
+
+# From a batch to the loss of each sample (A, B) and the gradient (A, P) of each satellite's mean loss.
+Gradient = Callable[[StackedBatch], tuple[Tensor, Tensor]]
+
+
+def gradient_of(model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None) -> Gradient:
+    """The gradient at `rows` (A, P), read anew at every call; in closed form where the model offers one."""
+    if isinstance(model, HasStackedGradient):
+        return _closed_form(model, layout, rows, output_mask)
+    return _automatic(model, layout, rows, output_mask)
+
+
+def _closed_form(model: HasStackedGradient, layout: Layout, rows: Tensor, output_mask: Tensor | None) -> Gradient:
+    flat_gradient = torch.empty_like(rows)
+    parameters, gradient = layout.split(rows), layout.split(flat_gradient)
+
+    def evaluate(batch: StackedBatch) -> tuple[Tensor, Tensor]:
+        images, targets, channel, share = batch
+        loss = model.stacked_gradient(parameters, images, channel, targets, output_mask, share, gradient)
+        return loss, flat_gradient
+
+    return evaluate
+
+
+def _automatic(model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None) -> Gradient:
+    def evaluate(batch: StackedBatch) -> tuple[Tensor, Tensor]:
+        images, targets, channel, share = batch
+        with torch.enable_grad():
+            leaf = rows.detach().requires_grad_()
+            outputs = model.stacked_forward(layout.split(leaf), images, channel)
+            loss = model.sample_loss(outputs, images, targets, output_mask)
+            # Satellites share no parameter, so the gradient of the weighted sum holds each one's own.
+            (gradient,) = torch.autograd.grad(loss, leaf, share)
+        return loss.detach(), gradient
+
+    return evaluate

@@ -1,0 +1,144 @@
+"""The contract of local training: what goes in, what comes out, and what every engine must do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+@dataclass(frozen=True, eq=False)
+class LocalData:
+    """Training data of all satellites, one after the other.
+
+    Attributes:
+        images: Shape (N, ...); satellite s owns rows offsets[s] to offsets[s + 1] - 1.
+        targets: Shape (N,), int64.
+        offsets: Shape (S + 1,), int64, from 0 to N.
+        output_mask: Which classes each satellite's decoder has, bool (S, C); None where all decoders are equal.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+    """
+
+    images: Tensor
+    targets: Tensor
+    offsets: NDArray[np.int64]
+    output_mask: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        total = len(self.images)
+        if len(self.targets) != total:
+            raise ValueError(f"targets has {len(self.targets)} rows; images has {total}")
+        steps = np.diff(self.offsets)
+        if self.offsets[0] != 0 or self.offsets[-1] != total or (steps < 0).any():
+            raise ValueError(f"offsets must rise from 0 to the {total} rows of images; got {self.offsets.tolist()}")
+        if self.output_mask is not None and len(self.output_mask) != len(steps):
+            raise ValueError(f"output_mask has {len(self.output_mask)} rows; there are {len(steps)} satellites")
+
+    @classmethod
+    def concatenate(
+        cls, images: Sequence[Tensor], targets: Sequence[Tensor], output_mask: Tensor | None = None
+    ) -> LocalData:
+        """Local data from one tensor of images and one of targets per satellite."""
+        offsets = np.cumsum([0, *map(len, images)], dtype=np.int64)
+        return cls(torch.cat(list(images)), torch.cat(list(targets)), offsets, output_mask)
+
+    @property
+    def num_satellites(self) -> int:
+        """Number of satellites S."""
+        return len(self.offsets) - 1
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """Samples of each satellite, (S,)."""
+        return np.diff(self.offsets).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a satellite trains; the optimizer starts afresh every round.
+
+    Attributes:
+        batch_size: Samples in a minibatch; the last one of an epoch may be smaller.
+        learning_rate: Step size.
+        optimizer: `adam` (usual constants) or `sgd` (no momentum).
+        batches_per_epoch: Most minibatches that stand for an epoch; None means all.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    optimizer: str = "adam"
+    batches_per_epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        """Reject what cannot train."""
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}; allowed are integers >= 1")
+        if not 0.0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate is {self.learning_rate}; allowed are finite numbers > 0")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer is {self.optimizer!r}; allowed are {', '.join(OPTIMIZERS)}")
+        if self.batches_per_epoch is not None and self.batches_per_epoch < 1:
+            raise ValueError(f"batches_per_epoch is {self.batches_per_epoch}; allowed are integers >= 1, or None")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """What came out of local training.
+
+    Attributes:
+        parameters: A new tensor, (S, P); a satellite that did not train or diverged keeps its row.
+        last_loss: Mean sample loss over the last epoch, (S,); NaN for satellites that did not train or diverged.
+        diverged: Satellites whose loss or parameters became NaN or infinite, bool (S,).
+        batches: Optimizer steps each satellite was given, int64 (S,).
+    """
+
+    parameters: Tensor
+    last_loss: NDArray[np.float64]
+    diverged: NDArray[np.bool_]
+    batches: NDArray[np.int64]
+
+
+class LocalTrainer(Protocol):
+    """Trains all satellites for one round. Every engine gives the same result up to rounding."""
+
+    def train(
+        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
+    ) -> TrainingResult:
+        """Train each satellite from its own row.
+
+        Args:
+            parameters: Where the satellites start, (S, P), in the order of the model's `Layout`; left as it is.
+            data: Their data.
+            epochs: Local epochs of each, >= 0, (S,).
+            seeds: Seed of each satellite's batches and channel noise, (S,).
+
+        Raises:
+            ValueError: If shapes do not fit or an epoch count is negative.
+        """
+
+
+def check_round(
+    parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64], num_parameters: int
+) -> None:
+    """Raise a ValueError if the arguments of `LocalTrainer.train` do not fit together."""
+    satellites = data.num_satellites
+    if parameters.shape != (satellites, num_parameters):
+        raise ValueError(f"parameters has shape {tuple(parameters.shape)}; expected {(satellites, num_parameters)}")
+    for name, values in (("epochs", epochs), ("seeds", seeds)):
+        if values.shape != (satellites,):
+            raise ValueError(f"{name} has shape {values.shape}; expected {(satellites,)}")
+    if (epochs < 0).any():
+        raise ValueError(f"epochs must be >= 0; got {epochs.tolist()}")

@@ -1,0 +1,82 @@
+"""Models as flat rows: the parameters of all satellites are one (S, P) tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
+
+import torch
+from torch import Tensor
+
+from satfl_env.federated.model import HasParameters
+
+SHARED_PARTS = ("encoder", "all")
+_ENCODER_PREFIX = "encoder."
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each parameter lies in a flat row; the encoder comes first, so that what is shared is a prefix.
+
+    Attributes:
+        names: Parameter names in the order of the columns.
+        shapes: Their shapes.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+
+    @classmethod
+    def of(cls, model: HasParameters) -> Layout:
+        """The layout of a model's parameters."""
+        named = sorted(model.named_parameters(), key=lambda item: not item[0].startswith(_ENCODER_PREFIX))
+        return cls(tuple(name for name, _ in named), tuple(parameter.shape for _, parameter in named))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of columns of each parameter."""
+        return tuple(prod(shape) for shape in self.shapes)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """First column of each parameter, and at the end the number of all columns."""
+        return (0, *accumulate(self.sizes))
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of columns P."""
+        return sum(self.sizes)
+
+    def num_shared(self, shared: str) -> int:
+        """Number of leading columns that are federated: those of the `encoder`, or `all`.
+
+        Raises:
+            ValueError: If `shared` is neither.
+        """
+        if shared not in SHARED_PARTS:
+            raise ValueError(f"shared is {shared!r}; allowed are {', '.join(SHARED_PARTS)}")
+        if shared == "all":
+            return self.num_parameters
+        return sum(
+            size for name, size in zip(self.names, self.sizes, strict=True) if name.startswith(_ENCODER_PREFIX)
+        )
+
+    def split(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of flat rows (S, P) as named parameters, each (S, *shape)."""
+        # One split rather than slices: its backward pass is a single concatenation.
+        parts = flat.split(self.sizes, dim=1)
+        return {
+            name: part.unflatten(1, shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
+        }
+
+    def flatten(self, model: HasParameters) -> Tensor:
+        """A copy of a model's parameters as one row, (P,)."""
+        parameters = dict(model.named_parameters())
+        return torch.cat([parameters[name].detach().flatten() for name in self.names])
+
+    def load(self, model: HasParameters, row: Tensor) -> None:
+        """Copy one row (P,) into a model, which also takes its dtype and device."""
+        parameters = dict(model.named_parameters())
+        for name, part in self.split(row.detach().unsqueeze(0)).items():
+            parameters[name].data = part[0].clone()

@@ -1,0 +1,25 @@
+"""What the radio link between satellite and gateway carries: path loss, antennas, SINR, rate and transfer times."""
+
+from __future__ import annotations
+
+from satfl_env.links.antenna import upa_gain
+from satfl_env.links.channel import channel_coefficient, doppler_shift_hz, free_space_path_loss_db, path_gain
+from satfl_env.links.ideal import IdealLinks
+from satfl_env.links.radio import RadioLinks
+from satfl_env.links.rate import link_time_s, rate_bps
+from satfl_env.links.sinr import bandwidth_share_hz, sinr, thermal_noise_w
+
+__all__ = [
+    "IdealLinks",
+    "RadioLinks",
+    "bandwidth_share_hz",
+    "channel_coefficient",
+    "doppler_shift_hz",
+    "free_space_path_loss_db",
+    "link_time_s",
+    "path_gain",
+    "rate_bps",
+    "sinr",
+    "thermal_noise_w",
+    "upa_gain",
+]

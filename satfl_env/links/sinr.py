@@ -1,0 +1,95 @@
+"""How satellites share the band, and the SINR that is left to each of them.
+
+`association` is (S,), values 0..G: the gateway of each satellite, G for those that sit out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from satfl_env.links.antenna import upa_gain
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+BOLTZMANN_J_PER_K = 1.380649e-23
+
+
+def thermal_noise_w(bandwidth_hz: FloatArray | float, noise_figure_db: float, temperature_k: float) -> FloatArray:
+    """Thermal noise power k T B F in W of a receiver with the given noise figure; any shape."""
+    return np.asarray(BOLTZMANN_J_PER_K * temperature_k * 10 ** (noise_figure_db / 10) * bandwidth_hz)
+
+
+def bandwidth_share_hz(
+    association: IntArray, num_gateways: int, bandwidth_hz: float, satellite_budget_hz: float
+) -> FloatArray:
+    """Bandwidth of each satellite (SemSpaceFL, eq. 14): its gateway's band in equal parts, within its own budget.
+
+    Args:
+        association: Gateway of each satellite, (S,).
+        num_gateways: G.
+        bandwidth_hz: Band of every gateway (frequency reuse 1).
+        satellite_budget_hz: Most that one satellite can use.
+
+    Returns:
+        Bandwidths in Hz, (S,); 0 for satellites that sit out.
+
+    Raises:
+        ValueError: If an association lies outside 0..G.
+    """
+    if ((association < 0) | (association > num_gateways)).any():
+        raise ValueError(f"association must lie in 0..{num_gateways} (the last sits out), got {association}")
+    members = np.bincount(association, minlength=num_gateways + 1)[association]
+    share = np.minimum(bandwidth_hz / members, satellite_budget_hz)
+    return np.where(association < num_gateways, share, 0.0)
+
+
+def sinr(
+    position_m: FloatArray,
+    gateway_position_m: FloatArray,
+    gain: FloatArray,
+    association: IntArray,
+    share_hz: FloatArray,
+    *,
+    bandwidth_hz: float,
+    transmit_power_w: float,
+    noise_w: FloatArray,
+    array_shape: tuple[int, int],
+) -> FloatArray:
+    """SINR of every satellite at its gateway (SemSpaceFL, eq. 10-13).
+
+    Satellites of one gateway are orthogonal. One of another gateway interferes with the gain of its own path, reduced
+    by the pattern of the receiving array steered to the wanted satellite. The overlap of subcarriers is taken in the
+    mean: an interferer spreads its power over its own share, placed at random in the band, so the part that falls into
+    satellite s's share b_s is transmit power times b_s / bandwidth.
+
+    Args:
+        position_m: Satellite positions, (S, 3), z up at the gateways.
+        gateway_position_m: Gateway positions, (G, 3).
+        gain: Linear path gain (eq. 9), (S, G).
+        association: Gateway of each satellite, (S,).
+        share_hz: Bandwidth of each satellite, (S,).
+        bandwidth_hz: Band of every gateway.
+        transmit_power_w: Transmit power of every satellite.
+        noise_w: Noise power in each satellite's share, (S,).
+        array_shape: Elements of the gateways' arrays along x and y.
+
+    Returns:
+        Linear SINR, (S,); 0 for satellites that sit out.
+    """
+    num_satellites, num_gateways = gain.shape
+    sends = association < num_gateways
+    serving = np.where(sends, association, 0)
+    satellites = np.arange(num_satellites)
+
+    sight = position_m - gateway_position_m[serving][:, None]
+    direction = sight / np.linalg.norm(sight, axis=-1, keepdims=True)
+    pattern = upa_gain(direction[satellites, satellites][:, None], direction, array_shape)
+
+    # Row s, column j: what satellite j adds at the gateway of satellite s.
+    interferes = sends & (association != association[:, None])
+    received_w = transmit_power_w * gain[:, serving].T
+    interference_w = (received_w * pattern * interferes).sum(axis=1) * share_hz / bandwidth_hz
+    signal_w = np.diagonal(received_w)
+    return np.asarray(np.divide(signal_w, interference_w + noise_w, out=np.zeros(num_satellites), where=sends))

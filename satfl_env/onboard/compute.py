@@ -1,0 +1,86 @@
+"""Local training against the clock and the battery (SemSpaceFL, eq. 5-6 and 18-19).
+
+All arguments broadcast, over satellites as (S,) or over pairs as (S, G). Times in s, energies in J, frequencies in Hz.
+`cycles_per_sample` (positive) counts CPU cycles to train one sample once; `kappa` (positive) is the chip's switched
+capacitance in J s^2 / cycle^3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Number = FloatArray | float
+
+# At the best frequency both bounds on the epochs are equal; rounding must not cost an epoch there.
+ROUNDING = 1 + 1e-9
+
+
+def epoch_time_s(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number) -> FloatArray:
+    """Time of one local epoch, c D / f (SemSpaceFL, eq. 5); infinite where the frequency is 0."""
+    cycles, cpu = np.broadcast_arrays(cycles_per_sample * samples, cpu_hz)
+    return np.asarray(np.divide(cycles, cpu, out=np.full(cpu.shape, np.inf), where=cpu > 0))
+
+
+def epoch_energy_j(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number, kappa: Number) -> FloatArray:
+    """Energy of one local epoch, kappa c D f^2 (SemSpaceFL, eq. 6)."""
+    return np.asarray(kappa * cycles_per_sample * samples * cpu_hz**2)
+
+
+def optimal_frequency_hz(
+    energy_j: FloatArray, window_s: FloatArray, link_s: FloatArray, *, cpu_max_hz: Number, kappa: Number
+) -> FloatArray:
+    """CPU frequency that lets the most epochs fit, min(f*, f_max) (SemSpaceFL, eq. 18).
+
+    Time allows epochs in proportion to f, energy to 1 / f^2; they cross at f* = (E / (kappa (T - t_link)))^(1/3),
+    whatever the number of samples.
+
+    Args:
+        energy_j: Energy budget E.
+        window_s: Remaining window T, finite.
+        link_s: Time of both model transfers; may be infinite.
+        cpu_max_hz: Highest CPU frequency.
+        kappa: Switched capacitance.
+
+    Returns:
+        Frequencies in [0, cpu_max_hz]; 0 where no time or no energy is left.
+    """
+    energy, time_left = np.broadcast_arrays(energy_j, window_s - link_s)
+    cube = np.divide(energy, kappa * time_left, out=np.zeros(energy.shape), where=(time_left > 0) & (energy > 0))
+    return np.asarray(np.minimum(np.cbrt(cube), cpu_max_hz))
+
+
+def affordable_epochs(
+    window_s: FloatArray,
+    link_s: FloatArray,
+    samples: IntArray,
+    energy_j: Number,
+    cpu_hz: FloatArray,
+    *,
+    cycles_per_sample: Number,
+    kappa: Number,
+) -> IntArray:
+    """Local epochs that fit both the contact window and the energy budget (SemSpaceFL, eq. 18-19).
+
+    Args:
+        window_s: Remaining window, finite.
+        link_s: Time of both model transfers; may be infinite.
+        samples: Training samples on board.
+        energy_j: Energy budget; infinite where only the window counts.
+        cpu_hz: CPU frequency.
+        cycles_per_sample: CPU cycles to train one sample once.
+        kappa: Switched capacitance.
+
+    Returns:
+        Epochs, not negative; 0 where nothing fits, where there are no samples and where the CPU stands still.
+    """
+    epoch_s = epoch_time_s(samples, cpu_hz, cycles_per_sample=cycles_per_sample)
+    epoch_j = epoch_energy_j(samples, cpu_hz, cycles_per_sample=cycles_per_sample, kappa=kappa)
+    time_left, energy, epoch_s, epoch_j = np.broadcast_arrays(window_s - link_s, energy_j, epoch_s, epoch_j)
+    trains = (time_left > 0) & (epoch_s > 0) & (epoch_j > 0)
+    in_time = np.divide(time_left, epoch_s, out=np.zeros(trains.shape), where=trains)
+    in_energy = np.divide(energy, epoch_j, out=np.zeros(trains.shape), where=trains)
+    bound = np.maximum(np.minimum(in_time, in_energy), 0.0)
+    return np.asarray(np.floor(bound * ROUNDING), dtype=np.int64)

@@ -1,0 +1,173 @@
+"""Satellites on circles in a plane above flat ground (SemSpaceFL's scene): positions and windows in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from satfl_env.orbits.scene import SceneSnapshot
+
+FloatArray = NDArray[np.float64]
+
+
+def uniform_phases(num_satellites: int, rng: np.random.Generator) -> FloatArray:
+    """Independent phases in [0, 2 pi) rad, uniform along the circle, shape (num_satellites,)."""
+    return rng.uniform(0.0, 2 * np.pi, num_satellites)
+
+
+def remaining_window_s(
+    phase_rad: FloatArray,
+    circle_radius_m: FloatArray,
+    gateway_offset_m: FloatArray,
+    *,
+    coverage_radius_m: float,
+    speed_mps: float,
+) -> FloatArray:
+    """Remaining contact window: the arc still to fly inside a gateway's disc, over the speed (SemSpaceFL, eq. 7).
+
+    Satellites fly counter-clockwise on circles about the origin.
+
+    Args:
+        phase_rad: Angle of each satellite on its circle, (S,).
+        circle_radius_m: Radius of each satellite's circle, positive, (S,).
+        gateway_offset_m: Gateways relative to the circles' centre, (G, 2).
+        coverage_radius_m: Horizontal radius of every gateway's coverage; may be infinite.
+        speed_mps: Speed along the circle, positive.
+
+    Returns:
+        Windows in s, (S, G): 0 outside the disc, infinite where the disc holds the whole circle.
+    """
+    radius = circle_radius_m[:, None]
+    offset = np.hypot(gateway_offset_m[:, 0], gateway_offset_m[:, 1])
+    bearing = np.arctan2(gateway_offset_m[:, 1], gateway_offset_m[:, 0])
+    # Law of cosines in the triangle of centre, gateway and crossing; a gateway under the centre has no triangle.
+    cosine = (radius**2 + offset**2 - coverage_radius_m**2) / np.maximum(2 * radius * offset, 1e-9)
+    half_arc = np.arccos(np.clip(cosine, -1.0, 1.0))
+    to_exit = np.mod(bearing + half_arc - phase_rad[:, None], 2 * np.pi)
+    window = np.where(to_exit <= 2 * half_arc, to_exit * radius / speed_mps, 0.0)
+    return np.where(coverage_radius_m >= radius + offset, np.inf, window)
+
+
+class PlanarScene:
+    """Satellites that fly counter-clockwise on circles `altitude_m` above the plane of the gateways.
+
+    Coverage is a horizontal disc about each gateway. Coordinates: x, y in the ground plane, z up.
+
+    Args:
+        circle_radius_m: Radius of each satellite's circle, positive, (S,).
+        phase_rad: Angle of each satellite at time 0, (S,).
+        gateway_m: Gateways in the ground plane, (G, 2).
+        centre_m: Common centre of the circles, (2,).
+        speed_mps: Speed along the circle, positive.
+        altitude_m: Height of the satellites' plane, positive.
+        coverage_radius_m: Horizontal radius of coverage, positive; may be infinite.
+        horizon_s: Longest window reported, positive; the longest orbital period if None. A satellite that never leaves
+            a gateway's coverage always has this window.
+
+    Raises:
+        ValueError: If a shape does not fit or a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        circle_radius_m: ArrayLike,
+        phase_rad: ArrayLike,
+        gateway_m: ArrayLike,
+        centre_m: ArrayLike,
+        speed_mps: float,
+        altitude_m: float,
+        coverage_radius_m: float,
+        horizon_s: float | None = None,
+    ) -> None:
+        self.circle_radius_m = np.asarray(circle_radius_m, dtype=np.float64)
+        self.phase_rad = np.asarray(phase_rad, dtype=np.float64)
+        self.gateway_m = np.asarray(gateway_m, dtype=np.float64)
+        self.centre_m = np.asarray(centre_m, dtype=np.float64)
+        self.speed_mps = speed_mps
+        self.altitude_m = altitude_m
+        self.coverage_radius_m = coverage_radius_m
+        self._check()
+        period_s = 2 * np.pi * self.circle_radius_m / speed_mps
+        self.horizon_s = float(period_s.max()) if horizon_s is None else horizon_s
+        _check_positive("horizon_s", self.horizon_s)
+
+    def _check(self) -> None:
+        _check_shape("circle_radius_m", self.circle_radius_m, (max(self.circle_radius_m.size, 1),))
+        _check_shape("phase_rad", self.phase_rad, self.circle_radius_m.shape)
+        _check_shape("gateway_m", self.gateway_m, (max(self.gateway_m.size // 2, 1), 2))
+        _check_shape("centre_m", self.centre_m, (2,))
+        for name in ("circle_radius_m", "phase_rad", "gateway_m", "centre_m", "speed_mps", "altitude_m"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} must be finite, got {getattr(self, name)}")
+        for name in ("circle_radius_m", "speed_mps", "altitude_m", "coverage_radius_m"):
+            _check_positive(name, getattr(self, name))
+
+    @property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        return len(self.circle_radius_m)
+
+    @property
+    def num_gateways(self) -> int:
+        """Number of gateways, G."""
+        return len(self.gateway_m)
+
+    @property
+    def min_distance_m(self) -> float:
+        """Shortest slant range that can occur."""
+        return float(np.hypot(np.abs(self.circle_radius_m[:, None] - self._offset_m()), self.altitude_m).min())
+
+    @property
+    def max_distance_m(self) -> float:
+        """Longest slant range that can occur."""
+        return float(np.hypot(self.circle_radius_m[:, None] + self._offset_m(), self.altitude_m).max())
+
+    @property
+    def max_position_m(self) -> float:
+        """Upper bound of the absolute value of every satellite coordinate."""
+        return max(float(np.abs(self.centre_m).max() + self.circle_radius_m.max()), self.altitude_m)
+
+    @property
+    def max_speed_mps(self) -> float:
+        """Speed of every satellite."""
+        return self.speed_mps
+
+    def at(self, time_s: float) -> SceneSnapshot:
+        """The geometry `time_s` seconds after the start."""
+        phase = self.phase_rad + self.speed_mps / self.circle_radius_m * time_s
+        cosine, sine = np.cos(phase), np.sin(phase)
+        level = np.full_like(phase, self.altitude_m)
+        circle = np.stack([cosine, sine], axis=-1) * self.circle_radius_m[:, None]
+        position = np.column_stack([self.centre_m + circle, level])
+        gateway_position = np.column_stack([self.gateway_m, np.zeros(self.num_gateways)])
+        window = remaining_window_s(
+            phase,
+            self.circle_radius_m,
+            self.gateway_m - self.centre_m,
+            coverage_radius_m=self.coverage_radius_m,
+            speed_mps=self.speed_mps,
+        )
+        return SceneSnapshot(
+            time_s=time_s,
+            position_m=position,
+            velocity_mps=np.column_stack([-sine, cosine, np.zeros_like(phase)]) * self.speed_mps,
+            gateway_position_m=gateway_position,
+            distance_m=np.linalg.norm(position[:, None] - gateway_position, axis=-1),
+            visible=window > 0,
+            window_s=np.minimum(window, self.horizon_s),
+        )
+
+    def _offset_m(self) -> FloatArray:
+        """Horizontal distance of each gateway from the circles' centre, (G,)."""
+        return np.asarray(np.linalg.norm(self.gateway_m - self.centre_m, axis=-1))
+
+
+def _check_shape(name: str, value: FloatArray, shape: tuple[int, ...]) -> None:
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+
+
+def _check_positive(name: str, value: FloatArray | float) -> None:
+    if not (np.asarray(value) > 0).all():
+        raise ValueError(f"{name} must be positive, got {value}")

@@ -1,0 +1,81 @@
+"""What every scene can tell: a snapshot of the geometry at any time, and bounds that hold at all times.
+
+`S` is the number of satellites, `G` the number of gateways. Coordinates are Cartesian and in metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class SceneSnapshot:
+    """The geometry at one instant.
+
+    Attributes:
+        time_s: Time since the start of the scene.
+        position_m: Satellite positions, (S, 3).
+        velocity_mps: Satellite velocities, (S, 3).
+        gateway_position_m: Gateway positions, (G, 3).
+        distance_m: Slant range of every pair, (S, G).
+        visible: Whether the satellite is inside the gateway's coverage, (S, G).
+        window_s: Remaining contact window, (S, G); 0 where not visible.
+    """
+
+    time_s: float
+    position_m: FloatArray
+    velocity_mps: FloatArray
+    gateway_position_m: FloatArray
+    distance_m: FloatArray
+    visible: BoolArray
+    window_s: FloatArray
+
+
+class Scene(Protocol):
+    """Satellites in motion over gateways at rest."""
+
+    @property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        ...
+
+    @property
+    def num_gateways(self) -> int:
+        """Number of gateways, G."""
+        ...
+
+    @property
+    def horizon_s(self) -> float:
+        """Upper bound of every window."""
+        ...
+
+    @property
+    def min_distance_m(self) -> float:
+        """Lower bound of every slant range."""
+        ...
+
+    @property
+    def max_distance_m(self) -> float:
+        """Upper bound of every slant range."""
+        ...
+
+    @property
+    def max_position_m(self) -> float:
+        """Upper bound of the absolute value of every satellite coordinate."""
+        ...
+
+    @property
+    def max_speed_mps(self) -> float:
+        """Upper bound of every satellite's speed."""
+        ...
+
+    def at(self, time_s: float) -> SceneSnapshot:
+        """The geometry `time_s` seconds after the start."""
+        ...

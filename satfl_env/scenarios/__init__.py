@@ -1,0 +1,9 @@
+"""Validated configurations: built-in scenarios, your own YAML files, and the simulation they describe."""
+
+from __future__ import annotations
+
+from satfl_env.scenarios.build import build
+from satfl_env.scenarios.loader import ScenarioError, load, names
+from satfl_env.scenarios.schema import Scenario
+
+__all__ = ["Scenario", "ScenarioError", "build", "load", "names"]

@@ -1,0 +1,21 @@
+"""Initial weights from an explicit generator, so that a model never touches the global random state."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Fill a module built on the meta device with torch's default for linear and convolutional layers.
+
+    Weights and biases are uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)]; float32 on the CPU.
+    """
+    module.to_empty(device="cpu")
+    for layer in module.modules():
+        if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        bound = layer.weight[0].numel() ** -0.5
+        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+        if layer.bias is not None:
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)

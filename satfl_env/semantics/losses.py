@@ -1,0 +1,35 @@
+"""Training losses, one value per sample."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def mask_logits(logits: Tensor, output_mask: Tensor | None) -> Tensor:
+    """Set the logits (*, B, L, C) of classes that a decoder does not have, `output_mask` (*, C), to -inf."""
+    if output_mask is None:
+        return logits
+    return logits.masked_fill(~output_mask[..., None, None, :], float("-inf"))
+
+
+def infomax_loss(logits: Tensor, targets: Tensor, output_mask: Tensor | None = None) -> Tensor:
+    """Empirical InfoMax loss: cross entropy averaged over L channel draws (task-clustering paper, eq. 4).
+
+    Args:
+        logits: Decoder outputs, shape (*, B, L, C).
+        targets: Class indices, int64, shape (*, B).
+        output_mask: True where a class exists, shape (*, C); None means all of them.
+
+    Returns:
+        Loss per sample in nats, shape (*, B).
+    """
+    masked = mask_logits(logits, output_mask)
+    repeated = targets.unsqueeze(-1).expand(masked.shape[:-1])
+    loss = F.cross_entropy(masked.flatten(0, -2), repeated.flatten(), reduction="none")
+    return loss.view(repeated.shape).mean(-1)
+
+
+def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
+    """Mean squared error of each image; (*, B, C, H, W) -> (*, B)."""
+    return (outputs - images).square().mean((-3, -2, -1))

@@ -1,0 +1,54 @@
+"""Gradient of the fully connected link in closed form.
+
+Small models spend most of a training step on the bookkeeping of automatic differentiation, not on arithmetic. Written
+out, the same gradient takes half the time. Every function works on all satellites at once, leading axis S.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def linear(parameters: Mapping[str, Tensor], layer: str, inputs: Tensor) -> Tensor:
+    """Each satellite's own linear layer; (S, B, in) -> (S, B, out)."""
+    return torch.baddbmm(parameters[f"{layer}.bias"].unsqueeze(1), inputs, parameters[f"{layer}.weight"].mT)
+
+
+def linear_backward(gradient: Mapping[str, Tensor], layer: str, inputs: Tensor, outputs_gradient: Tensor) -> None:
+    """Write the gradient of a layer's weight and bias, from its inputs and the gradient of its outputs."""
+    torch.bmm(outputs_gradient.mT, inputs, out=gradient[f"{layer}.weight"])
+    torch.sum(outputs_gradient, 1, out=gradient[f"{layer}.bias"])
+
+
+def relu_backward(hidden: Tensor, hidden_gradient: Tensor) -> Tensor:
+    """Gradient before a ReLU, in place, from its outputs and the gradient after it."""
+    return hidden_gradient.mul_(hidden.sign())
+
+
+def normalise_power_backward(unit: Tensor, scale: Tensor, unit_gradient: Tensor) -> Tensor:
+    """Gradient before power normalisation, where `unit` = symbols * scale has unit power along the last axis."""
+    along = (unit * unit_gradient).mean(-1, keepdim=True)
+    return torch.addcmul(unit_gradient, unit, along, value=-1.0).mul_(scale)
+
+
+def infomax_backward(logits: Tensor, targets: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of each sample (task-clustering paper, eq. 4), and the gradient of their `share`-weighted sum.
+
+    Args:
+        logits: Shape (S, B, L, C), masked classes at -inf.
+        targets: Class indices, (S, B).
+        share: Weight of each sample, (S, B).
+
+    Returns:
+        Losses (S, B), and the gradient with respect to the logits, (S, B, L, C).
+    """
+    num_draws = logits.shape[2]
+    index = targets[..., None, None].expand(-1, -1, num_draws, 1)
+    log_probability = logits.log_softmax(-1)
+    loss = -log_probability.gather(-1, index).mean((-2, -1))
+    gradient = log_probability.exp_()
+    gradient.scatter_add_(-1, index, gradient.new_full((), -1.0).expand(index.shape))
+    return loss, gradient.mul_((share / num_draws)[..., None, None])

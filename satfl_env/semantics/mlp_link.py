@@ -1,0 +1,165 @@
+"""The fully connected semantic link of the task-clustering paper: encoder, channel, task decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, power_scale, transmit
+from satfl_env.semantics.initialise import initialise
+from satfl_env.semantics.losses import infomax_loss, mask_logits
+from satfl_env.semantics.metrics import accuracy, balanced_accuracy
+from satfl_env.semantics.mlp_gradient import (
+    infomax_backward,
+    linear,
+    linear_backward,
+    normalise_power_backward,
+    relu_backward,
+)
+
+
+class MLPLink(nn.Module):
+    """Two-layer encoder in-hidden-n with ReLU, noisy channel of n symbols, two-layer decoder n-hidden-C.
+
+    Decoders of different size live in one model that is as wide as the largest; `output_mask` (*, C) of the loss and
+    the metrics says which classes exist.
+
+    Args:
+        num_pixels: Values in one flattened image.
+        num_outputs: Width C of the decoder.
+        channel: The channel of training and, unless overridden, of testing.
+        generator: Source of the initial weights.
+        hidden: Hidden width of the encoder.
+        channel_uses: Real channel symbols n per image.
+        decoder_hidden: Hidden width of the decoder.
+        channel_draws: Channel draws L per image (eq. 4).
+
+    Raises:
+        ValueError: If a size is not positive.
+    """
+
+    def __init__(
+        self,
+        num_pixels: int,
+        num_outputs: int,
+        *,
+        channel: Channel,
+        generator: torch.Generator,
+        hidden: int = 64,
+        channel_uses: int = 8,
+        decoder_hidden: int = 16,
+        channel_draws: int = 1,
+    ) -> None:
+        """Build the layers and draw their weights."""
+        super().__init__()
+        sizes = {
+            "num_pixels": num_pixels,
+            "num_outputs": num_outputs,
+            "hidden": hidden,
+            "channel_uses": channel_uses,
+            "decoder_hidden": decoder_hidden,
+            "channel_draws": channel_draws,
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} is {size}; allowed are integers >= 1")
+        self.channel = channel
+        self.channel_uses = channel_uses
+        self.channel_draws = channel_draws
+        with torch.device("meta"):
+            self.encoder = nn.Sequential(
+                nn.Linear(num_pixels, hidden), nn.ReLU(), nn.Linear(hidden, channel_uses)
+            )
+            self.decoder = nn.Sequential(
+                nn.Linear(channel_uses, decoder_hidden), nn.ReLU(), nn.Linear(decoder_hidden, num_outputs)
+            )
+        initialise(self, generator)
+
+    def draw_channel(
+        self, count: int, generator: torch.Generator, *, snr_db: float | None = None
+    ) -> ChannelDraw:
+        """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given."""
+        return self.channel.draw(count, self.channel_draws, self.channel_uses, generator, snr_db=snr_db)
+
+    def forward(self, images: Tensor, draw: ChannelDraw) -> Tensor:
+        """Images (B, ...) and their channel to logits (B, L, C)."""
+        received = transmit(normalise_power(self.encoder(images.flatten(1))), draw)
+        logits: Tensor = self.decoder(received)
+        return logits
+
+    def stacked_forward(self, parameters: Mapping[str, Tensor], images: Tensor, draw: ChannelDraw) -> Tensor:
+        """All satellites at once.
+
+        Args:
+            parameters: Every parameter under its own name, with a leading satellite axis, (S, ...).
+            images: Shape (S, B, ...).
+            draw: The channel with leading shape (S, B).
+
+        Returns:
+            Logits, shape (S, B, L, C).
+        """
+        hidden = linear(parameters, "encoder.0", images.flatten(2)).relu()
+        received = transmit(normalise_power(linear(parameters, "encoder.2", hidden)), draw)
+        decoded = linear(parameters, "decoder.0", received.flatten(1, 2)).relu()
+        return linear(parameters, "decoder.2", decoded).unflatten(1, received.shape[1:3])
+
+    def stacked_gradient(
+        self,
+        parameters: Mapping[str, Tensor],
+        images: Tensor,
+        draw: ChannelDraw,
+        targets: Tensor,
+        output_mask: Tensor | None,
+        share: Tensor,
+        gradient: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Sample losses and, without automatic differentiation, the gradient of their `share`-weighted sum.
+
+        Args:
+            parameters: As for `stacked_forward`, and so are `images` and `draw`.
+            images: Shape (S, B, ...).
+            draw: The channel with leading shape (S, B).
+            targets: Class indices, (S, B).
+            output_mask: True where a class exists, (S, C); None means all of them.
+            share: Weight of each sample, (S, B).
+            gradient: Overwritten; one tensor for each of `parameters`, of the same shape.
+
+        Returns:
+            Loss of each sample, (S, B).
+        """
+        inputs = images.flatten(2)
+        hidden = linear(parameters, "encoder.0", inputs).relu_()
+        symbols = linear(parameters, "encoder.2", hidden)
+        scale = power_scale(symbols)
+        unit = symbols * scale
+        received = transmit(unit, draw)
+        arrived = received.flatten(1, 2)
+        decoded = linear(parameters, "decoder.0", arrived).relu_()
+        logits = linear(parameters, "decoder.2", decoded).unflatten(1, received.shape[1:3])
+
+        loss, grad = infomax_backward(mask_logits(logits, output_mask), targets, share)
+        grad = grad.flatten(1, 2)
+        linear_backward(gradient, "decoder.2", decoded, grad)
+        grad = relu_backward(decoded, grad @ parameters["decoder.2.weight"])
+        linear_backward(gradient, "decoder.0", arrived, grad)
+        grad = (grad @ parameters["decoder.0.weight"]).view(received.shape)
+        grad = normalise_power_backward(unit, scale, (grad * draw.gain).sum(2))
+        linear_backward(gradient, "encoder.2", hidden, grad)
+        grad = relu_backward(hidden, grad @ parameters["encoder.2.weight"])
+        linear_backward(gradient, "encoder.0", inputs, grad)
+        return loss
+
+    def sample_loss(
+        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
+    ) -> Tensor:
+        """InfoMax loss of each sample, (*, B); see `infomax_loss`. The images are not read."""
+        return infomax_loss(outputs, targets, output_mask)
+
+    def metrics(
+        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """`accuracy` and `balanced_accuracy` in [0, 1], shape (*,), over samples and channel draws."""
+        logits = mask_logits(outputs, output_mask)
+        return {"accuracy": accuracy(logits, targets), "balanced_accuracy": balanced_accuracy(logits, targets)}

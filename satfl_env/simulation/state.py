@@ -1,0 +1,208 @@
+"""The contract in the middle: what a scheduler knows, what it decides and what came of it.
+
+`S` is the number of satellites, `G` the number of gateways. All quantities are in SI units; arrays are NumPy arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkState:
+    """What the decision maker may know at the start of a communication round; the observation is exactly this.
+
+    Attributes:
+        round: Number of finished rounds, 0 at the start.
+        time_s: Simulated time since the start of the episode.
+        position_m: Satellite positions, (S, 3).
+        velocity_mps: Satellite velocities, (S, 3).
+        distance_m: Slant range of every pair, (S, G).
+        visible: Whether the satellite is inside the gateway's coverage, (S, G).
+        window_s: Remaining contact window, (S, G); 0 where not visible.
+        rate_bps: Rate the pair would have alone on the gateway's whole band, (S, G).
+        link_s: Time to fetch the model and return it at that rate, propagation included, (S, G).
+        energy_j: Energy each satellite may spend on training this round, (S,).
+        samples: Training samples on board, (S,).
+        last_loss: Mean training loss in the satellite's last trained epoch; before that, of its first model, (S,).
+        last_epochs: Local epochs in the last round the satellite took part in, 0 before that, (S,).
+        cluster: Cluster label of the satellite in the last round, in 0..S-1, (S,).
+        similarity: Semantic similarity of the satellites' label distributions (task clustering, eq. 8), (S, S).
+        cpu_max_hz: Highest CPU frequency of each satellite, (S,).
+        cycles_per_sample: CPU cycles to train one sample once, (S,).
+        kappa: Switched capacitance of the chip in J s^2 / cycle^3, (S,).
+        max_epochs: Most local epochs a satellite trains in one round, whatever it could afford, (S,).
+    """
+
+    round: int
+    time_s: float
+    position_m: FloatArray
+    velocity_mps: FloatArray
+    distance_m: FloatArray
+    visible: BoolArray
+    window_s: FloatArray
+    rate_bps: FloatArray
+    link_s: FloatArray
+    energy_j: FloatArray
+    samples: IntArray
+    last_loss: FloatArray
+    last_epochs: IntArray
+    cluster: IntArray
+    similarity: FloatArray
+    cpu_max_hz: FloatArray
+    cycles_per_sample: FloatArray
+    kappa: FloatArray
+    max_epochs: IntArray
+
+    @property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        return self.distance_m.shape[0]
+
+    @property
+    def num_gateways(self) -> int:
+        """Number of gateways, G."""
+        return self.distance_m.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """The scheduling decision for one communication round.
+
+    Attributes:
+        association: Gateway of each satellite in 0..G-1, or G to sit the round out, (S,).
+        cpu_frequency: CPU frequency in Hz, in (0, cpu_max_hz], (S,); ignored for satellites that sit out.
+        cluster: Cluster label in 0..S-1, (S,).
+        weights: Raw non-negative aggregation weights, (S,); normalised inside each (gateway, cluster) group.
+        gateway_weights: Raw non-negative weights of the gateways at the cloud, (G,).
+    """
+
+    association: IntArray
+    cpu_frequency: FloatArray
+    cluster: IntArray
+    weights: FloatArray
+    gateway_weights: FloatArray
+
+
+class Outcome(IntEnum):
+    """What became of a satellite's part in a round."""
+
+    RETURNED = 0
+    """Trained, and its update was aggregated."""
+    SAT_OUT = 1
+    """Was not associated with any gateway."""
+    NOT_VISIBLE = 2
+    """Was associated with a gateway that does not see it."""
+    OUT_OF_TIME = 3
+    """Not even one epoch and the model transfers fit the contact window."""
+    OUT_OF_ENERGY = 4
+    """Not even one epoch fits the energy budget."""
+    DIVERGED = 5
+    """Training gave NaN or infinity; the update was dropped."""
+
+
+@dataclass(frozen=True, eq=False)
+class RoundReport:
+    """What happened in one communication round.
+
+    Attributes:
+        round: Index of the round, from 0.
+        time_s: Simulated time at which it began.
+        duration_s: Simulated time it took.
+        outcome: `Outcome` of each satellite, (S,).
+        epochs: Simulated local epochs trained, (S,).
+        batches: Minibatches really trained in PyTorch, (S,).
+        download_s: Time to fetch the model, (S,); 0 for satellites that did not train, as in the next four.
+        compute_s: Training time, (S,).
+        upload_s: Time to return the model, (S,).
+        compute_energy_j: Energy spent on training, (S,).
+        transmit_energy_j: Energy spent on returning the model, (S,).
+        weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
+        equal_weight_groups: The (gateway, cluster) groups whose raw weights were all zero and were made equal.
+        merged: Whether the cloud merged the gateways' models at the end of this round.
+        gateway_weights: Weights actually used in the merge, (S, G): row k for cluster k; zeros without a merge.
+        equal_weight_merges: The clusters whose gateways' raw weights were all zero and were made equal.
+        train_loss: Mean training loss in the last local epoch, (S,); NaN for satellites that did not train.
+        test_loss_before: Test loss of the model each satellite held before the round, (S,); for a task, its classes
+            count the same.
+        test_loss: Test loss of the model each satellite holds after the round, (S,).
+        metrics: Test metrics of the model each satellite holds after the round, each (S,).
+    """
+
+    round: int
+    time_s: float
+    duration_s: float
+    outcome: IntArray
+    epochs: IntArray
+    batches: IntArray
+    download_s: FloatArray
+    compute_s: FloatArray
+    upload_s: FloatArray
+    compute_energy_j: FloatArray
+    transmit_energy_j: FloatArray
+    weights: FloatArray
+    equal_weight_groups: tuple[tuple[int, int], ...]
+    merged: bool
+    gateway_weights: FloatArray
+    equal_weight_merges: tuple[int, ...]
+    train_loss: FloatArray
+    test_loss_before: FloatArray
+    test_loss: FloatArray
+    metrics: Mapping[str, FloatArray]
+
+    @property
+    def returned(self) -> BoolArray:
+        """Satellites whose update was aggregated, (S,)."""
+        return np.asarray(self.outcome == Outcome.RETURNED)
+
+    @property
+    def lost(self) -> BoolArray:
+        """Satellites that were associated but whose update was lost, (S,)."""
+        return np.asarray((self.outcome != Outcome.RETURNED) & (self.outcome != Outcome.SAT_OUT))
+
+    @property
+    def energy_j(self) -> FloatArray:
+        """Energy each satellite spent in the round, (S,)."""
+        return self.compute_energy_j + self.transmit_energy_j
+
+
+def check_decision(decision: Decision, state: NetworkState) -> None:
+    """Raise `ValueError` naming the field, its value and what is allowed if a decision does not fit a state."""
+    num_satellites, num_gateways = state.num_satellites, state.num_gateways
+    lengths = {field.name: num_satellites for field in fields(Decision)} | {"gateway_weights": num_gateways}
+    for name, length in lengths.items():
+        _check_array(name, getattr(decision, name), length)
+    _check_labels("association", decision.association, num_gateways, "the last one sits out")
+    _check_labels("cluster", decision.cluster, num_satellites - 1, "one label a satellite")
+    for name in ("weights", "gateway_weights"):
+        if (getattr(decision, name) < 0).any():
+            raise ValueError(f"decision.{name} must not be negative, got {getattr(decision, name)}")
+    taking_part = decision.association < num_gateways
+    frequency = decision.cpu_frequency
+    too_fast = frequency > state.cpu_max_hz * (1 + 1e-9)
+    if (taking_part & ((frequency < 0) | too_fast)).any():
+        raise ValueError(f"decision.cpu_frequency must lie in 0..cpu_max_hz = {state.cpu_max_hz} Hz, got {frequency}")
+
+
+def _check_array(name: str, value: object, length: int) -> None:
+    if not isinstance(value, np.ndarray) or value.shape != (length,):
+        got = getattr(value, "shape", type(value).__name__)
+        raise ValueError(f"decision.{name} must be an array of shape ({length},), got {got}")
+    if not np.isfinite(value).all():
+        raise ValueError(f"decision.{name} must be finite, got {value}")
+
+
+def _check_labels(name: str, value: IntArray, highest: int, meaning: str) -> None:
+    if not np.issubdtype(value.dtype, np.integer):
+        raise ValueError(f"decision.{name} must hold integers, got dtype {value.dtype}")
+    if ((value < 0) | (value > highest)).any():
+        raise ValueError(f"decision.{name} must lie in 0..{highest} ({meaning}), got {value}")

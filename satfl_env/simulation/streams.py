@@ -1,0 +1,32 @@
+"""One seed drives everything: every source of chance has its own stream of the episode's seed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise"]
+_STREAMS: tuple[Stream, ...] = ("orbits", "split", "energy", "weights", "batches", "noise")
+
+
+def _sequence(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(seed, spawn_key=(_STREAMS.index(stream), *key))
+
+
+def numpy_generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
+    """NumPy generator of a stream; `key` (a round, say) selects an independent child."""
+    return np.random.default_rng(_sequence(seed, stream, *key))
+
+
+def torch_generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
+    """Torch generator of a stream; `key` selects an independent child."""
+    state = int(_sequence(seed, stream, *key).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(state)
+
+
+def satellite_seeds(seed: int, round_index: int, num_satellites: int) -> NDArray[np.uint64]:
+    """Seeds of the satellites' batches and channel noise in one round, (S,)."""
+    return _sequence(seed, "batches", round_index).generate_state(num_satellites, np.uint64)

@@ -1,0 +1,156 @@
+"""Bandwidth, SINR and the links built from them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from satfl_env.links import IdealLinks, RadioLinks, bandwidth_share_hz, rate_bps, sinr
+
+GATEWAYS = np.array([[0.0, 0.0, 0.0], [3e6, 0.0, 0.0], [1.5e6, 2e6, 0.0]])
+
+
+def draw_geometry(num_satellites: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Satellite positions, slant ranges and an association with some who sit out."""
+    rng = np.random.default_rng(seed)
+    position = np.column_stack([rng.uniform(-1e6, 4e6, (num_satellites, 2)), np.full(num_satellites, 5e5)])
+    distance = np.linalg.norm(position[:, None] - GATEWAYS, axis=-1)
+    return position, distance, rng.integers(0, 4, num_satellites)
+
+
+def looped_sinr(
+    position: np.ndarray, gain: np.ndarray, association: np.ndarray, share: np.ndarray, noise: np.ndarray
+) -> list[float]:
+    """Equation 13 in plain Python: 1 GHz band, 10 W, arrays of 4 x 3 elements."""
+    values = []
+    for s in range(len(position)):
+        g = int(association[s])
+        if g == len(GATEWAYS):
+            values.append(0.0)
+            continue
+        wanted = (position[s] - GATEWAYS[g]) / math.dist(position[s], GATEWAYS[g])
+        interference = 0.0
+        for j in range(len(position)):
+            if association[j] in (g, len(GATEWAYS)):
+                continue
+            other = (position[j] - GATEWAYS[g]) / math.dist(position[j], GATEWAYS[g])
+            field = sum(
+                np.exp(1j * math.pi * (m * (other[0] - wanted[0]) + n * (other[1] - wanted[1])))
+                for m in range(4)
+                for n in range(3)
+            )
+            interference += 10.0 * gain[j, g] * abs(field / 12) ** 2 * share[s] / 1e9
+        values.append(10.0 * gain[s, g] / (interference + noise[s]))
+    return values
+
+
+@settings(max_examples=40, deadline=None)
+@given(num_satellites=st.integers(1, 9), seed=st.integers(0, 2**32), noise_w=st.floats(1e-14, 1e-8))
+def test_sinr_is_the_plain_double_loop(num_satellites: int, seed: int, noise_w: float) -> None:
+    position, distance, association = draw_geometry(num_satellites, seed)
+    gain = 1e3 / distance**2
+    share = bandwidth_share_hz(association, 3, 1e9, 4e8)
+    noise = np.full(num_satellites, noise_w)
+    found = sinr(
+        position,
+        GATEWAYS,
+        gain,
+        association,
+        share,
+        bandwidth_hz=1e9,
+        transmit_power_w=10.0,
+        noise_w=noise,
+        array_shape=(4, 3),
+    )
+    np.testing.assert_allclose(found, looped_sinr(position, gain, association, share, noise), rtol=1e-9)
+
+
+@given(association=st.lists(st.integers(0, 3), min_size=1, max_size=30), budget=st.floats(1e6, 2e9))
+def test_shares_of_a_gateway_add_up_to_its_band_unless_capped(association: list[int], budget: float) -> None:
+    chosen = np.array(association)
+    share = bandwidth_share_hz(chosen, 3, 1e9, budget)
+    assert (share <= budget).all()
+    for g in set(association) - {3}:
+        members = chosen == g
+        assert share[members].sum() == pytest.approx(min(1e9, members.sum() * budget))
+    assert (share[chosen == 3] == 0).all()
+
+
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_association_outside_its_range_is_refused(wrong: int) -> None:
+    with pytest.raises(ValueError, match="association"):
+        bandwidth_share_hz(np.array([0, wrong]), 3, 1e9, 1e9)
+
+
+def test_solo_rate_by_hand() -> None:
+    # Received 25 + 45 - 166.43 - 1.5 + 10 = -87.93 dBW; noise -203.98 + 90 + 2 = -111.98 dBW; 24.05 dB at 500 km.
+    rate = RadioLinks().solo_rate_bps(np.array([[500e3]]))
+    assert rate[0, 0] == pytest.approx(1e9 * math.log2(1 + 10**2.405), rel=1e-3)
+
+
+def test_satellite_alone_has_its_solo_rate() -> None:
+    links = RadioLinks(satellite_budget_hz=3e8)
+    position, distance, _ = draw_geometry(4, seed=0)
+    association = np.array([3, 1, 3, 3])
+    rate = links.associated_rate_bps(position, GATEWAYS, distance, association)
+    assert rate[1] == pytest.approx(links.solo_rate_bps(distance)[1, 1])
+    np.testing.assert_array_equal(rate[[0, 2, 3]], 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_company_never_raises_a_rate(seed: int) -> None:
+    links = RadioLinks()
+    position, distance, association = draw_geometry(8, seed)
+    rate = links.associated_rate_bps(position, GATEWAYS, distance, association)
+    serving = np.minimum(association, 2)
+    assert (rate <= links.solo_rate_bps(distance)[np.arange(8), serving] * (1 + 1e-9)).all()
+    assert ((rate > 0) == (association < 3)).all()
+
+
+def test_larger_array_suppresses_interference() -> None:
+    position, distance, _ = draw_geometry(6, seed=2)
+    association = distance.argmin(axis=1)
+    one_element, large = (
+        RadioLinks(array_shape=shape).associated_rate_bps(position, GATEWAYS, distance, association)
+        for shape in ((1, 1), (16, 16))
+    )
+    assert large.sum() > one_element.sum()
+
+
+def test_ideal_links_have_one_rate() -> None:
+    position, distance, _ = draw_geometry(3, seed=1)
+    links = IdealLinks(rate_bps=5e6)
+    np.testing.assert_array_equal(links.solo_rate_bps(distance), np.full((3, 3), 5e6))
+    rate = links.associated_rate_bps(position, GATEWAYS, distance, np.array([0, 3, 0]))
+    np.testing.assert_array_equal(rate, [5e6, 0, 5e6])
+
+
+def test_rate_is_shannons() -> None:
+    assert rate_bps(1e6, np.array([1.0]))[0] == pytest.approx(1e6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("carrier_hz", 0.0),
+        ("bandwidth_hz", -1.0),
+        ("satellite_budget_hz", 0.0),
+        ("transmit_power_w", float("nan")),
+        ("noise_temperature_k", 0.0),
+        ("array_shape", (0, 4)),
+    ],
+)
+def test_bad_radio_values_are_named(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=name):
+        RadioLinks(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "value"), [("rate_bps", 0.0), ("transmit_power_w", -1.0)])
+def test_bad_ideal_values_are_named(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        IdealLinks(**{name: value})

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from satfl_env import scenarios
+from satfl_env.scenarios import ScenarioError
+
+
+@pytest.mark.parametrize("name", scenarios.names())
+def test_every_built_in_scenario_loads_and_round_trips(name, tmp_path):
+    scenario = scenarios.load(name)
+    assert scenario.name == name
+    assert scenario.description
+    path = tmp_path / "copy.yaml"
+    path.write_text(yaml.safe_dump(scenario.model_dump(mode="json")))
+    assert scenarios.load(path) == scenario
+
+
+def test_the_promised_scenarios_are_built_in():
+    assert {"leo-multitask", "semspacefl-mini", "task-clustering-mini"} <= set(scenarios.names())
+
+
+def test_dotted_overrides_change_only_what_they_name():
+    base = scenarios.load("leo-multitask")
+    changed = scenarios.load("leo-multitask", **{"training.batch_size": 7, "rounds": {"episode": 3}})
+    assert changed.training.batch_size == 7
+    assert changed.rounds.episode == 3
+    assert changed.rounds.cloud_every == base.rounds.cloud_every
+    assert changed.data == base.data
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"training.batch_sise": 4}, ["training.batch_sise", "unknown key", "did you mean 'batch_size'"]),
+        ({"training.batch_size": 0}, ["training.batch_size", "greater than or equal to 1", "got 0"]),
+        ({"training.learning_rate": float("nan")}, ["training.learning_rate", "got nan"]),
+        ({"training.engine": "warp"}, ["training.engine", "'stacked'", "got 'warp'"]),
+        ({"constellation.gateways_m": [[1, 2, 3]]}, ["constellation.gateways_m.0"]),
+        ({"constellation.gateways_m": []}, ["constellation.gateways_m"]),
+        ({"onboard.energy.mean_j": -1}, ["onboard.energy", "mean_j", "greater than 0", "got -1"]),
+        ({"onboard.energy": {"meen_j": 5.0}}, ["meen_j", "did you mean 'mean_j'"]),
+        ({"data.partition.samples": [80, 15]}, ["data.partition", "lowest <= highest"]),
+        ({"model.hidden.units": 4}, ["model.hidden", "no fields inside"]),
+        ({"data.partition": {"kind": "equal", "tasks": [], "samples": [1, 2]}}, ["data.partition"]),
+    ],
+)
+def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, words):
+    with pytest.raises(ScenarioError) as error:
+        scenarios.load("leo-multitask", **overrides)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_unknown_scenario_suggests_near_names():
+    with pytest.raises(ScenarioError, match="did you mean 'leo-multitask'"):
+        scenarios.load("leo-multitusk")
+    with pytest.raises(ScenarioError, match="no scenario file"):
+        scenarios.load("nowhere.yaml")
+
+
+def test_scenario_files_cannot_run_code(tmp_path):
+    path = tmp_path / "evil.yaml"
+    path.write_text("name: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(ScenarioError, match="not valid YAML"):
+        scenarios.load(path)
+
+
+def test_models_and_partitions_must_fit():
+    with pytest.raises(ScenarioError, match="needs data.partition.kind 'tasks'"):
+        scenarios.load("semspacefl-mini", model={"kind": "mlp-link"})
+    with pytest.raises(ScenarioError, match="must have 10 entries"):
+        scenarios.load("semspacefl-mini", **{"data.partition": {"kind": "counts", "counts": [1, 2]}})
