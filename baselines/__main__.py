@@ -120,18 +120,17 @@ def _parse_overrides(items: list[str]) -> dict[str, Any]:
 
 
 def _table(comparison: Comparison, title: str) -> Table:
-    """Mean and 95 % interval per policy."""
-    first = comparison.policies[0]
+    """Mean and 95 % interval per policy; narrow terminals break between the two."""
     columns = [
-        *((name.replace("_", " "), name, 1.0, 3) for name in comparison.primary),
-        *((f"against {first}", f"{name}_difference", 1.0, 3) for name in comparison.primary),
-        *((name.replace("_", " "), name, 1.0, 3) for name in comparison.metrics if name not in comparison.primary),
+        *((_heading(name), name, 1.0, 3) for name in comparison.primary),
+        *(("vs first", f"{name}_difference", 1.0, 3) for name in comparison.primary),
+        *((_heading(name), name, 1.0, 3) for name in comparison.metrics if name not in comparison.primary),
         ("loss", "test_loss", 1.0, 3),
         ("energy (kJ)", "energy_j", 1e-3, 2),
         ("time (h)", "time_s", 1 / 3600, 2),
-        ("updates lost", "lost", 1.0, 1),
+        ("lost", "lost", 1.0, 1),
     ]
-    table = Table(title=f"{title} (mean ± 95 % interval)", title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
+    table = Table(title=f"{title} (mean ± 95 % interval)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("policy", no_wrap=True)
     for heading, *_ in columns:
         table.add_column(heading, justify="right")
@@ -141,11 +140,15 @@ def _table(comparison: Comparison, title: str) -> Table:
     return table
 
 
+def _heading(metric: str) -> str:
+    return metric.replace("_", " ").replace("accuracy", "acc.")
+
+
 def _cell(estimate: Estimate, scale: float, digits: int) -> str:
     mean = f"{estimate.mean * scale:.{digits}f}"
     if not np.isfinite(estimate.half_width):
         return mean
-    return f"{mean} ± {estimate.half_width * scale:.{digits}f}"
+    return f"{mean} ±{estimate.half_width * scale:.{digits}f}"
 
 
 if __name__ == "__main__":

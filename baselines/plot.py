@@ -23,7 +23,7 @@ def draw_curves(comparison: Comparison, title: str) -> Figure:
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for panel, metric in zip(panels, metrics, strict=True):
         _draw_metric(panel, comparison, metric)
-    figure.suptitle(f"{title} (mean, 95 % interval)", fontsize=11)
+    panels[0].set_title(f"{title} (mean, 95 % interval)", fontsize=11, loc="left")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     return figure
 

@@ -64,27 +64,28 @@ class Feeder:
             draw_epochs(model, *job)
             for job in zip(samples.tolist(), self.used.tolist(), epochs.tolist(), seeds.tolist(), strict=True)
         ]
-        longest = int(self.used.max())
+        self._longest = longest = int(self.used.max())
         place = np.arange(min(settings.batch_size, longest))
         first = np.arange(self.batches.max()) * len(place)
         self._count = np.clip(self.used[:, None] - first, 0, len(place))
         share = (place < self._count[..., None]) / np.maximum(self._count, 1)[..., None]
         sample = np.minimum(first[:, None] + place, self.used[:, None, None] - 1)
         slot = np.arange(len(satellites))[:, None, None] * longest + sample
-        self._share = torch.from_numpy(share).to(data.images)
-        self._slot = torch.from_numpy(slot).to(device)
-        # The epoch each satellite is in: rows of the data, and the channel once the first draw shows its shape.
-        self._rows = torch.zeros(len(satellites), longest, dtype=torch.int64, device=device)
+        self._share = torch.from_numpy(share).to(data.images).flatten(0, 1)
+        self._slot = torch.from_numpy(slot).to(device).flatten(0, 1)
+        # The epoch each satellite is in, `longest` slots each: rows of the data, and what the channel does to them.
+        self._row = torch.zeros(len(satellites) * longest, dtype=torch.int64, device=device)
         self._channel: Any = None
 
     def __iter__(self) -> Iterator[StackedBatch]:
         """One batch a step; the number of satellites in it never grows."""
+        minibatches = self._count.shape[1]
         for step in range(int(self.steps[0])):
             active = int(np.count_nonzero(self.steps > step))
             minibatch = step % self.batches[:active]
             for index in np.flatnonzero(minibatch == 0).tolist():
                 self._draw_epoch(index)
-            yield self._gather((np.arange(active), minibatch))
+            yield self._gather(np.arange(active) * minibatches + minibatch)
 
     def last_epoch_share(self) -> NDArray[np.float64]:
         """Share of each step's loss in the mean over the last epoch, (steps, A)."""
@@ -97,14 +98,30 @@ class Feeder:
         """Replace one satellite's epoch by its next one."""
         order, channel = next(self._epochs[index])
         if self._channel is None:
-            shape, device = self._rows.shape, self._rows.device
-            self._channel = type(channel)(*(part.new_empty(*shape, *part.shape[1:], device=device) for part in channel))
-        self._rows[index, : len(order)] = order + self._first_row[index]
+            self._channel = _empty_like(channel, len(self._row), self._row.device)
+        first = index * self._longest
+        last = first + len(order)
+        self._row[first:last] = order + self._first_row[index]
         for store, part in zip(self._channel, channel, strict=True):
-            store[index, : len(order)] = part
+            store[first:last] = part
 
-    def _gather(self, minibatch: tuple[NDArray[np.intp], NDArray[np.int64]]) -> StackedBatch:
-        slot = self._slot[minibatch]
-        row = self._rows.flatten()[slot]
-        channel = type(self._channel)(*(part.flatten(0, 1)[slot] for part in self._channel))
-        return StackedBatch(self.data.images[row], self.data.targets[row], channel, self._share[minibatch])
+    def _gather(self, minibatch: NDArray[np.int64]) -> StackedBatch:
+        """Collect one minibatch of each satellite, given by its row in the lay-out, (A,)."""
+        chosen = torch.from_numpy(minibatch).to(self._slot.device)
+        share = self._share.index_select(0, chosen)
+        slot = self._slot.index_select(0, chosen).flatten()
+        row = self._row.index_select(0, slot)
+        images, targets, *channel = (
+            source.index_select(0, index).unflatten(0, share.shape)
+            for source, index in (
+                (self.data.images, row),
+                (self.data.targets, row),
+                *((part, slot) for part in self._channel),
+            )
+        )
+        return StackedBatch(images, targets, type(self._channel)(*channel), share)
+
+
+def _empty_like(channel: Any, count: int, device: torch.device) -> Any:
+    """Room for the channel draws of `count` samples."""
+    return type(channel)(*(part.new_empty(count, *part.shape[1:], device=device) for part in channel))

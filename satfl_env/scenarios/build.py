@@ -187,13 +187,11 @@ def _split(
         return count_split(len(labels), config.counts, rng)
     total = config.total_samples or len(labels)
     if total > len(labels):
-        raise ValueError(f"data.partition.total_samples must be at most the {len(labels)} images there are, got {total}")
+        raise ValueError(f"data.partition.total_samples must be at most {len(labels)}, got {total}")
     pool = rng.permutation(len(labels))[:total]
     if isinstance(config, schema.EqualPartition):
         return [pool[shard] for shard in equal_split(total, num_satellites, rng)]
-    shards = dirichlet_split(
-        labels[pool], num_satellites, alpha=config.alpha, rng=rng, min_size=config.min_samples
-    )
+    shards = dirichlet_split(labels[pool], num_satellites, alpha=config.alpha, rng=rng, min_size=config.min_samples)
     return [pool[shard] for shard in shards]
 
 

@@ -72,10 +72,14 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
             raise ScenarioError(f"override {path!r}: {'.'.join(parents[: depth + 1])!r} has no fields inside")
         section = inner
     present = section.get(key)
-    if isinstance(value, Mapping) and isinstance(present, dict) and value.get("kind", present.get("kind")) == present.get("kind"):
+    if isinstance(value, Mapping) and isinstance(present, dict) and _same_kind(present, value):
         section[key] = {**present, **value}
     else:
         section[key] = value
+
+
+def _same_kind(present: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    return "kind" not in value or value["kind"] == present.get("kind")
 
 
 def _explain(name: str, error: ValidationError) -> str:

@@ -265,6 +265,6 @@ class Scenario(Section):
         num_satellites = self.constellation.num_satellites
         if partition.kind == "counts" and len(partition.counts) != num_satellites:
             raise ValueError(
-                f"data.partition.counts must have {num_satellites} entries, one a satellite, got {len(partition.counts)}"
+                f"data.partition.counts must have {num_satellites} entries (satellites), got {len(partition.counts)}"
             )
         return self

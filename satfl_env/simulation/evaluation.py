@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, SemanticModel
+from satfl_env.federated import Layout, LocalData, SemanticModel
 from satfl_env.semantics import ChannelDraw
 from satfl_env.simulation.ingredients import FederatedData
 from satfl_env.simulation.state import FloatArray
@@ -65,3 +66,21 @@ def _evaluate_chunk(
         loss = (model.sample_loss(outputs, images, targets, mask) * data.test_weights[satellites]).sum(dim=1)
         metrics = model.metrics(outputs, images, targets, mask)
     return Evaluation(loss.double().numpy(), {name: value.double().numpy() for name, value in metrics.items()})
+
+
+def training_loss(
+    model: SemanticModel, layout: Layout, held: Tensor, data: LocalData, generator: torch.Generator
+) -> FloatArray:
+    """Mean loss of each satellite's model, parameters `held` (S, P), on its own training samples, (S,).
+
+    The model's own parameters are overwritten.
+    """
+    losses = np.zeros(len(held))
+    with torch.no_grad():
+        for satellite, (first, last) in enumerate(itertools.pairwise(data.offsets.tolist())):
+            images, targets = data.images[first:last], data.targets[first:last]
+            mask = None if data.output_mask is None else data.output_mask[satellite]
+            layout.load(model, held[satellite])
+            outputs = model(images, model.draw_channel(last - first, generator))
+            losses[satellite] = model.sample_loss(outputs, images, targets, mask).mean()
+    return losses

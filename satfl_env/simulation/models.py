@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import cloud_aggregate, gateway_aggregate, normalise_weights
+from satfl_env.federated import Layout, SemanticModel, cloud_aggregate, gateway_aggregate, normalise_weights
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 Group = tuple[int, int]
@@ -110,6 +111,22 @@ class ModelStore:
         groups, index = _groups(association, cluster, members)
         models = torch.stack([self.gateway_models[group] for group in groups])
         self.held[members, : self.num_shared] = models[index]
+
+
+def first_models(
+    make_model: Callable[[torch.Generator], SemanticModel],
+    generator: torch.Generator,
+    num_satellites: int,
+    num_shared: int,
+) -> Tensor:
+    """One common first model for all, with first decoders of their own where those stay on board, (S, P)."""
+    model = make_model(generator)
+    layout = Layout.of(model)
+    held = layout.flatten(model).repeat(num_satellites, 1)
+    if num_shared < layout.num_parameters:
+        for satellite in range(1, num_satellites):
+            held[satellite, num_shared:] = layout.flatten(make_model(generator))[num_shared:]
+    return held
 
 
 def _groups(association: IntArray, cluster: IntArray, members: IntArray) -> tuple[list[Group], IntArray]:

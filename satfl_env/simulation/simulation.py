@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from satfl_env.federated import Layout, make_trainer
 from satfl_env.links import link_time_s
 from satfl_env.onboard import battery_after_j, draw_energy_j
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.semantics import semantic_similarity
-from satfl_env.simulation.evaluation import Evaluation, evaluate
+from satfl_env.simulation.evaluation import Evaluation, evaluate, training_loss
 from satfl_env.simulation.ingredients import EnergyDraws, Ingredients
-from satfl_env.simulation.models import ModelStore
+from satfl_env.simulation.models import ModelStore, first_models
 from satfl_env.simulation.participation import Participation, participate
 from satfl_env.simulation.state import (
     Decision,
@@ -147,7 +146,10 @@ class Simulation:
         self._model = ingredients.model(torch_generator(seed, "weights"))
         self._layout = Layout.of(self._model)
         num_shared = self._layout.num_shared(ingredients.shared)
-        self._models = ModelStore(self._first_models(num_shared), num_shared)
+        first = first_models(
+            ingredients.model, torch_generator(seed, "weights", 0), self._scene.num_satellites, num_shared
+        )
+        self._models = ModelStore(first, num_shared)
         self._model_bits = ingredients.model_bits or 32.0 * num_shared
         self._trainer = None
         if ingredients.engine != "none":
@@ -163,24 +165,15 @@ class Simulation:
             round=0,
             time_s=0.0,
             charge_j=np.full(num_satellites, initial_j),
-            last_loss=self._first_loss(),
+            last_loss=training_loss(
+                self._model, self._layout, first, self._data.train, torch_generator(seed, "noise", 0)
+            ),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
             test=self._evaluate(),
         )
         self._observe()
         return self._state
-
-    def _first_models(self, num_shared: int) -> Tensor:
-        """One common first model, with decoders of their own where those stay on board, (S, P)."""
-        first = self._layout.flatten(self._model)
-        held = first.repeat(self._scene.num_satellites, 1)
-        if num_shared < held.shape[1]:
-            generator = torch_generator(self._require_seed(), "weights", 0)
-            for satellite in range(1, len(held)):
-                own = self._layout.flatten(self.ingredients.model(generator))
-                held[satellite, num_shared:] = own[num_shared:]
-        return held
 
     def _require_seed(self) -> int:
         self._require_reset()
@@ -233,7 +226,7 @@ class Simulation:
         outcome, weights, equal_groups, train_loss, batches = self._learn(decision, part)
         returned = outcome == Outcome.RETURNED
         merged = (before.round + 1) % settings.cloud_every == 0
-        gateway_weights, equal_merges = np.zeros((len(outcome), self._scene.num_gateways)), ()
+        gateway_weights, equal_merges = np.zeros((len(outcome), self._scene.num_gateways)), tuple[int, ...]()
         if merged:
             gateway_weights, equal_merges = self._models.merge(decision.gateway_weights)
         self._models.distribute(decision.association, decision.cluster, returned)
@@ -318,21 +311,6 @@ class Simulation:
             harvest_w=energy.harvest_w,
             capacity_j=energy.capacity_j,
         )
-
-    def _first_loss(self) -> FloatArray:
-        """Mean loss of the first models on each satellite's own training samples, (S,)."""
-        data, held = self._data.train, self._models.held
-        generator = torch_generator(self._require_seed(), "noise", 0)
-        losses = np.zeros(len(held))
-        with torch.no_grad():
-            for satellite in range(len(held)):
-                rows = slice(int(data.offsets[satellite]), int(data.offsets[satellite + 1]))
-                mask = None if data.output_mask is None else data.output_mask[satellite]
-                self._layout.load(self._model, held[satellite])
-                draw = self._model.draw_channel(rows.stop - rows.start, generator)
-                outputs = self._model(data.images[rows], draw)
-                losses[satellite] = float(self._model.sample_loss(outputs, data.images[rows], data.targets[rows], mask).mean())
-        return losses
 
 
 @contextmanager

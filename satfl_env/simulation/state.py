@@ -66,12 +66,12 @@ class NetworkState:
     @property
     def num_satellites(self) -> int:
         """Number of satellites, S."""
-        return self.distance_m.shape[0]
+        return len(self.distance_m)
 
     @property
     def num_gateways(self) -> int:
         """Number of gateways, G."""
-        return self.distance_m.shape[1]
+        return int(self.distance_m.shape[1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,4 +29,4 @@ def torch_generator(seed: int, stream: Stream, *key: int) -> torch.Generator:
 
 def satellite_seeds(seed: int, round_index: int, num_satellites: int) -> NDArray[np.uint64]:
     """Seeds of the satellites' batches and channel noise in one round, (S,)."""
-    return _sequence(seed, "batches", round_index).generate_state(num_satellites, np.uint64)
+    return _sequence(seed, "batches", round_index).generate_state(num_satellites, np.uint64).astype(np.uint64)

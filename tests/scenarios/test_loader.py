@@ -68,7 +68,7 @@ def test_scenario_files_cannot_run_code(tmp_path):
 
 
 def test_models_and_partitions_must_fit():
-    with pytest.raises(ScenarioError, match="needs data.partition.kind 'tasks'"):
+    with pytest.raises(ScenarioError, match=r"needs data\.partition\.kind 'tasks'"):
         scenarios.load("semspacefl-mini", model={"kind": "mlp-link"})
     with pytest.raises(ScenarioError, match="must have 10 entries"):
         scenarios.load("semspacefl-mini", **{"data.partition": {"kind": "counts", "counts": [1, 2]}})

@@ -78,7 +78,9 @@ def test_all_zero_weights_fall_back_to_equal_and_say_so():
     store = make_store()
     everyone = np.ones(7, dtype=bool)
     association, cluster = np.array([0, 0, 1, 1, 1, 2, 2]), np.zeros(7, dtype=np.int64)
-    used, made_equal = store.aggregate(store.held.clone(), np.array([1, 1, 0, 0, 0, 1, 1.0]), association, cluster, everyone)
+    used, made_equal = store.aggregate(
+        store.held.clone(), np.array([1, 1, 0, 0, 0, 1, 1.0]), association, cluster, everyone
+    )
     assert made_equal == ((1, 0),)
     assert used[2:5] == pytest.approx(1 / 3)
     gateway_used, merge_equal = store.merge(np.zeros(3))

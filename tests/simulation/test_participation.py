@@ -52,9 +52,7 @@ def make_decision(association: list[int], cpu_hz: float = 3e8, num_gateways: int
 
 
 def play(state, decision, transfer_s=0.05, **settings_):
-    return participate(
-        state, decision, np.full(state.num_satellites, transfer_s), transmit_power_w=10.0, **settings_
-    )
+    return participate(state, decision, np.full(state.num_satellites, transfer_s), transmit_power_w=10.0, **settings_)
 
 
 def test_every_reason_for_losing_an_update():

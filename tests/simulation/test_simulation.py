@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -40,11 +41,11 @@ def decide(state: NetworkState, **changes: object) -> Decision:
     return replace(decision, **changes)
 
 
-def run(simulation: Simulation, seed: int, rounds: int) -> list:
+def run(simulation: Simulation, seed: int, rounds: int, **changes: object) -> list:
     state = simulation.reset(seed)
     reports = []
     for _ in range(rounds):
-        state, report = simulation.step(decide(state))
+        state, report = simulation.step(decide(state, **changes))
         reports.append(report)
     return reports
 
@@ -69,12 +70,12 @@ def test_equal_seeds_give_equal_episodes_and_others_do_not():
 
 
 def test_a_federation_learns_and_the_drop_of_the_loss_telescopes():
-    reports = run(build(), 0, 12)
+    reports = run(build(), 0, 15, cluster=np.array([0, 0, 2, 0, 0, 2, 0, 0, 2, 0]))
     first, last = reports[0].test_loss_before.mean(), reports[-1].test_loss.mean()
     assert last < first - 0.2
     drops = [(report.test_loss_before - report.test_loss).mean() for report in reports]
     assert sum(drops) == pytest.approx(first - last)
-    for earlier, later in zip(reports, reports[1:], strict=False):
+    for earlier, later in pairwise(reports):
         np.testing.assert_array_equal(earlier.test_loss, later.test_loss_before)
 
 
@@ -156,7 +157,7 @@ def test_without_training_losses_stay_and_physics_goes_on():
 
 def test_time_advances_until_the_last_is_back_or_by_the_cadence():
     reports = run(build(**NO_TRAINING), 0, 3)
-    for report, following in zip(reports, reports[1:], strict=False):
+    for report, following in pairwise(reports):
         assert following.time_s == report.time_s + report.duration_s
         busy = report.download_s + report.compute_s + report.upload_s
         assert report.duration_s == pytest.approx(max(busy.max(), 60.0))

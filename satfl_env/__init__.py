@@ -1,0 +1,32 @@
+"""Federated learning of semantic communication over LEO satellites, as a Gymnasium environment.
+
+Importing the package registers `SatFL-v0`: `gymnasium.make("SatFL-v0")`.
+"""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+from satfl_env.envs import SatFLEnv, decision_to_action, observation_to_state
+from satfl_env.onboard import affordable_epochs, optimal_frequency_hz
+from satfl_env.simulation import Decision, NetworkState, Outcome, RoundReport, Simulation
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Decision",
+    "NetworkState",
+    "Outcome",
+    "RoundReport",
+    "SatFLEnv",
+    "Simulation",
+    "__version__",
+    "affordable_epochs",
+    "decision_to_action",
+    "observation_to_state",
+    "optimal_frequency_hz",
+]
+
+# Gymnasium warns when an id is registered twice, as happens when the package is reloaded.
+if "SatFL-v0" not in gym.registry:
+    gym.register("SatFL-v0", entry_point="satfl_env.envs.satfl:SatFLEnv")

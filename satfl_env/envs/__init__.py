@@ -1,0 +1,8 @@
+"""The Gymnasium face of a simulation: spaces, rewards and rendering; no physics and no learning of its own."""
+
+from __future__ import annotations
+
+from satfl_env.envs.satfl import SatFLEnv
+from satfl_env.envs.spaces import decision_to_action, observation_to_state, state_to_observation
+
+__all__ = ["SatFLEnv", "decision_to_action", "observation_to_state", "state_to_observation"]

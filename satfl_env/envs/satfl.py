@@ -1,0 +1,321 @@
+"""The Gymnasium environment: one step is one communication round of a federated satellite constellation."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+
+from satfl_env.envs.rewards import reward_terms, reward_weights, weighted_sum
+from satfl_env.envs.spaces import (
+    Action,
+    BoolArray,
+    Observation,
+    action_space,
+    action_to_decision,
+    association_mask,
+    observation_space,
+    state_to_observation,
+)
+from satfl_env.orbits import SceneSnapshot
+from satfl_env.scenarios import Scenario, build, load
+from satfl_env.simulation import Decision, RoundReport
+
+if TYPE_CHECKING:
+    from satfl_env.envs.render import Frame
+
+LastRound = tuple[SceneSnapshot, Decision, RoundReport]
+
+
+class SatFLEnv(gym.Env[Observation, Action]):
+    """Schedule federated learning over a constellation of satellites.
+
+    ## Description
+
+    Satellites learn semantic-communication models together. In every communication round the agent associates satellites
+    with gateways, sets their CPU frequencies, sorts them into clusters and weighs their updates. A satellite fetches its
+    cluster's model at its gateway, trains on its own data for as many epochs as its contact window and its energy allow,
+    and returns the update before the window closes. Each gateway averages what came back, cluster by cluster; the cloud
+    merges the gateways' models every few rounds. Orbits, links, energy and PyTorch training are all simulated for real.
+
+    `S` is the number of satellites and `G` the number of gateways of the scenario (10 and 3 in `leo-multitask`).
+
+    ## Action Space
+
+    The action is a `Dict`:
+
+    | Key               | Space                      | Meaning                                                              |
+    |-------------------|----------------------------|----------------------------------------------------------------------|
+    | `association`     | `MultiDiscrete([G+1] * S)` | gateway of each satellite; `G` sits the round out                    |
+    | `cpu_frequency`   | `Box(0, 1, (S,), float64)` | fraction of the satellite's highest CPU frequency                    |
+    | `cluster`         | `MultiDiscrete([S] * S)`   | cluster label; satellites with equal labels share a model            |
+    | `weights`         | `Box(0, 1, (S,), float64)` | raw weight of each update, normalised in its (gateway, cluster) group |
+    | `gateway_weights` | `Box(0, 1, (G,), float64)` | raw weight of each gateway when the cloud merges                     |
+
+    A group whose raw weights are all zero falls back to equal weights and is named in `info`. Associating a satellite
+    with a gateway that does not see it is allowed, but its update is lost; `action_masks()` tells which gateways do.
+    Actions outside the space raise `ValueError` and leave the environment as it was.
+
+    ## Observation Space
+
+    The observation is a `Dict` with the fields of `satfl_env.NetworkState`, in SI units, clipped to finite bounds
+    (`float64` boxes where not said otherwise). `satfl_env.observation_to_state` turns it back.
+
+    | Key                 | Shape    | Min | Max                                 | Meaning                                     |
+    |---------------------|----------|-----|-------------------------------------|---------------------------------------------|
+    | `round`             | `(1,)`   | 0   | rounds in the episode               | rounds played                               |
+    | `time_s`            | `(1,)`   | 0   | all rounds at their longest         | simulated time                              |
+    | `position_m`        | `(S, 3)` | -   | farthest coordinate of the scene    | satellite positions                         |
+    | `velocity_mps`      | `(S, 3)` | -   | highest speed of the scene          | satellite velocities                        |
+    | `distance_m`        | `(S, G)` | 0   | longest slant range of the scene    | slant ranges                                |
+    | `visible`           | `(S, G)` | 0   | 1 (`MultiBinary`)                   | inside the gateway's coverage               |
+    | `window_s`          | `(S, G)` | 0   | horizon of the scene                | remaining contact window                    |
+    | `rate_bps`          | `(S, G)` | 0   | rate at the shortest slant range    | rate alone on the gateway's band            |
+    | `link_s`            | `(S, G)` | 0   | horizon of the scene                | both model transfers at that rate           |
+    | `energy_j`          | `(S,)`   | 0   | mean + 6 std, or battery capacity   | energy for training this round              |
+    | `samples`           | `(S,)`   | 0   | most samples a satellite can have   | training samples on board                   |
+    | `last_loss`         | `(S,)`   | 0   | 10                                  | training loss of the last trained epoch     |
+    | `last_epochs`       | `(S,)`   | 0   | most epochs in a round              | epochs in the last round with an update     |
+    | `cluster`           | `(S,)`   | 0   | S - 1 (`MultiDiscrete`)             | cluster label in the last round             |
+    | `similarity`        | `(S, S)` | 0   | 1                                   | semantic similarity of label distributions  |
+    | `cpu_max_hz`        | `(S,)`   | 0   | its value                           | highest CPU frequency                       |
+    | `cycles_per_sample` | `(S,)`   | 0   | its value                           | CPU cycles to train one sample once         |
+    | `kappa`             | `(S,)`   | 0   | its value                           | switched capacitance                        |
+    | `max_epochs`        | `(S,)`   | 0   | its value                           | most local epochs in a round                |
+
+    A minimum of "-" is the negative of the maximum.
+
+    ## Rewards
+
+    The reward is a weighted sum of named terms. Costs count negative already, so a positive weight is a price.
+
+    | Term           | Default weight | Value                                                                            |
+    |----------------|----------------|----------------------------------------------------------------------------------|
+    | `loss_drop`    | 1              | mean test loss before the round minus after; the return is first minus last loss |
+    | `energy_j`     | 0              | minus the joules spent on training and transmission                              |
+    | `time_s`       | 0              | minus the seconds the round took                                                 |
+    | `lost_updates` | 0              | minus the number of associated satellites whose update was lost                  |
+
+    ## Starting State
+
+    Phases of the satellites, the split of the data, the energy and the first models are drawn from the episode's seed.
+    That is the `seed` of `reset`; without one it is drawn from `np_random`, so a first seed determines all episodes after
+    it. Equal seeds and equal actions give bit-identical trajectories on one machine.
+
+    ## Episode End
+
+    1. Termination: the mean of the scenario's target metric over satellites has reached its value, if there is a target.
+    2. Truncation: all rounds of the scenario's episode have been played.
+
+    ## Arguments
+
+    ```python
+    >>> import gymnasium as gym
+    >>> import satfl_env
+    >>> env = gym.make("SatFL-v0", overrides={"rounds.episode": 10}, reward={"energy_j": 1e-4})
+
+    ```
+
+    | Parameter       | Type                                 | Default           | Description                                    |
+    |-----------------|--------------------------------------|-------------------|------------------------------------------------|
+    | `scenario`      | **str**, **Path** or **Scenario**    | `"leo-multitask"` | built-in name, YAML file or loaded scenario    |
+    | `overrides`     | **dict** or **None**                 | `None`            | dotted scenario fields to change               |
+    | `reward`        | **dict** or **None**                 | `None`            | weights of reward terms that differ from above |
+    | `render_mode`   | `"rgb_array"`, `"ansi"` or **None**  | `None`            | what `render()` returns                        |
+    | `torch_threads` | **int** or **None**                  | `1`               | PyTorch threads in a round; None: as they are  |
+
+    ## Info
+
+    | Key                      | After | Meaning                                                                             |
+    |--------------------------|-------|-------------------------------------------------------------------------------------|
+    | `action_mask`            | both  | `{"association": (S, G+1) bool}`: visible gateways, and sitting out                 |
+    | `metrics`                | both  | mean over satellites of each test metric                                            |
+    | `satellite_metrics`      | both  | each test metric, `(S,)`                                                            |
+    | `test_loss`              | both  | mean test loss over satellites                                                      |
+    | `satellite_test_loss`    | both  | test loss, `(S,)`                                                                   |
+    | `scenario`, `seed`       | reset | name of the scenario, seed of the episode                                           |
+    | `reward_terms`           | step  | value of each reward term, without its weight                                       |
+    | `outcome`                | step  | `satfl_env.Outcome` of each satellite, `(S,)`                                       |
+    | `epochs`, `batches`      | step  | simulated epochs and really trained minibatches, `(S,)`                             |
+    | `batches_per_epoch`      | step  | minibatches that stand for a simulated epoch; None: all                             |
+    | `energy_j`               | step  | energy spent, `(S,)`                                                                |
+    | `duration_s`, `time_s`   | step  | duration of the round, simulated time at its end                                    |
+    | `equal_weight_groups`    | step  | (gateway, cluster) groups whose raw weights were all zero                           |
+    | `equal_weight_merges`    | step  | clusters whose gateways' raw weights were all zero in a merge                       |
+
+    ## Version History
+
+    * v0: Initial version.
+    """
+
+    action_space: spaces.Dict
+    observation_space: spaces.Dict
+    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "leo-multitask",
+        overrides: Mapping[str, Any] | None = None,
+        reward: Mapping[str, float] | None = None,
+        render_mode: str | None = None,
+        torch_threads: int | None = 1,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}")
+        self.scenario = _resolve(scenario, overrides)
+        self.reward_weights = reward_weights(reward)
+        self.render_mode = render_mode
+        self.simulation = build(self.scenario, torch_threads=torch_threads)
+        constellation = self.scenario.constellation
+        self.action_space = action_space(constellation.num_satellites, constellation.num_gateways)
+        self.observation_space = observation_space(self.scenario, self.simulation)
+        self._running = False
+        self._last_round: LastRound | None = None
+        self._history: list[dict[str, float]] = []
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Seed of the episode; if None, it is drawn from `np_random`.
+            options: There are none.
+
+        Raises:
+            ValueError: If options are given, or the scenario's target names no metric.
+        """
+        if options:
+            raise ValueError(f"reset() takes no options, got {options}")
+        super().reset(seed=seed)
+        episode_seed = int(self.np_random.integers(2**32)) if seed is None else seed
+        state = self.simulation.reset(episode_seed)
+        self._check_target()
+        self._running = True
+        self._last_round = None
+        self._history = [self._mean_metrics()]
+        info = self._common_info() | {"scenario": self.scenario.name, "seed": episode_seed}
+        return state_to_observation(state, self.observation_space), info
+
+    def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one communication round.
+
+        Raises:
+            ResetNeeded: Before the first reset and after the end of an episode.
+            ValueError: If the action is outside the action space; nothing has changed then.
+        """
+        if not self._running:
+            raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
+        snapshot = self.simulation.snapshot
+        decision = action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
+        state, report = self.simulation.step(decision)
+        self._last_round = (snapshot, decision, report)
+        self._history.append(self._mean_metrics())
+
+        terminated, truncated = self._target_reached(), self.simulation.finished
+        self._running = not (terminated or truncated)
+        terms = reward_terms(report)
+        info = self._common_info() | {
+            "reward_terms": terms,
+            "outcome": report.outcome.copy(),
+            "epochs": report.epochs.copy(),
+            "batches": report.batches.copy(),
+            "batches_per_epoch": self.scenario.training.batches_per_epoch,
+            "energy_j": report.energy_j,
+            "duration_s": report.duration_s,
+            "time_s": state.time_s,
+            "equal_weight_groups": report.equal_weight_groups,
+            "equal_weight_merges": report.equal_weight_merges,
+        }
+        observation = state_to_observation(state, self.observation_space)
+        return observation, weighted_sum(terms, self.reward_weights), terminated, truncated, info
+
+    def action_masks(self) -> dict[str, BoolArray]:
+        """Which values of the discrete parts of the action make sense: `association`, (S, G + 1)."""
+        return {"association": association_mask(self.simulation.state)}
+
+    def render(self) -> NDArray[np.uint8] | str | None:  # type: ignore[override]
+        """The last round as an image (H, W, 3) or a text, by `render_mode`; the start before the first step.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn("render() needs a render_mode: gym.make('SatFL-v0', render_mode='rgb_array')")
+            return None
+        if not self._history:
+            raise ResetNeeded("there is nothing to render yet: call reset() before render()")
+        # Matplotlib takes a while to import, and most runs never render.
+        from satfl_env.envs.render import describe, draw
+
+        return draw(self._frame()) if self.render_mode == "rgb_array" else describe(self._frame())
+
+    def _frame(self) -> Frame:
+        """What there is to see now."""
+        from satfl_env.envs.render import Frame, map_limits_m
+
+        test = self.simulation.test
+        metric = self._headline()
+        coverage_radius_m = getattr(self.scenario.constellation, "coverage_radius_m", None)
+        snapshot, last_round = self.simulation.snapshot, None
+        if self._last_round is not None:
+            snapshot, *last_round = self._last_round
+        return Frame(
+            scenario=self.scenario.name,
+            rounds=self.scenario.rounds.episode,
+            snapshot=snapshot,
+            coverage_radius_m=coverage_radius_m,
+            limits_m=map_limits_m(self.simulation.ingredients.scene(np.random.default_rng(0)), coverage_radius_m),
+            last_round=last_round,
+            time_s=self.simulation.state.time_s,
+            metric=metric,
+            satellite_metric=test.metrics[metric],
+            history=[means[metric] for means in self._history],
+        )
+
+    def _headline(self) -> str:
+        """The metric a rendering shows: the target's, else the balanced accuracy, else the first there is."""
+        if self.scenario.target is not None:
+            return self.scenario.target.metric
+        metrics = self.simulation.test.metrics
+        return "balanced_accuracy" if "balanced_accuracy" in metrics else next(iter(metrics))
+
+    def _common_info(self) -> dict[str, Any]:
+        test = self.simulation.test
+        return {
+            "action_mask": self.action_masks(),
+            "metrics": self._mean_metrics(),
+            "satellite_metrics": {name: values.copy() for name, values in test.metrics.items()},
+            "test_loss": float(test.loss.mean()),
+            "satellite_test_loss": test.loss.copy(),
+        }
+
+    def _mean_metrics(self) -> dict[str, float]:
+        return {name: float(values.mean()) for name, values in self.simulation.test.metrics.items()}
+
+    def _check_target(self) -> None:
+        target, metrics = self.scenario.target, self.simulation.test.metrics
+        if target is None or target.metric in metrics:
+            return
+        matches = difflib.get_close_matches(target.metric, metrics, n=1)
+        near = f", did you mean {matches[0]!r}?" if matches else ""
+        raise ValueError(f"target.metric {target.metric!r} does not exist{near}; there are: {', '.join(metrics)}")
+
+    def _target_reached(self) -> bool:
+        target = self.scenario.target
+        return target is not None and self._mean_metrics()[target.metric] >= target.value
+
+
+def _resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None) -> Scenario:
+    if not isinstance(scenario, Scenario):
+        return load(scenario, **(overrides or {}))
+    if overrides:
+        raise ValueError("overrides go with a scenario's name or path; give them to scenarios.load() for a loaded one")
+    return scenario

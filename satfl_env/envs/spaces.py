@@ -1,0 +1,204 @@
+"""The environment's spaces, and the translation between them and the simulation's `NetworkState` and `Decision`.
+
+`S` is the number of satellites, `G` the number of gateways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from satfl_env.scenarios import Scenario
+from satfl_env.simulation import Battery, Decision, NetworkState, Simulation
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+Observation = dict[str, NDArray[Any]]
+Action = dict[str, NDArray[Any]]
+
+# Training losses have no bound of their own; a cross-entropy of 10 is a probability of 5e-5 for the right label.
+MAX_LOSS = 10.0
+
+_INTEGER_FIELDS = ("samples", "last_epochs", "cluster", "max_epochs")
+
+
+def action_space(num_satellites: int, num_gateways: int) -> spaces.Dict:
+    """The native action space; see `SatFLEnv` for its parts."""
+    # Double precision: a frequency rounded to float32 would lose the last epoch at the optimum.
+    return spaces.Dict(
+        [
+            ("association", spaces.MultiDiscrete([num_gateways + 1] * num_satellites)),
+            ("cpu_frequency", spaces.Box(0.0, 1.0, (num_satellites,), np.float64)),
+            ("cluster", spaces.MultiDiscrete([num_satellites] * num_satellites)),
+            ("weights", spaces.Box(0.0, 1.0, (num_satellites,), np.float64)),
+            ("gateway_weights", spaces.Box(0.0, 1.0, (num_gateways,), np.float64)),
+        ]
+    )
+
+
+def observation_space(scenario: Scenario, simulation: Simulation) -> spaces.Dict:
+    """One entry per field of `NetworkState`, with bounds that hold for every seed of the scenario.
+
+    Args:
+        scenario: The scenario.
+        simulation: The simulation built from it; need not have been reset.
+    """
+    ingredients = simulation.ingredients
+    # The bounds are the same for all phases of the satellites, so any draw of the scene tells them.
+    scene = ingredients.scene(np.random.default_rng(0))
+    rounds, computer = ingredients.rounds, ingredients.computer
+    satellites, gateways = scene.num_satellites, scene.num_gateways
+    longest_round_s = rounds.cadence_s or max(rounds.minimum_s, scene.horizon_s)
+    highest_rate_bps = float(ingredients.links.solo_rate_bps(np.array([scene.min_distance_m])).max())
+    per_satellite, per_pair = (satellites,), (satellites, gateways)
+
+    return spaces.Dict(
+        [
+            ("round", _box(rounds.episode, (1,))),
+            ("time_s", _box(rounds.episode * longest_round_s, (1,))),
+            ("position_m", _box(scene.max_position_m, (satellites, 3), signed=True)),
+            ("velocity_mps", _box(scene.max_speed_mps, (satellites, 3), signed=True)),
+            ("distance_m", _box(scene.max_distance_m, per_pair)),
+            ("visible", spaces.MultiBinary(per_pair)),
+            ("window_s", _box(scene.horizon_s, per_pair)),
+            ("rate_bps", _box(highest_rate_bps, per_pair)),
+            ("link_s", _box(scene.horizon_s, per_pair)),
+            ("energy_j", _box(_highest_energy_j(simulation), per_satellite)),
+            ("samples", _box(_most_samples(scenario, simulation), per_satellite)),
+            ("last_loss", _box(MAX_LOSS, per_satellite)),
+            ("last_epochs", _box(ingredients.max_epochs, per_satellite)),
+            ("cluster", spaces.MultiDiscrete([satellites] * satellites)),
+            ("similarity", _box(1.0, (satellites, satellites))),
+            ("cpu_max_hz", _box(computer.cpu_max_hz, per_satellite)),
+            ("cycles_per_sample", _box(computer.cycles_per_sample, per_satellite)),
+            ("kappa", _box(computer.kappa, per_satellite)),
+            ("max_epochs", _box(ingredients.max_epochs, per_satellite)),
+        ]
+    )
+
+
+def state_to_observation(state: NetworkState, space: spaces.Dict) -> Observation:
+    """The observation of a state: the same fields, clipped to the space's bounds, in fresh arrays."""
+    return {field.name: _to_space(np.asarray(getattr(state, field.name)), space[field.name]) for field in fields(state)}
+
+
+def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkState:
+    """The state an observation shows, exact up to clipping; so a policy can decide from observations alone."""
+    integers = {name: np.rint(observation[name]).astype(np.int64) for name in _INTEGER_FIELDS}
+    return NetworkState(
+        **{
+            **observation,
+            **integers,
+            "round": round(float(observation["round"][0])),
+            "time_s": float(observation["time_s"][0]),
+            "visible": observation["visible"].astype(np.bool_),
+        }
+    )
+
+
+def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArray) -> Decision:
+    """The decision an action stands for.
+
+    Args:
+        action: A value of the native action space.
+        space: That space.
+        cpu_max_hz: Highest CPU frequency of each satellite, (S,).
+
+    Raises:
+        ValueError: If the action is outside the space; names the key, the value and what is allowed.
+    """
+    if not isinstance(action, Mapping):
+        raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
+    missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
+    if missing or unknown:
+        problem = f"lacks {missing}" if missing else f"has unknown {unknown}"
+        raise ValueError(f"the action must be a dict with the keys {list(space)}; it {problem}")
+    parts = {key: checked_array(f"action[{key!r}]", action[key], part) for key, part in space.items()}
+    return Decision(**{**parts, "cpu_frequency": parts["cpu_frequency"] * cpu_max_hz})
+
+
+def decision_to_action(decision: Decision, state: NetworkState) -> Action:
+    """The native action that stands for a decision in a state.
+
+    Weights are divided by the highest where that exceeds 1; only their proportions count.
+    """
+    return {
+        "association": decision.association.astype(np.int64),
+        "cpu_frequency": np.clip(decision.cpu_frequency / state.cpu_max_hz, 0.0, 1.0),
+        "cluster": decision.cluster.astype(np.int64),
+        "weights": decision.weights / max(1.0, decision.weights.max()),
+        "gateway_weights": decision.gateway_weights / max(1.0, decision.gateway_weights.max()),
+    }
+
+
+def association_mask(state: NetworkState) -> BoolArray:
+    """Which associations can bring an update back, (S, G + 1): visible gateways, and sitting out."""
+    sits_out = np.ones((state.num_satellites, 1), dtype=np.bool_)
+    return np.concatenate([state.visible, sits_out], axis=1)
+
+
+def checked_array(name: str, value: object, space: spaces.Space[Any]) -> NDArray[Any]:
+    """A value as an array of a `Box` or `MultiDiscrete` space.
+
+    Raises:
+        ValueError: If it has the wrong shape or type, is not finite or out of bounds.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of shape {space.shape}, got {value!r}") from error
+    if array.shape != space.shape:
+        raise ValueError(f"{name} must be an array of shape {space.shape}, got shape {array.shape}")
+    low, high = bounds(space)
+    allowed, kind = ("integers", "iu") if isinstance(space, spaces.MultiDiscrete) else ("numbers", "iuf")
+    if array.dtype.kind not in kind:
+        raise ValueError(f"{name} must hold {allowed}, got dtype {array.dtype}")
+    # The comparison is false for NaN, so that NaN counts as outside.
+    outside = np.argwhere(~((array >= low) & (array <= high)))
+    if len(outside):
+        index = tuple(outside[0].tolist())
+        raise ValueError(
+            f"{name} must hold {allowed} in [{low[index]:g}, {high[index]:g}], got {array[index]} at index {index[0]}"
+        )
+    return array.astype(space.dtype)
+
+
+def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Lowest and highest values of a `Box`, `MultiBinary` or `MultiDiscrete` space, each in the space's shape.
+
+    Raises:
+        TypeError: If the space is of another kind.
+    """
+    if isinstance(space, spaces.Box):
+        return space.low, space.high
+    if isinstance(space, spaces.MultiDiscrete):
+        return space.start, space.start + space.nvec - 1
+    if isinstance(space, spaces.MultiBinary):
+        return np.zeros(space.shape), np.ones(space.shape)
+    raise TypeError(f"only Box, MultiBinary and MultiDiscrete spaces have bounds, got {space}")
+
+
+def _box(high: float, shape: tuple[int, ...], *, signed: bool = False) -> spaces.Box:
+    return spaces.Box(-high if signed else 0.0, high, shape, np.float64)
+
+
+def _to_space(value: NDArray[Any], space: spaces.Space[Any]) -> NDArray[Any]:
+    return np.clip(value, *bounds(space)).astype(space.dtype).reshape(space.shape)
+
+
+def _highest_energy_j(simulation: Simulation) -> float:
+    energy = simulation.ingredients.energy
+    return energy.capacity_j if isinstance(energy, Battery) else energy.mean_j + 6 * energy.std_j
+
+
+def _most_samples(scenario: Scenario, simulation: Simulation) -> int:
+    partition = scenario.data.partition
+    if partition.kind == "tasks":
+        return partition.samples[1]
+    # A split without overlap hands out the same number of samples whatever the seed; nobody can have more.
+    return int(simulation.ingredients.data(np.random.default_rng(0)).train.samples.sum())

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from baselines.association import at_gateway, longest_window, nearest, random_association, single_gateway
+
+
+def random_pairs(seed: int, num_satellites: int, num_gateways: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    visible = rng.random((num_satellites, num_gateways)) < 0.6
+    return {
+        "visible": visible,
+        "window_s": np.where(visible, rng.uniform(0, 600, visible.shape), 0.0),
+        "distance_m": rng.uniform(5e5, 3e6, visible.shape),
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32), num_satellites=st.integers(1, 12), num_gateways=st.integers(1, 5))
+def test_rules_choose_what_a_search_over_all_gateways_chooses(make_state, seed, num_satellites, num_gateways):
+    pairs = random_pairs(seed, num_satellites, num_gateways)
+    state = make_state(num_satellites, num_gateways, **pairs)
+    longest, closest = longest_window(state), nearest(state)
+    for satellite in range(num_satellites):
+        seen = [gateway for gateway in range(num_gateways) if pairs["visible"][satellite, gateway]]
+        window = {gateway: pairs["window_s"][satellite, gateway] for gateway in seen}
+        distance = {gateway: pairs["distance_m"][satellite, gateway] for gateway in seen}
+        assert longest[satellite] == max(seen, key=window.__getitem__, default=num_gateways)
+        assert closest[satellite] == min(seen, key=distance.__getitem__, default=num_gateways)
+
+
+def test_the_nearest_gateway_that_does_not_see_the_satellite_is_not_chosen(make_state):
+    state = make_state(1, 2, distance_m=np.array([[1e5, 2e6]]), visible=np.array([[False, True]]))
+    assert nearest(state).tolist() == [1]
+
+
+def test_a_window_of_zero_still_beats_an_invisible_gateway(make_state):
+    state = make_state(1, 2, window_s=np.zeros((1, 2)), visible=np.array([[False, True]]))
+    assert longest_window(state).tolist() == [1]
+
+
+def test_only_gateway_0_is_there_for_single_gateway(make_state):
+    state = make_state(3, 2, visible=np.array([[True, True], [False, True], [False, False]]))
+    assert single_gateway(state).tolist() == [0, 2, 2]
+
+
+def test_random_association_is_uniform_over_visible_gateways_and_seeded(make_state):
+    visible = np.tile([True, False, True], (2000, 1))
+    visible[-1] = False
+    state = make_state(2000, 3, visible=visible)
+    chosen = random_association(state, np.random.default_rng(1))
+    counts = np.bincount(chosen, minlength=4)
+    assert counts[1] == 0
+    assert counts[3] == 1
+    assert counts[0] == pytest.approx(1000, abs=100)
+    assert np.array_equal(chosen, random_association(state, np.random.default_rng(1)))
+
+
+def test_values_at_the_chosen_gateway():
+    values = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert at_gateway(values, np.array([1, 0, 2])).tolist() == [2.0, 3.0, 0.0]
