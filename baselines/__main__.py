@@ -41,7 +41,7 @@ def compare_policies(
     out: Annotated[Path, typer.Option(help="Result folder; the same command goes on with an interrupted one.")],
     scenario: Annotated[str, typer.Option(help="Name of a built-in scenario, or a YAML file.")] = DEFAULT_SCENARIO,
     policies: Annotated[str, typer.Option(help="Policies, separated by commas; all if not given.")] = "",
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; those of the scenario if not given.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; the scenario's if not given.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...")] = 5,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a scenario value; may be repeated.")
@@ -69,7 +69,7 @@ def compare_policies(
         if json_path is not None:
             Path(json_path).write_text(summary + "\n", encoding="utf-8")
     console = _output_console()
-    console.print(_table(comparison, f"{config.name}, {config.rounds.episode} rounds, seeds 0 to {seeds - 1}"))
+    console.print(_table(comparison, f"{config.name}, {config.rounds.episode} rounds, seeds: {seeds}"))
     console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
 
 
@@ -85,7 +85,8 @@ def _one_line_errors(console: Console) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        console.print(f"error: {' '.join(str(error).split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+        message = " ".join(str(error).split())
+        console.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
 
 
@@ -122,15 +123,15 @@ def _parse_overrides(items: list[str]) -> dict[str, Any]:
 def _table(comparison: Comparison, title: str) -> Table:
     """Mean and 95 % interval per policy; narrow terminals break between the two."""
     columns = [
-        *((_heading(name), name, 1.0, 3) for name in comparison.primary),
-        *(("vs first", f"{name}_difference", 1.0, 3) for name in comparison.primary),
+        *(column for name in comparison.primary for column in _metric_columns(name)),
         *((_heading(name), name, 1.0, 3) for name in comparison.metrics if name not in comparison.primary),
         ("loss", "test_loss", 1.0, 3),
         ("energy (kJ)", "energy_j", 1e-3, 2),
         ("time (h)", "time_s", 1 / 3600, 2),
         ("lost", "lost", 1.0, 1),
     ]
-    table = Table(title=f"{title} (mean ± 95 % interval)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    title = f"{title} (mean ± 95 % interval)"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("policy", no_wrap=True)
     for heading, *_ in columns:
         table.add_column(heading, justify="right")
@@ -138,6 +139,11 @@ def _table(comparison: Comparison, title: str) -> Table:
         estimates = comparison.estimates(policy)
         table.add_row(policy, *(_cell(estimates[name], scale, digits) for _, name, scale, digits in columns))
     return table
+
+
+def _metric_columns(metric: str) -> list[tuple[str, str, float, int]]:
+    """A metric and its difference to the first policy's."""
+    return [(_heading(metric), metric, 1.0, 3), ("vs first", f"{metric}_difference", 1.0, 3)]
 
 
 def _heading(metric: str) -> str:

@@ -20,9 +20,9 @@ def as_agent(policy: Callable[[NetworkState], Decision]) -> Callable[[Any], Any]
         policy: Any function from states to decisions.
 
     Returns:
-        A function from an observation of `SatFL-v0` to its action; from the batched observation of a vector environment,
-        with a leading axis, to the batched action; and from a list of observations to a list of actions. In a batch the
-        policy decides for one environment after the other.
+        A function from an observation of `SatFL-v0` to its action; from the batched observation of a vector
+        environment, with a leading axis, to the batched action; and from a list of observations to a list of actions.
+        In a batch the policy decides for one environment after the other.
     """
 
     def act(observation: Observation | Sequence[Observation]) -> Action | list[Action]:

@@ -1,8 +1,8 @@
 """Aggregation rules: how much each satellite's update counts at its gateway (SemSpaceFL, section IV-B).
 
 A rule maps the `Participants` of a round to raw non-negative weights (R,), which are normalised later inside each
-(gateway, cluster) group. The decision is taken before the round, so losses are those of the last trained epoch before it
-and epochs are predicted.
+(gateway, cluster) group. The decision is taken before the round, so losses are those of the last trained epoch before
+it and epochs are predicted.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def fed_lol(participants: Participants) -> FloatArray:
 def fed_indi(participants: Participants) -> FloatArray:
     """FedIndi: samples, epochs and credit judged on their own, the mean of their three shares in the group."""
     criteria = (participants.samples, participants.epochs, loss_credit(participants.loss, participants.group))
-    return np.mean([group_share(values, participants.group) for values in criteria], axis=0)
+    shares = [group_share(values, participants.group) for values in criteria]
+    return np.asarray(np.mean(shares, axis=0))
 
 
 def fed_sel(participants: Participants, *, beta: float = 1.0) -> FloatArray:
@@ -80,14 +81,14 @@ def loss_credit(loss: FloatArray, group: IntArray) -> FloatArray:
     members = np.bincount(group)[group]
     total = np.bincount(group, weights=loss)[group]
     defined = (members > 1) & (total > 0)
-    return np.divide(total - loss, (members - 1) * total, out=1.0 / members, where=defined)
+    return np.asarray(np.divide(total - loss, (members - 1) * total, out=1.0 / members, where=defined))
 
 
 def group_share(values: FloatArray | IntArray, group: IntArray) -> FloatArray:
     """Each member's share of its group's sum; equal shares where that is 0."""
     members = np.bincount(group)[group]
     total = np.bincount(group, weights=values)[group]
-    return np.divide(values, total, out=1.0 / members, where=total > 0)
+    return np.asarray(np.divide(values, total, out=1.0 / members, where=total > 0))
 
 
 def gateway_contribution(contribution: FloatArray, association: IntArray, num_gateways: int) -> FloatArray:
@@ -101,4 +102,4 @@ def gateway_contribution(contribution: FloatArray, association: IntArray, num_ga
     Returns:
         Raw gateway weights, (G,).
     """
-    return np.bincount(association, weights=contribution, minlength=num_gateways)
+    return np.asarray(np.bincount(association, weights=contribution, minlength=num_gateways), dtype=np.float64)

@@ -23,9 +23,7 @@ class Run(NamedTuple):
     seed: int
 
 
-def run_episode(
-    simulation: Simulation, policy: Callable[[NetworkState], Decision], seed: int, rounds: int
-) -> Episode:
+def run_episode(simulation: Simulation, policy: Callable[[NetworkState], Decision], seed: int, rounds: int) -> Episode:
     """Play one episode and record it.
 
     Args:

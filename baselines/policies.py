@@ -21,8 +21,8 @@ from satfl_env import Decision, NetworkState, affordable_epochs
 class Policy:
     """A scheduling policy, `NetworkState -> Decision`.
 
-    Weights are scaled to [0, 1], so that the same decision is a valid action of the environment; satellites that are not
-    expected to take part have weight 0.
+    Weights are scaled to [0, 1], so that the same decision is a valid action of the environment; satellites that are
+    not expected to take part have weight 0.
 
     Attributes:
         name: Its name in the registry.

@@ -5,8 +5,8 @@
     summary.csv, summary.json   outcomes of each policy: means and half widths of their 95 % intervals
     curves.csv, curves.png      the same round by round
 
-Files appear whole or not at all, so that an interrupted comparison goes on where it stopped. The same folder can be asked
-for more policies or seeds later, if everything else is the same; the summary is that of the last request.
+Files appear whole or not at all, so that an interrupted comparison goes on where it stopped. The same folder can be
+asked for more policies or seeds later, if everything else is the same; the summary is that of the last request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from baselines.evaluate import Episode, Run
-from baselines.plot import draw_curves
 from baselines.summary import Comparison, Estimate
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
@@ -50,16 +49,13 @@ class ResultFolder:
         earlier = _read_manifest(path)
         if earlier is not None:
             _require_same(path, earlier, self.identity)
-        asked = earlier or {"policies": [], "seeds": []}
+        before = earlier or {"policies": [], "seeds": []}
+        asked = {
+            "policies": list(dict.fromkeys([*before["policies"], *policies])),
+            "seeds": sorted({*before["seeds"], *seeds}),
+        }
         (path / "runs").mkdir(parents=True, exist_ok=True)
-        _write_json(
-            path / "manifest.json",
-            self.identity
-            | {
-                "policies": list(dict.fromkeys([*asked["policies"], *policies])),
-                "seeds": sorted({*asked["seeds"], *seeds}),
-            },
-        )
+        _write_json(path / "manifest.json", self.identity | asked)
 
     def has(self, run: Run) -> bool:
         """Whether a run is finished."""
@@ -72,10 +68,14 @@ class ResultFolder:
 
     def save(self, run: Run, episode: Episode) -> None:
         """Keep the episode of a finished run."""
-        _write_json(self._run_path(run), [{name: _number(value) for name, value in record.items()} for record in episode])
+        records = [{name: _number(value) for name, value in record.items()} for record in episode]
+        _write_json(self._run_path(run), records)
 
     def summarise(self, comparison: Comparison) -> dict[str, Any]:
         """Write tables, curves and picture of a comparison; returns what `summary.json` holds."""
+        # Matplotlib takes a while to import, and most who import this package never draw.
+        from baselines.plot import draw_curves
+
         estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
         summary = {
             "scenario": self.identity["scenario"]["name"],
@@ -91,11 +91,12 @@ class ResultFolder:
             },
         }
         _write_json(self.path / "summary.json", summary)
-        rows = [{"policy": policy, "seeds": len(comparison.seeds), **_columns(own)} for policy, own in estimates.items()]
+        number = len(comparison.seeds)
+        rows = [{"policy": policy, "seeds": number, **_columns(own)} for policy, own in estimates.items()]
         _write_csv(self.path / "summary.csv", rows)
         _write_csv(self.path / "curves.csv", _curve_rows(comparison))
         picture = io.BytesIO()
-        draw_curves(comparison, f"{summary['scenario']}, {len(comparison.seeds)} seeds").savefig(picture, format="png")
+        draw_curves(comparison, f"{summary['scenario']}, seeds: {number}").savefig(picture, format="png")
         _write_whole(self.path / "curves.png", picture.getvalue())
         return summary
 
@@ -115,20 +116,22 @@ def _identity(scenario: Scenario) -> dict[str, Any]:
 
 
 def _read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a folder; None if the folder is new or empty."""
+    """The manifest of a folder; None if the folder is new or empty, or no run was ever finished."""
     if not path.exists() or all(file.suffix == PART for file in path.iterdir()):
         return None
     manifest = _read_json(path / "manifest.json") if (path / "manifest.json").exists() else None
     if not isinstance(manifest, dict) or not {"format", "policies", "seeds"} <= manifest.keys():
         raise ValueError(f"folder {str(path)!r} is not empty and holds no comparison; choose a new or an empty one")
-    return manifest
+    return manifest if any((path / "runs").glob("*.json")) else None
 
 
 def _require_same(path: Path, earlier: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     there, here = _flat({key: earlier.get(key) for key in identity}), _flat(identity)
     differing = [name for name in here | there if there.get(name) != here.get(name)]
     if differing:
-        named = "; ".join(f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in differing[:4])
+        named = "; ".join(
+            f"{name} is {_short(there.get(name))} there and {_short(here.get(name))} here" for name in differing[:4]
+        )
         more = f"; and {len(differing) - 4} more" if len(differing) > 4 else ""
         raise ValueError(f"folder {str(path)!r} belongs to another comparison: {named}{more}")
 
@@ -139,6 +142,11 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in section.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _columns(estimates: Mapping[str, Estimate]) -> dict[str, float | None]:

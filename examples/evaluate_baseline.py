@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-import satfl_env  # noqa: F401  registers SatFL-v0
+import satfl_env  # noqa: F401  (registers SatFL-v0)
 from baselines import as_agent, make_policy
 
 
@@ -12,13 +12,14 @@ def main(policy: str = "full", seed: int = 0) -> None:
     """Play one episode and print how it goes."""
     env = gym.make("SatFL-v0")
     agent = as_agent(make_policy(policy, seed))
-    observation, _ = env.reset(seed=seed)
-    total, done = 0.0, False
+    observation, info = env.reset(seed=seed)
+    print(f"untrained: balanced accuracy {info['metrics']['balanced_accuracy']:.3f}")
+    done = False
     while not done:
         observation, reward, terminated, truncated, info = env.step(agent(observation))
-        total += float(reward)
         done = terminated or truncated
-        print(f"round {int(observation['round'][0]):2d}  reward {float(reward):+.3f}  loss drop so far {total:.3f}")
+        accuracy = info["metrics"]["balanced_accuracy"]
+        print(f"round {int(observation['round'][0]):2d}: reward {reward:+.3f}, balanced accuracy {accuracy:.3f}")
     env.close()
 
 

@@ -87,8 +87,8 @@ def draw(frame: Frame) -> NDArray[np.uint8]:
     _draw_map(figure.add_subplot(grid[:, 0]), frame)
     _draw_history(figure.add_subplot(grid[0, 1]), frame)
     _draw_satellites(figure.add_subplot(grid[1, 1]), frame)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def describe(frame: Frame) -> str:
@@ -145,7 +145,7 @@ def _draw_gateways(axes: Axes, frame: Frame) -> None:
         for gateway in gateways:
             axes.add_patch(Circle(gateway, frame.coverage_radius_m, fc="#5b8db8", alpha=0.07, lw=0))
             axes.add_patch(Circle(gateway, frame.coverage_radius_m, fill=False, ec="#5b8db8", alpha=0.5, lw=0.9))
-    axes.scatter(*gateways.T, s=190, marker="^", color=_INK, edgecolor="white", linewidth=1.2, zorder=4)
+    axes.plot(*gateways.T, "^", ms=15, mfc=_INK, mec="white", mew=1.2, zorder=4)
     for index, gateway in enumerate(gateways):
         axes.annotate(
             f"G{index}", gateway, (0, -19), textcoords="offset points", ha="center", fontsize=9, color=_INK, zorder=4
@@ -167,7 +167,7 @@ def _draw_constellation(axes: Axes, frame: Frame) -> None:
     left, right, _, _ = frame.limits_m
     speed = np.maximum(np.linalg.norm(frame.snapshot.velocity_mps, axis=1, keepdims=True), 1e-9)
     tail = position - 0.075 * (right - left) * velocity / speed
-    sits_out = np.ones(len(position), dtype=np.bool_)
+    sits_out = np.zeros(len(position), dtype=np.bool_)
     if frame.last_round is not None:
         sits_out = frame.last_round[1].outcome == Outcome.SAT_OUT
     numbered = len(position) <= _MOST_NUMBERED
@@ -207,8 +207,9 @@ def _draw_scale(axes: Axes, frame: Frame) -> None:
 def _draw_history(axes: Axes, frame: Frame) -> None:
     rounds = np.arange(len(frame.history))
     axes.plot(rounds, frame.history, color=_INK, lw=2)
-    axes.plot(rounds[-1], frame.history[-1], "o", color=_INK, ms=6)
+    axes.plot(rounds[-1], frame.history[-1], "o", color=_INK, ms=6, clip_on=False)
     axes.set_xlim(0, frame.rounds)
+    _fix_scale_of_shares(axes, frame)
     axes.set_title(f"mean {_words(frame.metric)}  {frame.history[-1]:.3f}", fontsize=11, color=_INK, loc="left")
     axes.set_xlabel("round", fontsize=9, color=_MUTED)
     _tidy(axes)
@@ -217,12 +218,20 @@ def _draw_history(axes: Axes, frame: Frame) -> None:
 def _draw_satellites(axes: Axes, frame: Frame) -> None:
     satellites = np.arange(len(frame.satellite_metric))
     axes.bar(satellites, frame.satellite_metric, color=frame.colours, width=0.8)
+    _fix_scale_of_shares(axes, frame)
     axes.axhline(frame.history[-1], color=_INK, lw=1.2, ls=(0, (4, 3)))
     if len(satellites) <= _MOST_NUMBERED:
         axes.set_xticks(satellites)
     axes.set_title(f"{_words(frame.metric)} of each satellite", fontsize=11, color=_INK, loc="left")
     axes.set_xlabel("satellite (colour: cluster)", fontsize=9, color=_MUTED)
     _tidy(axes)
+
+
+def _fix_scale_of_shares(axes: Axes, frame: Frame) -> None:
+    """Keep the scale of metrics in [0, 1] from jumping between frames."""
+    values = np.concatenate([frame.history, frame.satellite_metric])
+    if values.min() >= 0 and values.max() <= 1:
+        axes.set_ylim(0, 1)
 
 
 def _words(metric: str) -> str:

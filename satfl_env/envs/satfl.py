@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +13,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from satfl_env.envs.render import Frame, describe, draw, map_limits_m
 from satfl_env.envs.rewards import reward_terms, reward_weights, weighted_sum
 from satfl_env.envs.spaces import (
     Action,
@@ -28,9 +29,6 @@ from satfl_env.orbits import SceneSnapshot
 from satfl_env.scenarios import Scenario, build, load
 from satfl_env.simulation import Decision, RoundReport
 
-if TYPE_CHECKING:
-    from satfl_env.envs.render import Frame
-
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
 
@@ -39,11 +37,12 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     ## Description
 
-    Satellites learn semantic-communication models together. In every communication round the agent associates satellites
-    with gateways, sets their CPU frequencies, sorts them into clusters and weighs their updates. A satellite fetches its
-    cluster's model at its gateway, trains on its own data for as many epochs as its contact window and its energy allow,
-    and returns the update before the window closes. Each gateway averages what came back, cluster by cluster; the cloud
-    merges the gateways' models every few rounds. Orbits, links, energy and PyTorch training are all simulated for real.
+    Satellites learn semantic-communication models together. In every communication round the agent associates them with
+    gateways, sets their CPU frequencies, sorts them into clusters and weighs their updates. A satellite fetches its
+    cluster's model at its gateway, trains on its own data for as many epochs as its contact window and its energy
+    allow, and returns the update before the window closes. Each gateway averages what came back, cluster by cluster;
+    the cloud merges the gateways' models every few rounds. Orbits, links and energy are simulated, and the models
+    really train in PyTorch.
 
     `S` is the number of satellites and `G` the number of gateways of the scenario (10 and 3 in `leo-multitask`).
 
@@ -51,13 +50,13 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     The action is a `Dict`:
 
-    | Key               | Space                      | Meaning                                                              |
-    |-------------------|----------------------------|----------------------------------------------------------------------|
-    | `association`     | `MultiDiscrete([G+1] * S)` | gateway of each satellite; `G` sits the round out                    |
-    | `cpu_frequency`   | `Box(0, 1, (S,), float64)` | fraction of the satellite's highest CPU frequency                    |
-    | `cluster`         | `MultiDiscrete([S] * S)`   | cluster label; satellites with equal labels share a model            |
-    | `weights`         | `Box(0, 1, (S,), float64)` | raw weight of each update, normalised in its (gateway, cluster) group |
-    | `gateway_weights` | `Box(0, 1, (G,), float64)` | raw weight of each gateway when the cloud merges                     |
+    | Key               | Space                      | Meaning                                                   |
+    |-------------------|----------------------------|-----------------------------------------------------------|
+    | `association`     | `MultiDiscrete([G+1] * S)` | gateway of each satellite; `G` sits the round out         |
+    | `cpu_frequency`   | `Box(0, 1, (S,), float64)` | fraction of the satellite's highest CPU frequency         |
+    | `cluster`         | `MultiDiscrete([S] * S)`   | cluster label; satellites with equal labels share a model |
+    | `weights`         | `Box(0, 1, (S,), float64)` | raw weight of the update in its (gateway, cluster) group  |
+    | `gateway_weights` | `Box(0, 1, (G,), float64)` | raw weight of each gateway when the cloud merges          |
 
     A group whose raw weights are all zero falls back to equal weights and is named in `info`. Associating a satellite
     with a gateway that does not see it is allowed, but its update is lost; `action_masks()` tells which gateways do.
@@ -68,27 +67,27 @@ class SatFLEnv(gym.Env[Observation, Action]):
     The observation is a `Dict` with the fields of `satfl_env.NetworkState`, in SI units, clipped to finite bounds
     (`float64` boxes where not said otherwise). `satfl_env.observation_to_state` turns it back.
 
-    | Key                 | Shape    | Min | Max                                 | Meaning                                     |
-    |---------------------|----------|-----|-------------------------------------|---------------------------------------------|
-    | `round`             | `(1,)`   | 0   | rounds in the episode               | rounds played                               |
-    | `time_s`            | `(1,)`   | 0   | all rounds at their longest         | simulated time                              |
-    | `position_m`        | `(S, 3)` | -   | farthest coordinate of the scene    | satellite positions                         |
-    | `velocity_mps`      | `(S, 3)` | -   | highest speed of the scene          | satellite velocities                        |
-    | `distance_m`        | `(S, G)` | 0   | longest slant range of the scene    | slant ranges                                |
-    | `visible`           | `(S, G)` | 0   | 1 (`MultiBinary`)                   | inside the gateway's coverage               |
-    | `window_s`          | `(S, G)` | 0   | horizon of the scene                | remaining contact window                    |
-    | `rate_bps`          | `(S, G)` | 0   | rate at the shortest slant range    | rate alone on the gateway's band            |
-    | `link_s`            | `(S, G)` | 0   | horizon of the scene                | both model transfers at that rate           |
-    | `energy_j`          | `(S,)`   | 0   | mean + 6 std, or battery capacity   | energy for training this round              |
-    | `samples`           | `(S,)`   | 0   | most samples a satellite can have   | training samples on board                   |
-    | `last_loss`         | `(S,)`   | 0   | 10                                  | training loss of the last trained epoch     |
-    | `last_epochs`       | `(S,)`   | 0   | most epochs in a round              | epochs in the last round with an update     |
-    | `cluster`           | `(S,)`   | 0   | S - 1 (`MultiDiscrete`)             | cluster label in the last round             |
-    | `similarity`        | `(S, S)` | 0   | 1                                   | semantic similarity of label distributions  |
-    | `cpu_max_hz`        | `(S,)`   | 0   | its value                           | highest CPU frequency                       |
-    | `cycles_per_sample` | `(S,)`   | 0   | its value                           | CPU cycles to train one sample once         |
-    | `kappa`             | `(S,)`   | 0   | its value                           | switched capacitance                        |
-    | `max_epochs`        | `(S,)`   | 0   | its value                           | most local epochs in a round                |
+    | Key                 | Shape    | Min | Max                              | Meaning                             |
+    |---------------------|----------|-----|----------------------------------|-------------------------------------|
+    | `round`             | `(1,)`   | 0   | rounds in the episode            | rounds played                       |
+    | `time_s`            | `(1,)`   | 0   | rounds, all at their longest     | simulated time                      |
+    | `position_m`        | `(S, 3)` | -   | farthest coordinate of the scene | satellite positions                 |
+    | `velocity_mps`      | `(S, 3)` | -   | highest speed of the scene       | satellite velocities                |
+    | `distance_m`        | `(S, G)` | 0   | longest slant range of the scene | slant ranges                        |
+    | `visible`           | `(S, G)` | 0   | 1 (`MultiBinary`)                | inside the gateway's coverage       |
+    | `window_s`          | `(S, G)` | 0   | horizon of the scene             | remaining contact window            |
+    | `rate_bps`          | `(S, G)` | 0   | rate at the shortest slant range | rate alone on the gateway's band    |
+    | `link_s`            | `(S, G)` | 0   | horizon of the scene             | both model transfers at that rate   |
+    | `energy_j`          | `(S,)`   | 0   | highest draw, or capacity        | energy for training this round      |
+    | `samples`           | `(S,)`   | 0   | most samples on board            | training samples on board           |
+    | `last_loss`         | `(S,)`   | 0   | 10                               | training loss of the last epoch     |
+    | `last_epochs`       | `(S,)`   | 0   | most epochs in a round           | epochs of the last update           |
+    | `cluster`           | `(S,)`   | 0   | S - 1 (`MultiDiscrete`)          | cluster label in the last round     |
+    | `similarity`        | `(S, S)` | 0   | 1                                | similarity of label distributions   |
+    | `cpu_max_hz`        | `(S,)`   | 0   | its value                        | highest CPU frequency               |
+    | `cycles_per_sample` | `(S,)`   | 0   | its value                        | CPU cycles to train one sample once |
+    | `kappa`             | `(S,)`   | 0   | its value                        | switched capacitance                |
+    | `max_epochs`        | `(S,)`   | 0   | its value                        | most local epochs in a round        |
 
     A minimum of "-" is the negative of the maximum.
 
@@ -96,22 +95,22 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     The reward is a weighted sum of named terms. Costs count negative already, so a positive weight is a price.
 
-    | Term           | Default weight | Value                                                                            |
-    |----------------|----------------|----------------------------------------------------------------------------------|
-    | `loss_drop`    | 1              | mean test loss before the round minus after; the return is first minus last loss |
-    | `energy_j`     | 0              | minus the joules spent on training and transmission                              |
-    | `time_s`       | 0              | minus the seconds the round took                                                 |
-    | `lost_updates` | 0              | minus the number of associated satellites whose update was lost                  |
+    | Term           | Default weight | Value                                                           |
+    |----------------|----------------|-----------------------------------------------------------------|
+    | `loss_drop`    | 1              | drop of the mean test loss; the return is first minus last loss |
+    | `energy_j`     | 0              | minus the joules spent on training and transmission             |
+    | `time_s`       | 0              | minus the seconds the round took                                |
+    | `lost_updates` | 0              | minus the number of associated satellites with a lost update    |
 
     ## Starting State
 
     Phases of the satellites, the split of the data, the energy and the first models are drawn from the episode's seed.
-    That is the `seed` of `reset`; without one it is drawn from `np_random`, so a first seed determines all episodes after
-    it. Equal seeds and equal actions give bit-identical trajectories on one machine.
+    That is the `seed` of `reset`; without one it is drawn from `np_random`, so a first seed determines all episodes
+    after it. Equal seeds and equal actions give bit-identical trajectories on one machine.
 
     ## Episode End
 
-    1. Termination: the mean of the scenario's target metric over satellites has reached its value, if there is a target.
+    1. Termination: the scenario has a target, and the mean of its metric over satellites has reached the value.
     2. Truncation: all rounds of the scenario's episode have been played.
 
     ## Arguments
@@ -123,32 +122,32 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     ```
 
-    | Parameter       | Type                                 | Default           | Description                                    |
-    |-----------------|--------------------------------------|-------------------|------------------------------------------------|
-    | `scenario`      | **str**, **Path** or **Scenario**    | `"leo-multitask"` | built-in name, YAML file or loaded scenario    |
-    | `overrides`     | **dict** or **None**                 | `None`            | dotted scenario fields to change               |
-    | `reward`        | **dict** or **None**                 | `None`            | weights of reward terms that differ from above |
-    | `render_mode`   | `"rgb_array"`, `"ansi"` or **None**  | `None`            | what `render()` returns                        |
-    | `torch_threads` | **int** or **None**                  | `1`               | PyTorch threads in a round; None: as they are  |
+    | Parameter       | Type                                | Default           | Description                         |
+    |-----------------|-------------------------------------|-------------------|-------------------------------------|
+    | `scenario`      | **str**, **Path** or **Scenario**   | `"leo-multitask"` | built-in name, YAML file, or loaded |
+    | `overrides`     | **dict** or **None**                | `None`            | scenario fields to change, dotted   |
+    | `reward`        | **dict** or **None**                | `None`            | reward weights that differ          |
+    | `render_mode`   | `"rgb_array"`, `"ansi"` or **None** | `None`            | what `render()` returns             |
+    | `torch_threads` | **int** or **None**                 | `1`               | PyTorch threads; None: as they are  |
 
     ## Info
 
-    | Key                      | After | Meaning                                                                             |
-    |--------------------------|-------|-------------------------------------------------------------------------------------|
-    | `action_mask`            | both  | `{"association": (S, G+1) bool}`: visible gateways, and sitting out                 |
-    | `metrics`                | both  | mean over satellites of each test metric                                            |
-    | `satellite_metrics`      | both  | each test metric, `(S,)`                                                            |
-    | `test_loss`              | both  | mean test loss over satellites                                                      |
-    | `satellite_test_loss`    | both  | test loss, `(S,)`                                                                   |
-    | `scenario`, `seed`       | reset | name of the scenario, seed of the episode                                           |
-    | `reward_terms`           | step  | value of each reward term, without its weight                                       |
-    | `outcome`                | step  | `satfl_env.Outcome` of each satellite, `(S,)`                                       |
-    | `epochs`, `batches`      | step  | simulated epochs and really trained minibatches, `(S,)`                             |
-    | `batches_per_epoch`      | step  | minibatches that stand for a simulated epoch; None: all                             |
-    | `energy_j`               | step  | energy spent, `(S,)`                                                                |
-    | `duration_s`, `time_s`   | step  | duration of the round, simulated time at its end                                    |
-    | `equal_weight_groups`    | step  | (gateway, cluster) groups whose raw weights were all zero                           |
-    | `equal_weight_merges`    | step  | clusters whose gateways' raw weights were all zero in a merge                       |
+    | Key                    | After | Meaning                                                             |
+    |------------------------|-------|---------------------------------------------------------------------|
+    | `action_mask`          | both  | `{"association": (S, G+1) bool}`: visible gateways, and sitting out |
+    | `metrics`              | both  | mean over satellites of each test metric                            |
+    | `satellite_metrics`    | both  | each test metric, `(S,)`                                            |
+    | `test_loss`            | both  | mean test loss over satellites                                      |
+    | `satellite_test_loss`  | both  | test loss, `(S,)`                                                   |
+    | `scenario`, `seed`     | reset | name of the scenario, seed of the episode                           |
+    | `reward_terms`         | step  | value of each reward term, without its weight                       |
+    | `outcome`              | step  | `satfl_env.Outcome` of each satellite, `(S,)`                       |
+    | `epochs`, `batches`    | step  | simulated epochs and really trained minibatches, `(S,)`             |
+    | `batches_per_epoch`    | step  | minibatches that stand for a simulated epoch; None: all             |
+    | `energy_j`             | step  | energy spent, `(S,)`                                                |
+    | `duration_s`, `time_s` | step  | duration of the round, simulated time at its end                    |
+    | `equal_weight_groups`  | step  | (gateway, cluster) groups whose raw weights were all zero           |
+    | `equal_weight_merges`  | step  | clusters whose gateways' raw weights were all zero in a merge       |
 
     ## Version History
 
@@ -157,7 +156,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     action_space: spaces.Dict
     observation_space: spaces.Dict
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012 (the base class declares it so)
 
     def __init__(
         self,
@@ -241,7 +240,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         """Which values of the discrete parts of the action make sense: `association`, (S, G + 1)."""
         return {"association": association_mask(self.simulation.state)}
 
-    def render(self) -> NDArray[np.uint8] | str | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | str | None:
         """The last round as an image (H, W, 3) or a text, by `render_mode`; the start before the first step.
 
         Raises:
@@ -252,28 +251,21 @@ class SatFLEnv(gym.Env[Observation, Action]):
             return None
         if not self._history:
             raise ResetNeeded("there is nothing to render yet: call reset() before render()")
-        # Matplotlib takes a while to import, and most runs never render.
-        from satfl_env.envs.render import describe, draw
-
         return draw(self._frame()) if self.render_mode == "rgb_array" else describe(self._frame())
 
     def _frame(self) -> Frame:
         """What there is to see now."""
-        from satfl_env.envs.render import Frame, map_limits_m
-
         test = self.simulation.test
         metric = self._headline()
         coverage_radius_m = getattr(self.scenario.constellation, "coverage_radius_m", None)
-        snapshot, last_round = self.simulation.snapshot, None
-        if self._last_round is not None:
-            snapshot, *last_round = self._last_round
+        last = self._last_round
         return Frame(
             scenario=self.scenario.name,
             rounds=self.scenario.rounds.episode,
-            snapshot=snapshot,
+            snapshot=self.simulation.snapshot if last is None else last[0],
             coverage_radius_m=coverage_radius_m,
             limits_m=map_limits_m(self.simulation.ingredients.scene(np.random.default_rng(0)), coverage_radius_m),
-            last_round=last_round,
+            last_round=None if last is None else last[1:],
             time_s=self.simulation.state.time_s,
             metric=metric,
             satellite_metric=test.metrics[metric],

@@ -18,8 +18,9 @@ from satfl_env.simulation import Battery, Decision, NetworkState, Simulation
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-Observation = dict[str, NDArray[Any]]
-Action = dict[str, NDArray[Any]]
+# Arrays by key; Gymnasium types the values of `spaces.Dict` as `Any`.
+Observation = dict[str, Any]
+Action = dict[str, Any]
 
 # Training losses have no bound of their own; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
@@ -188,7 +189,8 @@ def _box(high: float, shape: tuple[int, ...], *, signed: bool = False) -> spaces
 
 
 def _to_space(value: NDArray[Any], space: spaces.Space[Any]) -> NDArray[Any]:
-    return np.clip(value, *bounds(space)).astype(space.dtype).reshape(space.shape)
+    clipped: NDArray[Any] = np.clip(value, *bounds(space))
+    return clipped.astype(space.dtype).reshape(space.shape)
 
 
 def _highest_energy_j(simulation: Simulation) -> float:

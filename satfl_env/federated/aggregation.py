@@ -8,9 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 
-def normalise_weights(
-    raw: ArrayLike, groups: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def normalise_weights(raw: ArrayLike, groups: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Scale raw weights so that they sum to 1 inside each group.
 
     Args:
@@ -37,9 +35,7 @@ def normalise_weights(
     return scaled / np.bincount(groups, weights=scaled)[groups], np.flatnonzero(all_zero)
 
 
-def gateway_aggregate(
-    parameters: Tensor, weights: NDArray[np.float64], groups: NDArray[np.int64]
-) -> Tensor:
+def gateway_aggregate(parameters: Tensor, weights: NDArray[np.float64], groups: NDArray[np.int64]) -> Tensor:
     """Weighted mean of the satellites of each group (SemSpaceFL, eq. 2).
 
     With equal weights and the clusters as groups it is the cluster mean of the task-clustering paper (eq. 5).
@@ -58,9 +54,7 @@ def gateway_aggregate(
     return _grouped_mean(parameters, weights, groups)
 
 
-def cloud_aggregate(
-    gateway_models: Tensor, weights: NDArray[np.float64], clusters: NDArray[np.int64]
-) -> Tensor:
+def cloud_aggregate(gateway_models: Tensor, weights: NDArray[np.float64], clusters: NDArray[np.int64]) -> Tensor:
     """Weighted mean of the gateways' models of each cluster (SemSpaceFL, eq. 3).
 
     Args:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from satfl_env.federated.local import LocalTrainer, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import SemanticModel
 from satfl_env.federated.stacked import StackedTrainer
 
-ENGINES = {"loop": LoopTrainer, "stacked": StackedTrainer}
+ENGINES: Mapping[str, Callable[[SemanticModel, TrainingSettings], LocalTrainer]] = {
+    "loop": LoopTrainer,
+    "stacked": StackedTrainer,
+}
 
 
 def make_trainer(engine: str, model: SemanticModel, settings: TrainingSettings) -> LocalTrainer:
@@ -18,5 +23,4 @@ def make_trainer(engine: str, model: SemanticModel, settings: TrainingSettings) 
     """
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; allowed are {', '.join(ENGINES)}")
-    trainer: LocalTrainer = ENGINES[engine](model, settings)
-    return trainer
+    return ENGINES[engine](model, settings)

@@ -112,7 +112,7 @@ class Feeder:
         slot = self._slot.index_select(0, chosen).flatten()
         row = self._row.index_select(0, slot)
         images, targets, *channel = (
-            source.index_select(0, index).unflatten(0, share.shape)
+            source.index_select(0, index).view(*share.shape, *source.shape[1:])
             for source, index in (
                 (self.data.images, row),
                 (self.data.targets, row),

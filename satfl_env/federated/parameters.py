@@ -58,9 +58,7 @@ class Layout:
             raise ValueError(f"shared is {shared!r}; allowed are {', '.join(SHARED_PARTS)}")
         if shared == "all":
             return self.num_parameters
-        return sum(
-            size for name, size in zip(self.names, self.sizes, strict=True) if name.startswith(_ENCODER_PREFIX)
-        )
+        return sum(size for name, size in zip(self.names, self.sizes, strict=True) if name.startswith(_ENCODER_PREFIX))
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """Views of flat rows (S, P) as named parameters, each (S, *shape)."""

@@ -42,6 +42,7 @@ class IdealLinks:
         gateway_position_m: FloatArray,
         distance_m: FloatArray,
         association: IntArray,
+        gateway_frame: FloatArray | None = None,
     ) -> FloatArray:
         """The fixed rate in bit/s for each satellite, (S,); 0 for those that sit out (`association` = G)."""
         return np.where(association < distance_m.shape[1], self.rate_bps, 0.0)

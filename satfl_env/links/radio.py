@@ -67,14 +67,16 @@ class RadioLinks:
         gateway_position_m: FloatArray,
         distance_m: FloatArray,
         association: IntArray,
+        gateway_frame: FloatArray | None = None,
     ) -> FloatArray:
         """Rate of each satellite once the band is shared and co-channel satellites interfere.
 
         Args:
-            position_m: Satellite positions, (S, 3), z up at the gateways.
+            position_m: Satellite positions, (S, 3).
             gateway_position_m: Gateway positions, (G, 3).
             distance_m: Slant ranges, (S, G).
             association: Gateway of each satellite in 0..G-1, G for those that sit out, (S,).
+            gateway_frame: Local axes of each gateway in rows, the third up, (G, 3, 3); None where they are x, y and z.
 
         Returns:
             Rates in bit/s, (S,); 0 for satellites that sit out.
@@ -94,6 +96,7 @@ class RadioLinks:
             transmit_power_w=self.transmit_power_w,
             noise_w=self._noise_w(share_hz),
             array_shape=self.array_shape,
+            gateway_frame=gateway_frame,
         )
         return rate_bps(share_hz, quality)
 

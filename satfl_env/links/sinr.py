@@ -56,6 +56,7 @@ def sinr(
     transmit_power_w: float,
     noise_w: FloatArray,
     array_shape: tuple[int, int],
+    gateway_frame: FloatArray | None = None,
 ) -> FloatArray:
     """SINR of every satellite at its gateway (SemSpaceFL, eq. 10-13).
 
@@ -73,7 +74,8 @@ def sinr(
         bandwidth_hz: Band of every gateway.
         transmit_power_w: Transmit power of every satellite.
         noise_w: Noise power in each satellite's share, (S,).
-        array_shape: Elements of the gateways' arrays along x and y.
+        array_shape: Elements of the gateways' arrays along their first and second local axis.
+        gateway_frame: Local axes of each gateway in rows, the third up, (G, 3, 3); None where they are x, y and z.
 
     Returns:
         Linear SINR, (S,); 0 for satellites that sit out.
@@ -85,10 +87,12 @@ def sinr(
 
     sight = position_m - gateway_position_m[serving][:, None]
     direction = sight / np.linalg.norm(sight, axis=-1, keepdims=True)
+    if gateway_frame is not None:
+        direction = direction @ gateway_frame[serving].swapaxes(-1, -2)
     pattern = upa_gain(direction[satellites, satellites][:, None], direction, array_shape)
 
     # Row s, column j: what satellite j adds at the gateway of satellite s.
-    interferes = sends & (association != association[:, None])
+    interferes = sends & (association != association[:, None]) & (direction[..., 2] > 0)
     received_w = transmit_power_w * gain[:, serving].T
     interference_w = (received_w * pattern * interferes).sum(axis=1) * share_hz / bandwidth_hz
     signal_w = np.diagonal(received_w)

@@ -1,4 +1,4 @@
-"""Where the energy for training comes from: a fresh draw every round, or a battery that carries over."""
+"""Energy for training that comes fresh every round; `battery` has the kind that carries over."""
 
 from __future__ import annotations
 
@@ -14,10 +14,3 @@ def draw_energy_j(rng: np.random.Generator, size: int, mean_j: float, std_j: flo
     Clipped to [0, mean + 6 std], so that budgets have a bound.
     """
     return np.clip(rng.normal(mean_j, std_j, size), 0.0, mean_j + 6 * std_j)
-
-
-def battery_after_j(
-    charge_j: FloatArray, spent_j: FloatArray, elapsed_s: float, *, harvest_w: float, capacity_j: float
-) -> FloatArray:
-    """Charge after a round: what was there, less what was spent, plus the harvest, within [0, capacity]; (S,)."""
-    return np.clip(charge_j - spent_j + harvest_w * elapsed_s, 0.0, capacity_j)

@@ -1,8 +1,47 @@
-"""Where satellites are: scenes, positions, velocities and contact windows."""
+"""Where satellites are: scenes, positions, velocities, contact windows and the Earth's shadow."""
 
 from __future__ import annotations
 
+from satfl_env.orbits.constellation import ConstellationScene
+from satfl_env.orbits.contacts import ContactWindows, contact_windows
+from satfl_env.orbits.cowell import CowellOrbits
+from satfl_env.orbits.eclipse import in_cylindrical_shadow, sunlit_fraction, sunlit_s
+from satfl_env.orbits.elements import Sgp4Orbits, load_elements
+from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
+from satfl_env.orbits.gateways import Gateway, site, sites
+from satfl_env.orbits.kepler import KeplerOrbits, orbits_from_boinor, orbits_from_states
+from satfl_env.orbits.line_of_sight import line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
+from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 from satfl_env.orbits.scene import Scene, SceneSnapshot
+from satfl_env.orbits.walker import walker
 
-__all__ = ["PlanarScene", "Scene", "SceneSnapshot", "remaining_window_s", "uniform_phases"]
+__all__ = [
+    "ConstellationScene",
+    "ContactWindows",
+    "CowellOrbits",
+    "Gateway",
+    "KeplerOrbits",
+    "Orbits",
+    "PlanarScene",
+    "Scene",
+    "SceneSnapshot",
+    "Sgp4Orbits",
+    "contact_windows",
+    "earth_fixed_states",
+    "in_cylindrical_shadow",
+    "line_of_sight",
+    "load_elements",
+    "make_epoch",
+    "orbits_from_boinor",
+    "orbits_from_states",
+    "remaining_window_s",
+    "site",
+    "sites",
+    "sun_position_m",
+    "sunlit_fraction",
+    "sunlit_s",
+    "times_after",
+    "uniform_phases",
+    "walker",
+]

@@ -27,6 +27,8 @@ class SceneSnapshot:
         distance_m: Slant range of every pair, (S, G).
         visible: Whether the satellite is inside the gateway's coverage, (S, G).
         window_s: Remaining contact window, (S, G); 0 where not visible.
+        gateway_frame: Local axes of each gateway in rows east, north and up, (G, 3, 3); None where they are x, y and z
+            at every gateway.
     """
 
     time_s: float
@@ -36,6 +38,7 @@ class SceneSnapshot:
     distance_m: FloatArray
     visible: BoolArray
     window_s: FloatArray
+    gateway_frame: FloatArray | None = None
 
 
 class Scene(Protocol):

@@ -80,9 +80,7 @@ class ConvJSCC(nn.Module):
             )
         initialise(self, generator)
 
-    def draw_channel(
-        self, count: int, generator: torch.Generator, *, snr_db: float | None = None
-    ) -> ChannelDraw:
+    def draw_channel(self, count: int, generator: torch.Generator, *, snr_db: float | None = None) -> ChannelDraw:
         """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given."""
         return self.channel.draw(count, 1, self.channel_uses, generator, snr_db=snr_db)
 
@@ -134,4 +132,5 @@ def _grouped_stack(parameters: Mapping[str, Tensor], layers: tuple[_Layer, ...],
             maps = F.conv_transpose2d(maps, weight, bias, layer.stride, _PADDING, layer.stride - 1, satellites)
         else:
             maps = F.conv2d(maps, weight, bias, layer.stride, _PADDING, groups=satellites)
-    return maps.unflatten(1, (satellites, -1)).transpose(0, 1)
+    stacked: Tensor = maps.unflatten(1, (satellites, -1)).transpose(0, 1)
+    return stacked

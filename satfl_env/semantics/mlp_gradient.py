@@ -30,8 +30,8 @@ def relu_backward(hidden: Tensor, hidden_gradient: Tensor) -> Tensor:
 
 def normalise_power_backward(unit: Tensor, scale: Tensor, unit_gradient: Tensor) -> Tensor:
     """Gradient before power normalisation, where `unit` = symbols * scale has unit power along the last axis."""
-    along = (unit * unit_gradient).mean(-1, keepdim=True)
-    return torch.addcmul(unit_gradient, unit, along, value=-1.0).mul_(scale)
+    along = (unit * unit_gradient).sum(-1, keepdim=True)
+    return torch.addcmul(unit_gradient, unit, along, value=-1.0 / unit.shape[-1]).mul_(scale)
 
 
 def infomax_backward(logits: Tensor, targets: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,7 @@ def infomax_backward(logits: Tensor, targets: Tensor, share: Tensor) -> tuple[Te
     num_draws = logits.shape[2]
     index = targets[..., None, None].expand(-1, -1, num_draws, 1)
     log_probability = logits.log_softmax(-1)
-    loss = -log_probability.gather(-1, index).mean((-2, -1))
+    loss = log_probability.gather(-1, index).sum((-2, -1)).mul_(-1.0 / num_draws)
     gradient = log_probability.exp_()
     gradient.scatter_add_(-1, index, gradient.new_full((), -1.0).expand(index.shape))
     return loss, gradient.mul_((share / num_draws)[..., None, None])

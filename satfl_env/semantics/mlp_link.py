@@ -69,17 +69,13 @@ class MLPLink(nn.Module):
         self.channel_uses = channel_uses
         self.channel_draws = channel_draws
         with torch.device("meta"):
-            self.encoder = nn.Sequential(
-                nn.Linear(num_pixels, hidden), nn.ReLU(), nn.Linear(hidden, channel_uses)
-            )
+            self.encoder = nn.Sequential(nn.Linear(num_pixels, hidden), nn.ReLU(), nn.Linear(hidden, channel_uses))
             self.decoder = nn.Sequential(
                 nn.Linear(channel_uses, decoder_hidden), nn.ReLU(), nn.Linear(decoder_hidden, num_outputs)
             )
         initialise(self, generator)
 
-    def draw_channel(
-        self, count: int, generator: torch.Generator, *, snr_db: float | None = None
-    ) -> ChannelDraw:
+    def draw_channel(self, count: int, generator: torch.Generator, *, snr_db: float | None = None) -> ChannelDraw:
         """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given."""
         return self.channel.draw(count, self.channel_draws, self.channel_uses, generator, snr_db=snr_db)
 
@@ -103,7 +99,8 @@ class MLPLink(nn.Module):
         hidden = linear(parameters, "encoder.0", images.flatten(2)).relu()
         received = transmit(normalise_power(linear(parameters, "encoder.2", hidden)), draw)
         decoded = linear(parameters, "decoder.0", received.flatten(1, 2)).relu()
-        return linear(parameters, "decoder.2", decoded).unflatten(1, received.shape[1:3])
+        logits: Tensor = linear(parameters, "decoder.2", decoded).unflatten(1, received.shape[1:3])
+        return logits
 
     def stacked_gradient(
         self,

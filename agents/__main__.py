@@ -1,0 +1,85 @@
+"""Command line: `python -m agents train`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from agents.results import Record, RunFolder
+from satfl_env.scenarios import Scenario, load
+
+app = typer.Typer(help="Train schedulers with Stable-Baselines3.", no_args_is_help=True)
+
+NUM_TEST_EPISODES = 5
+
+
+@app.callback()
+def main() -> None:
+    """Train schedulers with Stable-Baselines3."""
+
+
+@app.command("train")
+def train_scheduler(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    algo: Annotated[str, typer.Option(help="ppo (continuous actions) or maskable-ppo (discrete, masked).")] = "ppo",
+    scenario: Annotated[str, typer.Option(help="Name of a built-in scenario, or a YAML file.")] = "leo-multitask",
+    steps: Annotated[int, typer.Option(min=1, help="Rounds to train on, rounded up to whole updates of 200.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of episodes and learner.")] = 0,
+) -> None:
+    """Train a scheduler, then test it on episodes it has not seen."""
+    errors = Console(stderr=True)
+    try:
+        config = load(scenario)
+        evaluation = _train(
+            RunFolder(out, config, algo=algo, steps=steps, seed=seed), config, algo, steps, seed, errors
+        )
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    console = Console()
+    console.print(_table(evaluation, f"{algo} on {config.name}: {len(evaluation)} held-out episodes"))
+    console.print(f"Policy, learning curve and evaluation are in {out}", highlight=False, soft_wrap=True)
+
+
+def _train(out: Path, config: Scenario, algo: str, steps: int, seed: int, errors: Console) -> list[Record]:
+    """Train and keep the results, unless they are there already; returns the evaluation."""
+    # Stable-Baselines3 is an optional dependency, and takes seconds to import.
+    from agents.train import FIRST_HELD_OUT_SEED, check_algorithm, evaluate, train
+
+    check_algorithm(algo)
+    folder = RunFolder(out, config, algo=algo, steps=steps, seed=seed)
+    if folder.evaluation is not None:
+        errors.print("this run is complete already")
+        return folder.evaluation
+    columns = (TextColumn("rounds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors) as bar:
+        task = bar.add_task("rounds", total=steps)
+        scheduler, curve = train(
+            config, algo, steps=steps, seed=seed, progress=lambda step: bar.update(task, completed=min(step, steps))
+        )
+    held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + NUM_TEST_EPISODES)
+    evaluation = evaluate(scheduler, config, algo, held_out)
+    policy = io.BytesIO()
+    scheduler.save(policy)
+    folder.save(policy.getvalue(), curve, evaluation)
+    return evaluation
+
+
+def _table(evaluation: list[Record], title: str) -> Table:
+    table = Table("", "mean", "lowest", "highest", title=title, title_justify="left")
+    for name in evaluation[0]:
+        if name != "seed":
+            values = np.array([record[name] for record in evaluation])
+            table.add_row(name.replace("_", " "), *(f"{it:.3f}" for it in (values.mean(), values.min(), values.max())))
+    return table
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,108 @@
+"""Training a scheduler with proximal policy optimisation, and testing it on episodes it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from satfl_env.scenarios import Scenario
+from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
+
+try:
+    from sb3_contrib import MaskablePPO
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.monitor import Monitor
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"training needs Stable-Baselines3 ({error}): pip install 'satfl-env[agents]'", name=error.name
+    ) from error
+
+ALGORITHMS = ("ppo", "maskable-ppo")
+NUM_CLUSTERS = 3
+STEPS_PER_UPDATE = 200
+MINIBATCH = 50
+# Training episodes draw their seeds below this number, so that these have never been seen.
+FIRST_HELD_OUT_SEED = 2**32
+
+Scheduler = PPO | MaskablePPO
+Record = dict[str, float]
+
+
+def check_algorithm(algo: str) -> None:
+    """Raise `ValueError` if there is no such algorithm."""
+    if algo not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {algo!r}; there are: {', '.join(ALGORITHMS)}")
+
+
+def make_env(scenario: Scenario, algo: str) -> gym.Env[NDArray[np.float32], Any]:
+    """The environment with the flat spaces an algorithm needs."""
+    env = gym.make("SatFL-v0", scenario=scenario)
+    num_clusters = min(NUM_CLUSTERS, scenario.constellation.num_satellites)
+    if algo == "ppo":
+        return ScaledObservation(BoxAction(env, num_clusters=num_clusters))
+    return ScaledObservation(DiscreteAction(env, num_clusters=num_clusters))
+
+
+def train(
+    scenario: Scenario, algo: str, *, steps: int, seed: int, progress: Callable[[int], None]
+) -> tuple[Scheduler, list[Record]]:
+    """Train a scheduler.
+
+    Args:
+        scenario: What it learns to schedule.
+        algo: "ppo" for continuous actions, "maskable-ppo" for discrete ones with masks.
+        steps: Rounds to train on; rounded up to whole updates of `STEPS_PER_UPDATE`.
+        seed: Seed of the episodes and of the learner.
+        progress: Called with the number of steps made so far.
+
+    Returns:
+        The scheduler, and one record per finished training episode: step, return, length and final metrics.
+
+    Raises:
+        ValueError: If there is no such algorithm.
+    """
+    check_algorithm(algo)
+    curve: list[Record] = []
+
+    def record(local: dict[str, Any], _: dict[str, Any]) -> bool:
+        step = local["self"].num_timesteps
+        for info in local["infos"]:
+            if "episode" in info:
+                episode = info["episode"]
+                curve.append({"step": step, "return": episode["r"], "length": episode["l"], **info["metrics"]})
+        progress(step)
+        return True
+
+    learner = PPO if algo == "ppo" else MaskablePPO
+    scheduler = learner(
+        "MlpPolicy",
+        Monitor(make_env(scenario, algo)),
+        n_steps=STEPS_PER_UPDATE,
+        batch_size=MINIBATCH,
+        seed=seed,
+        device="cpu",
+    )
+    scheduler.learn(steps, callback=record)
+    return scheduler, curve
+
+
+def evaluate(scheduler: Scheduler, scenario: Scenario, algo: str, seeds: Iterable[int]) -> list[Record]:
+    """Play one episode a seed without exploration: seed, return, length and final metrics of each."""
+    env = make_env(scenario, algo)
+    return [_play(scheduler, env, seed) for seed in seeds]
+
+
+def _play(scheduler: Scheduler, env: gym.Env[NDArray[np.float32], Any], seed: int) -> Record:
+    observation, _ = env.reset(seed=seed)
+    rewards, done = [], False
+    while not done:
+        masks = {"action_masks": env.get_wrapper_attr("action_masks")()} if isinstance(scheduler, MaskablePPO) else {}
+        action, _ = scheduler.predict(observation, deterministic=True, **masks)
+        observation, reward, terminated, truncated, info = env.step(action)
+        rewards.append(float(reward))
+        done = terminated or truncated
+    return {"seed": seed, "return": sum(rewards), "length": len(rewards), **info["metrics"]}

@@ -1,0 +1,74 @@
+"""Tables of passes for people who want only that: `python -m satfl_env.orbits passes --help`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from satfl_env.orbits.contacts import ContactWindows, contact_windows
+from satfl_env.orbits.elements import Sgp4Orbits, load_elements
+from satfl_env.orbits.frames import times_after
+from satfl_env.orbits.gateways import DEFAULT_MIN_ELEVATION_DEG, site, sites
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Satellite passes over ground stations.")
+
+
+@app.command()
+def passes(
+    tle: Annotated[Path, typer.Option(help="File of orbital elements: TLE, or OMM as .csv, .json or .xml.")],
+    site_name: Annotated[str, typer.Option("--site", help="Name of a shipped site; `sites` lists them.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=720.0, help="Length of the span.")] = 24.0,
+    start: Annotated[str | None, typer.Option(help="Start in UTC, ISO 8601; the elements' epoch if left out.")] = None,
+    min_elevation: Annotated[
+        float, typer.Option(min=0.0, max=89.0, help="Lowest elevation in degrees.")
+    ] = DEFAULT_MIN_ELEVATION_DEG,
+) -> None:
+    """All passes of the satellites of a file over a site, in order of time."""
+    try:
+        orbits = load_elements(tle, start)
+        gateway = site(site_name, min_elevation_deg=min_elevation)
+        windows = contact_windows(orbits, [gateway], 0.0, hours * 3600.0)
+    except (ValueError, FileNotFoundError) as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False)
+        raise typer.Exit(2) from error
+    title = f"{gateway.name}, {hours:g} h from {orbits.epoch.isot[:19]} UTC, above {min_elevation:g} degrees"
+    Console().print(_pass_table(orbits, windows, title))
+
+
+@app.command("sites")
+def list_sites() -> None:
+    """The shipped ground-station sites."""
+    table = Table("site", *(f"{name}" for name in ("latitude", "longitude", "altitude (m)")))
+    for gateway in sites().values():
+        table.add_row(
+            gateway.name, f"{gateway.latitude_deg:.2f}", f"{gateway.longitude_deg:.2f}", f"{gateway.altitude_m:.0f}"
+        )
+    Console().print(table)
+
+
+def _pass_table(orbits: Sgp4Orbits, windows: ContactWindows, title: str) -> Table:
+    table = Table("satellite", "rise (UTC)", "highest", "elevation", "set", "duration", title=title)
+    for column in table.columns[3::2]:
+        column.justify = "right"
+    for row in np.argsort(windows.rise_s, kind="stable"):
+        times = times_after(orbits.epoch, np.array([windows.rise_s[row], windows.peak_s[row], windows.set_s[row]]))
+        rise, peak, fall = (text.replace("T", " ")[:21] for text in times.isot)
+        minutes, seconds = divmod(windows.duration_s[row], 60.0)
+        table.add_row(
+            orbits.names[windows.satellite[row]],
+            rise,
+            peak[11:],
+            f"{windows.peak_elevation_deg[row]:.1f}°",
+            fall[11:],
+            f"{minutes:.0f} min {seconds:04.1f} s",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m satfl_env.orbits")

@@ -1,0 +1,231 @@
+"""Contact windows: when each gateway sees each satellite, and how high it climbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from satfl_env.orbits.crossings import Events, Grid, curvature_bound_mps2, events_between
+from satfl_env.orbits.frames import earth_fixed, teme_to_itrs
+from satfl_env.orbits.gateways import Gateway, GroundSegment, ground_segment
+from satfl_env.orbits.propagation import Orbits
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+MAX_STEP_S = 120.0
+# Values of satellites and pairs held at a time: more would need memory, fewer would spend it on calls.
+_CHUNK = 1_000_000
+_MARCH_STEPS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ContactWindows:
+    """All contact windows of a span, sorted by satellite, gateway and rise.
+
+    A window open at an end of the span is cut there. Times are in s after the orbits' epoch.
+
+    Attributes:
+        num_satellites: S.
+        num_gateways: G.
+        start_s: Start of the span.
+        end_s: End of the span.
+        satellite: Satellite of each window, (N,).
+        gateway: Gateway of each window, (N,).
+        rise_s: Its start, (N,).
+        set_s: Its end, (N,).
+        peak_s: When the satellite stands highest, (N,).
+        peak_elevation_deg: Its elevation then, (N,).
+    """
+
+    num_satellites: int
+    num_gateways: int
+    start_s: float
+    end_s: float
+    satellite: IntArray
+    gateway: IntArray
+    rise_s: FloatArray
+    set_s: FloatArray
+    peak_s: FloatArray
+    peak_elevation_deg: FloatArray
+
+    @property
+    def duration_s(self) -> FloatArray:
+        """Length of each window, (N,)."""
+        return self.set_s - self.rise_s
+
+    def remaining_s(self, time_s: float) -> FloatArray:
+        """Remaining window of every pair at an instant of the span, (S, G); 0 where out of sight.
+
+        Raises:
+            ValueError: If the instant lies outside the span.
+        """
+        self._check(time_s)
+        window = np.zeros((self.num_satellites, self.num_gateways))
+        still_open = (self.rise_s <= time_s) & (time_s < self.set_s)
+        window[self.satellite[still_open], self.gateway[still_open]] = self.set_s[still_open] - time_s
+        return window
+
+    def next_window_s(self, time_s: float) -> tuple[FloatArray, FloatArray]:
+        """Start and end of every pair's first window that opens after an instant of the span.
+
+        Returns:
+            Times in s, (S, G) each; infinite where no window opens within the span.
+
+        Raises:
+            ValueError: If the instant lies outside the span.
+        """
+        self._check(time_s)
+        shape = (self.num_satellites, self.num_gateways)
+        rise, fall = np.full(shape, np.inf), np.full(shape, np.inf)
+        # From the last to the first, so that the first of each pair stays.
+        later = np.flatnonzero(self.rise_s > time_s)[::-1]
+        pair = (self.satellite[later], self.gateway[later])
+        rise[pair], fall[pair] = self.rise_s[later], self.set_s[later]
+        return rise, fall
+
+    def _check(self, time_s: float) -> None:
+        if not self.start_s <= time_s <= self.end_s:
+            raise ValueError(f"time_s must lie in the span {self.start_s}..{self.end_s}, got {time_s}")
+
+
+def contact_windows(
+    orbits: Orbits, gateways: Sequence[Gateway], start_s: float, end_s: float, *, step_s: float = 60.0
+) -> ContactWindows:
+    """Contact windows of all pairs over a span.
+
+    Args:
+        orbits: The satellites.
+        gateways: Who sees them.
+        start_s: Start of the span, in s after the orbits' epoch.
+        end_s: Its end, later.
+        step_s: Step of the search in (0, 120]; no window is lost to it, and times stay right to a millisecond.
+
+    Raises:
+        ValueError: If there is no gateway or a value is out of its range.
+    """
+    if not (np.isfinite(start_s) and np.isfinite(end_s) and start_s < end_s):
+        raise ValueError(f"end_s must be later than start_s {start_s}, both finite, got {end_s}")
+    _check_step(step_s)
+    ground = ground_segment(gateways)
+    curvature = curvature_bound_mps2(orbits, ground)
+    num_steps = max(int(np.ceil((end_s - start_s) / step_s)), 1)
+    time_s = np.linspace(start_s, end_s, num_steps + 1)
+    events: list[Events] = []
+    for grid in _grids(orbits, ground, time_s):
+        if not events:
+            events.append(_open_at(grid, ground, 0))
+        events.append(events_between(grid, ground, curvature))
+    last = _open_at(grid, ground, -1)
+    events.append(last._replace(rise_pair=last.set_pair[:0], rise_s=last.set_s[:0]))
+    events[0] = events[0]._replace(set_pair=last.set_pair[:0], set_s=last.set_s[:0])
+    return _windows(orbits.num_satellites, ground, start_s, end_s, events)
+
+
+def states_and_windows(
+    orbits: Orbits, ground: GroundSegment, time_s: float, horizon_s: float, *, step_s: float = 60.0
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The Earth-fixed states at an instant, and the remaining window of every pair.
+
+    The pairs in sight are followed until they set; nothing is kept from one call to the next.
+
+    Args:
+        orbits: The satellites.
+        ground: The gateways.
+        time_s: The instant, in s after the orbits' epoch.
+        horizon_s: Longest window reported, positive.
+        step_s: As in `contact_windows`.
+
+    Returns:
+        Positions (S, 3) and velocities (S, 3) in ITRS, in m and m/s; windows in s, (S, G), 0 where out of sight.
+    """
+    curvature = curvature_bound_mps2(orbits, ground)
+    window = np.zeros((orbits.num_satellites, len(ground.position_m)))
+    pairs: tuple[IntArray, IntArray] | None = None
+    begin = time_s
+    while begin < time_s + horizon_s:
+        time = begin + step_s * np.arange(_MARCH_STEPS + 1)
+        position, velocity = earth_fixed(teme_to_itrs(orbits.epoch, time), *orbits.states(time))
+        if pairs is None:
+            now = position[0], velocity[0]
+            pairs = np.nonzero(ground.clearance_m(position[0]) > 0)
+            window[pairs] = horizon_s
+        if not len(pairs[0]):
+            break
+        satellite, gateway = pairs
+        height = ground.clearance_m(position.reshape(-1, 3)).reshape(len(time), *window.shape)
+        clearance = height[:, satellite, gateway]
+        events = events_between(Grid(time, position, velocity, satellite, gateway, clearance), ground, curvature)
+        np.minimum.at(window, (satellite[events.set_pair], gateway[events.set_pair]), events.set_s - time_s)
+        still_up = np.ones(len(satellite), dtype=bool)
+        still_up[events.set_pair] = False
+        pairs = satellite[still_up], gateway[still_up]
+        begin = time[-1]
+    return *now, window
+
+
+def _check_step(step_s: float) -> None:
+    if not 0 < step_s <= MAX_STEP_S:
+        raise ValueError(f"step_s must lie in (0, {MAX_STEP_S:g}], got {step_s}")
+
+
+def _grids(orbits: Orbits, ground: GroundSegment, time_s: FloatArray) -> Iterator[Grid]:
+    """The states and clearances of all pairs, in pieces that share their border times."""
+    num_satellites, num_gateways = orbits.num_satellites, len(ground.position_m)
+    satellite = np.repeat(np.arange(num_satellites), num_gateways)
+    gateway = np.tile(np.arange(num_gateways), num_satellites)
+    rotation = teme_to_itrs(orbits.epoch, time_s)
+    # A state takes about as much room while it is computed as ten pairs.
+    length = max(_CHUNK // (num_satellites * (num_gateways + 10)), 1)
+    for first in range(0, len(time_s) - 1, length):
+        piece = slice(first, first + length + 1)
+        position, velocity = earth_fixed(rotation[piece], *orbits.states(time_s[piece]))
+        clearance = ground.clearance_m(position.reshape(-1, 3)).reshape(len(position), -1)
+        yield Grid(time_s[piece], position, velocity, satellite, gateway, clearance)
+
+
+def _open_at(grid: Grid, ground: GroundSegment, index: int) -> Events:
+    """The pairs in sight at one time of a grid, as if they rose, culminated and set there."""
+    pair = np.flatnonzero(grid.clearance_m[index] > 0)
+    time_s = np.full(len(pair), grid.time_s[index])
+    sight = grid.position_m[index, grid.satellite[pair]] - ground.position_m[grid.gateway[pair]]
+    height = (sight * ground.up[grid.gateway[pair]]).sum(axis=-1)
+    return Events(pair, time_s, pair, time_s, pair, time_s, height / np.linalg.norm(sight, axis=-1))
+
+
+def _windows(
+    num_satellites: int, ground: GroundSegment, start_s: float, end_s: float, events: Sequence[Events]
+) -> ContactWindows:
+    """Puts rises, sets and culminations together: of each pair, the k-th rise belongs to the k-th set."""
+    rise_pair, rise_s, set_pair, set_s, peak_pair, peak_s, peak_sine = map(np.concatenate, zip(*events, strict=True))
+    order = np.lexsort((rise_s, rise_pair))
+    pair, rise_s = rise_pair[order], rise_s[order]
+    set_s = set_s[np.lexsort((set_s, set_pair))]
+
+    # A culmination belongs to the last window of its pair that rose before it; of several the highest counts.
+    merged = np.lexsort((np.repeat([0, 1], [len(pair), len(peak_pair)]), np.r_[rise_s, peak_s], np.r_[pair, peak_pair]))
+    window = np.empty(len(merged), dtype=np.int64)
+    window[merged] = np.cumsum(merged < len(pair)) - 1
+    window = window[len(pair) :]
+    ascending = np.argsort(peak_sine, kind="stable")
+    window, peak_s, peak_sine = window[ascending], peak_s[ascending], peak_sine[ascending]
+    best_s, best_sine = np.empty(len(pair)), np.empty(len(pair))
+    best_s[window], best_sine[window] = peak_s, peak_sine
+
+    num_gateways = len(ground.position_m)
+    return ContactWindows(
+        num_satellites=num_satellites,
+        num_gateways=num_gateways,
+        start_s=start_s,
+        end_s=end_s,
+        satellite=pair // num_gateways,
+        gateway=pair % num_gateways,
+        rise_s=rise_s,
+        set_s=set_s,
+        peak_s=best_s,
+        peak_elevation_deg=np.degrees(np.arcsin(np.minimum(best_sine, 1.0))),
+    )

@@ -1,0 +1,15 @@
+"""The Earth in four numbers (WGS 84; J2 of EGM96)."""
+
+from __future__ import annotations
+
+GRAVITY_M3PS2 = 3.986004418e14
+"""Gravitational parameter mu."""
+
+EQUATORIAL_RADIUS_M = 6_378_137.0
+"""Equatorial radius."""
+
+J2 = 1.08262668e-3
+"""Second zonal harmonic: the oblateness."""
+
+ROTATION_RADPS = 7.292115e-5
+"""Rotation rate against the stars."""

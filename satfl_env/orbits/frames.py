@@ -1,0 +1,113 @@
+"""Epochs, and the turning Earth: from inertial frames to the Earth-fixed one, by astropy and without a network.
+
+TEME (true equator, mean equinox) is the inertial frame in which orbits move, SGP4's own; ITRS is fixed to the Earth.
+Beyond the end of astropy's bundled Earth orientation table (about a year after its release) the table's last UT1 is
+kept and the mean polar motion taken, which displaces the Earth by at most a few hundred metres.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import GCRS, ITRS, TEME, BaseCoordinateFrame, CartesianRepresentation, get_sun
+from astropy.time import Time, TimeDelta
+from astropy.utils import iers
+from astropy.utils.exceptions import AstropyWarning, ErfaWarning
+from numpy.typing import NDArray
+
+from satfl_env.orbits.earth import ROTATION_RADPS
+
+FloatArray = NDArray[np.float64]
+
+FIRST_YEAR, LAST_YEAR = 2000, 2035
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Lets astropy answer for any date from its bundled tables: no download, no complaint about their age."""
+    with (
+        iers.conf.set_temp("auto_download", False),
+        iers.conf.set_temp("auto_max_age", None),
+        iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
+        warnings.catch_warnings(),
+    ):
+        # ERFA calls a year dubious once leap seconds are not yet announced for it.
+        warnings.simplefilter("ignore", ErfaWarning)
+        warnings.simplefilter("ignore", AstropyWarning)
+        yield
+
+
+def make_epoch(epoch: Time | str) -> Time:
+    """An epoch as an astropy time in UTC, from an astropy time or from ISO 8601 text in UTC.
+
+    Raises:
+        ValueError: If the text is no date, the time is not scalar, or the year lies outside 2000..2035.
+    """
+    with offline():
+        try:
+            time = Time(epoch, scale="utc") if isinstance(epoch, str) else Time(epoch).utc
+        except ValueError as error:
+            raise ValueError(f"epoch must be an ISO 8601 date and time in UTC, got {epoch!r}") from error
+        if not time.isscalar:
+            raise ValueError(f"epoch must be one time, got {time.shape} of them")
+        year = time.ymdhms["year"]
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValueError(f"epoch must lie in the years {FIRST_YEAR}..{LAST_YEAR}, got {epoch}")
+    return time
+
+
+def times_after(epoch: Time, time_s: FloatArray) -> Time:
+    """The astropy times `time_s` seconds after an epoch, in the shape of `time_s`."""
+    with offline():
+        return (epoch + TimeDelta(time_s, format="sec")).utc
+
+
+def teme_to_itrs(epoch: Time, time_s: FloatArray) -> FloatArray:
+    """Rotation matrices from TEME to ITRS at each time, (T, 3, 3)."""
+    return _rotation(TEME, ITRS, times_after(epoch, time_s))
+
+
+def gcrs_to_teme(epoch: Time) -> FloatArray:
+    """Rotation matrix from GCRS to TEME at an epoch, (3, 3)."""
+    return _rotation(GCRS, TEME, epoch[None])[0]
+
+
+def earth_fixed(
+    rotation: FloatArray, position_m: FloatArray, velocity_mps: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Positions and velocities as the turning Earth sees them.
+
+    Args:
+        rotation: From the inertial to the Earth-fixed frame, (T, 3, 3).
+        position_m: Inertial positions, (T, S, 3).
+        velocity_mps: Inertial velocities, (T, S, 3).
+
+    Returns:
+        Earth-fixed positions and velocities, (T, S, 3) each; v = R v_inertial - omega x r.
+    """
+    transposed = rotation.swapaxes(-1, -2)
+    position, velocity = position_m @ transposed, velocity_mps @ transposed
+    velocity[..., 0] += ROTATION_RADPS * position[..., 1]
+    velocity[..., 1] -= ROTATION_RADPS * position[..., 0]
+    return position, velocity
+
+
+def sun_position_m(epoch: Time, time_s: FloatArray) -> FloatArray:
+    """Apparent position of the Sun in ITRS at each time, (T, 3)."""
+    times = times_after(epoch, time_s)
+    with offline():
+        position = get_sun(times).cartesian.xyz.to_value(units.m).T
+    return np.asarray((_rotation(GCRS, ITRS, times) @ position[..., None])[..., 0])
+
+
+def _rotation(source: type[BaseCoordinateFrame], target: type[BaseCoordinateFrame], times: Time) -> FloatArray:
+    """Rotation matrices between two geocentric frames at each time, (T, 3, 3): where the unit vectors go."""
+    column = times[:, None]
+    unit_vectors = CartesianRepresentation(*np.eye(3)[:, None])
+    with offline():
+        moved = source(unit_vectors, obstime=column).transform_to(target(obstime=column))
+    return np.ascontiguousarray(np.moveaxis(moved.cartesian.xyz.value, 0, 1))

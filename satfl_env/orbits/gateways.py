@@ -1,0 +1,150 @@
+"""Gateways: places on the globe that see a satellite once it is high enough above their horizon."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import EarthLocation
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+DEFAULT_MIN_ELEVATION_DEG = 10.0
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A place on the globe (WGS 84).
+
+    Attributes:
+        name: Its name.
+        latitude_deg: Geodetic latitude in [-90, 90].
+        longitude_deg: Longitude, east positive, in [-180, 360].
+        altitude_m: Height above the ellipsoid in [-500, 9000].
+        min_elevation_deg: Elevation above which it sees a satellite, in [0, 90).
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    name: str
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float = 0.0
+    min_elevation_deg: float = DEFAULT_MIN_ELEVATION_DEG
+
+    def __post_init__(self) -> None:
+        for field, low, high in (
+            ("latitude_deg", -90.0, 90.0),
+            ("longitude_deg", -180.0, 360.0),
+            ("altitude_m", -500.0, 9000.0),
+        ):
+            if not low <= getattr(self, field) <= high:
+                raise ValueError(
+                    f"{field} of gateway {self.name!r} must lie in [{low:g}, {high:g}], got {getattr(self, field)}"
+                )
+        if not 0 <= self.min_elevation_deg < 90:
+            raise ValueError(
+                f"min_elevation_deg of gateway {self.name!r} must lie in [0, 90), got {self.min_elevation_deg}"
+            )
+
+
+@cache
+def sites() -> dict[str, Gateway]:
+    """Real ground-station sites by name, with a minimum elevation of 10 degrees.
+
+    The coordinates are rounded to 0.01 degrees and 10 m: good for simulation, not for surveying.
+    """
+    text = resources.files("satfl_env.orbits").joinpath("sites.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return {
+        row["name"]: Gateway(
+            row["name"], float(row["latitude_deg"]), float(row["longitude_deg"]), float(row["altitude_m"])
+        )
+        for row in rows
+    }
+
+
+def site(name: str, *, min_elevation_deg: float = DEFAULT_MIN_ELEVATION_DEG) -> Gateway:
+    """One of `sites()`, upper or lower case, with its own minimum elevation.
+
+    Raises:
+        ValueError: If there is no such site; the message names the nearest ones.
+    """
+    known = {key.lower(): value for key, value in sites().items()}
+    found = known.get(name.lower())
+    if found is None:
+        near = difflib.get_close_matches(name.lower(), known, n=3)
+        hint = f"did you mean {', '.join(known[key].name for key in near)}?" if near else f"known: {', '.join(sites())}"
+        raise ValueError(f"there is no site {name!r}; {hint}")
+    return replace(found, min_elevation_deg=min_elevation_deg)
+
+
+@dataclass(frozen=True, eq=False)
+class GroundSegment:
+    """Gateways as arrays, in ITRS.
+
+    Attributes:
+        position_m: (G, 3).
+        frame: Local axes of each gateway in rows east, north and up, (G, 3, 3).
+        sine_min_elevation: (G,).
+    """
+
+    position_m: FloatArray
+    frame: FloatArray
+    sine_min_elevation: FloatArray
+
+    @property
+    def up(self) -> FloatArray:
+        """Vertical of each gateway, (G, 3)."""
+        return self.frame[:, 2]
+
+    def clearance_m(self, position_m: FloatArray) -> FloatArray:
+        """How high satellites stand above each gateway's cone of minimum elevation, along its vertical.
+
+        (r - g) . up - |r - g| sin E, positive where the gateway sees the satellite; no refraction.
+
+        Args:
+            position_m: Satellite positions in ITRS, (N, 3).
+
+        Returns:
+            Clearances in m, (N, G).
+        """
+        # |r - g|^2 is multiplied out: two matrix products in place of an (N, G, 3) difference.
+        squared = position_m @ (-2 * self.position_m.T)
+        squared += (position_m**2).sum(axis=-1)[:, None]
+        squared += (self.position_m**2).sum(axis=-1)
+        cone = np.sqrt(squared, out=squared)
+        cone *= self.sine_min_elevation
+        cone += (self.position_m * self.up).sum(axis=-1)
+        return np.asarray(position_m @ self.up.T - cone)
+
+
+def ground_segment(gateways: Sequence[Gateway]) -> GroundSegment:
+    """Positions and local axes of gateways in ITRS.
+
+    Raises:
+        ValueError: If there is no gateway.
+    """
+    if not gateways:
+        raise ValueError("a scene needs at least one gateway, got none")
+    latitude = np.radians([gateway.latitude_deg for gateway in gateways])
+    longitude = np.radians([gateway.longitude_deg for gateway in gateways])
+    altitude = np.array([gateway.altitude_m for gateway in gateways])
+    place = EarthLocation.from_geodetic(longitude * units.rad, latitude * units.rad, altitude * units.m)
+    (sin_lat, cos_lat), (sin_lon, cos_lon) = ((np.sin(x), np.cos(x)) for x in (latitude, longitude))
+    east = np.stack([-sin_lon, cos_lon, np.zeros_like(longitude)], axis=-1)
+    north = np.stack([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat], axis=-1)
+    up = np.stack([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat], axis=-1)
+    return GroundSegment(
+        position_m=np.stack([axis.to_value(units.m) for axis in place.geocentric], axis=-1),
+        frame=np.stack([east, north, up], axis=1),
+        sine_min_elevation=np.sin(np.radians([gateway.min_elevation_deg for gateway in gateways])),
+    )

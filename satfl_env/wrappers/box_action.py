@@ -1,0 +1,63 @@
+"""The whole action in one box."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from satfl_env.envs.spaces import Action, Observation, checked_array
+from satfl_env.wrappers.native import association_mask, checked_num_clusters, native_sizes
+
+
+class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], RecordConstructorArgs):
+    """One `Box(-1, 1)` for the whole action, for algorithms with continuous actions.
+
+    The parts follow each other, `S` satellites, `G` gateways and `K` cluster labels:
+
+    | Length        | Part                                                                               |
+    |---------------|------------------------------------------------------------------------------------|
+    | `S * (G + 1)` | association scores; the highest among visible gateways and sitting out (last) wins |
+    | `S * K`       | cluster scores; the highest wins                                                   |
+    | `S`           | CPU frequency, from -1 (stopped) to 1 (highest)                                    |
+    | `S`           | weights, from -1 (zero) to 1                                                       |
+    | `G`           | gateway weights, from -1 (zero) to 1                                               |
+
+    Args:
+        env: An environment with the native action space.
+        num_clusters: Cluster labels to choose from, `K`, in 1..S.
+
+    Raises:
+        TypeError: If the action space is not the native one.
+        ValueError: If `num_clusters` is out of range.
+    """
+
+    def __init__(self, env: gym.Env[Observation, Action], num_clusters: int = 3) -> None:
+        RecordConstructorArgs.__init__(self, num_clusters=num_clusters)
+        super().__init__(env)
+        satellites, gateways = native_sizes(env)
+        self.num_clusters = checked_num_clusters(num_clusters, satellites)
+        lengths = [satellites * (gateways + 1), satellites * num_clusters, satellites, satellites, gateways]
+        self._ends = np.cumsum(lengths)[:-1]
+        self.action_space = spaces.Box(-1.0, 1.0, (sum(lengths),), np.float32)
+
+    def action(self, action: NDArray[np.float32]) -> Action:
+        """The native action.
+
+        Raises:
+            ValueError: If the action is outside the box.
+        """
+        flat = checked_array("action", action, self.action_space).astype(np.float64)
+        association, cluster, *fractions = np.split(flat, self._ends)
+        mask = association_mask(self.env)
+        scores = np.where(mask, association.reshape(mask.shape), -np.inf)
+        cpu_frequency, weights, gateway_weights = ((fraction + 1.0) / 2.0 for fraction in fractions)
+        return {
+            "association": scores.argmax(axis=1),
+            "cpu_frequency": cpu_frequency,
+            "cluster": cluster.reshape(-1, self.num_clusters).argmax(axis=1),
+            "weights": weights,
+            "gateway_weights": gateway_weights,
+        }

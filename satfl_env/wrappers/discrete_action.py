@@ -1,0 +1,83 @@
+"""The whole action as independent discrete choices, with masks."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from satfl_env.envs.spaces import Action, Observation, checked_array
+from satfl_env.wrappers.native import association_mask, checked_num_clusters, native_sizes
+
+
+class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], RecordConstructorArgs):
+    """One `MultiDiscrete` for the whole action, for algorithms with discrete and masked actions.
+
+    The parts follow each other, `S` satellites, `G` gateways:
+
+    | Length | Choices            | Part                                                                |
+    |--------|--------------------|---------------------------------------------------------------------|
+    | `S`    | `G + 1`            | association; the last sits out                                      |
+    | `S`    | `frequency_levels` | CPU frequency, in equal steps up to the highest; never stopped      |
+    | `S`    | `num_clusters`     | cluster label                                                       |
+    | `S`    | `weight_levels`    | weight, in equal steps from 0 to 1                                  |
+    | `G`    | `weight_levels`    | gateway weight, in equal steps from 0 to 1                          |
+
+    Args:
+        env: An environment with the native action space.
+        frequency_levels: Number of CPU frequencies, at least 1.
+        num_clusters: Cluster labels to choose from, in 1..S.
+        weight_levels: Number of weights, at least 2.
+
+    Raises:
+        TypeError: If the action space is not the native one.
+        ValueError: If a number of choices is out of range.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Observation, Action],
+        frequency_levels: int = 10,
+        num_clusters: int = 3,
+        weight_levels: int = 4,
+    ) -> None:
+        RecordConstructorArgs.__init__(
+            self, frequency_levels=frequency_levels, num_clusters=num_clusters, weight_levels=weight_levels
+        )
+        super().__init__(env)
+        satellites, gateways = native_sizes(env)
+        checked_num_clusters(num_clusters, satellites)
+        if frequency_levels < 1:
+            raise ValueError(f"frequency_levels must be at least 1, got {frequency_levels}")
+        if weight_levels < 2:
+            raise ValueError(f"weight_levels must be at least 2, got {weight_levels}")
+        self._frequencies = np.arange(1, frequency_levels + 1) / frequency_levels
+        self._weights = np.linspace(0.0, 1.0, weight_levels)
+        lengths = [satellites, satellites, satellites, satellites, gateways]
+        choices = [gateways + 1, frequency_levels, num_clusters, weight_levels, weight_levels]
+        self._num_choices = int(np.dot(lengths, choices))
+        self._ends = np.cumsum(lengths)[:-1]
+        self.action_space = spaces.MultiDiscrete(np.repeat(choices, lengths))
+
+    def action(self, action: NDArray[np.int64]) -> Action:
+        """The native action.
+
+        Raises:
+            ValueError: If the action is outside the space.
+        """
+        flat = checked_array("action", action, self.action_space)
+        association, frequency, cluster, weights, gateway_weights = np.split(flat, self._ends)
+        return {
+            "association": association,
+            "cpu_frequency": self._frequencies[frequency],
+            "cluster": cluster,
+            "weights": self._weights[weights],
+            "gateway_weights": self._weights[gateway_weights],
+        }
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which choices make sense now: one entry per choice of each part in turn, as sb3-contrib wants them."""
+        association = association_mask(self.env).ravel()
+        return np.concatenate([association, np.ones(self._num_choices - association.size, dtype=np.bool_)])

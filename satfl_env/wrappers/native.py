@@ -1,0 +1,39 @@
+"""What the action wrappers need to know about the environment inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+
+def native_sizes(env: gym.Env[Any, Any]) -> tuple[int, int]:
+    """Numbers of satellites and gateways, S and G, of an environment with the native action space.
+
+    Raises:
+        TypeError: If its action space is another.
+    """
+    space = env.action_space
+    if not isinstance(space, spaces.Dict) or "gateway_weights" not in space.spaces:
+        raise TypeError(f"this wrapper needs the native Dict action space of SatFL, got {space}")
+    return spaces.flatdim(space["weights"]), spaces.flatdim(space["gateway_weights"])
+
+
+def association_mask(env: gym.Env[Any, Any]) -> NDArray[np.bool_]:
+    """Associations that make sense now, (S, G + 1)."""
+    mask: NDArray[np.bool_] = env.get_wrapper_attr("action_masks")()["association"]
+    return mask
+
+
+def checked_num_clusters(num_clusters: int, num_satellites: int) -> int:
+    """The number of cluster labels, if there can be so many.
+
+    Raises:
+        ValueError: If not.
+    """
+    if not 1 <= num_clusters <= num_satellites:
+        raise ValueError(f"num_clusters must lie in 1..{num_satellites}, one label a satellite, got {num_clusters}")
+    return num_clusters

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from typer.testing import CliRunner, Result
+
+from baselines import evaluate
+from baselines.__main__ import app
+
+FAST = ("--set", "training.engine=none", "--rounds", "3", "--seeds", "2")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def compare(out: Path, *arguments: str, policies: str = "full,random") -> Result:
+    return run("compare", "--out", str(out), "--policies", policies, *FAST, *arguments)
+
+
+def refused(result: Result, *words: str) -> None:
+    """Bad input: one line on standard error that says what is wrong, exit code 2, nothing on standard output."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    message = result.stderr.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    for word in words:
+        assert word in message
+    assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def played(monkeypatch) -> list[evaluate.Run]:
+    """The runs that are really played."""
+    runs: list[evaluate.Run] = []
+    play = evaluate.play
+
+    def counted(scenario, run):
+        runs.append(run)
+        return play(scenario, run)
+
+    monkeypatch.setattr(evaluate, "play", counted)
+    return runs
+
+
+def test_list_names_every_policy():
+    result = run("list")
+    assert result.exit_code == 0
+    for name in ("full", "semspacefl", "single-gateway-fedavg", "random"):
+        assert name in result.stdout
+
+
+def test_compare_prints_a_table_and_fills_the_folder(tmp_path):
+    result = compare(tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "full" in result.stdout
+    assert "±" in result.stdout
+    out = tmp_path / "out"
+    assert sorted(file.name for file in (out / "runs").iterdir()) == [
+        "full-0.json",
+        "full-1.json",
+        "random-0.json",
+        "random-1.json",
+    ]
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["policies"] == ["full", "random"]
+    assert manifest["seeds"] == [0, 1]
+    assert manifest["rounds"] == manifest["scenario"]["rounds"]["episode"] == 3
+    assert manifest["batches_per_epoch"] is None
+    with (out / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    summary = json.loads((out / "summary.json").read_text())
+    assert [row["policy"] for row in rows] == list(summary["policies"]) == ["full", "random"]
+    for row in rows:
+        for name, estimate in summary["policies"][row["policy"]].items():
+            assert float(row[name]) == estimate["mean"]
+            assert float(row[f"{name}_ci95"]) == estimate["ci95"]
+    with (out / "curves.csv").open() as file:
+        assert [(row["policy"], row["round"]) for row in csv.DictReader(file)] == [
+            (policy, str(index)) for policy in ("full", "random") for index in range(4)
+        ]
+    assert matplotlib.image.imread(out / "curves.png").shape[0] > 100
+
+
+def test_json_alone_goes_to_standard_output(tmp_path):
+    result = compare(tmp_path / "out", "--json", "-")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json.loads((tmp_path / "out" / "summary.json").read_text())
+
+
+def test_json_goes_to_a_file(tmp_path):
+    assert compare(tmp_path / "out", "--json", str(tmp_path / "own.json")).exit_code == 0
+    assert (tmp_path / "own.json").read_text() == (tmp_path / "out" / "summary.json").read_text()
+
+
+def test_one_seed_is_valid_json_without_intervals(tmp_path):
+    result = compare(tmp_path / "out", "--json", "-", "--seeds", "1")
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    summary = json.loads(result.stdout, parse_constant=refuse)
+    assert summary["policies"]["full"]["balanced_accuracy"]["ci95"] is None
+
+
+def test_an_interrupted_comparison_goes_on_where_it_stopped(tmp_path, monkeypatch, played):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    compare(whole)
+    play, finished = evaluate.play, []
+
+    def interrupted(scenario, run):
+        if len(finished) == 3:
+            raise KeyboardInterrupt
+        finished.append(run)
+        return play(scenario, run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "play", interrupted)
+        assert compare(broken).exit_code != 0
+    assert len(list((broken / "runs").iterdir())) == 3
+    assert not (broken / "summary.json").exists()
+    # A half-written file of a run that was killed while it was saved.
+    (broken / "runs" / "random-1.json.part").write_text("[{")
+
+    played.clear()
+    assert compare(broken).exit_code == 0
+    assert played == [("random", 1)]
+    for name in ("summary.csv", "curves.csv", "summary.json", "manifest.json"):
+        assert (broken / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_lost_run_is_played_again_and_only_that(tmp_path, played):
+    compare(tmp_path)
+    played.clear()
+    (tmp_path / "runs" / "full-1.json").unlink()
+    before = (tmp_path / "summary.json").read_bytes()
+    assert compare(tmp_path).exit_code == 0
+    assert played == [("full", 1)]
+    assert (tmp_path / "summary.json").read_bytes() == before
+
+
+def test_more_seeds_and_policies_extend_a_folder(tmp_path, played):
+    compare(tmp_path)
+    played.clear()
+    result = compare(tmp_path, "--seeds", "3", "--json", "-", policies="full,individual")
+    assert result.exit_code == 0, result.output
+    assert sorted(played) == [("full", 2), ("individual", 0), ("individual", 1), ("individual", 2)]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["policies"] == ["full", "random", "individual"]
+    assert manifest["seeds"] == [0, 1, 2]
+    assert list(json.loads(result.stdout)["policies"]) == ["full", "individual"]
+
+
+def test_a_folder_of_another_comparison_is_left_alone(tmp_path):
+    compare(tmp_path)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    refused(
+        compare(tmp_path, "--rounds", "4", "--set", "training.batch_size=8"),
+        "belongs to another comparison",
+        "rounds is 3 there and 4 here",
+        "scenario.training.batch_size is 16 there and 8 here",
+    )
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_a_comparison_without_a_finished_run_can_be_corrected(tmp_path, monkeypatch):
+    monkeypatch.delenv("SATFL_DATA", raising=False)
+    refused(compare(tmp_path / "out", "--scenario", "semspacefl-mini", "--set", "data.source=mnist"), "SATFL_DATA")
+    assert compare(tmp_path / "out").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "manifest.json"])
+def test_a_foreign_folder_is_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("[]")
+    refused(compare(tmp_path), str(tmp_path), "holds no comparison")
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_damaged_run_is_named(tmp_path):
+    compare(tmp_path)
+    (tmp_path / "runs" / "full-0.json").write_text("[{")
+    refused(compare(tmp_path), "full-0.json", "damaged")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--scenario", "leo-multitsk"), ("unknown scenario 'leo-multitsk'", "leo-multitask")),
+        (("--policies", "full,randm"), ("unknown policy 'randm', did you mean 'random'?",)),
+        (("--set", "training.batchsize=3"), ("training.batchsize", "batch_size")),
+        (("--set", "training.batch_size"), ("--set takes KEY=VALUE",)),
+        (("--set", "training.batch_size=[1"), ("--set training.batch_size", "not valid YAML")),
+        (("--set", "training.batch_size=0"), ("training.batch_size", "got 0")),
+    ],
+)
+def test_bad_input_gets_one_line_and_makes_no_folder(tmp_path, arguments, words):
+    refused(compare(tmp_path / "out", *arguments), *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "out").write_text("")
+    refused(compare(tmp_path / "out"), "out")
+
+
+def test_workers_change_nothing(tmp_path):
+    compare(tmp_path / "one", "--json", "-")
+    assert compare(tmp_path / "two", "--workers", "2").exit_code == 0
+    for name in ("summary.json", "curves.csv", "runs/random-1.json"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from baselines import Comparison, Estimate, Run, make_policy, run_episode
+from satfl_env.scenarios import build, load
+
+
+def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict[str, float]]:
+    costs = {"energy_j": 10.0, "lost": 1.0, "epochs": 5.0, "batches": 7.0, "duration_s": 60.0}
+    return [
+        {"round": float(index), "time_s": 60.0 * index, "test_loss": 1.0 - value, metric: value, "accuracy": value / 2}
+        | (costs if index else dict.fromkeys(costs, 0.0))
+        for index, value in enumerate(values)
+    ]
+
+
+def test_intervals_are_those_of_scipy():
+    samples = np.random.default_rng(0).normal(size=(6, 3))
+    estimate = Estimate.of(samples)
+    low, high = stats.t.interval(0.95, 5, loc=samples.mean(axis=0), scale=stats.sem(samples, axis=0))
+    assert estimate.mean - estimate.half_width == pytest.approx(low)
+    assert estimate.mean + estimate.half_width == pytest.approx(high)
+
+
+def test_one_seed_has_no_interval():
+    estimate = Estimate.of(np.array([2.0]))
+    assert estimate.mean == 2.0
+    assert np.isnan(estimate.half_width)
+
+
+def test_outcomes_by_hand_and_differences_seed_by_seed():
+    finals = {("a", 0): 0.5, ("a", 1): 0.9, ("b", 0): 0.6, ("b", 1): 1.0}
+    episodes = {Run(*run): episode([0.4, 0.4, final]) for run, final in finals.items()}
+    comparison = Comparison(("a", "b"), (0, 1), episodes)
+    assert comparison.primary == ("balanced_accuracy",)
+    assert comparison.metrics == ("balanced_accuracy", "accuracy")
+    estimates = comparison.estimates("b")
+    assert estimates["balanced_accuracy"].mean == pytest.approx(0.8)
+    assert estimates["balanced_accuracy"].half_width == pytest.approx(0.2 * stats.t.ppf(0.975, 1))
+    assert estimates["mean_balanced_accuracy"].mean == pytest.approx(0.6)
+    assert estimates["accuracy"].mean == pytest.approx(0.4)
+    assert estimates["test_loss"].mean == pytest.approx(0.2)
+    assert estimates["time_s"].mean == pytest.approx(120.0)
+    assert estimates["energy_j"].mean == pytest.approx(20.0)
+    assert estimates["lost"].mean == pytest.approx(2.0)
+    # Both seeds differ by the same 0.1, whatever their spread.
+    assert estimates["balanced_accuracy_difference"].mean == pytest.approx(0.1)
+    assert estimates["balanced_accuracy_difference"].half_width == pytest.approx(0.0, abs=1e-12)
+
+
+def test_reconstruction_is_judged_by_every_metric():
+    records = [record | {"ms_ssim": 0.9} for record in episode([20.0, 25.0], metric="psnr_db")]
+    for record in records:
+        del record["accuracy"]
+    assert Comparison(("a",), (0,), {Run("a", 0): records}).primary == ("psnr_db", "ms_ssim")
+
+
+def test_an_episode_is_recorded_round_by_round():
+    scenario = load("leo-multitask", **{"rounds.episode": 3, "training.engine": "none"})
+    simulation, policy = build(scenario), make_policy("full")
+    records = run_episode(simulation, policy, seed=5, rounds=3)
+    assert [record["round"] for record in records] == [0, 1, 2, 3]
+    assert records[0]["energy_j"] == records[0]["time_s"] == 0
+
+    state, expected = simulation.reset(5), []
+    for _ in range(3):
+        state, report = simulation.step(policy(state))
+        expected.append([report.energy_j.sum(), report.lost.sum(), report.epochs.sum(), state.time_s])
+    got = [[record[name] for name in ("energy_j", "lost", "epochs", "time_s")] for record in records[1:]]
+    assert np.array(got) == pytest.approx(np.array(expected))
+    assert records[-1]["balanced_accuracy"] == pytest.approx(simulation.test.metrics["balanced_accuracy"].mean())
