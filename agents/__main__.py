@@ -37,14 +37,13 @@ def train_scheduler(
     errors = Console(stderr=True)
     try:
         config = load(scenario)
-        evaluation = _train(
-            RunFolder(out, config, algo=algo, steps=steps, seed=seed), config, algo, steps, seed, errors
-        )
+        evaluation = _train(out, config, algo, steps, seed, errors)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     console = Console()
-    console.print(_table(evaluation, f"{algo} on {config.name}: {len(evaluation)} held-out episodes"))
+    console.print(f"{algo} on {config.name}, {len(evaluation)} held-out episodes", highlight=False, soft_wrap=True)
+    console.print(_table(evaluation))
     console.print(f"Policy, learning curve and evaluation are in {out}", highlight=False, soft_wrap=True)
 
 
@@ -72,8 +71,8 @@ def _train(out: Path, config: Scenario, algo: str, steps: int, seed: int, errors
     return evaluation
 
 
-def _table(evaluation: list[Record], title: str) -> Table:
-    table = Table("", "mean", "lowest", "highest", title=title, title_justify="left")
+def _table(evaluation: list[Record]) -> Table:
+    table = Table("", "mean", "lowest", "highest")
     for name in evaluation[0]:
         if name != "seed":
             values = np.array([record[name] for record in evaluation])

@@ -9,6 +9,7 @@ import gymnasium as gym
 
 from satfl_env.envs import SatFLEnv, decision_to_action, observation_to_state
 from satfl_env.onboard import affordable_epochs, optimal_frequency_hz
+from satfl_env.semantics import semantic_similarity
 from satfl_env.simulation import Decision, NetworkState, Outcome, RoundReport, Simulation
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "decision_to_action",
     "observation_to_state",
     "optimal_frequency_hz",
+    "semantic_similarity",
 ]
 
 # Gymnasium warns when an id is registered twice, as happens when the package is reloaded.

@@ -13,7 +13,6 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from satfl_env.envs.render import Frame, describe, draw, map_limits_m
 from satfl_env.envs.rewards import reward_terms, reward_weights, weighted_sum
 from satfl_env.envs.spaces import (
     Action,
@@ -84,6 +83,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `last_epochs`       | `(S,)`   | 0   | most epochs in a round           | epochs of the last update           |
     | `cluster`           | `(S,)`   | 0   | S - 1 (`MultiDiscrete`)          | cluster label in the last round     |
     | `similarity`        | `(S, S)` | 0   | 1                                | similarity of label distributions   |
+    | `update_similarity` | `(S, S)` | -   | 1                                | cosine of the last updates          |
     | `cpu_max_hz`        | `(S,)`   | 0   | its value                        | highest CPU frequency               |
     | `cycles_per_sample` | `(S,)`   | 0   | its value                        | CPU cycles to train one sample once |
     | `kappa`             | `(S,)`   | 0   | its value                        | switched capacitance                |
@@ -129,6 +129,9 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `reward`        | **dict** or **None**                | `None`            | reward weights that differ          |
     | `render_mode`   | `"rgb_array"`, `"ansi"` or **None** | `None`            | what `render()` returns             |
     | `torch_threads` | **int** or **None**                 | `1`               | PyTorch threads; None: as they are  |
+
+    PyTorch's threads do not survive a fork: with another `torch_threads` than 1, start asynchronous vector environments
+    with `vector_kwargs={"context": "spawn"}`.
 
     ## Info
 
@@ -251,15 +254,14 @@ class SatFLEnv(gym.Env[Observation, Action]):
             return None
         if not self._history:
             raise ResetNeeded("there is nothing to render yet: call reset() before render()")
-        return draw(self._frame()) if self.render_mode == "rgb_array" else describe(self._frame())
+        # Matplotlib takes a second to import, and most environments are never rendered.
+        from satfl_env.envs.render import Frame, describe, draw, map_limits_m
 
-    def _frame(self) -> Frame:
-        """What there is to see now."""
         test = self.simulation.test
         metric = self._headline()
         coverage_radius_m = getattr(self.scenario.constellation, "coverage_radius_m", None)
         last = self._last_round
-        return Frame(
+        frame = Frame(
             scenario=self.scenario.name,
             rounds=self.scenario.rounds.episode,
             snapshot=self.simulation.snapshot if last is None else last[0],
@@ -271,6 +273,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
             satellite_metric=test.metrics[metric],
             history=[means[metric] for means in self._history],
         )
+        return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
 
     def _headline(self) -> str:
         """The metric a rendering shows: the target's, else the balanced accuracy, else the first there is."""

@@ -75,6 +75,7 @@ def observation_space(scenario: Scenario, simulation: Simulation) -> spaces.Dict
             ("last_epochs", _box(ingredients.max_epochs, per_satellite)),
             ("cluster", spaces.MultiDiscrete([satellites] * satellites)),
             ("similarity", _box(1.0, (satellites, satellites))),
+            ("update_similarity", _box(1.0, (satellites, satellites), signed=True)),
             ("cpu_max_hz", _box(computer.cpu_max_hz, per_satellite)),
             ("cycles_per_sample", _box(computer.cycles_per_sample, per_satellite)),
             ("kappa", _box(computer.kappa, per_satellite)),

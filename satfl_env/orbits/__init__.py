@@ -6,7 +6,7 @@ from satfl_env.orbits.constellation import ConstellationScene
 from satfl_env.orbits.contacts import ContactWindows, contact_windows
 from satfl_env.orbits.cowell import CowellOrbits
 from satfl_env.orbits.eclipse import in_cylindrical_shadow, sunlit_fraction, sunlit_s
-from satfl_env.orbits.elements import Sgp4Orbits, load_elements
+from satfl_env.orbits.elements import Sgp4Orbits, load_elements, samples
 from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
 from satfl_env.orbits.gateways import Gateway, site, sites
 from satfl_env.orbits.kepler import KeplerOrbits, orbits_from_boinor, orbits_from_states
@@ -36,6 +36,7 @@ __all__ = [
     "orbits_from_boinor",
     "orbits_from_states",
     "remaining_window_s",
+    "samples",
     "site",
     "sites",
     "sun_position_m",

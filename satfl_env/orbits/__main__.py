@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -43,29 +44,38 @@ def passes(
 @app.command("sites")
 def list_sites() -> None:
     """The shipped ground-station sites."""
-    table = Table("site", *(f"{name}" for name in ("latitude", "longitude", "altitude (m)")))
+    table = Table("site", "latitude", "longitude", "altitude (m)", box=box.SIMPLE)
     for gateway in sites().values():
-        table.add_row(
-            gateway.name, f"{gateway.latitude_deg:.2f}", f"{gateway.longitude_deg:.2f}", f"{gateway.altitude_m:.0f}"
-        )
+        place = f"{gateway.latitude_deg:.2f}", f"{gateway.longitude_deg:.2f}", f"{gateway.altitude_m:.0f}"
+        table.add_row(gateway.name, *place)
     Console().print(table)
 
 
 def _pass_table(orbits: Sgp4Orbits, windows: ContactWindows, title: str) -> Table:
-    table = Table("satellite", "rise (UTC)", "highest", "elevation", "set", "duration", title=title)
-    for column in table.columns[3::2]:
-        column.justify = "right"
+    table = Table(
+        "satellite",
+        "rise (UTC)",
+        "highest",
+        "elevation",
+        "set",
+        "min:s",
+        title=title,
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    for column in table.columns:
+        column.no_wrap = True
     for row in np.argsort(windows.rise_s, kind="stable"):
         times = times_after(orbits.epoch, np.array([windows.rise_s[row], windows.peak_s[row], windows.set_s[row]]))
-        rise, peak, fall = (text.replace("T", " ")[:21] for text in times.isot)
-        minutes, seconds = divmod(windows.duration_s[row], 60.0)
+        rise, peak, fall = (time.strftime("%m-%d %H:%M:%S") for time in times)
+        minutes, seconds = divmod(round(windows.duration_s[row]), 60)
         table.add_row(
             orbits.names[windows.satellite[row]],
             rise,
-            peak[11:],
+            peak[6:],
             f"{windows.peak_elevation_deg[row]:.1f}°",
-            fall[11:],
-            f"{minutes:.0f} min {seconds:04.1f} s",
+            fall[6:],
+            f"{minutes}:{seconds:02d}",
         )
     return table
 

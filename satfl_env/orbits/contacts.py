@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from satfl_env.orbits.crossings import Events, Grid, curvature_bound_mps2, events_between
 from satfl_env.orbits.frames import earth_fixed, teme_to_itrs
 from satfl_env.orbits.gateways import Gateway, GroundSegment, ground_segment
-from satfl_env.orbits.propagation import Orbits
+from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -103,7 +103,7 @@ def contact_windows(
         gateways: Who sees them.
         start_s: Start of the span, in s after the orbits' epoch.
         end_s: Its end, later.
-        step_s: Step of the search in (0, 120]; no window is lost to it, and times stay right to a millisecond.
+        step_s: Step of the search in (0, 120]; no window is lost to it, times stay right to some milliseconds.
 
     Raises:
         ValueError: If there is no gateway or a value is out of its range.
@@ -145,26 +145,24 @@ def states_and_windows(
     """
     curvature = curvature_bound_mps2(orbits, ground)
     window = np.zeros((orbits.num_satellites, len(ground.position_m)))
-    pairs: tuple[IntArray, IntArray] | None = None
-    begin = time_s
-    while begin < time_s + horizon_s:
-        time = begin + step_s * np.arange(_MARCH_STEPS + 1)
-        position, velocity = earth_fixed(teme_to_itrs(orbits.epoch, time), *orbits.states(time))
-        if pairs is None:
-            now = position[0], velocity[0]
-            pairs = np.nonzero(ground.clearance_m(position[0]) > 0)
-            window[pairs] = horizon_s
-        if not len(pairs[0]):
-            break
-        satellite, gateway = pairs
+    steps_s = step_s * np.arange(_MARCH_STEPS + 1, dtype=np.float64)
+    time = time_s + steps_s
+    position, velocity = earth_fixed_states(orbits, time)
+    now = position[0], velocity[0]
+    satellite, gateway = np.nonzero(ground.clearance_m(position[0]) > 0)
+    window[satellite, gateway] = horizon_s
+    while len(satellite):
         height = ground.clearance_m(position.reshape(-1, 3)).reshape(len(time), *window.shape)
-        clearance = height[:, satellite, gateway]
-        events = events_between(Grid(time, position, velocity, satellite, gateway, clearance), ground, curvature)
+        grid = Grid(time, position, velocity, satellite, gateway, height[:, satellite, gateway])
+        events = events_between(grid, ground, curvature)
         np.minimum.at(window, (satellite[events.set_pair], gateway[events.set_pair]), events.set_s - time_s)
         still_up = np.ones(len(satellite), dtype=bool)
         still_up[events.set_pair] = False
-        pairs = satellite[still_up], gateway[still_up]
-        begin = time[-1]
+        satellite, gateway = satellite[still_up], gateway[still_up]
+        if time[-1] >= time_s + horizon_s:
+            break
+        time = time[-1] + steps_s
+        position, velocity = earth_fixed_states(orbits, time)
     return *now, window
 
 

@@ -18,7 +18,9 @@ KNOT_STEP_S = 20.0
 class CowellOrbits:
     """Orbits integrated with the full J2 force (Cowell's method), tabulated once and interpolated to a centimetre.
 
-    The integration takes about half a second for each satellite and day, and `boinor` some seconds to import.
+    The integration takes some tenths of a second for each satellite and day, after seconds of compilation in `boinor`.
+    Against these orbits the secular motion of `KeplerOrbits` stays within 30 km over a day in low orbits. A scene looks
+    beyond the present by up to its horizon and ten minutes; the span has to hold that as well.
 
     Args:
         orbits: Where the satellites start: the osculating states of these orbits at their epoch.
@@ -35,10 +37,9 @@ class CowellOrbits:
         self._orbits = orbits
         self._step_s = span_s / np.ceil(span_s / KNOT_STEP_S)
         knots = np.arange(round(span_s / self._step_s) + 1) * self._step_s
-        start = orbits.osculating().states(np.zeros(1))
-        tables = [_integrate(position, velocity, knots) for position, velocity in zip(start[0][0], start[1][0])]
-        self._position_m = np.stack([position for position, _ in tables], axis=1)
-        self._velocity_mps = np.stack([velocity for _, velocity in tables], axis=1)
+        position, velocity = orbits.osculating().states(np.zeros(1))
+        tables = [_integrate(*start, knots) for start in zip(position[0], velocity[0], strict=True)]
+        self._position_m, self._velocity_mps = (np.stack(table, axis=1) for table in zip(*tables, strict=True))
 
     @property
     def epoch(self) -> Time:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
-from satfl_env.orbits.frames import earth_fixed, sun_position_m, teme_to_itrs
-from satfl_env.orbits.propagation import Orbits
+from satfl_env.orbits.frames import sun_position_m
+from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -51,7 +51,7 @@ def sunlit_fraction(position_m: FloatArray, sun_m: FloatArray) -> FloatArray:
     sun = np.arcsin(SUN_RADIUS_M / sun_distance)
     earth = np.arcsin(np.minimum(EQUATORIAL_RADIUS_M / radius, 1.0))
     apart = np.arccos(np.clip(cosine, -1.0, 1.0))
-    return 1 - _overlap(sun, earth, apart) / (np.pi * sun**2)
+    return np.asarray(1 - _overlap(sun, earth, apart) / (np.pi * sun**2))
 
 
 def sunlit_s(orbits: Orbits, start_s: float, end_s: float, *, conical: bool = True) -> FloatArray:
@@ -75,8 +75,9 @@ def sunlit_s(orbits: Orbits, start_s: float, end_s: float, *, conical: bool = Tr
     step_s = (end_s - start_s) / num_samples
     total = np.zeros(orbits.num_satellites)
     for first in range(0, num_samples, _SAMPLES_AT_A_TIME):
-        time = start_s + step_s * (np.arange(first, min(first + _SAMPLES_AT_A_TIME, num_samples)) + 0.5)
-        position, _ = earth_fixed(teme_to_itrs(orbits.epoch, time), *orbits.states(time))
+        sample = np.arange(first, min(first + _SAMPLES_AT_A_TIME, num_samples), dtype=np.float64)
+        time = start_s + step_s * (sample + 0.5)
+        position, _ = earth_fixed_states(orbits, time)
         sun = sun_position_m(orbits.epoch, time)[:, None]
         lit = sunlit_fraction(position, sun) if conical else ~in_cylindrical_shadow(position, sun)
         total += step_s * lit.sum(axis=0)

@@ -93,6 +93,12 @@ class Sgp4Orbits:
         return position_km.swapaxes(0, 1) * 1e3, velocity_kmps.swapaxes(0, 1) * 1e3
 
 
+def samples() -> dict[str, Path]:
+    """The shipped files of synthesised elements by name; their epoch is 1 January 2026."""
+    folder = Path(__file__).with_name("samples")
+    return {path.stem: path for path in sorted(folder.iterdir())}
+
+
 def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbits:
     """The satellites of a file: OMM if it ends in .csv, .json or .xml, TLE with or without names otherwise.
 

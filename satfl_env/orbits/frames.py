@@ -16,7 +16,8 @@ from astropy import units
 from astropy.coordinates import GCRS, ITRS, TEME, BaseCoordinateFrame, CartesianRepresentation, get_sun
 from astropy.time import Time, TimeDelta
 from astropy.utils import iers
-from astropy.utils.exceptions import AstropyWarning, ErfaWarning
+from astropy.utils.exceptions import AstropyWarning
+from erfa import ErfaWarning
 from numpy.typing import NDArray
 
 from satfl_env.orbits.earth import ROTATION_RADPS
@@ -73,7 +74,7 @@ def teme_to_itrs(epoch: Time, time_s: FloatArray) -> FloatArray:
 
 def gcrs_to_teme(epoch: Time) -> FloatArray:
     """Rotation matrix from GCRS to TEME at an epoch, (3, 3)."""
-    return _rotation(GCRS, TEME, epoch[None])[0]
+    return np.asarray(_rotation(GCRS, TEME, epoch[None])[0])
 
 
 def earth_fixed(

@@ -69,7 +69,8 @@ class KeplerOrbits:
             raise ValueError(f"inclination_rad must lie in [0, pi], got {self.inclination_rad}")
         if self.min_radius_m <= EQUATORIAL_RADIUS_M:
             raise ValueError(
-                f"semi_major_axis_m: a perigee lies inside the Earth, {self.min_radius_m} m from its centre"
+                "semi_major_axis_m and eccentricity must keep every perigee outside the Earth, "
+                f"got one {self.min_radius_m} m from its centre"
             )
 
     @property
@@ -287,4 +288,4 @@ def _turn(
 
 def _angle(vector: FloatArray, node: FloatArray, ahead: FloatArray) -> FloatArray:
     """Angle of each vector in its orbit's plane, from the node in the sense of motion."""
-    return np.arctan2((vector * ahead).sum(axis=-1), (vector * node).sum(axis=-1))
+    return np.asarray(np.arctan2((vector * ahead).sum(axis=-1), (vector * node).sum(axis=-1)))

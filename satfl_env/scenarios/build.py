@@ -55,6 +55,7 @@ def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simula
         scene=partial(_make_scene, scenario.constellation),
         links=_make_links(scenario.links),
         model_bits=scenario.links.model_bits,
+        upload_snr_db=scenario.links.upload_snr_db,
         computer=OnboardComputer(onboard.cpu_max_hz, onboard.cycles_per_sample, onboard.kappa),
         energy=_make_energy(onboard.energy),
         data=partial(_make_data, scenario.data, scenario.constellation.num_satellites),
@@ -88,7 +89,7 @@ def _make_scene(config: schema.PlanarConstellation, rng: np.random.Generator) ->
 
 
 def _make_links(config: schema.RadioLinks | schema.IdealLinks) -> Links:
-    settings = config.model_dump(exclude={"kind", "model_bits"})
+    settings = config.model_dump(exclude={"kind", "model_bits", "upload_snr_db"})
     return RadioLinks(**settings) if config.kind == "radio" else IdealLinks(**settings)
 
 

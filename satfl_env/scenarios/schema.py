@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Decibel = Annotated[float, Field(ge=-200, le=200)]
 Count = Annotated[int, Field(ge=1)]
 Point = tuple[Finite, Finite]
 
@@ -51,17 +52,26 @@ class PlanarConstellation(Section):
         return len(self.gateways_m)
 
 
-class IdealLinks(Section):
+class Uploads(Section):
+    """What a model is on its link: `model_bits: null` means 32 bits a shared parameter.
+
+    `upload_snr_db` adds white noise to the uploaded updates, at this SNR of each update's own power; null adds none.
+    """
+
+    model_bits: Positive | None = None
+    upload_snr_db: Decibel | None = None
+
+
+class IdealLinks(Uploads):
     """Links of one fixed rate without interference (task clustering, section II)."""
 
     kind: Literal["ideal"] = "ideal"
     rate_bps: Positive = 1e9
     transmit_power_w: NonNegative = 0.0
-    model_bits: Positive | None = None
 
 
-class RadioLinks(Section):
-    """The radio link of SemSpaceFL, eq. 8-17; `model_bits: null` means 32 bits a shared parameter."""
+class RadioLinks(Uploads):
+    """The radio link of SemSpaceFL, eq. 8-17."""
 
     kind: Literal["radio"] = "radio"
     carrier_hz: Positive = 10e9
@@ -74,7 +84,6 @@ class RadioLinks(Section):
     noise_figure_db: NonNegative = 2.0
     noise_temperature_k: Positive = 290.0
     array_shape: tuple[Count, Count] = (16, 16)
-    model_bits: Positive | None = None
 
 
 class EnergyDraws(Section):
@@ -254,6 +263,15 @@ class Scenario(Section):
     training: Training = Training()
     rounds: Rounds = Rounds()
     target: Target | None = None
+
+    @property
+    def satellite_tasks(self) -> tuple[str, ...]:
+        """Name of the task each satellite serves, (S,): all in turn; empty where images are reconstructed."""
+        partition = self.data.partition
+        if not isinstance(partition, TaskPartition):
+            return ()
+        names = [task.name for task in partition.tasks]
+        return tuple(names[satellite % len(names)] for satellite in range(self.constellation.num_satellites))
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Scenario:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics.functional.image import (
-    multiscale_structural_similarity_index_measure,
-    peak_signal_noise_ratio,
-)
 
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli and Bovik, 2003
 _WINDOW = 11
@@ -37,6 +33,9 @@ def balanced_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
 
 def psnr_db(outputs: Tensor, images: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of each image in [0, 1]; (*, B, C, H, W) -> (*, B) (SemSpaceFL, eq. 22)."""
+    # Imported here: torchmetrics brings torchvision along, which takes seconds that classifiers need not wait.
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     ratio: Tensor = peak_signal_noise_ratio(
         outputs.flatten(0, -4), images.flatten(0, -4), data_range=(0.0, 1.0), reduction="none", dim=(1, 2, 3)
     )
@@ -60,6 +59,8 @@ def ms_ssim(outputs: Tensor, images: Tensor) -> Tensor:
     Raises:
         ValueError: If a side is shorter than 3 pixels.
     """
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
     height, width = images.shape[-2:]
     if min(height, width) < 3:
         raise ValueError(f"image size is {height}x{width}; MS-SSIM needs at least 3x3 pixels")

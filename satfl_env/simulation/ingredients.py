@@ -106,6 +106,7 @@ class Ingredients:
         scene: Makes the satellites and gateways of an episode.
         links: Rates between them.
         model_bits: Size of a model on the link; None means 32 bits a shared parameter.
+        upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
         computer: The on-board computer.
         energy: Energy for training.
         data: Makes the data of an episode.
@@ -121,6 +122,7 @@ class Ingredients:
     scene: Callable[[np.random.Generator], Scene]
     links: Links
     model_bits: float | None
+    upload_snr_db: float | None
     computer: OnboardComputer
     energy: EnergyDraws | Battery
     data: Callable[[np.random.Generator], FederatedData]

@@ -6,10 +6,11 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from satfl_env.federated import Layout, make_trainer
 from satfl_env.links import link_time_s
@@ -21,6 +22,7 @@ from satfl_env.simulation.ingredients import EnergyDraws, Ingredients
 from satfl_env.simulation.models import ModelStore, first_models
 from satfl_env.simulation.participation import Participation, participate
 from satfl_env.simulation.state import (
+    BoolArray,
     Decision,
     FloatArray,
     IntArray,
@@ -30,6 +32,7 @@ from satfl_env.simulation.state import (
     check_decision,
 )
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
+from satfl_env.simulation.updates import noisy_updates, refreshed, update_cosines
 
 
 @dataclass
@@ -42,7 +45,19 @@ class _Progress:
     last_loss: FloatArray
     last_epochs: IntArray
     cluster: IntArray
+    update_similarity: FloatArray
     test: Evaluation
+
+
+class _Learned(NamedTuple):
+    """What came of training and of the aggregation at the gateways."""
+
+    outcome: IntArray
+    weights: FloatArray
+    equal_weight_groups: tuple[tuple[int, int], ...]
+    train_loss: FloatArray
+    batches: IntArray
+    update_similarity: FloatArray
 
 
 class Simulation:
@@ -170,6 +185,7 @@ class Simulation:
             ),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
+            update_similarity=np.eye(num_satellites),
             test=self._evaluate(),
         )
         self._observe()
@@ -207,6 +223,7 @@ class Simulation:
             last_epochs=progress.last_epochs,
             cluster=progress.cluster,
             similarity=self._similarity,
+            update_similarity=progress.update_similarity,
             cpu_max_hz=np.full(num_satellites, computer.cpu_max_hz),
             cycles_per_sample=np.full(num_satellites, computer.cycles_per_sample),
             kappa=np.full(num_satellites, computer.kappa),
@@ -223,10 +240,10 @@ class Simulation:
     def _play(self, decision: Decision) -> tuple[NetworkState, RoundReport]:
         before, settings = self._progress, self.ingredients.rounds
         part = self._participate(decision)
-        outcome, weights, equal_groups, train_loss, batches = self._learn(decision, part)
-        returned = outcome == Outcome.RETURNED
+        learned = self._learn(decision, part)
+        returned = learned.outcome == Outcome.RETURNED
         merged = (before.round + 1) % settings.cloud_every == 0
-        gateway_weights, equal_merges = np.zeros((len(outcome), self._scene.num_gateways)), tuple[int, ...]()
+        gateway_weights, equal_merges = np.zeros((len(returned), self._scene.num_gateways)), tuple[int, ...]()
         if merged:
             gateway_weights, equal_merges = self._models.merge(decision.gateway_weights)
         self._models.distribute(decision.association, decision.cluster, returned)
@@ -236,20 +253,20 @@ class Simulation:
             round=before.round,
             time_s=before.time_s,
             duration_s=duration_s,
-            outcome=outcome,
+            outcome=learned.outcome,
             epochs=part.epochs,
-            batches=batches,
+            batches=learned.batches,
             download_s=part.download_s,
             compute_s=part.compute_s,
             upload_s=part.upload_s,
             compute_energy_j=part.compute_energy_j,
             transmit_energy_j=part.transmit_energy_j,
-            weights=weights,
-            equal_weight_groups=equal_groups,
+            weights=learned.weights,
+            equal_weight_groups=learned.equal_weight_groups,
             merged=merged,
             gateway_weights=gateway_weights,
             equal_weight_merges=equal_merges,
-            train_loss=train_loss,
+            train_loss=learned.train_loss,
             test_loss_before=before.test.loss,
             test_loss=test.loss,
             metrics=test.metrics,
@@ -258,9 +275,10 @@ class Simulation:
             round=before.round + 1,
             time_s=before.time_s + duration_s,
             charge_j=self._charge_after(report),
-            last_loss=np.where(np.isfinite(train_loss), train_loss, before.last_loss),
+            last_loss=np.where(np.isfinite(learned.train_loss), learned.train_loss, before.last_loss),
             last_epochs=np.where(returned, part.epochs, before.last_epochs),
             cluster=decision.cluster.astype(np.int64),
+            update_similarity=learned.update_similarity,
             test=test,
         )
         self._observe()
@@ -281,10 +299,8 @@ class Simulation:
             cadence_s=self.ingredients.rounds.cadence_s,
         )
 
-    def _learn(
-        self, decision: Decision, part: Participation
-    ) -> tuple[IntArray, FloatArray, tuple[tuple[int, int], ...], FloatArray, IntArray]:
-        """Train, then aggregate at the gateways: outcome, weights, equal-weight groups, train loss, real batches."""
+    def _learn(self, decision: Decision, part: Participation) -> _Learned:
+        """Train, then aggregate at the gateways."""
         num_satellites = len(part.outcome)
         start = self._models.start_parameters(decision.association, decision.cluster, part.trains)
         if self._trainer is None:
@@ -295,10 +311,23 @@ class Simulation:
             result = self._trainer.train(start, self._data.train, part.epochs, seeds)
             trained, train_loss, batches = result.parameters, result.last_loss, result.batches
             outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED, part.outcome).astype(np.int64)
+        returned = outcome == Outcome.RETURNED
+        received, update_similarity = self._receive(start, trained, returned)
         weights, equal_groups = self._models.aggregate(
-            trained, decision.weights, decision.association, decision.cluster, outcome == Outcome.RETURNED
+            received, decision.weights, decision.association, decision.cluster, returned
         )
-        return outcome, weights, equal_groups, train_loss, batches
+        return _Learned(outcome, weights, equal_groups, train_loss, batches, update_similarity)
+
+    def _receive(self, start: Tensor, trained: Tensor, returned: BoolArray) -> tuple[Tensor, FloatArray]:
+        """Parameters as they arrive, (S, P), and how alike the updates look that have come in so far, (S, S)."""
+        shared, snr_db = slice(self._models.num_shared), self.ingredients.upload_snr_db
+        updates, received = trained[:, shared] - start[:, shared], trained
+        if snr_db is not None:
+            generator = torch_generator(self._require_seed(), "uploads", self._progress.round)
+            updates, received = noisy_updates(updates, snr_db, generator), trained.clone()
+            received[:, shared] = start[:, shared] + updates
+        cosines = update_cosines(updates[torch.from_numpy(returned)])
+        return received, refreshed(self._progress.update_similarity, cosines, returned)
 
     def _charge_after(self, report: RoundReport) -> FloatArray:
         energy = self.ingredients.energy

@@ -32,6 +32,7 @@ def make_state() -> Callable[..., NetworkState]:
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
             similarity=np.ones((num_satellites, num_satellites)),
+            update_similarity=np.eye(num_satellites),
             cpu_max_hz=np.full(num_satellites, 1e9),
             cycles_per_sample=np.full(num_satellites, 1e8),
             kappa=np.full(num_satellites, 5e-27),

@@ -32,6 +32,7 @@ def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: object
         last_epochs=np.zeros(num_satellites, dtype=np.int64),
         cluster=np.zeros(num_satellites, dtype=np.int64),
         similarity=np.ones((num_satellites, num_satellites)),
+        update_similarity=np.eye(num_satellites),
         cpu_max_hz=np.full(num_satellites, CPU_MAX),
         cycles_per_sample=np.full(num_satellites, CYCLES),
         kappa=np.full(num_satellites, KAPPA),

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
+from typer.testing import CliRunner
+
+from agents.__main__ import app
+from agents.results import RunFolder
+from agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
+from satfl_env import __version__
+from satfl_env.scenarios import load
+
+ROUNDS = 8
+
+
+@pytest.fixture(scope="module")
+def scenario_file(tmp_path_factory):
+    """The default scenario with short episodes and without training."""
+    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": ROUNDS})
+    path = tmp_path_factory.mktemp("scenario") / "quick.yaml"
+    path.write_text(yaml.safe_dump(scenario.model_dump(mode="json")), encoding="utf-8")
+    return path
+
+
+def run(*arguments: object):
+    result = CliRunner().invoke(app, ["train", *map(str, arguments)])
+    return result.exit_code, re.sub(r"\s+", " ", result.output)
+
+
+@pytest.mark.parametrize(("algo", "learner"), [("ppo", PPO), ("maskable-ppo", MaskablePPO)])
+def test_training_leaves_a_policy_a_curve_and_an_evaluation(tmp_path, scenario_file, algo, learner):
+    out = tmp_path / "run"
+    arguments = ("--algo", algo, "--scenario", scenario_file, "--steps", 50, "--seed", 3, "--out", out)
+    code, output = run(*arguments)
+    assert code == 0, output
+    assert "return" in output
+    assert "balanced accuracy" in output
+
+    config = json.loads((out / "config.json").read_text())
+    assert (config["algo"], config["steps"], config["seed"]) == (algo, 50, 3)
+    assert config["version"] == __version__
+    assert config["batches_per_epoch"] is None
+    assert config["scenario"]["rounds"]["episode"] == ROUNDS
+
+    with (out / "curve.csv").open() as file:
+        curve = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in curve] == list(range(ROUNDS, STEPS_PER_UPDATE + 1, ROUNDS))
+    assert {int(row["length"]) for row in curve} == {ROUNDS}
+
+    evaluation = json.loads((out / "evaluation.json").read_text())
+    assert [record["seed"] for record in evaluation] == [FIRST_HELD_OUT_SEED + index for index in range(5)]
+    again = evaluate(learner.load(out / "policy.zip"), load(scenario_file), algo, [FIRST_HELD_OUT_SEED])
+    assert again == evaluation[:1]
+
+    policy = (out / "policy.zip").read_bytes()
+    code, output = run(*arguments)
+    assert code == 0
+    assert "complete already" in output
+    assert (out / "policy.zip").read_bytes() == policy
+    code, output = run(*arguments, "--seed", 4)
+    assert code == 2
+    assert "another training run; it differs in: seed" in output
+
+
+def test_folders_with_something_else_are_refused(tmp_path, scenario_file):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    code, output = run("--scenario", scenario_file, "--out", tmp_path)
+    assert code == 2
+    assert "holds no training run" in output
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_interrupted_run_may_start_again(tmp_path, scenario_file):
+    scenario = load(scenario_file)
+    RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
+    again = RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
+    assert again.evaluation is None
+    again.save(b"policy", [], [{"seed": 1, "return": 0.5}])
+    assert again.evaluation == [{"seed": 1, "return": 0.5}]
+    assert (tmp_path / "policy.zip").read_bytes() == b"policy"
+
+
+def test_bad_input_is_named_and_leaves_no_folder(tmp_path, scenario_file):
+    out = tmp_path / "run"
+    code, output = run("--algo", "pop", "--scenario", scenario_file, "--out", out)
+    assert code == 2
+    assert "unknown algorithm 'pop'; there are: ppo, maskable-ppo" in output
+    code, output = run("--scenario", "leo-multitusk", "--out", out)
+    assert code == 2
+    assert "did you mean 'leo-multitask'" in output
+    assert not out.exists()
+
+
+def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
+    code = (
+        "import sys; sys.modules['stable_baselines3'] = None; sys.argv = ['agents', 'train', '--out', sys.argv[1]]; "
+        "from agents.__main__ import app; app()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert "pip install 'satfl-env[agents]'" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
