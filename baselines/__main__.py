@@ -1,30 +1,44 @@
-"""Command line: `python -m baselines list` and `python -m baselines compare`."""
+"""Command line: `python -m baselines list`, `compare` and `reproduce`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 import yaml
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from baselines import reproduce, study
 from baselines.compare import compare
 from baselines.policies import make_policy, policy_names
-from baselines.results import ResultFolder
-from baselines.summary import Comparison, Estimate
+from baselines.results import ResultFolder, curve_rows, write_csv, write_png
+from baselines.tables import accuracy_table, claims_table, comparison_table, gains_table
 from satfl_env.scenarios import load
 
 app = typer.Typer(help="The papers' scheduling policies, and how well they do.", no_args_is_help=True)
 
 DEFAULT_SCENARIO = "leo-multitask"
+DEFAULT_OUT = Path("results/task-clustering")
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a scenario value; may be repeated.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes to play in.")]
+
+
+class Figure(StrEnum):
+    """What can be reproduced of the task clustering paper."""
+
+    FIG2 = "fig2"
+    FIG3 = "fig3"
+    GAINS = "gains"
 
 
 @app.command("list")
@@ -43,10 +57,8 @@ def compare_policies(
     policies: Annotated[str, typer.Option(help="Policies, separated by commas; all if not given.")] = "",
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; the scenario's if not given.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...")] = 5,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a scenario value; may be repeated.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes to play in.")] = 1,
+    overrides: Overrides = None,
+    workers: Workers = 1,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - prints nothing else.")
     ] = None,
@@ -69,8 +81,84 @@ def compare_policies(
         if json_path is not None:
             Path(json_path).write_text(summary + "\n", encoding="utf-8")
     console = _output_console()
-    console.print(_table(comparison, f"{config.name}, {config.rounds.episode} rounds, seeds: {seeds}"))
+    console.print(comparison_table(comparison, f"{config.name}, {config.rounds.episode} rounds, seeds: {seeds}"))
     console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
+
+
+@app.command("reproduce")
+def reproduce_figures(
+    figures: Annotated[
+        list[Figure],
+        typer.Argument(
+            help="fig2: accuracy of each task; fig3: on average; gains: how the gains move with the regime."
+        ),
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...")] = 10,
+    data: Annotated[Path | None, typer.Option(help="Folder with MNIST; that of SATFL_DATA if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Result folder; an interrupted command goes on.")] = DEFAULT_OUT,
+    overrides: Overrides = None,
+    workers: Workers = 1,
+) -> None:
+    """Reproduce figures of the task clustering paper: pictures, CSV, and tables beside the paper's claims."""
+    errors, console = Console(stderr=True), _output_console()
+    with _one_line_errors(errors):
+        changes = _parse_overrides(overrides or []) | ({} if data is None else {"data.data_dir": str(data)})
+        chosen = [figure for figure in Figure if figure in figures and figure != Figure.GAINS]
+        if chosen:
+            _reproduce_curves(chosen, range(seeds), changes, out, workers, errors, console)
+        if Figure.GAINS in figures:
+            _reproduce_gains(range(seeds), changes, out, workers, errors, console)
+    console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
+
+
+def _reproduce_curves(
+    figures: Sequence[Figure],
+    seeds: range,
+    changes: dict[str, Any],
+    out: Path,
+    workers: int,
+    errors: Console,
+    console: Console,
+) -> None:
+    config = load(reproduce.SCENARIO, **changes)
+    folder = ResultFolder(out / study.BASE, config, reproduce.POLICIES, seeds)
+    with _progress_bar(errors) as progress:
+        comparison = compare(config, reproduce.POLICIES, seeds, folder, workers=workers, progress=progress)
+    folder.summarise(comparison)
+    # Matplotlib takes a while to import, and most commands never draw.
+    from baselines.plot import draw_curves
+
+    title = f"{config.name}, seeds: {len(seeds)}"
+    *of_tasks, average = reproduce.quantities(comparison).values()
+    for figure in figures:
+        shown = of_tasks if figure == Figure.FIG2 else [average]
+        write_csv(out / f"{figure}.csv", curve_rows(comparison, shown))
+        write_png(out / f"{figure}.png", draw_curves(comparison, title, shown))
+    differences, claims = reproduce.difference_rows(comparison), reproduce.claims(comparison)
+    write_csv(out / "differences.csv", differences)
+    write_csv(out / "claims.csv", [asdict(claim) for claim in claims])
+    write_csv(out / "clusters.csv", reproduce.cluster_rows(comparison))
+    console.print(accuracy_table(comparison, differences, title))
+    console.print(claims_table(claims, "The paper's claims"))
+
+
+def _reproduce_gains(
+    seeds: range, changes: dict[str, Any], out: Path, workers: int, errors: Console, console: Console
+) -> None:
+    with _progress_bar(errors) as progress:
+        points = study.play_study(
+            lambda fields: load(reproduce.SCENARIO, **{**changes, **fields}),
+            seeds,
+            out,
+            workers=workers,
+            progress=progress,
+        )
+    from baselines.plot import draw_gains
+
+    rows, title = study.gain_rows(points), f"Average gain of clustering, seeds: {len(seeds)}"
+    write_csv(out / "gains.csv", rows)
+    write_png(out / "gains.png", draw_gains(rows, title))
+    console.print(gains_table(rows, title))
 
 
 def _output_console() -> Console:
@@ -118,43 +206,6 @@ def _parse_overrides(items: list[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise ValueError(f"--set {key} has a value that is not valid YAML: {value!r}") from error
     return overrides
-
-
-def _table(comparison: Comparison, title: str) -> Table:
-    """Mean and 95 % interval per policy; narrow terminals break between the two."""
-    columns = [
-        *(column for name in comparison.primary for column in _metric_columns(name)),
-        *((_heading(name), name, 1.0, 3) for name in comparison.metrics if name not in comparison.primary),
-        ("loss", "test_loss", 1.0, 3),
-        ("energy (kJ)", "energy_j", 1e-3, 2),
-        ("time (h)", "time_s", 1 / 3600, 2),
-        ("lost", "lost", 1.0, 1),
-    ]
-    title = f"{title} (mean ± 95 % interval)"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("policy", no_wrap=True)
-    for heading, *_ in columns:
-        table.add_column(heading, justify="right")
-    for policy in comparison.policies:
-        estimates = comparison.estimates(policy)
-        table.add_row(policy, *(_cell(estimates[name], scale, digits) for _, name, scale, digits in columns))
-    return table
-
-
-def _metric_columns(metric: str) -> list[tuple[str, str, float, int]]:
-    """A metric and its difference to the first policy's."""
-    return [(_heading(metric), metric, 1.0, 3), ("vs first", f"{metric}_difference", 1.0, 3)]
-
-
-def _heading(metric: str) -> str:
-    return metric.replace("_", " ").replace("accuracy", "acc.")
-
-
-def _cell(estimate: Estimate, scale: float, digits: int) -> str:
-    mean = f"{estimate.mean * scale:.{digits}f}"
-    if not np.isfinite(estimate.half_width):
-        return mean
-    return f"{mean} ±{estimate.half_width * scale:.{digits}f}"
 
 
 if __name__ == "__main__":

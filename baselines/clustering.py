@@ -5,27 +5,68 @@ A rule maps a `NetworkState` to labels (S,) in 0..S-1. Deterministic rules name 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from baselines.arrays import BoolArray, FloatArray, IntArray
-from satfl_env import NetworkState
+from satfl_env import NetworkState, semantic_similarity
 
 ClusteringRule = Callable[[NetworkState], IntArray]
+Threshold = float | Literal["midpoint", "largest-gap"]
 
 # Similarities this close are equal: rounding must not tear a cluster apart.
 ROUNDING = 1e-6
 
 
-def jensen_shannon(state: NetworkState) -> IntArray:
-    """Clusters of semantically similar tasks (task clustering, Algorithm 1).
+def cluster_tasks(pmfs: FloatArray, threshold: Threshold = "midpoint") -> IntArray:
+    """Clusters of tasks with similar label distributions (task clustering, Algorithm 1, phase 1).
 
-    Satellites at least as similar as the midpoint threshold belong together, and so do those linked through others.
+    Args:
+        pmfs: Label distribution of each satellite over the common alphabet (eq. 7), (S, A). All zero for a satellite
+            without samples, which stays alone.
+        threshold: A number tau, or how to find it: see `similarity_threshold`.
+
+    Returns:
+        Labels, (S,): satellites with equal labels form a cluster, named after its lowest member.
+
+    Raises:
+        ValueError: If a row is no distribution, or the threshold is unknown.
     """
-    similarity = state.similarity
-    return transitive_closure(relation_matrix(similarity, midpoint_threshold(similarity)))
+    pmfs = np.asarray(pmfs, dtype=np.float64)
+    labels = np.arange(len(pmfs))
+    present = np.flatnonzero(pmfs.any(axis=1))
+    omega = semantic_similarity(pmfs[present])
+    labels[present] = present[similar_groups(omega, threshold)]
+    return labels
+
+
+def similar_groups(similarity: FloatArray, threshold: Threshold = "midpoint") -> IntArray:
+    """Labels (S,) of the groups that a similarity matrix (S, S) falls into (task clustering, section III-C).
+
+    Satellites at least as similar as the threshold belong together, and so do those linked through others.
+    """
+    tau = similarity_threshold(similarity, threshold)
+    return transitive_closure(relation_matrix(similarity, tau))
+
+
+def jensen_shannon(state: NetworkState, threshold: Threshold = "midpoint") -> IntArray:
+    """Clusters of semantically similar tasks: `cluster_tasks`, from the similarities the server knows already."""
+    return similar_groups(state.similarity, threshold)
+
+
+def similar_updates(state: NetworkState, threshold: Threshold = "midpoint") -> IntArray:
+    """Clusters of satellites whose first updates point the same way; knows nothing of labels.
+
+    The cosine of updates tells clusters apart in Sattler et al. (IEEE TNNLS 32(8), 2021). As in Briggs et al. (IJCNN
+    2020) the server looks once, after a first round all together, while everyone still starts from the same model;
+    the clusters found then stay.
+    """
+    if state.round == 0:
+        return one_cluster(state)
+    return similar_groups(state.update_similarity, threshold) if state.round == 1 else state.cluster
 
 
 def one_cluster(state: NetworkState) -> IntArray:
@@ -43,6 +84,19 @@ def random_clusters(state: NetworkState, rng: np.random.Generator) -> IntArray:
     return rng.integers(state.num_satellites, size=state.num_satellites)
 
 
+def similarity_threshold(similarity: FloatArray, threshold: Threshold) -> float:
+    """The threshold tau: a number as it is, or what the rule of that name finds in a similarity matrix (S, S).
+
+    Raises:
+        ValueError: If there is no rule of that name, or the number is not finite.
+    """
+    if isinstance(threshold, str) and threshold in THRESHOLDS:
+        return THRESHOLDS[threshold](similarity)
+    if not isinstance(threshold, int | float) or not np.isfinite(threshold):
+        raise ValueError(f"threshold must be a number or one of {', '.join(THRESHOLDS)}, got {threshold!r}")
+    return float(threshold)
+
+
 def midpoint_threshold(similarity: FloatArray) -> float:
     """Midpoint tau between the lowest and the highest off-diagonal similarity (task clustering, section IV).
 
@@ -50,12 +104,28 @@ def midpoint_threshold(similarity: FloatArray) -> float:
         similarity: Symmetric similarity matrix Omega, (S, S).
 
     Returns:
-        The threshold; that of a single satellite is its similarity to itself.
+        The threshold; 1 for fewer than two satellites. Where all pairs are equally similar, all of them reach it.
     """
-    others = similarity[~np.eye(len(similarity), dtype=bool)]
+    others = _off_diagonal(similarity)
+    return float((others[0] + others[-1]) / 2) if others.size else 1.0
+
+
+def largest_gap_threshold(similarity: FloatArray) -> float:
+    """The middle of the widest gap between off-diagonal similarities in order, which no outlier moves.
+
+    Args and returns are those of `midpoint_threshold`.
+    """
+    others = _off_diagonal(similarity)
     if others.size == 0:
-        return float(similarity[0, 0])
-    return float((others.min() + others.max()) / 2)
+        return 1.0
+    widest = int(np.argmax(np.diff(others)))
+    return float((others[widest] + others[widest + 1]) / 2)
+
+
+THRESHOLDS: Mapping[str, Callable[[FloatArray], float]] = {
+    "midpoint": midpoint_threshold,
+    "largest-gap": largest_gap_threshold,
+}
 
 
 def relation_matrix(similarity: FloatArray, threshold: float) -> BoolArray:
@@ -75,3 +145,8 @@ def transitive_closure(relation: BoolArray) -> IntArray:
     _, component = connected_components(relation, directed=False)
     _, lowest = np.unique(component, return_index=True)
     return np.asarray(lowest[component], dtype=np.int64)
+
+
+def _off_diagonal(similarity: FloatArray) -> FloatArray:
+    """All off-diagonal entries of a matrix (S, S) in ascending order."""
+    return np.sort(similarity[~np.eye(len(similarity), dtype=bool)])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import combinations
 from typing import NamedTuple
 
-from baselines.arrays import FloatArray
+import numpy as np
+
+from baselines.arrays import BoolArray, FloatArray
 from baselines.policies import make_policy
 from satfl_env import Decision, NetworkState, RoundReport, Simulation
 from satfl_env.scenarios import Scenario, build
@@ -23,7 +26,13 @@ class Run(NamedTuple):
     seed: int
 
 
-def run_episode(simulation: Simulation, policy: Callable[[NetworkState], Decision], seed: int, rounds: int) -> Episode:
+def run_episode(
+    simulation: Simulation,
+    policy: Callable[[NetworkState], Decision],
+    seed: int,
+    rounds: int,
+    tasks: Sequence[str] = (),
+) -> Episode:
     """Play one episode and record it.
 
     Args:
@@ -31,24 +40,30 @@ def run_episode(simulation: Simulation, policy: Callable[[NetworkState], Decisio
         policy: Decides every round.
         seed: Seed of the episode.
         rounds: Rounds to play, at most the scenario's `rounds.episode`.
+        tasks: Name of the task each satellite serves, (S,), or nothing.
 
     Returns:
         `rounds + 1` records, the first of the untrained federation: finished rounds (`round`), mean over satellites of
-        the test loss and of every test metric, simulated `time_s`; and of the round just finished, over all satellites,
-        `energy_j`, updates `lost`, local `epochs` and real `batches`, besides its `duration_s`.
+        the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the round just
+        finished, over all satellites, `energy_j`, updates `lost`, local `epochs` and real `batches`, besides its
+        `duration_s`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two the share of
+        their satellites' pairs that are in one cluster, `together/<task>+<task>`.
     """
     state = simulation.reset(seed)
     nothing_yet = {"energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
-    episode = [_test_record(state, simulation.test.loss, simulation.test.metrics) | nothing_yet]
+    members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
+    test = simulation.test
+    episode = [_test_record(state, test.loss, test.metrics, members) | nothing_yet]
     for _ in range(rounds):
         state, report = simulation.step(policy(state))
-        episode.append(_test_record(state, report.test_loss, report.metrics) | _cost_record(report))
+        episode.append(_test_record(state, report.test_loss, report.metrics, members) | _cost_record(report))
     return episode
 
 
 def play(scenario: Scenario, run: Run) -> Episode:
     """Play one run of a scenario from its first round to its last."""
-    return run_episode(build(scenario), make_policy(*run), run.seed, scenario.rounds.episode)
+    rounds, tasks = scenario.rounds.episode, scenario.satellite_tasks
+    return run_episode(build(scenario), make_policy(*run), run.seed, rounds, tasks)
 
 
 def play_all(scenario: Scenario, runs: Sequence[Run], *, workers: int = 1) -> Iterator[tuple[Run, Episode]]:
@@ -69,9 +84,26 @@ def play_all(scenario: Scenario, runs: Sequence[Run], *, workers: int = 1) -> It
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _test_record(state: NetworkState, loss: FloatArray, metrics: Mapping[str, FloatArray]) -> Record:
-    means = {name: float(values.mean()) for name, values in {"test_loss": loss, **metrics}.items()}
-    return {"round": float(state.round), "time_s": float(state.time_s)} | means
+def _test_record(
+    state: NetworkState, loss: FloatArray, metrics: Mapping[str, FloatArray], members: Mapping[str, BoolArray]
+) -> Record:
+    results = {"test_loss": loss, **metrics}
+    same = state.cluster[:, None] == state.cluster
+    return {
+        "round": float(state.round),
+        "time_s": float(state.time_s),
+        **{name: float(values.mean()) for name, values in results.items()},
+        "clusters": float(len(np.unique(state.cluster))),
+        **{
+            f"{name}/{task}": float(values[own].mean())
+            for name, values in results.items()
+            for task, own in members.items()
+        },
+        **{
+            f"together/{one}+{two}": float(same[members[one]][:, members[two]].mean())
+            for one, two in combinations(members, 2)
+        },
+    }
 
 
 def _cost_record(report: RoundReport) -> Record:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from baselines.summary import Comparison, Estimate
+from baselines.summary import OF, Comparison, Estimate
 
 # Okabe and Ito's colours for all kinds of colour vision, but yellow, which is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GAIN_COLOURS = {"unclustered": COLOURS[1], "individual": COLOURS[2]}
 LINE_STYLES = ("-", "--", ":")
-LABELS = {"balanced_accuracy": "Balanced accuracy", "psnr_db": "PSNR (dB)", "ms_ssim": "MS-SSIM"}
+LABELS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "psnr_db": "PSNR (dB)",
+    "ms_ssim": "MS-SSIM",
+}
 
 
-def draw_curves(comparison: Comparison, title: str) -> Figure:
-    """Draw each primary metric against rounds: means over seeds with bands of their 95 % intervals."""
-    metrics = comparison.primary
+def draw_curves(comparison: Comparison, title: str, quantities: Sequence[str] = ()) -> Figure:
+    """Draw quantities, the primary metrics if not given, against rounds: means with bands of their 95 % intervals."""
+    metrics = quantities or comparison.primary
     figure = Figure(figsize=(5.6 * len(metrics) + 2.4, 4.6), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
@@ -39,8 +48,43 @@ def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
             low, high = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
             panel.fill_between(rounds, low, high, color=colour, alpha=0.13, linewidth=0)
     panel.set_xlabel("Communication round")
-    panel.set_ylabel(LABELS.get(metric, metric))
+    panel.set_ylabel(_label(metric))
     panel.margins(x=0)
     panel.grid(color="0.9", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _label(quantity: str) -> str:
+    metric, _, task = quantity.partition(OF)
+    label = LABELS.get(metric, metric)
+    return f"{label}, {task}" if task else label
+
+
+def draw_gains(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Draw the average gains of clustering at every value of every factor, with their 95 % intervals."""
+    factors = list(dict.fromkeys(row["factor"] for row in rows))
+    figure = Figure(figsize=(12, 6.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(2, -(-len(factors) // 2), sharey=True).flat
+    for panel, factor in zip(panels, factors, strict=False):
+        own = [row for row in rows if row["factor"] == factor]
+        for shift, (other, colour) in zip((-0.08, 0.08), GAIN_COLOURS.items(), strict=True):
+            panel.errorbar(
+                np.arange(len(own)) + shift,
+                [row[f"over_{other}"] for row in own],
+                yerr=[row[f"over_{other}_ci95"] for row in own],
+                color=colour,
+                marker="o",
+                capsize=3,
+                label=f"over {other}",
+            )
+        panel.axhline(0.0, color="0.4", linewidth=0.8)
+        panel.set_xticks(range(len(own)), [row["value"] for row in own])
+        panel.set_xlabel(factor)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", color="0.9", linewidth=0.8)
+    figure.supylabel("Gain of clustering (points)")
+    figure.suptitle(f"{title} (mean, 95 % interval)", fontsize=11)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    return figure

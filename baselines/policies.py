@@ -138,6 +138,18 @@ def _registry(rng: np.random.Generator) -> tuple[Policy, ...]:
         full,
         semspacefl,
         task_clustering,
+        replace(
+            task_clustering,
+            name="gap-clustering",
+            description="task clustering with the widest gap between similarities as threshold",
+            clustering=partial(clustering.jensen_shannon, threshold="largest-gap"),
+        ),
+        replace(
+            task_clustering,
+            name="update-clustering",
+            description="task clustering without labels: by the cosine of the first round's updates",
+            clustering=clustering.similar_updates,
+        ),
         nearest_fedavg,
         replace(
             nearest_fedavg,

@@ -18,14 +18,17 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines.evaluate import Episode, Run
 from baselines.summary import Comparison, Estimate
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMAT = 2
 PART = ".part"
 
 
@@ -93,11 +96,9 @@ class ResultFolder:
         _write_json(self.path / "summary.json", summary)
         number = len(comparison.seeds)
         rows = [{"policy": policy, "seeds": number, **_columns(own)} for policy, own in estimates.items()]
-        _write_csv(self.path / "summary.csv", rows)
-        _write_csv(self.path / "curves.csv", _curve_rows(comparison))
-        picture = io.BytesIO()
-        draw_curves(comparison, f"{summary['scenario']}, seeds: {number}").savefig(picture, format="png")
-        _write_whole(self.path / "curves.png", picture.getvalue())
+        write_csv(self.path / "summary.csv", rows)
+        write_csv(self.path / "curves.csv", curve_rows(comparison))
+        write_png(self.path / "curves.png", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"))
         return summary
 
     def _run_path(self, run: Run) -> Path:
@@ -149,22 +150,40 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def curve_rows(comparison: Comparison, quantities: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Means and half widths of quantities, all if not given: one row a policy and round."""
+    rows: list[dict[str, Any]] = []
+    for policy in comparison.policies:
+        curves = comparison.curves(policy)
+        rounds = curves.pop("round")[0].astype(int).tolist()
+        chosen = list(curves) if quantities is None else list(quantities)
+        for index in rounds:
+            estimates = {name: Estimate.of(curves[name][:, index]) for name in chosen}
+            rows.append({"policy": policy, "round": index, **_columns(estimates)})
+    return rows
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows that have the same columns as CSV, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _write_whole(path, text.getvalue().encode())
+
+
+def write_png(path: Path, figure: Figure) -> None:
+    """Write a picture, whole or not at all."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    _write_whole(path, picture.getvalue())
+
+
 def _columns(estimates: Mapping[str, Estimate]) -> dict[str, float | None]:
     columns: dict[str, float | None] = {}
     for name, estimate in estimates.items():
         columns |= {name: _number(estimate.mean), f"{name}_ci95": _number(estimate.half_width)}
     return columns
-
-
-def _curve_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for policy in comparison.policies:
-        curves = comparison.curves(policy)
-        rounds = curves.pop("round")[0].astype(int).tolist()
-        for index in rounds:
-            estimates = {name: Estimate.of(values[:, index]) for name, values in curves.items()}
-            rows.append({"policy": policy, "round": index, **_columns(estimates)})
-    return rows
 
 
 def _number(value: Any) -> float | None:
@@ -181,14 +200,6 @@ def _read_json(path: Path) -> Any:
 
 def _write_json(path: Path, content: Any) -> None:
     _write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
-
-
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    _write_whole(path, text.getvalue().encode())
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -13,7 +13,9 @@ from baselines.evaluate import Episode, Run
 
 # Recorded per round, and summed over the rounds of an episode.
 COSTS = ("energy_j", "lost", "epochs", "batches")
-NOT_METRICS = {"round", "time_s", "duration_s", "test_loss", *COSTS}
+NOT_METRICS = {"round", "time_s", "duration_s", "test_loss", "clusters", *COSTS}
+# Between a quantity and the task it is of.
+OF = "/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +55,14 @@ class Comparison:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All test metrics."""
-        return tuple(name for name in self.quantities if name not in NOT_METRICS)
+        """All test metrics, means over satellites."""
+        return tuple(name for name in self.quantities if name not in NOT_METRICS and OF not in name)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, if the satellites have any."""
+        prefix = f"test_loss{OF}"
+        return tuple(name.removeprefix(prefix) for name in self.quantities if name.startswith(prefix))
 
     @property
     def primary(self) -> tuple[str, ...]:
@@ -71,12 +79,14 @@ class Comparison:
     def outcomes(self, policy: str) -> dict[str, FloatArray]:
         """What the episodes of a policy come to, each (seeds,).
 
-        Final `test_loss` and metrics, the primary metrics' means over all trained rounds as `mean_<metric>`, simulated
-        `time_s`, and over the whole episode `energy_j`, updates `lost`, `epochs` and `batches`.
+        Final `test_loss`, metrics and number of `clusters`, also task by task; the primary metrics' means over all
+        trained rounds as `mean_<metric>`; simulated `time_s`; and over the whole episode `energy_j`, updates `lost`,
+        `epochs` and `batches`.
         """
         curves = self.curves(policy)
+        by_task = [name for name in self.quantities if OF in name]
         return {
-            **{name: curves[name][:, -1] for name in (*self.metrics, "test_loss", "time_s")},
+            **{name: curves[name][:, -1] for name in (*self.metrics, "test_loss", "time_s", "clusters", *by_task)},
             **{f"mean_{name}": curves[name][:, 1:].mean(axis=1) for name in self.primary},
             **{name: curves[name].sum(axis=1) for name in COSTS},
         }

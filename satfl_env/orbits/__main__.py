@@ -13,7 +13,7 @@ from rich.table import Table
 
 from satfl_env.orbits.contacts import ContactWindows, contact_windows
 from satfl_env.orbits.elements import Sgp4Orbits, load_elements
-from satfl_env.orbits.frames import times_after
+from satfl_env.orbits.frames import times_after, utc_text
 from satfl_env.orbits.gateways import DEFAULT_MIN_ELEVATION_DEG, site, sites
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Satellite passes over ground stations.")
@@ -37,7 +37,7 @@ def passes(
     except (ValueError, FileNotFoundError) as error:
         Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False)
         raise typer.Exit(2) from error
-    title = f"{gateway.name}, {hours:g} h from {orbits.epoch.isot[:19]} UTC, above {min_elevation:g} degrees"
+    title = f"{gateway.name}, {hours:g} h from {utc_text(orbits.epoch)} UTC, above {min_elevation:g} degrees"
     Console().print(_pass_table(orbits, windows, title))
 
 
@@ -67,7 +67,7 @@ def _pass_table(orbits: Sgp4Orbits, windows: ContactWindows, title: str) -> Tabl
         column.no_wrap = True
     for row in np.argsort(windows.rise_s, kind="stable"):
         times = times_after(orbits.epoch, np.array([windows.rise_s[row], windows.peak_s[row], windows.set_s[row]]))
-        rise, peak, fall = (time.strftime("%m-%d %H:%M:%S") for time in times)
+        rise, peak, fall = (utc_text(time)[5:].replace("T", " ") for time in times)
         minutes, seconds = divmod(round(windows.duration_s[row]), 60)
         table.add_row(
             orbits.names[windows.satellite[row]],

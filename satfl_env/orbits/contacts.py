@@ -210,9 +210,10 @@ def _windows(
     window[merged] = np.cumsum(merged < len(pair)) - 1
     window = window[len(pair) :]
     ascending = np.argsort(peak_sine, kind="stable")
-    window, peak_s, peak_sine = window[ascending], peak_s[ascending], peak_sine[ascending]
-    best_s, best_sine = np.empty(len(pair)), np.empty(len(pair))
-    best_s[window], best_sine[window] = peak_s, peak_sine
+    ascending = ascending[pair[window[ascending]] == peak_pair[ascending]]
+    # Where a pass only grazes the cone, rounding may leave no culmination: then it is low throughout.
+    best_s, best_sine = rise_s.copy(), ground.sine_min_elevation[pair % len(ground.position_m)]
+    best_s[window[ascending]], best_sine[window[ascending]] = peak_s[ascending], peak_sine[ascending]
 
     num_gateways = len(ground.position_m)
     return ContactWindows(

@@ -99,24 +99,24 @@ def events_between(grid: Grid, ground: GroundSegment, curvature_mps2: FloatArray
     start_s = grid.time_s[interval]
 
     crosses = np.flatnonzero(before != after)
-    fraction = bracketed_root(sight.take(crosses).clearance_m, np.zeros(len(crosses)), np.ones(len(crosses)))
-    crossing = (crosses, fraction, after[crosses])
+    crossing = _roots(sight, crosses, _Sight.clearance_m)
 
     # Both ends on one side, but on its way to the other and back: two crossings, before and after the turn.
     side = np.where(before, 1.0, -1.0)
     returns = (before == after) & (side * sight.clearance_rate(0.0) < 0) & (side * sight.clearance_rate(1.0) > 0)
-    grazes, turn = _culminations(sight, np.flatnonzero(returns), _Sight.clearance_rate)
+    grazes = np.flatnonzero(returns)
+    turn = _roots(sight, grazes, _Sight.clearance_rate)
     beyond = side[grazes] * sight.take(grazes).clearance_m(turn) < 0
     grazes, turn = grazes[beyond], turn[beyond]
-    out = bracketed_root(sight.take(grazes).clearance_m, np.zeros(len(grazes)), turn)
-    back = bracketed_root(sight.take(grazes).clearance_m, turn, np.ones(len(grazes)))
+    out = _roots(sight, grazes, _Sight.clearance_m, high=turn)
+    back = _roots(sight, grazes, _Sight.clearance_m, low=turn)
 
     row = np.concatenate([crosses, grazes, grazes])
-    time_s = start_s[row] + step_s * np.concatenate([fraction, out, back])
-    rising = np.concatenate([crossing[2], ~before[grazes], before[grazes]])
+    time_s = start_s[row] + step_s * np.concatenate([crossing, out, back])
+    rising = np.concatenate([after[crosses], ~before[grazes], before[grazes]])
 
-    climbs = (sight.elevation_rate(0.0) > 0) & (sight.elevation_rate(1.0) <= 0)
-    peaks, top = _culminations(sight, np.flatnonzero(climbs), _Sight.elevation_rate)
+    peaks = np.flatnonzero((sight.elevation_rate(0.0) > 0) & (sight.elevation_rate(1.0) <= 0))
+    top = _roots(sight, peaks, _Sight.elevation_rate)
     sine = sight.take(peaks).sine_elevation(top)
     seen = sine > sight.sine_min_elevation[peaks]
     return Events(
@@ -203,12 +203,18 @@ def _sight(grid: Grid, ground: GroundSegment, interval: IntArray, pair: IntArray
     return _Sight(motion, ground.position_m[gateway], ground.up[gateway], ground.sine_min_elevation[gateway])
 
 
-def _culminations(
-    sight: _Sight, rows: IntArray, rate: Callable[[_Sight, FloatArray | float], FloatArray]
-) -> tuple[IntArray, FloatArray]:
-    """Rows and the fraction of their interval at which a rate, of opposite signs at its ends, is 0."""
+def _roots(
+    sight: _Sight,
+    rows: IntArray,
+    function: Callable[[_Sight, FloatArray], FloatArray],
+    *,
+    low: FloatArray | float = 0.0,
+    high: FloatArray | float = 1.0,
+) -> FloatArray:
+    """Where a function of the chosen rows is 0, as fractions of their intervals."""
     chosen = sight.take(rows)
-    return rows, bracketed_root(lambda x: rate(chosen, x), np.zeros(len(rows)), np.ones(len(rows)))
+    ends = (np.broadcast_to(end, rows.shape) for end in (low, high))
+    return bracketed_root(lambda x: function(chosen, x), *ends)
 
 
 def _dot(first: FloatArray, second: FloatArray) -> FloatArray:

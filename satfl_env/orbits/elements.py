@@ -17,12 +17,13 @@ from sgp4.api import SGP4_ERRORS, WGS72, Satrec, SatrecArray
 from sgp4.io import compute_checksum
 
 from satfl_env.orbits.earth import GRAVITY_M3PS2
-from satfl_env.orbits.frames import make_epoch, offline, times_after
+from satfl_env.orbits.frames import make_epoch, offline, times_after, utc_text
 
 FloatArray = NDArray[np.float64]
 
 MAX_AGE_DAYS = 30.0
 _LINE_LENGTH = 69
+_SGP4_DAY_ZERO = 2433281.5
 _SGP4_RADIUS_M = 6_378_135.0
 # Mean elements leave out the short-period motion, some ten kilometres in a low orbit.
 _RADIUS_MARGIN_M = 50e3
@@ -57,10 +58,10 @@ class Sgp4Orbits:
         for name, age in zip(self.names, age_days, strict=True):
             if abs(age) > MAX_AGE_DAYS:
                 raise ValueError(
-                    f"epoch must be within {MAX_AGE_DAYS:g} days of the elements, got {self.epoch.isot}: "
+                    f"epoch must be within {MAX_AGE_DAYS:g} days of the elements, got {utc_text(self.epoch)}: "
                     f"{abs(age):.1f} days {'after' if age > 0 else 'before'} those of {name!r}"
                 )
-        self._array = SatrecArray(list(satellites))
+        self._array = SatrecArray(self.satellites)
         axis = np.array([satellite.a for satellite in satellites]) * _SGP4_RADIUS_M
         eccentricity = np.array([satellite.ecco for satellite in satellites])
         self.min_radius_m = float((axis * (1 - eccentricity)).min()) - _RADIUS_MARGIN_M
@@ -78,6 +79,16 @@ class Sgp4Orbits:
         """Orbital periods, (S,)."""
         return np.array([2 * np.pi / satellite.no_kozai * 60.0 for satellite in self.satellites])
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The records of `sgp4` cannot be pickled or copied; the elements that made them can.
+        elements = [tuple(getattr(satellite, name) for name in _ELEMENTS) for satellite in self.satellites]
+        return {**self.__dict__, "satellites": elements, "_array": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.satellites = tuple(_initialised(*elements) for elements in state["satellites"])
+        self._array = SatrecArray(self.satellites)
+
     def states(self, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Positions in m and velocities in m/s at each time (T,), as (T, S, 3) each.
 
@@ -89,8 +100,21 @@ class Sgp4Orbits:
         if error.any():
             satellite, time = np.argwhere(error)[0]
             reason = SGP4_ERRORS[error[satellite, time]]
-            raise ValueError(f"{self.names[satellite]!r} has no state at {times[time].isot}: {reason}")
+            raise ValueError(f"{self.names[satellite]!r} has no state at {utc_text(times[time])}: {reason}")
         return position_km.swapaxes(0, 1) * 1e3, velocity_kmps.swapaxes(0, 1) * 1e3
+
+
+_ELEMENTS = (
+    "satnum", "jdsatepoch", "jdsatepochF", "bstar", "ndot", "nddot", "ecco", "argpo", "inclo", "mo", "no_kozai", "nodeo"
+)  # fmt: skip
+
+
+def _initialised(number: int, date: float, fraction: float, *elements: float) -> Satrec:
+    record = Satrec()
+    record.sgp4init(WGS72, "i", number, date - _SGP4_DAY_ZERO + fraction, *elements)
+    # The sum of date and fraction has lost a fraction of a microsecond.
+    record.jdsatepoch, record.jdsatepochF = date, fraction
+    return record
 
 
 def samples() -> dict[str, Path]:

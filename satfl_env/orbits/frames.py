@@ -67,6 +67,12 @@ def times_after(epoch: Time, time_s: FloatArray) -> Time:
         return (epoch + TimeDelta(time_s, format="sec")).utc
 
 
+def utc_text(time: Time) -> str:
+    """A time as ISO 8601 text in UTC, to the second."""
+    with offline():
+        return str(time.utc.isot[:19])
+
+
 def teme_to_itrs(epoch: Time, time_s: FloatArray) -> FloatArray:
     """Rotation matrices from TEME to ITRS at each time, (T, 3, 3)."""
     return _rotation(TEME, ITRS, times_after(epoch, time_s))

@@ -69,6 +69,7 @@ def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simula
         test_snr_db=scenario.model.channel.test_snr_db,
         engine=training.engine,
         shared=training.shared,
+        first_decoders=training.first_decoders,
         max_epochs=training.max_epochs,
         rounds=RoundSettings(**rounds.model_dump()),
     )

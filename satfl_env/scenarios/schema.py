@@ -223,10 +223,14 @@ class ConvJSCCModel(Section):
 
 
 class Training(Section):
-    """Local training. `batches_per_epoch` says how many real minibatches stand for a simulated epoch (null: all)."""
+    """Local training. `batches_per_epoch` says how many real minibatches stand for a simulated epoch (null: all).
+
+    First encoders are the same everywhere. `first_decoders` says whether decoders that stay on board start alike, too.
+    """
 
     engine: Literal["stacked", "loop", "none"] = "stacked"
     shared: Literal["encoder", "all"] = "encoder"
+    first_decoders: Literal["own", "common"] = "own"
     batch_size: Count = 16
     learning_rate: Positive = 2e-3
     optimizer: Literal["adam", "sgd"] = "adam"

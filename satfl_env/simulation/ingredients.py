@@ -115,6 +115,7 @@ class Ingredients:
         training: Local training.
         engine: How satellites train; "none" leaves all models as they are.
         shared: Which parameters are federated.
+        first_decoders: Whether decoders that stay on board start from draws of their own or from a common one.
         max_epochs: Most local epochs in a round.
         rounds: How rounds go.
     """
@@ -131,5 +132,6 @@ class Ingredients:
     training: TrainingSettings
     engine: Literal["stacked", "loop", "none"]
     shared: Literal["encoder", "all"]
+    first_decoders: Literal["own", "common"]
     max_epochs: int
     rounds: RoundSettings

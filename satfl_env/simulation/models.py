@@ -118,12 +118,14 @@ def first_models(
     generator: torch.Generator,
     num_satellites: int,
     num_shared: int,
+    *,
+    own_decoders: bool,
 ) -> Tensor:
-    """One common first model for all, with first decoders of their own where those stay on board, (S, P)."""
+    """One common first model for all, or one with a first decoder of its own where decoders stay on board, (S, P)."""
     model = make_model(generator)
     layout = Layout.of(model)
     held = layout.flatten(model).repeat(num_satellites, 1)
-    if num_shared < layout.num_parameters:
+    if own_decoders and num_shared < layout.num_parameters:
         for satellite in range(1, num_satellites):
             held[satellite, num_shared:] = layout.flatten(make_model(generator))[num_shared:]
     return held

@@ -162,7 +162,11 @@ class Simulation:
         self._layout = Layout.of(self._model)
         num_shared = self._layout.num_shared(ingredients.shared)
         first = first_models(
-            ingredients.model, torch_generator(seed, "weights", 0), self._scene.num_satellites, num_shared
+            ingredients.model,
+            torch_generator(seed, "weights", 0),
+            self._scene.num_satellites,
+            num_shared,
+            own_decoders=ingredients.first_decoders == "own",
         )
         self._models = ModelStore(first, num_shared)
         self._model_bits = ingredients.model_bits or 32.0 * num_shared

@@ -37,8 +37,8 @@ class NetworkState:
         last_epochs: Local epochs in the last round the satellite took part in, 0 before that, (S,).
         cluster: Cluster label of the satellite in the last round, in 0..S-1, (S,).
         similarity: Semantic similarity of the satellites' label distributions (task clustering, eq. 8), (S, S).
-        update_similarity: Cosine of every two satellites' updates of the shared parameters, as received in the last round
-            that brought back both, in [-1, 1]; 0 before there was one, 1 on the diagonal, (S, S).
+        update_similarity: Cosine of every two satellites' updates of the shared parameters, as received in the last
+            round that brought back both, in [-1, 1]; 0 before there was one, 1 on the diagonal, (S, S).
         cpu_max_hz: Highest CPU frequency of each satellite, (S,).
         cycles_per_sample: CPU cycles to train one sample once, (S,).
         kappa: Switched capacitance of the chip in J s^2 / cycle^3, (S,).

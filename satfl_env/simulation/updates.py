@@ -40,7 +40,7 @@ def update_cosines(updates: Tensor) -> FloatArray:
 
 
 def refreshed(similarity: FloatArray, cosines: FloatArray, returned: BoolArray) -> FloatArray:
-    """A similarity matrix (S, S) with the cosines (R, R) of those R whose update `returned` (S,); others keep theirs."""
+    """A similarity matrix (S, S) with new cosines (R, R) of those whose update `returned` (S,); others keep theirs."""
     members = np.flatnonzero(returned)
     similarity = similarity.copy()
     similarity[np.ix_(members, members)] = cosines

@@ -1,0 +1,82 @@
+"""How the gains of task clustering move when one thing at a time is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.compare import compare
+from baselines.reproduce import CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
+from baselines.results import ResultFolder
+from baselines.summary import Comparison, Estimate
+from satfl_env.scenarios import Scenario
+
+POLICIES = (CLUSTERED, UNCLUSTERED, INDIVIDUAL)
+BASE = "base"
+
+# What is changed, and the scenario's fields for each of its values.
+FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "samples": {str(number): {"data.partition.samples": (number, number)} for number in (50, 100, 200, 400, 800)},
+    "snr_db": {
+        str(snr): {"model.channel.snr_db": float(snr), "model.channel.test_snr_db": float(snr)}
+        for snr in (-6, 0, 6, 12)
+    },
+    "hidden": {str(hidden): {"model.hidden": hidden} for hidden in (16, 64, 256)},
+    "channel": {kind: {"model.channel.kind": kind} for kind in ("awgn", "rayleigh", "rician")},
+    "upload_snr_db": {"none": {}, **{str(snr): {"links.upload_snr_db": float(snr)} for snr in (20, 10, 0)}},
+    "first_decoders": {kind: {"training.first_decoders": kind} for kind in ("common", "own")},
+}
+
+Point = tuple[str, str]
+
+
+def play_study(
+    make_scenario: Callable[[Mapping[str, Any]], Scenario],
+    seeds: Sequence[int],
+    path: Path,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], Any] = lambda finished, total: None,
+) -> dict[Point, Comparison]:
+    """Compare clustered, unclustered and individual training at every value of every factor.
+
+    Args:
+        make_scenario: Makes the scenario with some of its fields changed.
+        seeds: Seeds that every policy plays.
+        path: Folder of the points' result folders; what is there already is not played again.
+        workers: Processes to play in.
+        progress: Called with the numbers of finished and of all episodes.
+
+    Returns:
+        The comparison at each (factor, value).
+    """
+    base = make_scenario({})
+    points = {
+        (factor, value): make_scenario(fields) for factor, own in FACTORS.items() for value, fields in own.items()
+    }
+    names = {point: BASE if scenario == base else "-".join(point) for point, scenario in points.items()}
+    distinct = {name: points[point] for point, name in names.items()}
+    each = len(POLICIES) * len(seeds)
+    comparisons = {}
+    for index, (name, scenario) in enumerate(distinct.items()):
+
+        def advance(finished: int, _: int, before: int = index * each) -> None:
+            progress(before + finished, len(distinct) * each)
+
+        folder = ResultFolder(path / name, scenario, POLICIES, seeds)
+        comparisons[name] = compare(scenario, POLICIES, seeds, folder, workers=workers, progress=advance)
+    return {point: comparisons[name] for point, name in names.items()}
+
+
+def gain_rows(study: Mapping[Point, Comparison]) -> list[dict[str, Any]]:
+    """Average gains in points, with 95 % intervals, and average accuracies: one row a factor and value."""
+    rows: list[dict[str, Any]] = []
+    for (factor, value), comparison in study.items():
+        row: dict[str, Any] = {"factor": factor, "value": value, "seeds": len(comparison.seeds)}
+        for other in (UNCLUSTERED, INDIVIDUAL):
+            gain = Estimate.of(paired_difference(comparison, CLUSTERED, other, METRIC))
+            row |= {f"over_{other}": float(gain.mean), f"over_{other}_ci95": float(gain.half_width)}
+        row |= {policy: float(comparison.outcomes(policy)[METRIC].mean()) for policy in POLICIES}
+        rows.append(row)
+    return rows

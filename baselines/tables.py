@@ -1,0 +1,98 @@
+"""Results as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from baselines.reproduce import DIFFERENCES, Claim, quantities
+from baselines.summary import Comparison, Estimate
+
+
+def comparison_table(comparison: Comparison, title: str) -> Table:
+    """Mean and 95 % interval per policy; narrow terminals break between the two."""
+    columns = [
+        *(column for name in comparison.primary for column in _metric_columns(name)),
+        *((_heading(name), name, 1.0, 3) for name in comparison.metrics if name not in comparison.primary),
+        ("loss", "test_loss", 1.0, 3),
+        ("energy (kJ)", "energy_j", 1e-3, 2),
+        ("time (h)", "time_s", 1 / 3600, 2),
+        ("lost", "lost", 1.0, 1),
+    ]
+    title = f"{title} (mean ± 95 % interval)"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("policy", no_wrap=True)
+    for heading, *_ in columns:
+        table.add_column(heading, justify="right")
+    for policy in comparison.policies:
+        estimates = comparison.estimates(policy)
+        table.add_row(policy, *(_cell(estimates[name], scale, digits) for _, name, scale, digits in columns))
+    return table
+
+
+def _metric_columns(metric: str) -> list[tuple[str, str, float, int]]:
+    """A metric and its difference to the first policy's."""
+    return [(_heading(metric), metric, 1.0, 3), ("vs first", f"{metric}_difference", 1.0, 3)]
+
+
+def _heading(metric: str) -> str:
+    return metric.replace("_", " ").replace("accuracy", "acc.")
+
+
+def _cell(estimate: Estimate, scale: float, digits: int) -> str:
+    mean = f"{estimate.mean * scale:.{digits}f}"
+    if not np.isfinite(estimate.half_width):
+        return mean
+    return f"{mean} ±{estimate.half_width * scale:.{digits}f}"
+
+
+def accuracy_table(comparison: Comparison, differences: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """Final accuracies of every policy and task, and the paired differences below them."""
+    table = _plain_table(f"{title} (mean ± 95 % interval)", "final accuracy", *quantities(comparison))
+    for policy in comparison.policies:
+        estimates = comparison.estimates(policy)
+        table.add_row(policy, *(_cell(estimates[name], 1.0, 3) for name in quantities(comparison).values()))
+    table.add_section()
+    for one, other in DIFFERENCES:
+        own = [row for row in differences if (row["policy"], row["minus"]) == (one, other)]
+        table.add_row(f"{one} - {other} (points)", *(_signed(row["points"], row["points_ci95"]) for row in own))
+    return table
+
+
+def claims_table(claims: Sequence[Claim], title: str) -> Table:
+    """The paper's claims beside what was measured."""
+    table = Table("claim", "paper", "measured", "holds", title=title, title_justify="left", box=SIMPLE_HEAD)
+    for claim in claims:
+        table.add_row(claim.claim, claim.paper, claim.measured, claim.holds)
+    return table
+
+
+def gains_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """Average gains of clustering at every value of every factor."""
+    others = [name.removeprefix("over_") for name in rows[0] if name.startswith("over_") and not name.endswith("_ci95")]
+    headings = [f"over {other} (points)" for other in others]
+    table = _plain_table(f"{title} (mean ± 95 % interval)", "factor", "value", *headings)
+    last = None
+    for row in rows:
+        if last not in (None, row["factor"]):
+            table.add_section()
+        gains = (_signed(row[f"over_{other}"], row[f"over_{other}_ci95"]) for other in others)
+        table.add_row("" if last == row["factor"] else row["factor"], row["value"], *gains)
+        last = row["factor"]
+    return table
+
+
+def _plain_table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for heading in others:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _signed(mean: float, half_width: float) -> str:
+    return f"{mean:+.2f} ±{half_width:.2f}" if np.isfinite(half_width) else f"{mean:+.2f}"

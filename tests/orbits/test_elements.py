@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from sgp4.api import Satrec
+from sgp4.exporter import export_omm
+from sgp4.io import compute_checksum
+
+from satfl_env.orbits import Sgp4Orbits, load_elements, samples
+
+TLE = samples()["sentinel-like"]
+OMM = samples()["polar-like"]
+
+
+def tle_lines() -> list[str]:
+    """A comment, then name and two lines of each satellite."""
+    return TLE.read_text(encoding="utf-8").splitlines()
+
+
+def write(folder: Path, lines: list[str], name: str = "elements.tle") -> Path:
+    path = folder / name
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def with_checksum(line: str) -> str:
+    return line[:68] + str(compute_checksum(line))
+
+
+@pytest.mark.parametrize("path", samples().values(), ids=lambda path: path.name)
+def test_samples_say_that_they_are_synthesised(path: Path) -> None:
+    assert "synthesised" in path.read_text(encoding="utf-8").splitlines()[0].lower()
+    orbits = load_elements(path)
+    assert orbits.epoch.isot == "2026-01-01T00:00:00.000"
+    assert all(name.split()[0].endswith("LIKE") for name in orbits.names)
+
+
+def test_states_are_those_of_sgp4() -> None:
+    orbits = load_elements(TLE, "2026-01-02T03:00:00")
+    lines = tle_lines()
+    assert orbits.names[3] == "SENTINEL-2B-LIKE"
+    time_s = np.array([0.0, 5000.0])
+    position, velocity = orbits.states(time_s)
+    for row, time in enumerate(time_s):
+        error, r, v = Satrec.twoline2rv(*lines[11:13]).sgp4(2461042.5, (3 * 3600 + time) / 86_400)
+        assert error == 0
+        np.testing.assert_allclose(position[row, 3], np.array(r) * 1e3, atol=0.1)
+        np.testing.assert_allclose(velocity[row, 3], np.array(v) * 1e3, atol=1e-3)
+
+
+def test_bounds_hold() -> None:
+    for path in samples().values():
+        orbits = load_elements(path)
+        position, velocity = orbits.states(np.arange(0, 86_400.0, 60.0))
+        radius = np.linalg.norm(position, axis=-1)
+        assert orbits.min_radius_m < radius.min() < radius.max() < orbits.max_radius_m
+        assert np.linalg.norm(velocity, axis=-1).max() < orbits.max_speed_mps
+
+
+def test_names_are_optional_and_may_be_marked(tmp_path: Path) -> None:
+    lines = tle_lines()
+    bare = load_elements(write(tmp_path, ["", *lines[2:4], "", "0 MARKED", *lines[5:7]]))
+    assert bare.names == ("NORAD 99001", "MARKED")
+
+
+def test_messages_in_json_and_xml_fly_like_those_in_csv(tmp_path: Path) -> None:
+    original = load_elements(OMM)
+    messages = [export_omm(record, name) for record, name in zip(original.satellites, original.names, strict=True)]
+    as_json = tmp_path / "omm.json"
+    as_json.write_text(json.dumps(messages), encoding="utf-8")
+
+    root = ElementTree.Element("ndm")
+    for fields in messages:
+        segment = ElementTree.SubElement(root, "segment")
+        metadata, data = ElementTree.SubElement(segment, "metadata"), ElementTree.SubElement(segment, "data")
+        mean, tle = ElementTree.SubElement(data, "meanElements"), ElementTree.SubElement(data, "tleParameters")
+        for key, value in fields.items():
+            parent = metadata if key in {"OBJECT_NAME", "OBJECT_ID"} else mean if key == "EPOCH" else tle
+            ElementTree.SubElement(parent, key).text = str(value)
+    as_xml = tmp_path / "omm.xml"
+    ElementTree.ElementTree(root).write(as_xml)
+
+    expected = original.states(np.array([3600.0]))[0]
+    for path in (as_json, as_xml):
+        orbits = load_elements(path)
+        assert orbits.names == original.names
+        np.testing.assert_allclose(orbits.states(np.array([3600.0]))[0], expected, atol=5.0)
+
+
+def test_bad_lines_are_named(tmp_path: Path) -> None:
+    lines = tle_lines()
+    wrong_sum = [*lines[:2], lines[2][:68] + str((int(lines[2][68]) + 1) % 10), lines[3]]
+    with pytest.raises(ValueError, match=r"elements\.tle: line 3: the checksum must be"):
+        load_elements(write(tmp_path, wrong_sum))
+    with pytest.raises(ValueError, match="line 4: a line of an element set has 69 characters, got 60"):
+        load_elements(write(tmp_path, [*lines[:3], lines[3][:60]]))
+    with pytest.raises(ValueError, match="line 4: line 2 of an element set must start with '2 '"):
+        load_elements(write(tmp_path, [*lines[:3], lines[2]]))
+    with pytest.raises(ValueError, match="line 4: satellite number '99002' differs from '99001'"):
+        load_elements(write(tmp_path, [*lines[:3], lines[6]]))
+    with pytest.raises(ValueError, match="line 3: line 1 of an element set must follow the name 'SENTINEL-1A-LIKE'"):
+        load_elements(write(tmp_path, [*lines[:2], lines[3]]))
+    with pytest.raises(ValueError, match="ends inside an element set"):
+        load_elements(write(tmp_path, lines[:3]))
+
+
+def test_impossible_elements_are_refused(tmp_path: Path) -> None:
+    lines = tle_lines()
+    standing = with_checksum(lines[3][:52] + " 0.00000000" + lines[3][63:])
+    with pytest.raises(ValueError, match="lines 3 and after"):
+        load_elements(write(tmp_path, [*lines[:3], standing]))
+
+
+def test_a_decayed_orbit_is_named_with_the_time(tmp_path: Path) -> None:
+    lines = tle_lines()
+    # 16.4 turns a day is an altitude of about 175 km, and the drag term is large.
+    first = with_checksum(lines[2][:53] + " 90000-1" + lines[2][61:])
+    second = with_checksum(lines[3][:52] + "16.40000000" + lines[3][63:])
+    orbits = load_elements(write(tmp_path, [lines[1], first, second]))
+    orbits.states(np.zeros(1))
+    with pytest.raises(ValueError, match=r"'SENTINEL-1A-LIKE' has no state at 2026-.*decayed"):
+        orbits.states(np.arange(0, 20 * 86_400.0, 3600.0))
+
+
+def test_bad_messages_name_their_field(tmp_path: Path) -> None:
+    original = load_elements(OMM)
+    message = export_omm(original.satellites[0], "A")
+    for changes, expected in (
+        ({"MEAN_MOTION": None}, "the field MEAN_MOTION is missing"),
+        ({"ECCENTRICITY": "round"}, "could not convert string to float: 'round'"),
+        ({"ECCENTRICITY": "1.5"}, "SGP4 refuses the elements"),
+        ({"EPOCH": "someday"}, "someday"),
+    ):
+        fields = {key: value for key, value in (message | changes).items() if value is not None}
+        path = write(tmp_path, [json.dumps([fields])], "bad.json")
+        with pytest.raises(ValueError, match=rf"bad\.json: message 1 \(A\): .*{expected}"):
+            load_elements(path)
+    with pytest.raises(ValueError, match=r"bad\.xml: not an OMM in XML"):
+        load_elements(write(tmp_path, ["<ndm"], "bad.xml"))
+
+
+def test_epochs_far_from_the_elements_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"epoch must be within 30 days .* 59\.0 days after those of 'SENTINEL-1A"):
+        load_elements(TLE, "2026-03-01")
+    with pytest.raises(ValueError, match=r"days before"):
+        load_elements(TLE, "2025-11-01")
+    with pytest.raises(ValueError, match="epoch must lie in the years"):
+        load_elements(TLE, "1990-01-01")
+
+
+def test_empty_constellations_and_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one satellite"):
+        load_elements(write(tmp_path, ["# nothing here"]))
+    with pytest.raises(FileNotFoundError, match="there is no file of orbital elements"):
+        load_elements(tmp_path / "absent.tle")
+    with pytest.raises(ValueError, match="names must have one entry for each of 7"):
+        Sgp4Orbits(load_elements(TLE).satellites, ["only one"])

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from satfl_env.orbits import contact_windows, load_elements, samples, site, sites, times_after
+from satfl_env.orbits.__main__ import app
+
+TLE = str(samples()["sentinel-like"])
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.stdout, " ".join(result.stderr.split())
+
+
+def test_passes_are_listed_in_order_of_time() -> None:
+    code, table, _ = run("passes", "--tle", TLE, "--site", "svalbard", "--hours", "6")
+    assert code == 0
+    orbits = load_elements(TLE)
+    windows = contact_windows(orbits, [site("Svalbard")], 0.0, 6 * 3600.0)
+    rises = [time.strftime("%m-%d %H:%M:%S") for time in times_after(orbits.epoch, sorted(windows.rise_s))]
+    rows = [line for line in table.splitlines() if "LIKE" in line]
+    assert len(rows) == len(rises) > 5
+    assert all(rise in row for rise, row in zip(rises, rows, strict=True))
+    assert "above 10 degrees" in table
+
+
+def test_start_and_elevation_are_options() -> None:
+    code, table, _ = run(
+        "passes", "--tle", TLE, "--site", "Troll", "--hours", "2", "--start", "2026-01-05T12:00:00",
+        "--min-elevation", "5",
+    )  # fmt: skip
+    assert code == 0
+    assert "2 h from 2026-01-05T12:00:00 UTC, above 5 degrees" in table
+    assert "01-05 1" in table
+
+
+def test_sites_are_listed() -> None:
+    code, table, _ = run("sites")
+    assert code == 0
+    assert all(name in table for name in sites())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--tle", "absent.tle", "--site", "Kiruna"), "there is no file of orbital elements"),
+        (("--tle", TLE, "--site", "Kirunna"), "did you mean Kiruna"),
+        (("--tle", TLE, "--site", "Kiruna", "--start", "2030-01-01"), "epoch must be within 30 days"),
+        (("--tle", TLE, "--site", "Kiruna", "--start", "soon"), "epoch must be an ISO 8601"),
+    ],
+)
+def test_errors_are_one_line_and_no_traceback(arguments: tuple[str, ...], message: str) -> None:
+    code, _, error = run("passes", *arguments)
+    assert code == 2
+    assert message in error
+    assert "Traceback" not in error
