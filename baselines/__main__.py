@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,26 +19,40 @@ from rich.table import Table
 from baselines import reproduce, study
 from baselines.compare import compare
 from baselines.policies import make_policy, policy_names
-from baselines.results import ResultFolder, curve_rows, write_csv, write_png
+from baselines.reproduce import Figure
+from baselines.results import ResultFolder
+from baselines.semspacefl import command as semspacefl
 from baselines.tables import accuracy_table, claims_table, comparison_table, gains_table
-from satfl_env.scenarios import load
+from satfl_env.scenarios import Scenario, load
 
 app = typer.Typer(help="The papers' scheduling policies, and how well they do.", no_args_is_help=True)
 
 DEFAULT_SCENARIO = "leo-multitask"
-DEFAULT_OUT = Path("results/task-clustering")
+DEFAULT_SEEDS = 10
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a scenario value; may be repeated.")
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to play in.")]
 
 
-class Figure(StrEnum):
-    """What can be reproduced of the task clustering paper."""
+class Paper(StrEnum):
+    """The papers whose tables and figures can be reproduced."""
 
-    FIG2 = "fig2"
-    FIG3 = "fig3"
-    GAINS = "gains"
+    TASK_CLUSTERING = "task-clustering"
+    SEMSPACEFL = "semspacefl"
+
+
+class Size(StrEnum):
+    """Sizes of SemSpaceFL's images and model."""
+
+    TINY = "tiny"
+    PAPER = "paper"
+
+
+CONTENTS: Mapping[Paper, Sequence[str]] = {
+    Paper.TASK_CLUSTERING: [figure.value for figure in Figure],
+    Paper.SEMSPACEFL: semspacefl.NAMES,
+}
 
 
 @app.command("list")
@@ -88,77 +102,84 @@ def compare_policies(
 @app.command("reproduce")
 def reproduce_figures(
     figures: Annotated[
-        list[Figure],
+        list[str],
         typer.Argument(
-            help="fig2: accuracy of each task; fig3: on average; gains: how the gains move with the regime."
+            help="Of task-clustering: fig2 (accuracy of each task), fig3 (on average), gains (over the regime). "
+            "Of semspacefl: table2 to table5, fig3 to fig7."
         ),
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...")] = 10,
-    data: Annotated[Path | None, typer.Option(help="Folder with MNIST; that of SATFL_DATA if not given.")] = None,
-    out: Annotated[Path, typer.Option(help="Result folder; an interrupted command goes on.")] = DEFAULT_OUT,
+    paper: Annotated[
+        Paper | None, typer.Option(help="Whose; if not given, the first that has all of the names.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...; 10, for semspacefl 5.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with data sets; that of SATFL_DATA if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Result folder, results/<paper> if not given; an interrupted command goes on.")
+    ] = None,
+    size: Annotated[Size, typer.Option(help="Size of SemSpaceFL's images and model.")] = Size.TINY,
+    quick: Annotated[bool, typer.Option("--quick", help="SemSpaceFL in a short form.")] = False,
     overrides: Overrides = None,
     workers: Workers = 1,
 ) -> None:
-    """Reproduce figures of the task clustering paper: pictures, CSV, and tables beside the paper's claims."""
+    """Reproduce tables and figures of a paper: pictures, CSV, and tables beside the paper's numbers and claims."""
     errors, console = Console(stderr=True), _output_console()
     with _one_line_errors(errors):
+        paper = _paper_of(figures, paper)
+        out = Path("results") / paper if out is None else out
         changes = _parse_overrides(overrides or []) | ({} if data is None else {"data.data_dir": str(data)})
-        chosen = [figure for figure in Figure if figure in figures and figure != Figure.GAINS]
-        if chosen:
-            _reproduce_curves(chosen, range(seeds), changes, out, workers, errors, console)
-        if Figure.GAINS in figures:
-            _reproduce_gains(range(seeds), changes, out, workers, errors, console)
+        if paper == Paper.SEMSPACEFL:
+            for table in semspacefl.reproduce(
+                figures,
+                changes,
+                out,
+                size=size,
+                seeds=seeds,
+                quick=quick,
+                workers=workers,
+                progress_bar=partial(_progress_bar, errors),
+            ):
+                console.print(table)
+        else:
+            _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
     console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
 
 
-def _reproduce_curves(
-    figures: Sequence[Figure],
-    seeds: range,
-    changes: dict[str, Any],
+def _paper_of(figures: Sequence[str], paper: Paper | None) -> Paper:
+    """The paper that is asked for, or the first that has all of some tables and figures."""
+    for candidate in Paper if paper is None else [paper]:
+        if set(figures) <= set(CONTENTS[candidate]):
+            return candidate
+    there = "; ".join(f"{name.value} has {', '.join(contents)}" for name, contents in CONTENTS.items())
+    raise ValueError(f"no paper has all of {', '.join(figures)}: {there}")
+
+
+def _reproduce_task_clustering(
+    figures: Sequence[str],
+    changes: Mapping[str, Any],
+    seeds: int,
     out: Path,
     workers: int,
     errors: Console,
     console: Console,
 ) -> None:
-    config = load(reproduce.SCENARIO, **changes)
-    folder = ResultFolder(out / study.BASE, config, reproduce.POLICIES, seeds)
-    with _progress_bar(errors) as progress:
-        comparison = compare(config, reproduce.POLICIES, seeds, folder, workers=workers, progress=progress)
-    folder.summarise(comparison)
-    # Matplotlib takes a while to import, and most commands never draw.
-    from baselines.plot import draw_curves
-
-    title = f"{config.name}, seeds: {len(seeds)}"
-    *of_tasks, average = reproduce.quantities(comparison).values()
-    for figure in figures:
-        shown = of_tasks if figure == Figure.FIG2 else [average]
-        write_csv(out / f"{figure}.csv", curve_rows(comparison, shown))
-        write_png(out / f"{figure}.png", draw_curves(comparison, title, shown))
-    differences, claims = reproduce.difference_rows(comparison), reproduce.claims(comparison)
-    write_csv(out / "differences.csv", differences)
-    write_csv(out / "claims.csv", [asdict(claim) for claim in claims])
-    write_csv(out / "clusters.csv", reproduce.cluster_rows(comparison))
-    console.print(accuracy_table(comparison, differences, title))
-    console.print(claims_table(claims, "The paper's claims"))
+    make_scenario = partial(_task_clustering, changes)
+    curves = [figure for figure in (Figure.FIG2, Figure.FIG3) if figure in figures]
+    if curves:
+        with _progress_bar(errors) as progress:
+            comparison = reproduce.play(make_scenario({}), range(seeds), out, workers=workers, progress=progress)
+        reproduce.write(comparison, curves, out)
+        console.print(accuracy_table(comparison), claims_table(reproduce.claims(comparison)))
+    if Figure.GAINS in figures:
+        with _progress_bar(errors) as progress:
+            points = study.play(make_scenario, range(seeds), out, workers=workers, progress=progress)
+        console.print(gains_table(study.write(points, out)))
 
 
-def _reproduce_gains(
-    seeds: range, changes: dict[str, Any], out: Path, workers: int, errors: Console, console: Console
-) -> None:
-    with _progress_bar(errors) as progress:
-        points = study.play_study(
-            lambda fields: load(reproduce.SCENARIO, **{**changes, **fields}),
-            seeds,
-            out,
-            workers=workers,
-            progress=progress,
-        )
-    from baselines.plot import draw_gains
-
-    rows, title = study.gain_rows(points), f"Average gain of clustering, seeds: {len(seeds)}"
-    write_csv(out / "gains.csv", rows)
-    write_png(out / "gains.png", draw_gains(rows, title))
-    console.print(gains_table(rows, title))
+def _task_clustering(changes: Mapping[str, Any], fields: Mapping[str, Any]) -> Scenario:
+    """The paper's scenario with what the user asks for and, on top, what a study changes."""
+    return load(reproduce.SCENARIO, **{**changes, **fields})
 
 
 def _output_console() -> Console:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -32,6 +35,7 @@ def run_episode(
     seed: int,
     rounds: int,
     tasks: Sequence[str] = (),
+    final_snrs_db: Sequence[float] = (),
 ) -> Episode:
     """Play one episode and record it.
 
@@ -41,29 +45,37 @@ def run_episode(
         seed: Seed of the episode.
         rounds: Rounds to play, at most the scenario's `rounds.episode`.
         tasks: Name of the task each satellite serves, (S,), or nothing.
+        final_snrs_db: SNRs at which the gateways' models are tested at the end; none if models are not all shared.
 
     Returns:
         `rounds + 1` records, the first of the untrained federation: finished rounds (`round`), mean over satellites of
         the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the round just
         finished, over all satellites, `energy_j`, updates `lost`, local `epochs` and real `batches`, besides its
         `duration_s`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two the share of
-        their satellites' pairs that are in one cluster, `together/<task>+<task>`.
+        their satellites' pairs that are in one cluster, `together/<task>+<task>`. With final SNRs also the test of
+        each gateway's model, `<metric>/gateway <g>`, and in the last record at each SNR `<metric>@<snr>/gateway <g>`
+        with their mean `<metric>@<snr>`.
     """
     state = simulation.reset(seed)
     nothing_yet = {"energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
     test = simulation.test
-    episode = [_test_record(state, test.loss, test.metrics, members) | nothing_yet]
+    gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
+    episode = [_test_record(state, test.loss, test.metrics, members) | nothing_yet | gateway_record()]
     for _ in range(rounds):
         state, report = simulation.step(policy(state))
-        episode.append(_test_record(state, report.test_loss, report.metrics, members) | _cost_record(report))
+        record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
+        episode.append(record | gateway_record())
+    for snr_db in final_snrs_db:
+        episode[-1] |= _gateway_record(simulation, snr_db)
     return episode
 
 
 def play(scenario: Scenario, run: Run) -> Episode:
     """Play one run of a scenario from its first round to its last."""
     rounds, tasks = scenario.rounds.episode, scenario.satellite_tasks
-    return run_episode(build(scenario), make_policy(*run), run.seed, rounds, tasks)
+    final_snrs_db = scenario.model.channel.final_snrs_db
+    return run_episode(build(scenario), make_policy(*run), run.seed, rounds, tasks, final_snrs_db)
 
 
 def play_all(scenario: Scenario, runs: Sequence[Run], *, workers: int = 1) -> Iterator[tuple[Run, Episode]]:
@@ -75,13 +87,26 @@ def play_all(scenario: Scenario, runs: Sequence[Run], *, workers: int = 1) -> It
         yield from ((run, play(scenario, run)) for run in runs)
         return
     # Forking a process that has used PyTorch can hang, so workers start afresh.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
         pending = {pool.submit(play, scenario, run): run for run in runs}
         try:
             for finished in as_completed(pending):
                 yield pending[finished], finished.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is gone: killed, that one cannot tell it to."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _test_record(
@@ -104,6 +129,18 @@ def _test_record(
             for one, two in combinations(members, 2)
         },
     }
+
+
+def _gateway_record(simulation: Simulation, snr_db: float | None = None) -> Record:
+    """The test of each gateway's model; at another SNR than usual also the mean over the gateways that hold one."""
+    at = "" if snr_db is None else f"@{snr_db:g}"
+    metrics = simulation.test_gateways(snr_db).metrics
+    record = {
+        f"{name}{at}/gateway {g}": float(value) for name, values in metrics.items() for g, value in enumerate(values)
+    }
+    if snr_db is None:
+        return record
+    return record | {f"{name}{at}": float(values[np.isfinite(values)].mean()) for name, values in metrics.items()}
 
 
 def _cost_record(report: RoundReport) -> Record:

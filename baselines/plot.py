@@ -61,7 +61,7 @@ def _label(quantity: str) -> str:
     return f"{label}, {task}" if task else label
 
 
-def draw_gains(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
+def draw_gains(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the average gains of clustering at every value of every factor, with their 95 % intervals."""
     factors = list(dict.fromkeys(row["factor"] for row in rows))
     figure = Figure(figsize=(12, 6.4), dpi=150, layout="constrained")
@@ -85,6 +85,6 @@ def draw_gains(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", color="0.9", linewidth=0.8)
     figure.supylabel("Gain of clustering (points)")
-    figure.suptitle(f"{title} (mean, 95 % interval)", fontsize=11)
+    figure.suptitle(f"Seeds: {rows[0]['seeds']} (mean, 95 % interval)", fontsize=11)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,6 +16,30 @@ from baselines.association import AssociationRule, at_gateway
 from baselines.clustering import ClusteringRule
 from baselines.frequency import FrequencyRule
 from satfl_env import Decision, NetworkState, affordable_epochs
+
+EpochRule = Callable[[NetworkState, IntArray, FloatArray], IntArray]
+
+
+def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
+    """Local epochs each satellite can expect to train, (S,); 0 for those who will not take part (SemSpaceFL, eq. 19).
+
+    The link time is that of a satellite alone on its gateway's band, so crowded gateways may bring a little less.
+    """
+    epochs = affordable_epochs(
+        at_gateway(state.window_s, gateway),
+        at_gateway(state.link_s, gateway),
+        state.samples,
+        state.energy_j,
+        cpu_frequency,
+        cycles_per_sample=state.cycles_per_sample,
+        kappa=state.kappa,
+    )
+    return np.minimum(epochs, state.max_epochs)
+
+
+def one_epoch_each(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
+    """Everyone associated is expected to hand something over, as where updates come a contact late (`rounds.late`)."""
+    return (gateway < state.num_gateways).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -31,6 +56,7 @@ class Policy:
         frequency: How fast its CPU runs.
         clustering: Whose models are merged with whose.
         aggregation: How much its update counts.
+        expected: Local epochs that each satellite is expected to bring back.
     """
 
     name: str
@@ -39,13 +65,14 @@ class Policy:
     frequency: FrequencyRule
     clustering: ClusteringRule
     aggregation: AggregationRule
+    expected: EpochRule = predicted_epochs
 
     def __call__(self, state: NetworkState) -> Decision:
         """Decide on the round that is about to begin."""
         gateway = self.association(state)
         cpu_frequency = self.frequency(state, gateway)
         cluster = self.clustering(state)
-        epochs = predicted_epochs(state, gateway, cpu_frequency)
+        epochs = self.expected(state, gateway, cpu_frequency)
         members = np.flatnonzero(epochs)
         participants = Participants(
             samples=state.samples[members],
@@ -64,23 +91,6 @@ class Policy:
             weights=_scaled(weights),
             gateway_weights=_scaled(gateway_weights),
         )
-
-
-def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
-    """Local epochs each satellite can expect to train, (S,); 0 for those who will not take part (SemSpaceFL, eq. 19).
-
-    The link time is that of a satellite alone on its gateway's band, so crowded gateways may bring a little less.
-    """
-    epochs = affordable_epochs(
-        at_gateway(state.window_s, gateway),
-        at_gateway(state.link_s, gateway),
-        state.samples,
-        state.energy_j,
-        cpu_frequency,
-        cycles_per_sample=state.cycles_per_sample,
-        kappa=state.kappa,
-    )
-    return np.minimum(epochs, state.max_epochs)
 
 
 def make_policy(name: str, seed: int = 0) -> Policy:
@@ -137,6 +147,17 @@ def _registry(rng: np.random.Generator) -> tuple[Policy, ...]:
     return (
         full,
         semspacefl,
+        *(
+            replace(
+                semspacefl, name=f"proposed-{name}", description=f"longest window, {title} weights", aggregation=rule
+            )
+            for name, title, rule in (
+                ("fedavg", "FedAvg", aggregation.fed_avg),
+                ("fedavep", "FedAvep", aggregation.fed_avep),
+                ("fedindi", "FedIndi", aggregation.fed_indi),
+                ("fedlol", "FedLol", aggregation.fed_lol),
+            )
+        ),
         task_clustering,
         replace(
             task_clustering,
@@ -151,6 +172,31 @@ def _registry(rng: np.random.Generator) -> tuple[Policy, ...]:
             clustering=clustering.similar_updates,
         ),
         nearest_fedavg,
+        replace(
+            nearest_fedavg,
+            name="nearest-fedavep",
+            description="SemSpaceFL's benchmark: nearest gateway, FedAvep weights",
+            aggregation=aggregation.fed_avep,
+        ),
+        replace(
+            nearest_fedavg,
+            name="fedsat",
+            description="FedSat: everyone in sight hands over (with rounds.late), weights by samples",
+            expected=one_epoch_each,
+        ),
+        replace(
+            nearest_fedavg,
+            name="fedbuff",
+            description="FedBuff: everyone in sight hands over (with rounds.late.buffer), plain means",
+            aggregation=aggregation.uniform,
+            expected=one_epoch_each,
+        ),
+        replace(
+            nearest_fedavg,
+            name="fedleo",
+            description="FedLEO: through the plane's longest contact (with rounds.relay), weights by samples",
+            association=association.longest_window,
+        ),
         replace(
             nearest_fedavg,
             name="single-gateway-fedavg",

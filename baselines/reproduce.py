@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from baselines.arrays import FloatArray
+from baselines.compare import compare
+from baselines.results import ResultFolder, curve_rows, write_csv, write_png
 from baselines.summary import OF, Comparison, Estimate
+from satfl_env.scenarios import Scenario
 
 SCENARIO = "task-clustering"
 CLUSTERED, UNCLUSTERED, INDIVIDUAL, LABEL_FREE = "task-clustering", "unclustered", "individual", "update-clustering"
@@ -22,6 +28,18 @@ AVERAGE = "average"
 PAPERS_GAINS = {UNCLUSTERED: 7.18, INDIVIDUAL: 4.77}
 
 
+# Folder of the episodes in the published regime.
+BASE = "base"
+
+
+class Figure(StrEnum):
+    """What can be reproduced: accuracy of each task, on average, and how the gains move with the regime."""
+
+    FIG2 = "fig2"
+    FIG3 = "fig3"
+    GAINS = "gains"
+
+
 @dataclass(frozen=True)
 class Claim:
     """A claim of the paper, what a reproduction measured, and whether the two agree."""
@@ -30,6 +48,36 @@ class Claim:
     paper: str
     measured: str
     holds: str
+
+
+def play(
+    scenario: Scenario,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], Any] = lambda finished, total: None,
+) -> Comparison:
+    """Play every policy on every seed, but for what a result folder under `out` holds already."""
+    folder = ResultFolder(out / BASE, scenario, POLICIES, seeds)
+    comparison = compare(scenario, POLICIES, seeds, folder, workers=workers, progress=progress)
+    folder.summarise(comparison)
+    return comparison
+
+
+def write(comparison: Comparison, figures: Sequence[Figure], out: Path) -> None:
+    """Write curves as PNG and CSV, paired differences, clusters on every seed, and claims."""
+    # Matplotlib takes a while to import, and most who import this package never draw.
+    from baselines.plot import draw_curves
+
+    *of_tasks, average = quantities(comparison).values()
+    for figure in figures:
+        shown = of_tasks if figure == Figure.FIG2 else [average]
+        write_csv(out / f"{figure}.csv", curve_rows(comparison, shown))
+        write_png(out / f"{figure}.png", draw_curves(comparison, f"{figure}, seeds: {len(comparison.seeds)}", shown))
+    write_csv(out / "differences.csv", difference_rows(comparison))
+    write_csv(out / "clusters.csv", cluster_rows(comparison))
+    write_csv(out / "claims.csv", [asdict(claim) for claim in claims(comparison)])
 
 
 def quantities(comparison: Comparison) -> dict[str, str]:

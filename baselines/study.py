@@ -7,34 +7,38 @@ from pathlib import Path
 from typing import Any
 
 from baselines.compare import compare
-from baselines.reproduce import CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
-from baselines.results import ResultFolder
+from baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
+from baselines.results import ResultFolder, write_csv, write_png
 from baselines.summary import Comparison, Estimate
 from satfl_env.scenarios import Scenario
 
 POLICIES = (CLUSTERED, UNCLUSTERED, INDIVIDUAL)
-BASE = "base"
 
 # What is changed, and the scenario's fields for each of its values.
 FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "samples": {str(number): {"data.partition.samples": (number, number)} for number in (50, 100, 200, 400, 800)},
+    "samples": {str(number): {"data.partition.samples": (number, number)} for number in (50, 100, 200, 400)},
     "snr_db": {
-        str(snr): {"model.channel.snr_db": float(snr), "model.channel.test_snr_db": float(snr)}
-        for snr in (-6, 0, 6, 12)
+        str(snr): {"model.channel.snr_db": float(snr), "model.channel.test_snr_db": float(snr)} for snr in (-6, 0, 6)
     },
-    "hidden": {str(hidden): {"model.hidden": hidden} for hidden in (16, 64, 256)},
+    "hidden": {str(hidden): {"model.hidden": hidden} for hidden in (16, 64, 128)},
     "channel": {kind: {"model.channel.kind": kind} for kind in ("awgn", "rayleigh", "rician")},
-    "upload_snr_db": {"none": {}, **{str(snr): {"links.upload_snr_db": float(snr)} for snr in (20, 10, 0)}},
+    "upload_snr_db": {"none": {}, **{str(snr): {"links.upload_snr_db": float(snr)} for snr in (20, 0)}},
+    "optimizer": {
+        "sgd": {},
+        "adam": {"training.optimizer": "adam", "training.learning_rate": 1e-3},
+    },
+    "outputs": {kind: {"data.partition.outputs": kind} for kind in ("alphabet", "own")},
     "first_decoders": {kind: {"training.first_decoders": kind} for kind in ("common", "own")},
+    "tested": {kind: {"training.tested": kind} for kind in ("held", "trained")},
 }
 
 Point = tuple[str, str]
 
 
-def play_study(
+def play(
     make_scenario: Callable[[Mapping[str, Any]], Scenario],
     seeds: Sequence[int],
-    path: Path,
+    out: Path,
     *,
     workers: int = 1,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
@@ -44,7 +48,7 @@ def play_study(
     Args:
         make_scenario: Makes the scenario with some of its fields changed.
         seeds: Seeds that every policy plays.
-        path: Folder of the points' result folders; what is there already is not played again.
+        out: Folder of the points' result folders; what is there already is not played again.
         workers: Processes to play in.
         progress: Called with the numbers of finished and of all episodes.
 
@@ -64,9 +68,20 @@ def play_study(
         def advance(finished: int, _: int, before: int = index * each) -> None:
             progress(before + finished, len(distinct) * each)
 
-        folder = ResultFolder(path / name, scenario, POLICIES, seeds)
+        folder = ResultFolder(out / name, scenario, POLICIES, seeds)
         comparisons[name] = compare(scenario, POLICIES, seeds, folder, workers=workers, progress=advance)
     return {point: comparisons[name] for point, name in names.items()}
+
+
+def write(study: Mapping[Point, Comparison], out: Path) -> list[dict[str, Any]]:
+    """Write the gains as PNG and CSV; returns the rows of the latter."""
+    # Matplotlib takes a while to import, and most who import this package never draw.
+    from baselines.plot import draw_gains
+
+    rows = gain_rows(study)
+    write_csv(out / "gains.csv", rows)
+    write_png(out / "gains.png", draw_gains(rows))
+    return rows
 
 
 def gain_rows(study: Mapping[Point, Comparison]) -> list[dict[str, Any]]:

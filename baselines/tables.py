@@ -9,7 +9,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from baselines.reproduce import DIFFERENCES, Claim, quantities
+from baselines.reproduce import DIFFERENCES, Claim, difference_rows, quantities
 from baselines.summary import Comparison, Estimate
 
 
@@ -50,9 +50,11 @@ def _cell(estimate: Estimate, scale: float, digits: int) -> str:
     return f"{mean} ±{estimate.half_width * scale:.{digits}f}"
 
 
-def accuracy_table(comparison: Comparison, differences: Sequence[Mapping[str, Any]], title: str) -> Table:
+def accuracy_table(comparison: Comparison) -> Table:
     """Final accuracies of every policy and task, and the paired differences below them."""
-    table = _plain_table(f"{title} (mean ± 95 % interval)", "final accuracy", *quantities(comparison))
+    title = f"seeds: {len(comparison.seeds)} (mean ± 95 % interval)"
+    table = _plain_table(title, "final accuracy", *quantities(comparison))
+    differences = difference_rows(comparison)
     for policy in comparison.policies:
         estimates = comparison.estimates(policy)
         table.add_row(policy, *(_cell(estimates[name], 1.0, 3) for name in quantities(comparison).values()))
@@ -63,19 +65,22 @@ def accuracy_table(comparison: Comparison, differences: Sequence[Mapping[str, An
     return table
 
 
-def claims_table(claims: Sequence[Claim], title: str) -> Table:
+def claims_table(claims: Sequence[Claim]) -> Table:
     """The paper's claims beside what was measured."""
-    table = Table("claim", "paper", "measured", "holds", title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        "claim", "paper", "measured", "holds", title="the paper's claims", title_justify="left", box=SIMPLE_HEAD
+    )
     for claim in claims:
         table.add_row(claim.claim, claim.paper, claim.measured, claim.holds)
     return table
 
 
-def gains_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+def gains_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Average gains of clustering at every value of every factor."""
     others = [name.removeprefix("over_") for name in rows[0] if name.startswith("over_") and not name.endswith("_ci95")]
     headings = [f"over {other} (points)" for other in others]
-    table = _plain_table(f"{title} (mean ± 95 % interval)", "factor", "value", *headings)
+    title = f"average gains of clustering, seeds: {rows[0]['seeds']} (mean ± 95 % interval)"
+    table = _plain_table(title, "factor", "value", *headings)
     last = None
     for row in rows:
         if last not in (None, row["factor"]):

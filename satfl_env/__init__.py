@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-from satfl_env.envs import SatFLEnv, decision_to_action, observation_to_state
+from satfl_env.envs import SatFLEnv, SatFLVectorEnv, decision_to_action, observation_to_state
 from satfl_env.onboard import affordable_epochs, optimal_frequency_hz
 from satfl_env.semantics import semantic_similarity
 from satfl_env.simulation import Decision, NetworkState, Outcome, RoundReport, Simulation
@@ -20,6 +20,7 @@ __all__ = [
     "Outcome",
     "RoundReport",
     "SatFLEnv",
+    "SatFLVectorEnv",
     "Simulation",
     "__version__",
     "affordable_epochs",
@@ -31,4 +32,8 @@ __all__ = [
 
 # Gymnasium warns when an id is registered twice, as happens when the package is reloaded.
 if "SatFL-v0" not in gym.registry:
-    gym.register("SatFL-v0", entry_point="satfl_env.envs.satfl:SatFLEnv")
+    gym.register(
+        "SatFL-v0",
+        entry_point="satfl_env.envs.satfl:SatFLEnv",
+        vector_entry_point="satfl_env.envs.vector:SatFLVectorEnv",
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from satfl_env.data.ground_track import places_under_track
 from satfl_env.data.images import ImageData
 from satfl_env.data.partition import count_split, dirichlet_split, draw_task_samples, equal_split
 from satfl_env.data.sources import SOURCES, load_images
-from satfl_env.data.tasks import Task, common_alphabet, label_pmf, task_labels
+from satfl_env.data.tasks import Task, common_alphabet, label_pmf, task_labels, task_letters
 
 __all__ = [
     "SOURCES",
@@ -18,5 +19,7 @@ __all__ = [
     "equal_split",
     "label_pmf",
     "load_images",
+    "places_under_track",
     "task_labels",
+    "task_letters",
 ]

@@ -54,7 +54,12 @@ def load_blue_marble(*, tile_px: int = 32, min_std: float = 0.02) -> ImageData:
     labels = tile_labels(read_land(picture.size), tile_px)
     train, test = textured & ~in_test, textured & in_test
     return ImageData(
-        images_from_bytes(tiles[train]), labels[train], images_from_bytes(tiles[test]), labels[test], CLASS_NAMES
+        images_from_bytes(tiles[train]),
+        labels[train],
+        images_from_bytes(tiles[test]),
+        labels[test],
+        CLASS_NAMES,
+        train_places_deg=tile_centres_deg(picture.size, tile_px)[train],
     )
 
 
@@ -77,6 +82,19 @@ def is_test_tile(picture_size: tuple[int, int], tile_px: int) -> npt.NDArray[np.
     centre_deg = (np.arange(width // tile_px) + 0.5) * tile_px * 360 / width
     in_test = centre_deg // STRIP_DEG % STRIPS_PER_CYCLE == TEST_STRIP
     return np.tile(in_test, height // tile_px)
+
+
+def tile_centres_deg(picture_size: tuple[int, int], tile_px: int) -> npt.NDArray[np.float64]:
+    """Latitude and longitude of each tile's centre, (N, 2), in the order of `cut_tiles`.
+
+    Args:
+        picture_size: width and height in pixels.
+        tile_px: side of a tile in pixels.
+    """
+    width, height = picture_size
+    longitude = (np.arange(width // tile_px) + 0.5) * tile_px * 360 / width - 180
+    latitude = 90 - (np.arange(height // tile_px) + 0.5) * tile_px * 180 / height
+    return np.stack(np.meshgrid(latitude, longitude, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
 def tile_labels(land: npt.NDArray[np.bool_], tile_px: int) -> IntArray:

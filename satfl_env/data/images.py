@@ -22,6 +22,8 @@ class ImageData:
         test_images: float32 (M, C, H, W) in [0, 1].
         test_labels: int64 (M,), indices into `class_names`.
         class_names: one name for each label.
+        train_places_deg: latitude and longitude of each training image's centre, float64 (N, 2); None where images
+            have no place on the Earth.
     """
 
     train_images: FloatArray
@@ -29,11 +31,13 @@ class ImageData:
     test_images: FloatArray
     test_labels: IntArray
     class_names: tuple[str, ...]
+    train_places_deg: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         # One copy is shared by every user in the process, so nobody may write into it.
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            array.setflags(write=False)
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels, self.train_places_deg):
+            if array is not None:
+                array.setflags(write=False)
 
 
 def images_from_bytes(pixels: ByteArray) -> FloatArray:

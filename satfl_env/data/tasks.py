@@ -48,6 +48,17 @@ def common_alphabet(tasks: Sequence[Task]) -> tuple[int, ...]:
     return tuple(sorted({label for task in tasks for label in task.classes}))
 
 
+def task_letters(task: Task, alphabet: Sequence[int]) -> IntArray:
+    """Index in the common alphabet of each of a task's labels, (num_outputs,); "other" is its last letter.
+
+    Raises:
+        ValueError: a class of the task is missing from the alphabet.
+    """
+    if missing := set(task.classes) - set(alphabet):
+        raise ValueError(f"alphabet: {tuple(alphabet)} lacks {sorted(missing)} of task {task.name!r}")
+    return np.array([*(alphabet.index(label) for label in task.classes), len(alphabet)])
+
+
 def label_pmf(task: Task, labels: IntArray, alphabet: Sequence[int]) -> npt.NDArray[np.float64]:
     """Empirical distribution of a task's labels over the common alphabet (Clustered FL-CMT-SemCom, eq. 7).
 
@@ -67,8 +78,5 @@ def label_pmf(task: Task, labels: IntArray, alphabet: Sequence[int]) -> npt.NDAr
     """
     if len(labels) == 0:
         raise ValueError(f"labels of task {task.name!r}: empty, at least one is needed for a distribution")
-    if missing := set(task.classes) - set(alphabet):
-        raise ValueError(f"alphabet: {tuple(alphabet)} lacks {sorted(missing)} of task {task.name!r}")
-    letters = np.array([*(alphabet.index(label) for label in task.classes), len(alphabet)])
-    counts = np.bincount(letters[task_labels(task, labels)], minlength=len(alphabet) + 1)
+    counts = np.bincount(task_letters(task, alphabet)[task_labels(task, labels)], minlength=len(alphabet) + 1)
     return counts / len(labels)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from satfl_env.envs.satfl import SatFLEnv
 from satfl_env.envs.spaces import decision_to_action, observation_to_state, state_to_observation
+from satfl_env.envs.vector import SatFLVectorEnv
 
-__all__ = ["SatFLEnv", "decision_to_action", "observation_to_state", "state_to_observation"]
+__all__ = ["SatFLEnv", "SatFLVectorEnv", "decision_to_action", "observation_to_state", "state_to_observation"]

@@ -18,15 +18,15 @@ from satfl_env.envs.spaces import (
     Action,
     BoolArray,
     Observation,
+    ObservationWriter,
     action_space,
     action_to_decision,
     association_mask,
     observation_space,
-    state_to_observation,
 )
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.scenarios import Scenario, build, load
-from satfl_env.simulation import Decision, RoundReport
+from satfl_env.simulation import Decision, NetworkState, RoundReport
 
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
@@ -104,9 +104,10 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     ## Starting State
 
-    Phases of the satellites, the split of the data, the energy and the first models are drawn from the episode's seed.
-    That is the `seed` of `reset`; without one it is drawn from `np_random`, so a first seed determines all episodes
-    after it. Equal seeds and equal actions give bit-identical trajectories on one machine.
+    Phases of the satellites, or the time at which their flight begins, the split of the data, the energy and the first
+    models are drawn from the episode's seed. That is the `seed` of `reset`; without one it is drawn from `np_random`,
+    so a first seed determines all episodes after it. Equal seeds and equal actions give bit-identical trajectories on
+    one machine.
 
     ## Episode End
 
@@ -143,10 +144,12 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `test_loss`            | both  | mean test loss over satellites                                      |
     | `satellite_test_loss`  | both  | test loss, `(S,)`                                                   |
     | `scenario`, `seed`     | reset | name of the scenario, seed of the episode                           |
+    | `label_pmf`            | reset | distribution of each satellite's labels, `(S, labels)`              |
     | `reward_terms`         | step  | value of each reward term, without its weight                       |
     | `outcome`              | step  | `satfl_env.Outcome` of each satellite, `(S,)`                       |
     | `epochs`, `batches`    | step  | simulated epochs and really trained minibatches, `(S,)`             |
     | `batches_per_epoch`    | step  | minibatches that stand for a simulated epoch; None: all             |
+    | `staleness`            | step  | changes of the models since an update's one was fetched, `(S,)`     |
     | `energy_j`             | step  | energy spent, `(S,)`                                                |
     | `duration_s`, `time_s` | step  | duration of the round, simulated time at its end                    |
     | `equal_weight_groups`  | step  | (gateway, cluster) groups whose raw weights were all zero           |
@@ -178,7 +181,9 @@ class SatFLEnv(gym.Env[Observation, Action]):
         constellation = self.scenario.constellation
         self.action_space = action_space(constellation.num_satellites, constellation.num_gateways)
         self.observation_space = observation_space(self.scenario, self.simulation)
+        self._write_observation = ObservationWriter(self.observation_space)
         self._running = False
+        self._snapshot: SceneSnapshot
         self._last_round: LastRound | None = None
         self._history: list[dict[str, float]] = []
 
@@ -201,10 +206,12 @@ class SatFLEnv(gym.Env[Observation, Action]):
         state = self.simulation.reset(episode_seed)
         self._check_target()
         self._running = True
+        self._snapshot = self.simulation.snapshot
         self._last_round = None
         self._history = [self._mean_metrics()]
-        info = self._common_info() | {"scenario": self.scenario.name, "seed": episode_seed}
-        return state_to_observation(state, self.observation_space), info
+        label_pmf = self.simulation.label_pmf.copy()
+        info = self._common_info() | {"scenario": self.scenario.name, "seed": episode_seed, "label_pmf": label_pmf}
+        return self._write_observation(state), info
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Play one communication round.
@@ -213,12 +220,26 @@ class SatFLEnv(gym.Env[Observation, Action]):
             ResetNeeded: Before the first reset and after the end of an episode.
             ValueError: If the action is outside the action space; nothing has changed then.
         """
+        decision = self.begin_step(action)
+        return self.finish_step(decision, *self.simulation.step(decision))
+
+    def begin_step(self, action: Action) -> Decision:
+        """First part of a step: the decision that the action stands for. Nothing has changed yet.
+
+        Raises:
+            ResetNeeded: Before the first reset and after the end of an episode.
+            ValueError: If the action is outside the action space.
+        """
         if not self._running:
             raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
-        snapshot = self.simulation.snapshot
-        decision = action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
-        state, report = self.simulation.step(decision)
-        self._last_round = (snapshot, decision, report)
+        return action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
+
+    def finish_step(
+        self, decision: Decision, state: NetworkState, report: RoundReport
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Last part of a step, once the simulation has played the decision's round: what `step` returns."""
+        self._last_round = (self._snapshot, decision, report)
+        self._snapshot = self.simulation.snapshot
         self._history.append(self._mean_metrics())
 
         terminated, truncated = self._target_reached(), self.simulation.finished
@@ -230,13 +251,14 @@ class SatFLEnv(gym.Env[Observation, Action]):
             "epochs": report.epochs.copy(),
             "batches": report.batches.copy(),
             "batches_per_epoch": self.scenario.training.batches_per_epoch,
+            "staleness": report.staleness.copy(),
             "energy_j": report.energy_j,
             "duration_s": report.duration_s,
             "time_s": state.time_s,
             "equal_weight_groups": report.equal_weight_groups,
             "equal_weight_merges": report.equal_weight_merges,
         }
-        observation = state_to_observation(state, self.observation_space)
+        observation = self._write_observation(state)
         return observation, weighted_sum(terms, self.reward_weights), terminated, truncated, info
 
     def action_masks(self) -> dict[str, BoolArray]:
@@ -255,7 +277,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
         if not self._history:
             raise ResetNeeded("there is nothing to render yet: call reset() before render()")
         # Matplotlib takes a second to import, and most environments are never rendered.
-        from satfl_env.envs.render import Frame, describe, draw, map_limits_m
+        from satfl_env.envs.frame import Frame
+        from satfl_env.envs.render import describe, draw
 
         test = self.simulation.test
         metric = self._headline()
@@ -264,9 +287,9 @@ class SatFLEnv(gym.Env[Observation, Action]):
         frame = Frame(
             scenario=self.scenario.name,
             rounds=self.scenario.rounds.episode,
+            scene=self.simulation.scene,
             snapshot=self.simulation.snapshot if last is None else last[0],
             coverage_radius_m=coverage_radius_m,
-            limits_m=map_limits_m(self.simulation.ingredients.scene(np.random.default_rng(0)), coverage_radius_m),
             last_round=None if last is None else last[1:],
             time_s=self.simulation.state.time_s,
             metric=metric,
@@ -286,7 +309,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         test = self.simulation.test
         return {
             "action_mask": self.action_masks(),
-            "metrics": self._mean_metrics(),
+            "metrics": dict(self._history[-1]),
             "satellite_metrics": {name: values.copy() for name, values in test.metrics.items()},
             "test_loss": float(test.loss.mean()),
             "satellite_test_loss": test.loss.copy(),
@@ -305,7 +328,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     def _target_reached(self) -> bool:
         target = self.scenario.target
-        return target is not None and self._mean_metrics()[target.metric] >= target.value
+        return target is not None and self._history[-1][target.metric] >= target.value
 
 
 def _resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None) -> Scenario:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -84,9 +83,30 @@ def observation_space(scenario: Scenario, simulation: Simulation) -> spaces.Dict
     )
 
 
+class ObservationWriter:
+    """Writes states as observations of one space.
+
+    Args:
+        space: The observation space.
+    """
+
+    def __init__(self, space: spaces.Dict) -> None:
+        self._parts = {
+            key: (part.shape, part.dtype, *(_as_scalar(bound) for bound in bounds(part))) for key, part in space.items()
+        }
+
+    def __call__(self, state: NetworkState) -> Observation:
+        """The observation of a state: the same fields, clipped to the space's bounds, in fresh arrays."""
+        observation = {}
+        for key, (shape, dtype, low, high) in self._parts.items():
+            written = observation[key] = np.empty(shape, dtype)
+            np.asarray(getattr(state, key)).reshape(shape).clip(low, high, out=written, casting="unsafe")
+        return observation
+
+
 def state_to_observation(state: NetworkState, space: spaces.Dict) -> Observation:
     """The observation of a state: the same fields, clipped to the space's bounds, in fresh arrays."""
-    return {field.name: _to_space(np.asarray(getattr(state, field.name)), space[field.name]) for field in fields(state)}
+    return ObservationWriter(space)(state)
 
 
 def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkState:
@@ -161,9 +181,9 @@ def checked_array(name: str, value: object, space: spaces.Space[Any]) -> NDArray
     if array.dtype.kind not in kind:
         raise ValueError(f"{name} must hold {allowed}, got dtype {array.dtype}")
     # The comparison is false for NaN, so that NaN counts as outside.
-    outside = np.argwhere(~((array >= low) & (array <= high)))
-    if len(outside):
-        index = tuple(outside[0].tolist())
+    inside = (array >= low) & (array <= high)
+    if not inside.all():
+        index = tuple(np.argwhere(~inside)[0].tolist())
         raise ValueError(
             f"{name} must hold {allowed} in [{low[index]:g}, {high[index]:g}], got {array[index]} at index {index[0]}"
         )
@@ -189,9 +209,10 @@ def _box(high: float, shape: tuple[int, ...], *, signed: bool = False) -> spaces
     return spaces.Box(-high if signed else 0.0, high, shape, np.float64)
 
 
-def _to_space(value: NDArray[Any], space: spaces.Space[Any]) -> NDArray[Any]:
-    clipped: NDArray[Any] = np.clip(value, *bounds(space))
-    return clipped.astype(space.dtype).reshape(space.shape)
+def _as_scalar(bound: NDArray[Any]) -> Any:
+    """One number for a bound that is the same everywhere: a large array costs as much to read as what it bounds."""
+    first = bound.flat[0]
+    return first if (bound == first).all() else bound
 
 
 def _highest_energy_j(simulation: Simulation) -> float:
@@ -203,5 +224,8 @@ def _most_samples(scenario: Scenario, simulation: Simulation) -> int:
     partition = scenario.data.partition
     if partition.kind == "tasks":
         return partition.samples[1]
+    if partition.kind == "ground-track":
+        return partition.max_samples
     # A split without overlap hands out the same number of samples whatever the seed; nobody can have more.
-    return int(simulation.ingredients.data(np.random.default_rng(0)).train.samples.sum())
+    rng = np.random.default_rng(0)
+    return int(simulation.ingredients.data(simulation.ingredients.scene(rng), rng).train.samples.sum())

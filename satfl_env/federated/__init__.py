@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from satfl_env.federated.aggregation import cloud_aggregate, gateway_aggregate, normalise_weights
+from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.engines import ENGINES, make_trainer
+from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import SemanticModel
 from satfl_env.federated.parameters import Layout
+from satfl_env.federated.pool import WorkerError
 from satfl_env.federated.stacked import StackedTrainer
 
 __all__ = [
     "ENGINES",
+    "Hardware",
     "Layout",
     "LocalData",
     "LocalTrainer",
@@ -20,8 +24,11 @@ __all__ = [
     "StackedTrainer",
     "TrainingResult",
     "TrainingSettings",
+    "WorkerError",
     "cloud_aggregate",
+    "forward_flops",
     "gateway_aggregate",
     "make_trainer",
     "normalise_weights",
+    "thread_limit",
 ]

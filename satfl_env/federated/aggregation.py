@@ -78,6 +78,6 @@ def _grouped_mean(rows: Tensor, weights: NDArray[np.float64], groups: NDArray[np
     membership = np.zeros((groups.max(initial=-1) + 1, len(groups)))
     membership[groups, np.arange(len(groups))] = weights
     total = membership.sum(axis=1)
-    if not np.allclose(total, 1.0, atol=1e-6):
+    if not (np.abs(total - 1.0) <= 1e-6).all():
         raise ValueError(f"weights of a group must sum to 1; the sums are {total.tolist()}")
     return torch.from_numpy(membership).to(rows) @ rows

@@ -12,11 +12,14 @@ from torch import Tensor
 
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import SemanticModel
-from satfl_env.federated.schedule import batches_per_epoch, draw_epochs, samples_per_epoch
+from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
+from satfl_env.federated.trainer import Shard
 
 
 class StackedBatch(NamedTuple):
     """One step of the first A satellites; shorter minibatches are padded to B with copies of their last sample.
+
+    It lives in buffers that the next step overwrites.
 
     Attributes:
         images: Shape (A, B, ...).
@@ -37,9 +40,7 @@ class Feeder:
     Args:
         model: Draws the channels.
         data: The data of all satellites.
-        satellites: Those that train, by falling number of steps, (A,).
-        epochs: Their epochs, >= 1, (A,).
-        seeds: Their seeds, (A,).
+        shard: The satellites that train.
         settings: How they train.
     """
 
@@ -47,18 +48,17 @@ class Feeder:
         self,
         model: SemanticModel,
         data: LocalData,
-        satellites: NDArray[np.int64],
-        epochs: NDArray[np.int64],
-        seeds: NDArray[np.uint64],
+        shard: Shard,
         settings: TrainingSettings,
     ) -> None:
         """Lay out the minibatches; nothing is drawn yet."""
+        satellites, epochs, seeds = shard
         samples, device = data.samples[satellites], data.images.device
         self.data = data
         self.output_mask = None if data.output_mask is None else data.output_mask[satellites]
         self.used = samples_per_epoch(samples, settings)
         self.batches = batches_per_epoch(samples, settings)
-        self.steps = self.batches * epochs
+        self.steps = batches_per_round(samples, epochs, settings)
         self._first_row = data.offsets[satellites].tolist()
         self._epochs = [
             draw_epochs(model, *job)
@@ -76,6 +76,8 @@ class Feeder:
         # The epoch each satellite is in, `longest` slots each: rows of the data, and what the channel does to them.
         self._row = torch.zeros(len(satellites) * longest, dtype=torch.int64, device=device)
         self._channel: Any = None
+        # Memory that stays: fresh pages cost more than the copy itself.
+        self._buffers: tuple[Tensor, ...] = ()
 
     def __iter__(self) -> Iterator[StackedBatch]:
         """One batch a step; the number of satellites in it never grows."""
@@ -88,11 +90,12 @@ class Feeder:
             yield self._gather(np.arange(active) * minibatches + minibatch)
 
     def last_epoch_share(self) -> NDArray[np.float64]:
-        """Share of each step's loss in the mean over the last epoch, (steps, A)."""
+        """Share of each step's loss in the mean over the last epoch's worth of steps, (steps, A)."""
         step = np.arange(self.steps[0])[:, None]
         last = (step >= self.steps - self.batches) & (step < self.steps)
         count = self._count[np.arange(len(self.steps)), step % self.batches]
-        return np.where(last, count / self.used, 0.0)
+        weight = np.where(last, count, 0.0)
+        return np.asarray(weight / weight.sum(axis=0))
 
     def _draw_epoch(self, index: int) -> None:
         """Replace one satellite's epoch by its next one."""
@@ -111,13 +114,12 @@ class Feeder:
         share = self._share.index_select(0, chosen)
         slot = self._slot.index_select(0, chosen).flatten()
         row = self._row.index_select(0, slot)
+        sources = ((self.data.images, row), (self.data.targets, row), *((part, slot) for part in self._channel))
+        if not self._buffers:
+            self._buffers = tuple(source.new_empty(len(slot), *source.shape[1:]) for source, _ in sources)
         images, targets, *channel = (
-            source.index_select(0, index).view(*share.shape, *source.shape[1:])
-            for source, index in (
-                (self.data.images, row),
-                (self.data.targets, row),
-                *((part, slot) for part in self._channel),
-            )
+            torch.index_select(source, 0, index, out=buffer[: len(slot)]).view(*share.shape, *source.shape[1:])
+            for (source, index), buffer in zip(sources, self._buffers, strict=True)
         )
         return StackedBatch(images, targets, type(self._channel)(*channel), share)
 

@@ -15,15 +15,21 @@ from satfl_env.federated.parameters import Layout
 Gradient = Callable[[StackedBatch], tuple[Tensor, Tensor]]
 
 
-def gradient_of(model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None) -> Gradient:
-    """The gradient at `rows` (A, P), read anew at every call; in closed form where the model offers one."""
-    if isinstance(model, HasStackedGradient):
+def gradient_of(
+    model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, precision: str = "float32"
+) -> Gradient:
+    """The gradient at `rows` (A, P), read anew at every call; in closed form where the model offers one.
+
+    With precision `bfloat16` the matrix products are in that precision, by automatic mixed precision.
+    """
+    if isinstance(model, HasStackedGradient) and precision == "float32":
         return _closed_form(model, layout, rows, output_mask)
-    return _automatic(model, layout, rows, output_mask)
+    return _automatic(model, layout, rows, output_mask, mixed=precision == "bfloat16")
 
 
 def _closed_form(model: HasStackedGradient, layout: Layout, rows: Tensor, output_mask: Tensor | None) -> Gradient:
     flat_gradient = torch.empty_like(rows)
+    flat_gradient[:, layout.num_parameters :] = 0.0  # the model leaves columns of padding as they are
     parameters, gradient = layout.split(rows), layout.split(flat_gradient)
 
     def evaluate(batch: StackedBatch) -> tuple[Tensor, Tensor]:
@@ -34,13 +40,16 @@ def _closed_form(model: HasStackedGradient, layout: Layout, rows: Tensor, output
     return evaluate
 
 
-def _automatic(model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None) -> Gradient:
+def _automatic(
+    model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, *, mixed: bool
+) -> Gradient:
     def evaluate(batch: StackedBatch) -> tuple[Tensor, Tensor]:
         images, targets, channel, share = batch
         with torch.enable_grad():
             leaf = rows.detach().requires_grad_()
-            outputs = model.stacked_forward(layout.split(leaf), images, channel)
-            loss = model.sample_loss(outputs, images, targets, output_mask)
+            with torch.autocast(rows.device.type, torch.bfloat16, enabled=mixed):
+                outputs = model.stacked_forward(layout.split(leaf), images, channel)
+            loss = model.sample_loss(outputs.to(rows.dtype), images, targets, output_mask)
             # Satellites share no parameter, so the gradient of the weighted sum holds each one's own.
             (gradient,) = torch.autograd.grad(loss, leaf, share)
         return loss.detach(), gradient

@@ -72,6 +72,7 @@ class TrainingSettings:
         learning_rate: Step size.
         optimizer: `adam` (usual constants) or `sgd` (no momentum).
         batches_per_epoch: Most minibatches that stand for an epoch; None means all.
+        round_share: Share of a round's minibatches that is trained, from the first on, in (0, 1].
 
     Raises:
         ValueError: If a value is out of range.
@@ -81,6 +82,7 @@ class TrainingSettings:
     learning_rate: float = 2e-3
     optimizer: str = "adam"
     batches_per_epoch: int | None = None
+    round_share: float = 1.0
 
     def __post_init__(self) -> None:
         """Reject what cannot train."""
@@ -92,6 +94,8 @@ class TrainingSettings:
             raise ValueError(f"optimizer is {self.optimizer!r}; allowed are {', '.join(OPTIMIZERS)}")
         if self.batches_per_epoch is not None and self.batches_per_epoch < 1:
             raise ValueError(f"batches_per_epoch is {self.batches_per_epoch}; allowed are integers >= 1, or None")
+        if not 0.0 < self.round_share <= 1.0:
+            raise ValueError(f"round_share is {self.round_share}; allowed are numbers in (0, 1]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,17 +136,3 @@ class LocalTrainer(Protocol):
         Raises:
             ValueError: If shapes do not fit or an epoch count is negative.
         """
-
-
-def check_round(
-    parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64], num_parameters: int
-) -> None:
-    """Raise a ValueError if the arguments of `LocalTrainer.train` do not fit together."""
-    satellites = data.num_satellites
-    if parameters.shape != (satellites, num_parameters):
-        raise ValueError(f"parameters has shape {tuple(parameters.shape)}; expected {(satellites, num_parameters)}")
-    for name, values in (("epochs", epochs), ("seeds", seeds)):
-        if values.shape != (satellites,):
-            raise ValueError(f"{name} has shape {values.shape}; expected {(satellites,)}")
-    if (epochs < 0).any():
-        raise ValueError(f"epochs must be >= 0; got {epochs.tolist()}")

@@ -6,60 +6,41 @@ import copy
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings, check_round
+from satfl_env.federated.hardware import data_on
+from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import SemanticModel
-from satfl_env.federated.parameters import Layout
-from satfl_env.federated.schedule import batches_per_epoch, draw_epochs, samples_per_epoch
+from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
+from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
 
-class LoopTrainer:
-    """Trains the satellites one by one; see `LocalTrainer`.
+class LoopTrainer(RowTrainer):
+    """Trains the satellites one by one."""
 
-    Args:
-        model: A template; its parameters are never changed.
-        settings: How to train.
-    """
-
-    def __init__(self, model: SemanticModel, settings: TrainingSettings) -> None:
-        """Keep the template and work out its layout."""
-        self.model = model
-        self.settings = settings
-        self.layout = Layout.of(model)
-
-    def train(
-        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
-    ) -> TrainingResult:
-        """Train each satellite from its own row; see `LocalTrainer.train`."""
-        check_round(parameters, data, epochs, seeds, self.layout.num_parameters)
-        worker = copy.deepcopy(self.model)
-        trained = parameters.clone()
-        last_loss = np.full(data.num_satellites, np.nan)
-        diverged = np.zeros(data.num_satellites, dtype=np.bool_)
-        batches = batches_per_epoch(data.samples, self.settings) * epochs
-        for satellite in np.flatnonzero(batches).tolist():
-            self.layout.load(worker, parameters[satellite])
-            loss = self._train_one(worker, data, satellite, int(epochs[satellite]), int(seeds[satellite]))
-            row = self.layout.flatten(worker)
-            if np.isfinite(loss) and row.isfinite().all():
-                trained[satellite], last_loss[satellite] = row, loss
-            else:
-                diverged[satellite] = True
-        return TrainingResult(trained, last_loss, diverged, batches)
+    def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
+        """Train the satellites of a shard; see `RowTrainer.train_rows`."""
+        device = self.hardware.device
+        data, worker = data_on(device, data), copy.deepcopy(self.model)
+        last_loss = np.empty(len(rows))
+        for index, (satellite, epochs, seed) in enumerate(zip(*(values.tolist() for values in shard), strict=True)):
+            self.layout.load(worker, rows[index].to(device))
+            last_loss[index] = self._train_one(worker, data, satellite, epochs, seed)
+            rows[index] = self.layout.flatten(worker)
+        return TrainedRows(rows, last_loss, np.isfinite(last_loss) & rows.isfinite().all(dim=1).cpu().numpy())
 
     def _train_one(self, worker: SemanticModel, data: LocalData, satellite: int, epochs: int, seed: int) -> float:
         """Train `worker` as one satellite; its mean loss over the last epoch, not finite if it diverged."""
         own = slice(data.offsets[satellite], data.offsets[satellite + 1])
         images, targets = data.images[own], data.targets[own]
         mask = None if data.output_mask is None else data.output_mask[satellite]
-        used = int(samples_per_epoch(data.samples, self.settings)[satellite])
+        samples = data.samples[satellite : satellite + 1]
+        used = int(samples_per_epoch(samples, self.settings)[0])
+        steps = int(batches_per_round(samples, np.array([epochs]), self.settings)[0])
         optimizer = _fresh_optimizer(worker, self.settings)
-        epoch_loss = 0.0
+        losses: list[Tensor] = []
         for order, channel in draw_epochs(worker, len(images), used, epochs, seed):
-            epoch_loss = 0.0
-            for first in range(0, used, self.settings.batch_size):
+            for first in range(0, used, self.settings.batch_size)[: steps - len(losses)]:
                 batch = slice(first, first + self.settings.batch_size)
                 chosen = order[batch].to(images.device)
                 draw = type(channel)(*(part[batch].to(images.device) for part in channel))
@@ -67,10 +48,10 @@ class LoopTrainer:
                 optimizer.zero_grad()
                 loss.mean().backward()
                 optimizer.step()
-                epoch_loss += float(loss.detach().sum())
-            if not np.isfinite(epoch_loss):
+                losses.append(loss.detach())
+            if len(losses) == steps or not np.isfinite(float(losses[-1].sum())):
                 break
-        return epoch_loss / used
+        return float(torch.cat(losses[-int(batches_per_epoch(samples, self.settings)[0]) :]).mean())
 
 
 def _fresh_optimizer(model: SemanticModel, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -19,6 +19,9 @@ class HasParameters(Protocol):
 class SemanticModel(HasParameters, Protocol):
     """A link from images over a channel to outputs. A channel draw is a named tuple of tensors, one row a sample."""
 
+    def draw_weights(self, generator: torch.Generator) -> None:
+        """Draw all parameters anew."""
+
     def draw_channel(self, count: int, generator: torch.Generator, *, snr_db: float | None = None) -> Any:
         """Draw the channel of `count` samples, at the model's own SNR unless another is given."""
 

@@ -61,9 +61,9 @@ class Layout:
         return sum(size for name, size in zip(self.names, self.sizes, strict=True) if name.startswith(_ENCODER_PREFIX))
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
-        """Views of flat rows (S, P) as named parameters, each (S, *shape)."""
+        """Views of flat rows (S, P) as named parameters, each (S, *shape); further columns are padding."""
         # One split rather than slices: its backward pass is a single concatenation.
-        parts = flat.split(self.sizes, dim=1)
+        parts = flat[:, : self.num_parameters].split(self.sizes, dim=1)
         return {
             name: part.unflatten(1, shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }

@@ -38,6 +38,15 @@ def batches_per_epoch(samples: NDArray[np.int64], settings: TrainingSettings) ->
     return -(-samples_per_epoch(samples, settings) // settings.batch_size)
 
 
+def batches_per_round(
+    samples: NDArray[np.int64], epochs: NDArray[np.int64], settings: TrainingSettings
+) -> NDArray[np.int64]:
+    """Minibatches of each satellite in one round, (S,): the first `round_share` of those of all its epochs."""
+    batches = batches_per_epoch(samples, settings) * epochs * settings.round_share
+    # Not one more for a product that is whole but for rounding.
+    return np.asarray(np.ceil(batches - 1e-9), dtype=np.int64)
+
+
 def draw_epochs(model: SemanticModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Epoch]:
     """Draw a satellite's epochs one at a time, each a fresh shuffle of its samples cut to the first `used`."""
     generator = torch.Generator().manual_seed(seed)

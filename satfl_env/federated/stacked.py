@@ -1,4 +1,4 @@
-"""The fast engine: all satellites as one batched job."""
+"""The fast engine: many satellites as one batched job."""
 
 from __future__ import annotations
 
@@ -11,61 +11,68 @@ from torch import Tensor
 
 from satfl_env.federated.feeder import Feeder
 from satfl_env.federated.gradients import gradient_of
-from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings, check_round
-from satfl_env.federated.model import SemanticModel
-from satfl_env.federated.parameters import Layout
+from satfl_env.federated.hardware import data_on
+from satfl_env.federated.local import LocalData
 from satfl_env.federated.row_optimizer import row_optimizer
-from satfl_env.federated.schedule import batches_per_epoch
+from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+
+# On a CPU a job larger than the cache waits for memory: satellites train in groups that touch about this much a step.
+_CACHE_BYTES = 64 * 2**20
+# Numbers that one processor instruction handles, at most.
+_VECTOR_WIDTH = 16
 
 
-class StackedTrainer:
-    """Trains all satellites together, each with its own samples, epochs and decoder size; see `LocalTrainer`.
+class StackedTrainer(RowTrainer):
+    """Trains satellites together, each with its own samples, epochs and decoder size.
 
     Satellites are sorted by their number of steps: those still at work are the first rows of the parameters and of the
     optimizer's state, so that one that is done is simply left out.
-
-    Args:
-        model: Gives the computation; its own parameters are not read.
-        settings: How to train.
     """
 
-    def __init__(self, model: SemanticModel, settings: TrainingSettings) -> None:
-        """Keep the model and work out its layout."""
-        self.model = model
-        self.settings = settings
-        self.layout = Layout.of(model)
+    def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
+        """Train the satellites of a shard; see `RowTrainer.train_rows`."""
+        data = data_on(self.hardware.device, data)
+        last_loss = np.empty(len(rows))
+        finite = np.empty(len(rows), dtype=np.bool_)
+        for group in self._groups(len(rows), data):
+            feeder = Feeder(self.model, data, shard.part(group), self.settings)
+            flat = _padded(rows[group].to(self.hardware.device))
+            losses = self._train_group(flat, feeder)
+            rows[group] = flat[:, : self.layout.num_parameters].to(rows.device)
+            finite[group] = np.isfinite(losses).all(axis=0) & flat.isfinite().all(dim=1).cpu().numpy()
+            last_loss[group] = (losses * feeder.last_epoch_share()).sum(axis=0)
+        return TrainedRows(rows, last_loss, finite)
 
-    def train(
-        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
-    ) -> TrainingResult:
-        """Train each satellite from its own row; see `LocalTrainer.train`."""
-        check_round(parameters, data, epochs, seeds, self.layout.num_parameters)
-        trained = parameters.clone()
-        last_loss = np.full(data.num_satellites, np.nan)
-        diverged = np.zeros(data.num_satellites, dtype=np.bool_)
-        batches = batches_per_epoch(data.samples, self.settings) * epochs
-        busy = np.argsort(-batches, kind="stable")[: np.count_nonzero(batches)]
-        if busy.size:
-            feeder = Feeder(self.model, data, busy, epochs[busy], seeds[busy], self.settings)
-            rows, losses = self._train_rows(parameters[busy], feeder)
-            finite = np.isfinite(losses).all(axis=0) & rows.isfinite().all(dim=1).cpu().numpy()
-            trained[busy[finite]] = rows[finite]
-            last_loss[busy[finite]] = (losses * feeder.last_epoch_share()).sum(axis=0)[finite]
-            diverged[busy] = ~finite
-        return TrainingResult(trained, last_loss, diverged, batches)
+    def _groups(self, count: int, data: LocalData) -> list[NDArray[np.int64]]:
+        """Consecutive groups of nearly equal size; all in one where there is no cache to heed."""
+        if data.images.device.type != "cpu":
+            return [np.arange(count)]
+        # Parameters, gradient and two moments; a minibatch is read and written.
+        values = 4 * self.layout.num_parameters + 2 * self.settings.batch_size * data.images[0].numel()
+        size = max(1, _CACHE_BYTES // (values * data.images.element_size()))
+        return np.array_split(np.arange(count), -(-count // size))
 
     @torch.no_grad()
-    def _train_rows(self, flat: Tensor, feeder: Feeder) -> tuple[Tensor, NDArray[np.float64]]:
-        """Train the sorted rows `flat` (A, P) in place; returns them and the loss of every step, (steps, A)."""
+    def _train_group(self, flat: Tensor, feeder: Feeder) -> NDArray[np.float64]:
+        """Train the sorted, padded rows `flat` in place; returns the loss of every step, (steps, A)."""
         optimizer = row_optimizer(flat, self.settings)
         losses = flat.new_zeros(int(feeder.steps[0]), len(flat))
         step_losses = iter(losses)
         for active, batches in groupby(feeder, key=lambda batch: len(batch.targets)):
             rows = flat[:active]
             mask = None if feeder.output_mask is None else feeder.output_mask[:active]
-            gradient_at = gradient_of(self.model, self.layout, rows, mask)
+            gradient_at = gradient_of(self.model, self.layout, rows, mask, self.hardware.precision)
             for batch in batches:
                 sample_loss, gradient = gradient_at(batch)
                 optimizer.update(rows, gradient)
                 torch.sum(sample_loss * batch.share, 1, out=next(step_losses)[:active])
-        return flat, losses.double().cpu().numpy()
+        return losses.double().cpu().numpy()
+
+
+def _padded(rows: Tensor) -> Tensor:
+    """Rows (A, P), with columns of zeros up to whole vectors.
+
+    A processor rounds the numbers left over at the end of an array differently. With whole vectors, how a satellite
+    trains does not depend on who else does, to the bit.
+    """
+    return torch.nn.functional.pad(rows, (0, -rows.shape[1] % _VECTOR_WIDTH))

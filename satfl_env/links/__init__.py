@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satfl_env.links.antenna import upa_gain
+from satfl_env.links.antenna import array_features, upa_gain
 from satfl_env.links.channel import channel_coefficient, doppler_shift_hz, free_space_path_loss_db, path_gain
 from satfl_env.links.ideal import IdealLinks
 from satfl_env.links.radio import RadioLinks
@@ -12,6 +12,7 @@ from satfl_env.links.sinr import bandwidth_share_hz, sinr, thermal_noise_w
 __all__ = [
     "IdealLinks",
     "RadioLinks",
+    "array_features",
     "bandwidth_share_hz",
     "channel_coefficient",
     "doppler_shift_hz",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
 
 
 def upa_gain(steered: FloatArray, looked: FloatArray, array_shape: tuple[int, int]) -> FloatArray:
@@ -33,3 +36,42 @@ def _linear_array_factor(cosine_difference: FloatArray, num_elements: NDArray[np
     half_phase = np.pi / 2 * (np.mod(cosine_difference + 1, 2) - 1)
     sine = num_elements * np.sin(half_phase)
     return np.divide(np.sin(num_elements * half_phase), sine, out=np.ones_like(sine), where=sine != 0)
+
+
+def array_features(looked: FloatArray, array_shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """Features along x and y whose inner products multiply to `upa_gain`, so that sums of patterns factorise.
+
+    The squared array factor of n elements is the Fejér kernel sum_{|k| < n} (n - |k|) / n^2 cos(pi k (u - u')) of the
+    direction cosines it is steered to and looked at from, and cos(a - b) = cos a cos b + sin a sin b. The pattern of a
+    planar array is the product of two of them.
+
+    Args:
+        looked: Unit vectors from the array, (J, 3), z up.
+        array_shape: Number of elements along x and y.
+
+    Returns:
+        Features in columns of length 1, (2 n - 1, J) for n elements along x, and the same for y.
+    """
+    phase = np.pi * looked[:, :2].T
+    harmonics = np.ones((max(array_shape), *phase.shape), dtype=np.complex128)
+    # Powers by repeated doubling take one sine and cosine a direction.
+    power, known = np.cos(phase) + 1j * np.sin(phase), 1
+    while known < len(harmonics):
+        new = min(known, len(harmonics) - known)
+        np.multiply(harmonics[:new], power, out=harmonics[known : known + new])
+        power, known = power * power, 2 * known
+    return _linear_features(harmonics[: array_shape[0], 0]), _linear_features(harmonics[: array_shape[1], 1])
+
+
+def _linear_features(harmonics: ComplexArray) -> FloatArray:
+    """Features of a linear array from exp(j pi k u), (n, J), k = 0..n - 1; (2 n - 1, J)."""
+    features = np.concatenate([harmonics.real, harmonics.imag[1:]])
+    features *= _feature_weights(len(harmonics))
+    return features
+
+
+@lru_cache
+def _feature_weights(num_elements: int) -> FloatArray:
+    """Square roots of the Fejér kernel's coefficients, each but the first for -k, too; (2 n - 1, 1)."""
+    order = np.concatenate([np.arange(num_elements), np.arange(1, num_elements)])[:, None]
+    return np.asarray(np.sqrt(np.where(order > 0, 2, 1) * (num_elements - order)) / num_elements)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_env.links.antenna import upa_gain
+from satfl_env.links.antenna import array_features
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -82,18 +82,39 @@ def sinr(
     """
     num_satellites, num_gateways = gain.shape
     sends = association < num_gateways
-    serving = np.where(sends, association, 0)
-    satellites = np.arange(num_satellites)
+    received_w = np.zeros(num_satellites)
+    interference_w = np.zeros(num_satellites)
+    for gateway in np.unique(association[sends]).tolist():
+        own = association == gateway
+        arriving_w = transmit_power_w * gain[:, gateway]
+        received_w[own] = arriving_w[own]
+        direction = _direction(position_m, gateway_position_m[gateway])
+        if gateway_frame is not None:
+            direction = direction @ gateway_frame[gateway].T
+        interferes = sends & ~own & (direction[:, 2] > 0)
+        interference_w[own] = _array_output_w(
+            direction[own], direction[interferes], arriving_w[interferes], array_shape
+        )
+    interference_w *= share_hz / bandwidth_hz
+    return np.asarray(np.divide(received_w, interference_w + noise_w, out=np.zeros(num_satellites), where=sends))
 
-    sight = position_m - gateway_position_m[serving][:, None]
-    direction = sight / np.linalg.norm(sight, axis=-1, keepdims=True)
-    if gateway_frame is not None:
-        direction = direction @ gateway_frame[serving].swapaxes(-1, -2)
-    pattern = upa_gain(direction[satellites, satellites][:, None], direction, array_shape)
 
-    # Row s, column j: what satellite j adds at the gateway of satellite s.
-    interferes = sends & (association != association[:, None]) & (direction[..., 2] > 0)
-    received_w = transmit_power_w * gain[:, serving].T
-    interference_w = (received_w * pattern * interferes).sum(axis=1) * share_hz / bandwidth_hz
-    signal_w = np.diagonal(received_w)
-    return np.asarray(np.divide(signal_w, interference_w + noise_w, out=np.zeros(num_satellites), where=sends))
+def _direction(position_m: FloatArray, gateway_position_m: FloatArray) -> FloatArray:
+    """Unit vectors from one gateway (3,) to the satellites (S, 3)."""
+    sight = position_m - gateway_position_m
+    return np.asarray(sight / np.linalg.norm(sight, axis=-1, keepdims=True))
+
+
+def _array_output_w(
+    steered: FloatArray, sources: FloatArray, source_w: FloatArray, array_shape: tuple[int, int]
+) -> FloatArray:
+    """Power that `sources` (J, 3), at `source_w` (J,) each, leave in beams `steered` to directions (M, 3); (M,).
+
+    The sum over sources of power times `upa_gain`, without ever forming the M x J patterns.
+    """
+    along_x, along_y = array_features(np.concatenate([steered, sources]), array_shape)
+    beams = len(steered)
+    seen_w = (along_x[:, beams:] * source_w) @ along_y[:, beams:].T
+    output_w = ((seen_w.T @ along_x[:, :beams]) * along_y[:, :beams]).sum(axis=0)
+    # Where sources lie in the nulls, rounding may leave less than nothing.
+    return np.asarray(np.maximum(output_w, 0.0))

@@ -9,6 +9,7 @@ from satfl_env.orbits.eclipse import in_cylindrical_shadow, sunlit_fraction, sun
 from satfl_env.orbits.elements import Sgp4Orbits, load_elements, samples
 from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
 from satfl_env.orbits.gateways import Gateway, site, sites
+from satfl_env.orbits.ground_track import GroundTrack, geodetic_deg, ground_track
 from satfl_env.orbits.kepler import KeplerOrbits, orbits_from_boinor, orbits_from_states
 from satfl_env.orbits.line_of_sight import line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
@@ -21,6 +22,7 @@ __all__ = [
     "ContactWindows",
     "CowellOrbits",
     "Gateway",
+    "GroundTrack",
     "KeplerOrbits",
     "Orbits",
     "PlanarScene",
@@ -29,6 +31,8 @@ __all__ = [
     "Sgp4Orbits",
     "contact_windows",
     "earth_fixed_states",
+    "geodetic_deg",
+    "ground_track",
     "in_cylindrical_shadow",
     "line_of_sight",
     "load_elements",

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
-from satfl_env.orbits.frames import sun_position_m
-from satfl_env.orbits.propagation import Orbits, earth_fixed_states
+from satfl_env.orbits.frames import inertial_sun_position_m
+from satfl_env.orbits.propagation import Orbits
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -77,8 +77,8 @@ def sunlit_s(orbits: Orbits, start_s: float, end_s: float, *, conical: bool = Tr
     for first in range(0, num_samples, _SAMPLES_AT_A_TIME):
         sample = np.arange(first, min(first + _SAMPLES_AT_A_TIME, num_samples), dtype=np.float64)
         time = start_s + step_s * (sample + 0.5)
-        position, _ = earth_fixed_states(orbits, time)
-        sun = sun_position_m(orbits.epoch, time)[:, None]
+        position, _ = orbits.states(time)
+        sun = inertial_sun_position_m(orbits.epoch, time)[:, None]
         lit = sunlit_fraction(position, sun) if conical else ~in_cylindrical_shadow(position, sun)
         total += step_s * lit.sum(axis=0)
     return total

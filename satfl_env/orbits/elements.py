@@ -79,6 +79,14 @@ class Sgp4Orbits:
         """Orbital periods, (S,)."""
         return np.array([2 * np.pi / satellite.no_kozai * 60.0 for satellite in self.satellites])
 
+    def advanced(self, elapsed_s: float) -> Sgp4Orbits:
+        """The same satellites with an epoch `elapsed_s` later, which may be negative.
+
+        Raises:
+            ValueError: If elements are then more than 30 days from the epoch.
+        """
+        return Sgp4Orbits(self.satellites, self.names, times_after(self.epoch, np.asarray(elapsed_s)))
+
     def __getstate__(self) -> dict[str, Any]:
         # The records of `sgp4` cannot be pickled or copied; the elements that made them can.
         elements = [tuple(getattr(satellite, name) for name in _ELEMENTS) for satellite in self.satellites]

@@ -12,7 +12,7 @@ from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, GRAVITY_M3PS2, J2
-from satfl_env.orbits.frames import gcrs_to_teme, make_epoch
+from satfl_env.orbits.frames import gcrs_to_teme, make_epoch, times_after
 
 if TYPE_CHECKING:
     from boinor.twobody import Orbit
@@ -129,6 +129,17 @@ class KeplerOrbits:
         if not self.j2:
             return self
         return replace(self, semi_major_axis_m=self.semi_major_axis_m + _short_period_axis_m(self), j2=False)
+
+    def advanced(self, elapsed_s: float) -> KeplerOrbits:
+        """The same orbits with an epoch `elapsed_s` later, which may be negative."""
+        raan_rate, perigee_rate, anomaly_rate = self._rates()
+        return replace(
+            self,
+            epoch=times_after(self.epoch, np.asarray(elapsed_s)),
+            raan_rad=self.raan_rad + raan_rate * elapsed_s,
+            argument_of_perigee_rad=self.argument_of_perigee_rad + perigee_rate * elapsed_s,
+            mean_anomaly_rad=self.mean_anomaly_rad + anomaly_rate * elapsed_s,
+        )
 
     def _rates(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Rates of node, argument of perigee and mean anomaly in rad/s, (S,) each."""

@@ -158,6 +158,10 @@ class PlanarScene:
             window_s=np.minimum(window, self.horizon_s),
         )
 
+    def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
+        """Seconds of sunlight of each satellite between two times: all of them, there is no night here; (S,)."""
+        return np.full(self.num_satellites, end_s - start_s)
+
     def _offset_m(self) -> FloatArray:
         """Horizontal distance of each gateway from the circles' centre, (G,)."""
         return np.asarray(np.linalg.norm(self.gateway_m - self.centre_m, axis=-1))

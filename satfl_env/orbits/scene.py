@@ -82,3 +82,7 @@ class Scene(Protocol):
     def at(self, time_s: float) -> SceneSnapshot:
         """The geometry `time_s` seconds after the start."""
         ...
+
+    def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
+        """Seconds of sunlight of each satellite between two times, (S,)."""
+        ...

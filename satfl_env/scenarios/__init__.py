@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from satfl_env.scenarios.build import build
+from satfl_env.scenarios.build import build, similarity_scales
 from satfl_env.scenarios.loader import ScenarioError, load, names
 from satfl_env.scenarios.schema import Scenario
 
-__all__ = ["Scenario", "ScenarioError", "build", "load", "names"]
+__all__ = ["Scenario", "ScenarioError", "build", "load", "names", "similarity_scales"]

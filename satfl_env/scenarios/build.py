@@ -17,25 +17,46 @@ from satfl_env.data import (
     equal_split,
     label_pmf,
     load_images,
+    places_under_track,
     task_labels,
+    task_letters,
 )
-from satfl_env.federated import LocalData, SemanticModel, TrainingSettings
+from satfl_env.federated import Hardware, LocalData, SemanticModel, TrainingSettings
 from satfl_env.links import IdealLinks, RadioLinks
-from satfl_env.orbits import PlanarScene, Scene, uniform_phases
+from satfl_env.onboard import solar_power_w
+from satfl_env.orbits import (
+    ConstellationScene,
+    Gateway,
+    KeplerOrbits,
+    PlanarScene,
+    Scene,
+    Sgp4Orbits,
+    ground_track,
+    load_elements,
+    site,
+    uniform_phases,
+    walker,
+)
 from satfl_env.scenarios import schema
-from satfl_env.semantics import Channel, ConvJSCC, MLPLink
+from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC, ms_ssim_scales
 from satfl_env.simulation import (
     Battery,
     EnergyDraws,
     FederatedData,
     Ingredients,
+    LateUpdates,
     Links,
     OnboardComputer,
+    PlaneRelays,
     RoundSettings,
     Simulation,
 )
 
 IndexArrays = list[np.ndarray]
+SharedOut = schema.EqualPartition | schema.DirichletPartition | schema.CountsPartition
+
+# Satellites in low orbits sweep the ground at some 7 km/s; the next sample comes before half a swath has passed.
+_SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
 
 
 def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simulation:
@@ -49,7 +70,7 @@ def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simula
         ValueError: If the image source is unknown or too small for the scenario.
         FileNotFoundError: If the image source needs a data folder that is not there.
     """
-    training, onboard, rounds = scenario.training, scenario.onboard, scenario.rounds
+    training, onboard = scenario.training, scenario.onboard
     images = _images(scenario.data)
     ingredients = Ingredients(
         scene=partial(_make_scene, scenario.constellation),
@@ -58,25 +79,72 @@ def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simula
         upload_snr_db=scenario.links.upload_snr_db,
         computer=OnboardComputer(onboard.cpu_max_hz, onboard.cycles_per_sample, onboard.kappa),
         energy=_make_energy(onboard.energy),
-        data=partial(_make_data, scenario.data, scenario.constellation.num_satellites),
-        model=partial(_make_model, scenario.model, images.train_images.shape[1:], _num_outputs(scenario.data)),
+        data=partial(_make_data, scenario.data),
+        model=partial(
+            _make_model, scenario.model, images.train_images.shape[1:], _num_outputs(scenario.data.partition)
+        ),
         training=TrainingSettings(
             batch_size=training.batch_size,
             learning_rate=training.learning_rate,
             optimizer=training.optimizer,
             batches_per_epoch=training.batches_per_epoch,
+            round_share=training.round_share,
         ),
         test_snr_db=scenario.model.channel.test_snr_db,
         engine=training.engine,
+        hardware=Hardware(training.device, training.precision, training.workers),
         shared=training.shared,
         first_decoders=training.first_decoders,
+        tested=training.tested,
         max_epochs=training.max_epochs,
-        rounds=RoundSettings(**rounds.model_dump()),
+        rounds=_make_rounds(scenario.rounds, scenario.constellation),
     )
     return Simulation(ingredients, torch_threads=torch_threads)
 
 
-def _make_scene(config: schema.PlanarConstellation, rng: np.random.Generator) -> Scene:
+def similarity_scales(scenario: schema.Scenario) -> int:
+    """Scales that the MS-SSIM of the scenario's images has; five need images of more than 160 pixels a side."""
+    height, width = _images(scenario.data).test_images.shape[-2:]
+    return ms_ssim_scales(height, width)
+
+
+def _make_scene(config: schema.Constellation, rng: np.random.Generator) -> Scene:
+    if isinstance(config, schema.PlanarConstellation):
+        return _planar_scene(config, rng)
+    if isinstance(config, schema.ElementsConstellation):
+        orbits: Sgp4Orbits | KeplerOrbits = load_elements(config.path, config.epoch)
+    else:
+        orbits = walker(
+            config.satellites,
+            config.planes,
+            config.phasing,
+            altitude_m=config.altitude_m,
+            inclination_deg=config.inclination_deg,
+            epoch=config.epoch,
+            pattern=config.pattern,
+            j2=config.j2,
+        )
+    start_s = rng.uniform(0.0, config.start_within_s)
+    return ConstellationScene(orbits.advanced(start_s), [_make_gateway(gateway) for gateway in config.gateways])
+
+
+def _make_rounds(config: schema.Rounds, constellation: schema.Constellation) -> RoundSettings:
+    relay = None
+    if config.relay is not None and isinstance(constellation, schema.WalkerConstellation):
+        relay = PlaneRelays(constellation.planes, config.relay.isl_rate_bps)
+    late = None if config.late is None else LateUpdates(**config.late.model_dump())
+    return RoundSettings(**config.model_dump(exclude={"late", "relay"}), late=late, relay=relay)
+
+
+def _make_gateway(config: schema.Gateway) -> Gateway:
+    if config.latitude_deg is None or config.longitude_deg is None:
+        return site(config.name, min_elevation_deg=config.min_elevation_deg)
+    return Gateway(
+        config.name, config.latitude_deg, config.longitude_deg, config.altitude_m or 0.0, config.min_elevation_deg
+    )
+
+
+def _planar_scene(config: schema.PlanarConstellation, rng: np.random.Generator) -> PlanarScene:
     radius_m = np.repeat([c.radius_m for c in config.circles], [c.satellites for c in config.circles])
     return PlanarScene(
         circle_radius_m=radius_m,
@@ -95,22 +163,36 @@ def _make_links(config: schema.RadioLinks | schema.IdealLinks) -> Links:
 
 
 def _make_energy(config: schema.EnergyDraws | schema.Battery) -> EnergyDraws | Battery:
-    settings = config.model_dump(exclude={"kind"})
-    return EnergyDraws(**settings) if config.kind == "draws" else Battery(**settings)
+    if isinstance(config, schema.EnergyDraws):
+        return EnergyDraws(config.mean_j, config.std_j)
+    panels, harvest_w = config.panels, config.harvest_w
+    if panels is not None:
+        harvest_w = float(solar_power_w(panels.area_m2, panels.efficiency))
+    return Battery(
+        capacity_j=config.capacity_j,
+        initial_j=config.initial_j,
+        depth_of_discharge=config.depth_of_discharge,
+        harvest_w=harvest_w,
+        standing_w=config.standing_w,
+    )
 
 
 def _images(config: schema.Data) -> ImageData:
     return load_images(config.source, data_dir=config.data_dir, image_size=config.image_size)
 
 
-def _make_data(config: schema.Data, num_satellites: int, rng: np.random.Generator) -> FederatedData:
-    images = _images(config)
+def _make_data(config: schema.Data, scene: Scene, rng: np.random.Generator) -> FederatedData:
+    images, num_satellites = _images(config), scene.num_satellites
     # The slice with None takes all of them.
     chosen = rng.permutation(len(images.test_images))[: config.test_samples]
     test_images = torch.from_numpy(images.test_images[chosen])
     if isinstance(config.partition, schema.TaskPartition):
         return _task_data(config.partition, images, test_images, images.test_labels[chosen], num_satellites, rng)
-    return _image_data(config.partition, images, test_images, num_satellites, rng)
+    if isinstance(config.partition, schema.GroundTrackPartition):
+        shards = _seen_images(config.partition, config.source, images, scene, rng)
+    else:
+        shards = _split(config.partition, images.train_labels, num_satellites, rng)
+    return _image_data(images, test_images, shards)
 
 
 def _task_data(
@@ -121,7 +203,7 @@ def _task_data(
     num_satellites: int,
     rng: np.random.Generator,
 ) -> FederatedData:
-    """Every satellite serves one task, in turn; targets are the task's own labels.
+    """Every satellite serves one task, in turn; targets are the outputs that stand for the task's labels.
 
     The classes of a task count the same in its test loss, as in balanced accuracy: the share of positives on board is
     not that of the test set, and a plain mean would mostly measure this difference.
@@ -138,14 +220,19 @@ def _task_data(
         rng=rng,
     )
     labels = [images.train_labels[shard] for shard in shards]
-    targets = [task_labels(task, local) for task, local in zip(own, labels, strict=True)]
-    num_outputs = torch.tensor([task.num_outputs for task in own])
     alphabet = common_alphabet(tasks)
-    test_targets = np.stack([task_labels(task, test_labels) for task in tasks])
+    outputs = [
+        task_letters(task, alphabet) if config.outputs == "alphabet" else np.arange(task.num_outputs) for task in tasks
+    ]
+    targets = [outputs[index][task_labels(tasks[index], local)] for index, local in zip(turn, labels, strict=True)]
+    exists = np.zeros((len(tasks), _num_outputs(config)), dtype=np.bool_)
+    for row, columns in zip(exists, outputs, strict=True):
+        row[columns] = True
+    test_targets = np.stack(
+        [columns[task_labels(task, test_labels)] for task, columns in zip(tasks, outputs, strict=True)]
+    )
     return FederatedData(
-        train=_local_data(
-            images, shards, np.concatenate(targets), torch.arange(int(num_outputs.max())) < num_outputs[:, None]
-        ),
+        train=_local_data(images, shards, np.concatenate(targets), torch.from_numpy(exists[turn])),
         label_pmf=np.stack([label_pmf(task, local, alphabet) for task, local in zip(own, labels, strict=True)]),
         test_images=test_images,
         test_targets=torch.from_numpy(test_targets[turn]),
@@ -153,15 +240,9 @@ def _task_data(
     )
 
 
-def _image_data(
-    config: schema.EqualPartition | schema.DirichletPartition | schema.CountsPartition,
-    images: ImageData,
-    test_images: torch.Tensor,
-    num_satellites: int,
-    rng: np.random.Generator,
-) -> FederatedData:
-    """Images to reconstruct, split without overlap; class labels only shape the split and the label distributions."""
-    shards = _split(config, images.train_labels, num_satellites, rng)
+def _image_data(images: ImageData, test_images: torch.Tensor, shards: IndexArrays) -> FederatedData:
+    """Images to reconstruct; class labels only shape the split and the label distributions."""
+    num_satellites = len(shards)
     num_classes = len(images.class_names)
     counts = np.stack([np.bincount(images.train_labels[shard], minlength=num_classes) for shard in shards])
     return FederatedData(
@@ -179,8 +260,34 @@ def _balanced_weights(targets: np.ndarray) -> np.ndarray:
     return (1 / (len(counts) * counts[index])).astype(np.float32)
 
 
+def _seen_images(
+    config: schema.GroundTrackPartition, source: str, images: ImageData, scene: Scene, rng: np.random.Generator
+) -> IndexArrays:
+    """What each satellite's sensor swept by day in the span before the episode, `max_samples` at most."""
+    if images.train_places_deg is None:
+        raise ValueError(
+            f"data.source must be 'blue-marble' for data.partition.kind 'ground-track', got {source!r}: "
+            "its images have no place on the Earth"
+        )
+    if not isinstance(scene, ConstellationScene):
+        raise TypeError(f"ground tracks need a ConstellationScene, got {type(scene).__name__}")
+    step_s = config.swath_m / _SAMPLES_PER_SWATH / _GROUND_SPEED_MPS
+    track = ground_track(scene.orbits, -np.arange(0.0, config.span_s, step_s))
+    daylight = track.sun_elevation_deg >= config.min_sun_elevation_deg
+    seen = places_under_track(
+        images.train_places_deg, track.latitude_deg, track.longitude_deg, daylight, swath_m=config.swath_m
+    )
+    blind = [satellite for satellite, shard in enumerate(seen) if not len(shard)]
+    if blind:
+        raise ValueError(
+            f"data.partition.span_s must be longer than {config.span_s:g} s: "
+            f"satellites {blind[:10]} saw no image by day"
+        )
+    return [rng.permutation(shard)[: config.max_samples] for shard in seen]
+
+
 def _split(
-    config: schema.EqualPartition | schema.DirichletPartition | schema.CountsPartition,
+    config: SharedOut,
     labels: np.ndarray,
     num_satellites: int,
     rng: np.random.Generator,
@@ -208,21 +315,25 @@ def _local_data(
     )
 
 
-def _num_outputs(config: schema.Data) -> int:
-    """Outputs of the largest task's decoder; smaller tasks mask the rest."""
-    if not isinstance(config.partition, schema.TaskPartition):
+def _num_outputs(config: schema.Partition) -> int:
+    """Outputs of a decoder; tasks mask those they have not."""
+    if not isinstance(config, schema.TaskPartition):
         return 0
-    return max(len(task.classes) for task in config.partition.tasks) + 1
+    tasks = [Task(task.name, task.classes) for task in config.tasks]
+    return 1 + (
+        len(common_alphabet(tasks)) if config.outputs == "alphabet" else max(len(task.classes) for task in tasks)
+    )
 
 
 def _make_model(
-    config: schema.MLPLinkModel | schema.ConvJSCCModel,
+    config: schema.MLPLinkModel | schema.ConvJSCCModel | schema.SwinJSCCModel,
     image_shape: tuple[int, int, int],
     num_outputs: int,
     generator: torch.Generator,
 ) -> SemanticModel:
     settings = config.model_dump(exclude={"kind", "channel"})
-    channel = Channel(**config.channel.model_dump(exclude={"test_snr_db"}))
+    channel = Channel(**config.channel.model_dump(exclude={"test_snr_db", "final_snrs_db"}))
     if config.kind == "mlp-link":
         return MLPLink(int(np.prod(image_shape)), num_outputs, channel=channel, generator=generator, **settings)
-    return ConvJSCC(image_shape, channel=channel, generator=generator, **settings)
+    jscc = ConvJSCC if config.kind == "conv-jscc" else SwinJSCC
+    return jscc(image_shape, channel=channel, generator=generator, **settings)

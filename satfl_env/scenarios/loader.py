@@ -48,7 +48,7 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
     try:
         return Scenario.model_validate(raw)
     except ValidationError as error:
-        raise ScenarioError(_explain(str(name_or_path), error)) from error
+        raise ScenarioError(_explain(str(name_or_path), raw, error)) from error
 
 
 def _read(name_or_path: str | Path) -> str:
@@ -82,10 +82,10 @@ def _same_kind(present: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
     return "kind" not in value or value["kind"] == present.get("kind")
 
 
-def _explain(name: str, error: ValidationError) -> str:
+def _explain(name: str, raw: Mapping[str, Any], error: ValidationError) -> str:
     lines = [f"scenario {name!r} is not valid:"]
     for problem in error.errors():
-        location = ".".join(str(part) for part in problem["loc"])
+        location = ".".join(_field_path(raw, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             field = str(problem["loc"][-1])
             lines.append(f"  {location}: unknown key{_near(field, _known_fields(problem['loc'][:-1]))}")
@@ -94,6 +94,20 @@ def _explain(name: str, error: ValidationError) -> str:
         else:
             lines.append(f"  {location or 'scenario'}: {problem['msg']}, got {problem['input']!r}"[:500])
     return "\n".join(lines)
+
+
+def _field_path(raw: Any, location: Sequence[int | str]) -> list[str]:
+    """The location of a validation error as in an override: without the kinds of sections, which pydantic puts in."""
+    path: list[str] = []
+    section, entered = raw, False
+    for part in location:
+        if entered and isinstance(section, Mapping) and part == section.get("kind"):
+            entered = False
+            continue
+        path.append(str(part))
+        known = isinstance(section, Mapping) and part in section
+        section, entered = section[part] if known else None, known
+    return path
 
 
 def _known_fields(location: Sequence[int | str]) -> list[str]:

@@ -5,9 +5,13 @@ Unknown keys and impossible values are rejected. Sections mirror the rooms of th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from satfl_env.orbits import load_elements, make_epoch, samples, site
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -52,6 +56,122 @@ class PlanarConstellation(Section):
         return len(self.gateways_m)
 
 
+class Gateway(Section):
+    """A shipped site, by its name alone, or a place of your own: with `latitude_deg` and `longitude_deg`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude_deg: Annotated[float, Field(ge=-180, le=360)] | None = None
+    altitude_m: Annotated[float, Field(ge=-500, le=9000)] | None = None
+    min_elevation_deg: Annotated[float, Field(ge=0, lt=90)] = 10.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _site_or_place(self) -> Gateway:
+        if (self.latitude_deg is None) != (self.longitude_deg is None):
+            raise ValueError(f"latitude_deg and longitude_deg of gateway {self.name!r} must both be given, or neither")
+        if self.latitude_deg is None:
+            site(self.name)
+            if self.altitude_m is not None:
+                raise ValueError(f"altitude_m of gateway {self.name!r} goes with latitude_deg and longitude_deg")
+        return self
+
+
+class Orbiting(Section):
+    """What constellations on the globe have in common.
+
+    An episode starts at a random time within `start_within_s` after the epoch, drawn from its seed; 0 starts all of
+    them at the epoch.
+    """
+
+    gateways: Annotated[tuple[Gateway, ...], Field(min_length=1)]
+    start_within_s: NonNegative = 86_400.0
+
+    @property
+    def num_gateways(self) -> int:
+        """Number of gateways, G."""
+        return len(self.gateways)
+
+    @field_validator("epoch", check_fields=False)
+    @classmethod
+    def _is_a_date(cls, value: str | None) -> str | None:
+        if value is not None:
+            make_epoch(value)
+        return value
+
+    @field_validator("gateways")
+    @classmethod
+    def _distinct_names(cls, value: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
+        names = [gateway.name for gateway in value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"gateways must have distinct names, got {names}")
+        return value
+
+
+class WalkerConstellation(Orbiting):
+    """A Walker constellation, delta (nodes over 360 degrees) or star (over 180), two-body with secular J2 if `j2`."""
+
+    kind: Literal["walker"] = "walker"
+    pattern: Literal["delta", "star"] = "delta"
+    satellites: Count
+    planes: Count
+    phasing: Annotated[int, Field(ge=0)] = 0
+    altitude_m: Positive
+    inclination_deg: Annotated[float, Field(ge=0, le=180)]
+    epoch: str
+    j2: bool = True
+
+    @property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        return self.satellites
+
+    @model_validator(mode="after")
+    def _even_planes(self) -> WalkerConstellation:
+        if self.satellites % self.planes:
+            raise ValueError(f"planes must divide satellites = {self.satellites}, got {self.planes}")
+        if self.phasing >= self.planes:
+            raise ValueError(f"phasing must lie in 0..{self.planes - 1}, got {self.phasing}")
+        return self
+
+
+class ElementsConstellation(Orbiting):
+    """Published orbital elements flown by SGP4; `epoch: null` means the newest of the elements' own.
+
+    `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file: OMM if it ends in .csv, .json or
+    .xml, TLE otherwise.
+    """
+
+    kind: Literal["tle"] = "tle"
+    elements: str
+    epoch: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file of orbital elements."""
+        return samples().get(self.elements, Path(self.elements))
+
+    @cached_property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        return load_elements(self.path, self.epoch).num_satellites
+
+    @model_validator(mode="after")
+    def _readable(self) -> ElementsConstellation:
+        try:
+            load_elements(self.path, self.epoch)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"elements: {error}; shipped samples: {', '.join(samples())}") from error
+        return self
+
+
+Constellation = PlanarConstellation | WalkerConstellation | ElementsConstellation
+
+
 class Uploads(Section):
     """What a model is on its link: `model_bits: null` means 32 bits a shared parameter.
 
@@ -94,20 +214,34 @@ class EnergyDraws(Section):
     std_j: NonNegative = 10.0
 
 
+class Panels(Section):
+    """Solar panels that face the Sun."""
+
+    area_m2: Positive
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.3
+
+
 class Battery(Section):
-    """A battery that carries over: spent by training and transmission, filled by a constant harvest."""
+    """A battery that carries over: spent by training, transmission and `standing_w`, filled in sunlight.
+
+    Training leaves (1 - `depth_of_discharge`) of the capacity alone. The power in sunlight is `harvest_w`, or that of
+    `panels`. On the globe it stops in the Earth's shadow; the planar scene knows no night.
+    """
 
     kind: Literal["battery"] = "battery"
     capacity_j: Positive
     initial_j: NonNegative
-    reserve_j: NonNegative = 0.0
+    depth_of_discharge: Annotated[float, Field(gt=0, le=1)] = 1.0
     harvest_w: NonNegative = 0.0
+    panels: Panels | None = None
+    standing_w: NonNegative = 0.0
 
     @model_validator(mode="after")
-    def _inside_capacity(self) -> Battery:
-        for name in ("initial_j", "reserve_j"):
-            if getattr(self, name) > self.capacity_j:
-                raise ValueError(f"{name} must be at most capacity_j = {self.capacity_j}, got {getattr(self, name)}")
+    def _consistent(self) -> Battery:
+        if self.initial_j > self.capacity_j:
+            raise ValueError(f"initial_j must be at most capacity_j = {self.capacity_j}, got {self.initial_j}")
+        if self.panels is not None and self.harvest_w:
+            raise ValueError(f"give harvest_w or panels, not both; got harvest_w {self.harvest_w}")
         return self
 
 
@@ -135,11 +269,16 @@ class TaskConfig(Section):
 
 
 class TaskPartition(Section):
-    """Every satellite serves one task (in turn) with its own draw of samples, of a size drawn from a range."""
+    """Every satellite serves one task (in turn) with its own draw of samples, of a size drawn from a range.
+
+    `outputs` of decoders are numbered task by task ("own") or by the common alphabet of all labels ("alphabet"), so
+    that one output means the same label everywhere and a task masks what it does not tell apart.
+    """
 
     kind: Literal["tasks"] = "tasks"
     tasks: Annotated[tuple[TaskConfig, ...], Field(min_length=1)]
     samples: tuple[Count, Count]
+    outputs: Literal["own", "alphabet"] = "own"
 
     @model_validator(mode="after")
     def _consistent(self) -> TaskPartition:
@@ -175,7 +314,20 @@ class CountsPartition(Section):
     counts: Annotated[tuple[Count, ...], Field(min_length=1)]
 
 
-Partition = TaskPartition | EqualPartition | DirichletPartition | CountsPartition
+class GroundTrackPartition(Section):
+    """Each satellite holds the images under its own ground track: what it saw by day in the span before the episode.
+
+    Satellites may hold the same images; of more than `max_samples` one keeps a random choice.
+    """
+
+    kind: Literal["ground-track"] = "ground-track"
+    span_s: Positive = 86_400.0
+    swath_m: Positive = 290e3
+    min_sun_elevation_deg: Annotated[float, Field(ge=-18, lt=90)] = 10.0
+    max_samples: Count = 200
+
+
+Partition = TaskPartition | EqualPartition | DirichletPartition | CountsPartition | GroundTrackPartition
 
 
 class Data(Section):
@@ -189,12 +341,16 @@ class Data(Section):
 
 
 class Channel(Section):
-    """The semantic channel between encoder and decoder; `snr_db` may be a range, drawn anew for each sample."""
+    """The semantic channel between encoder and decoder; `snr_db` may be a range, drawn anew for each sample.
+
+    `final_snrs_db` are SNRs at which the gateways' models are tested besides, after an episode's last round.
+    """
 
     kind: Literal["awgn", "rayleigh", "rician"] = "awgn"
     snr_db: Finite | tuple[Finite, Finite] = 0.0
     rician_k: NonNegative = 3.0
     test_snr_db: Finite = 0.0
+    final_snrs_db: tuple[Decibel, ...] = ()
 
     @model_validator(mode="after")
     def _ordered_range(self) -> Channel:
@@ -222,29 +378,81 @@ class ConvJSCCModel(Section):
     channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)
 
 
+class SwinJSCCModel(Section):
+    """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n."""
+
+    kind: Literal["swin-jscc"] = "swin-jscc"
+    patch: Count = 4
+    width: Count = 32
+    depths: Annotated[tuple[Count, ...], Field(min_length=1)] = (2, 2)
+    head_width: Count = 16
+    window: Count = 4
+    bandwidth_ratio: Positive = 1 / 6
+    channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)
+
+
 class Training(Section):
     """Local training. `batches_per_epoch` says how many real minibatches stand for a simulated epoch (null: all).
 
+    Of the minibatches of all of a round's epochs the first `round_share` are really trained.
+
     First encoders are the same everywhere. `first_decoders` says whether decoders that stay on board start alike, too.
+    `tested` says whether a round is judged by the models that satellites hold after it, or by those that came out of
+    their training, before aggregation.
+
+    The engine and its hardware change how long a round takes, and its results by rounding alone; all but `bfloat16`,
+    which rounds the matrix products of stacked training to three digits. `workers` is the number of processes or Ray
+    tasks: null means every core for `processes` and `ray`, and for `auto` as many as the threads PyTorch may use.
     """
 
-    engine: Literal["stacked", "loop", "none"] = "stacked"
+    engine: Literal["auto", "stacked", "loop", "processes", "ray", "none"] = "auto"
+    device: str = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    workers: Count | None = None
     shared: Literal["encoder", "all"] = "encoder"
     first_decoders: Literal["own", "common"] = "own"
+    tested: Literal["held", "trained"] = "held"
     batch_size: Count = 16
     learning_rate: Positive = 2e-3
     optimizer: Literal["adam", "sgd"] = "adam"
     max_epochs: Count = 100
     batches_per_epoch: Count | None = None
+    round_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class LateUpdates(Section):
+    """Updates come a contact late: trained between two contacts, handed over at the second (FedSat, FedBuff).
+
+    A gateway waits for `buffer` updates of a cluster and moves its model along their mean, `server_rate` times; each
+    counts (1 + staleness)^-`staleness_power`, the staleness being how often models have changed since it was fetched.
+    """
+
+    buffer: Count = 1
+    staleness_power: NonNegative = 0.5
+    server_rate: Positive = 1.0
+
+
+class Relay(Section):
+    """Satellites of a Walker plane relay models for one another, to the one in a gateway's sight longest (FedLEO)."""
+
+    isl_rate_bps: Positive = 1e8
 
 
 class Rounds(Section):
-    """Communication rounds. `cadence_s: null` ends a round when the last participant is back."""
+    """Communication rounds. `cadence_s: null` ends a round when the last participant is back.
+
+    `cohort` is the most satellites that take part in a round; of more that are associated with a gateway in sight, as
+    many are drawn at random and the others sit out. `null` takes all of them. `late: null` means that updates come back
+    in the round in which they are trained.
+    """
 
     episode: Count = 30
+    cohort: Count | None = None
     cloud_every: Count = 1
     minimum_s: Positive = 60.0
     cadence_s: Positive | None = None
+    late: LateUpdates | None = None
+    relay: Relay | None = None
 
 
 class Target(Section):
@@ -259,11 +467,11 @@ class Scenario(Section):
 
     name: str
     description: str = ""
-    constellation: PlanarConstellation
+    constellation: Annotated[Constellation, Field(discriminator="kind")]
     links: Annotated[RadioLinks | IdealLinks, Field(discriminator="kind")] = RadioLinks()
     onboard: Onboard = Onboard()
     data: Data
-    model: Annotated[MLPLinkModel | ConvJSCCModel, Field(discriminator="kind")]
+    model: Annotated[MLPLinkModel | ConvJSCCModel | SwinJSCCModel, Field(discriminator="kind")]
     training: Training = Training()
     rounds: Rounds = Rounds()
     target: Target | None = None
@@ -282,8 +490,14 @@ class Scenario(Section):
         partition = self.data.partition
         if self.model.kind == "mlp-link" and partition.kind != "tasks":
             raise ValueError(f"model.kind 'mlp-link' needs data.partition.kind 'tasks', got {partition.kind!r}")
-        if self.model.kind == "conv-jscc" and partition.kind == "tasks":
-            raise ValueError("model.kind 'conv-jscc' reconstructs images: data.partition.kind 'tasks' does not fit it")
+        if self.model.kind != "mlp-link" and partition.kind == "tasks":
+            raise ValueError(
+                f"model.kind {self.model.kind!r} reconstructs images: data.partition.kind 'tasks' does not fit it"
+            )
+        if partition.kind == "ground-track" and self.constellation.kind == "planar":
+            raise ValueError("data.partition.kind 'ground-track' needs a constellation on the globe, got kind 'planar'")
+        if self.rounds.relay is not None and self.constellation.kind != "walker":
+            raise ValueError(f"rounds.relay needs constellation.kind 'walker', got {self.constellation.kind!r}")
         num_satellites = self.constellation.num_satellites
         if partition.kind == "counts" and len(partition.counts) != num_satellites:
             raise ValueError(

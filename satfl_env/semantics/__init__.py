@@ -8,6 +8,7 @@ from satfl_env.semantics.losses import infomax_loss, mask_logits, reconstruction
 from satfl_env.semantics.metrics import accuracy, balanced_accuracy, ms_ssim, ms_ssim_scales, psnr_db
 from satfl_env.semantics.mlp_link import MLPLink
 from satfl_env.semantics.similarity import jensen_shannon_divergence, semantic_similarity
+from satfl_env.semantics.swin_jscc import SwinJSCC
 
 __all__ = [
     "CHANNEL_KINDS",
@@ -15,6 +16,7 @@ __all__ = [
     "ChannelDraw",
     "ConvJSCC",
     "MLPLink",
+    "SwinJSCC",
     "accuracy",
     "balanced_accuracy",
     "infomax_loss",

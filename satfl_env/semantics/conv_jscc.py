@@ -78,6 +78,10 @@ class ConvJSCC(nn.Module):
                 nn.ConvTranspose2d(first, colours, _KERNEL, 2, _PADDING, output_padding=1),
                 nn.Sigmoid(),
             )
+        self.draw_weights(generator)
+
+    def draw_weights(self, generator: torch.Generator) -> None:
+        """Draw all weights anew."""
         initialise(self, generator)
 
     def draw_channel(self, count: int, generator: torch.Generator, *, snr_db: float | None = None) -> ChannelDraw:

@@ -7,11 +7,12 @@ from torch import nn
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Fill a module built on the meta device with torch's default for linear and convolutional layers.
+    """Fill a module, on the CPU or just built on the meta device, with torch's default for its layers.
 
-    Weights and biases are uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)]; float32 on the CPU.
+    Linear and convolutional layers: uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)], weights and biases; float32.
     """
-    module.to_empty(device="cpu")
+    if any(parameter.is_meta for parameter in module.parameters()):
+        module.to_empty(device="cpu")
     for layer in module.modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue

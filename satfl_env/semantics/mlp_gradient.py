@@ -11,10 +11,17 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from satfl_env.semantics.losses import class_log_softmax
+
 
 def linear(parameters: Mapping[str, Tensor], layer: str, inputs: Tensor) -> Tensor:
     """Each satellite's own linear layer; (S, B, in) -> (S, B, out)."""
     return torch.baddbmm(parameters[f"{layer}.bias"].unsqueeze(1), inputs, parameters[f"{layer}.weight"].mT)
+
+
+def column_linear(parameters: Mapping[str, Tensor], layer: str, inputs: Tensor) -> Tensor:
+    """The same with samples in columns; (S, in, B) -> (S, out, B)."""
+    return torch.baddbmm(parameters[f"{layer}.bias"].unsqueeze(2), parameters[f"{layer}.weight"], inputs)
 
 
 def linear_backward(gradient: Mapping[str, Tensor], layer: str, inputs: Tensor, outputs_gradient: Tensor) -> None:
@@ -47,7 +54,7 @@ def infomax_backward(logits: Tensor, targets: Tensor, share: Tensor) -> tuple[Te
     """
     num_draws = logits.shape[2]
     index = targets[..., None, None].expand(-1, -1, num_draws, 1)
-    log_probability = logits.log_softmax(-1)
+    log_probability = class_log_softmax(logits)
     loss = log_probability.gather(-1, index).sum((-2, -1)).mul_(-1.0 / num_draws)
     gradient = log_probability.exp_()
     gradient.scatter_add_(-1, index, gradient.new_full((), -1.0).expand(index.shape))

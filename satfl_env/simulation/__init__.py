@@ -8,12 +8,15 @@ from satfl_env.simulation.ingredients import (
     EnergyDraws,
     FederatedData,
     Ingredients,
+    LateUpdates,
     Links,
     OnboardComputer,
+    PlaneRelays,
     RoundSettings,
 )
 from satfl_env.simulation.simulation import Simulation
 from satfl_env.simulation.state import Decision, NetworkState, Outcome, RoundReport
+from satfl_env.simulation.together import SimulationGroup
 
 __all__ = [
     "Battery",
@@ -22,11 +25,14 @@ __all__ = [
     "Evaluation",
     "FederatedData",
     "Ingredients",
+    "LateUpdates",
     "Links",
     "NetworkState",
     "OnboardComputer",
     "Outcome",
+    "PlaneRelays",
     "RoundReport",
     "RoundSettings",
     "Simulation",
+    "SimulationGroup",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,10 +14,10 @@ from torch import Tensor
 from satfl_env.federated import Layout, LocalData, SemanticModel
 from satfl_env.semantics import ChannelDraw
 from satfl_env.simulation.ingredients import FederatedData
-from satfl_env.simulation.state import FloatArray
+from satfl_env.simulation.state import FloatArray, IntArray
 
-# Satellites in one forward pass: bounds the memory of large constellations.
-_CHUNK = 64
+# Models in one forward pass: as many as the processor's cache has room for, more or less.
+_CHUNK = 24
 
 
 @dataclass(frozen=True)
@@ -26,46 +27,92 @@ class Evaluation:
     loss: FloatArray
     metrics: Mapping[str, FloatArray]
 
+    def updated(self, satellites: IntArray, test: Evaluation) -> Evaluation:
+        """These results, with newer ones for the satellites (R,) that have been tested again."""
+        if not len(satellites):
+            return self
+        loss, metrics = self.loss.copy(), {name: values.copy() for name, values in self.metrics.items()}
+        loss[satellites] = test.loss
+        for name, values in test.metrics.items():
+            metrics[name][satellites] = values
+        return Evaluation(loss, metrics)
 
-def evaluate(model: SemanticModel, layout: Layout, held: Tensor, data: FederatedData, draw: ChannelDraw) -> Evaluation:
-    """Test every satellite's model, parameters `held` (S, P), on its task's test labels.
 
-    `draw` is one channel draw for the whole test set, the same for every satellite and round, so that differences
-    between two evaluations come from the models alone.
+class EvaluationJob(NamedTuple):
+    """The test of some of one simulation's satellites.
+
+    Attributes:
+        models: The model of each of them, (R, P).
+        satellites: Their indices, (R,).
+        data: What they are tested on.
+        draw: One channel draw for the whole test set, the same for every satellite and round, so that differences
+            between two evaluations come from the models alone.
     """
-    if data.train.output_mask is None:
-        # Without tasks of their own, satellites that hold the same model have the same result.
-        models, which = torch.unique(held, dim=0, return_inverse=True)
-        result = _evaluate_all(model, layout, models, data, draw)
-        return Evaluation(result.loss[which], {name: values[which] for name, values in result.metrics.items()})
-    return _evaluate_all(model, layout, held, data, draw)
+
+    models: Tensor
+    satellites: IntArray
+    data: FederatedData
+    draw: ChannelDraw
 
 
-def _evaluate_all(
-    model: SemanticModel, layout: Layout, held: Tensor, data: FederatedData, draw: ChannelDraw
-) -> Evaluation:
+def evaluate(model: SemanticModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
+    """Test models on their satellites' test labels, those of all jobs together; the results are in the jobs' order."""
+    distinct, rows, which = zip(*(_distinct_models(job) for job in jobs), strict=True)
+    # A model to test is a job and a row of its data.
+    owner = torch.repeat_interleave(torch.tensor([len(models) for models in distinct]))
+    row, models = torch.cat(rows), torch.cat(distinct)
+    if not len(models):
+        return [Evaluation(np.zeros(0), {}) for _ in jobs]
     chunks = [
-        _evaluate_chunk(model, layout, held, data, draw, torch.arange(first, min(first + _CHUNK, len(held))))
-        for first in range(0, len(held), _CHUNK)
+        _evaluate_chunk(model, layout, models[chunk], jobs, owner[chunk], row[chunk])
+        for chunk in torch.arange(len(models)).split(_CHUNK)
     ]
-    return Evaluation(
-        np.concatenate([chunk.loss for chunk in chunks]),
-        {name: np.concatenate([chunk.metrics[name] for chunk in chunks]) for name in chunks[0].metrics},
-    )
+    loss = np.concatenate([chunk.loss for chunk in chunks])
+    metrics = {name: np.concatenate([chunk.metrics[name] for chunk in chunks]) for name in chunks[0].metrics}
+    first = np.cumsum([0, *map(len, distinct)])
+    return [
+        Evaluation(loss[place], {name: values[place] for name, values in metrics.items()})
+        for place in (start + index.numpy() for start, index in zip(first[:-1], which, strict=True))
+    ]
+
+
+def _distinct_models(job: EvaluationJob) -> tuple[Tensor, Tensor, Tensor]:
+    """The models to test, (D, P), a satellite for each, (D,), and which of them each satellite has, (R,)."""
+    satellites = torch.from_numpy(job.satellites)
+    if job.data.train.output_mask is not None or not len(satellites):
+        return job.models, satellites, torch.arange(len(satellites))
+    # Without tasks of their own, satellites that hold the same model have the same result.
+    models, which = torch.unique(job.models, dim=0, return_inverse=True)
+    return models, torch.arange(len(models)), which
 
 
 def _evaluate_chunk(
-    model: SemanticModel, layout: Layout, held: Tensor, data: FederatedData, draw: ChannelDraw, satellites: Tensor
+    model: SemanticModel, layout: Layout, models: Tensor, jobs: Sequence[EvaluationJob], owner: Tensor, row: Tensor
 ) -> Evaluation:
-    images = data.test_images.expand(len(satellites), *data.test_images.shape)
-    draws = ChannelDraw(*(part.expand(len(satellites), *part.shape) for part in draw))
-    targets = data.test_targets[satellites]
-    mask = None if data.train.output_mask is None else data.train.output_mask[satellites]
+    data = [job.data for job in jobs]
+    images = _common([part.test_images for part in data], owner)
+    draw = ChannelDraw(*(_common(parts, owner) for parts in zip(*(job.draw for job in jobs), strict=True)))
+    targets = _own([part.test_targets for part in data], owner, row)
+    weights = _own([part.test_weights for part in data], owner, row)
+    masks = [part.train.output_mask for part in data if part.train.output_mask is not None]
+    mask = _own(masks, owner, row) if masks else None
     with torch.no_grad():
-        outputs = model.stacked_forward(layout.split(held[satellites]), images, draws)
-        loss = (model.sample_loss(outputs, images, targets, mask) * data.test_weights[satellites]).sum(dim=1)
+        outputs = model.stacked_forward(layout.split(models), images, draw)
+        loss = (model.sample_loss(outputs, images, targets, mask) * weights).sum(dim=1)
         metrics = model.metrics(outputs, images, targets, mask)
     return Evaluation(loss.double().numpy(), {name: value.double().numpy() for name, value in metrics.items()})
+
+
+def _common(parts: Sequence[Tensor], owner: Tensor) -> Tensor:
+    """What all satellites of a job have in common, one tensor a job, for each model in the chunk."""
+    if len(parts) == 1:
+        return parts[0].expand(len(owner), *parts[0].shape)
+    return torch.stack(list(parts))[owner]
+
+
+def _own(parts: Sequence[Tensor], owner: Tensor, row: Tensor) -> Tensor:
+    """What each satellite has of its own, one tensor a job, for each model in the chunk."""
+    return parts[0][row] if len(parts) == 1 else torch.stack(list(parts))[owner, row]
 
 
 def training_loss(

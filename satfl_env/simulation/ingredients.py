@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import LocalData, SemanticModel, TrainingSettings
+from satfl_env.federated import Hardware, LocalData, SemanticModel, TrainingSettings
 from satfl_env.orbits import Scene
 from satfl_env.simulation.state import FloatArray, IntArray
 
@@ -31,6 +31,7 @@ class Links(Protocol):
         gateway_position_m: FloatArray,
         distance_m: FloatArray,
         association: IntArray,
+        gateway_frame: FloatArray | None = None,
     ) -> FloatArray:
         """Rate of each satellite to its gateway under an association (S,), shared band and interference included."""
 
@@ -54,12 +55,16 @@ class EnergyDraws:
 
 @dataclass(frozen=True)
 class Battery:
-    """A battery (J) that carries over; `reserve_j` is never spent on training, `harvest_w` fills it."""
+    """A battery (J) that carries over, filled with `harvest_w` in sunlight; `standing_w` is drawn all the time.
+
+    Training may use the part `depth_of_discharge` of the capacity.
+    """
 
     capacity_j: float
     initial_j: float
-    reserve_j: float
+    depth_of_discharge: float
     harvest_w: float
+    standing_w: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +87,54 @@ class FederatedData:
 
 
 @dataclass(frozen=True)
+class LateUpdates:
+    """Updates are trained between two contacts and handed over at the second; see `simulation.late`.
+
+    Attributes:
+        buffer: Updates that a gateway waits for before it changes a model.
+        staleness_power: An update counts (1 + staleness)^-power.
+        server_rate: How far a model moves along the mean of its updates.
+    """
+
+    buffer: int
+    staleness_power: float
+    server_rate: float
+
+
+@dataclass(frozen=True)
+class PlaneRelays:
+    """Satellites reach gateways through those of their orbital plane; see `simulation.relay`.
+
+    Attributes:
+        num_planes: Orbital planes, all of one size.
+        isl_rate_bps: Rate of every inter-satellite link.
+    """
+
+    num_planes: int
+    isl_rate_bps: float
+
+
+@dataclass(frozen=True)
 class RoundSettings:
     """How rounds go: episode length, cloud merges, and how long a round lasts.
 
     Attributes:
         episode: Rounds in an episode.
+        cohort: Most satellites that take part in a round; None takes all.
         cloud_every: The cloud merges after every so many rounds.
         minimum_s: Shortest duration of a round.
         cadence_s: Fixed duration of a round; None ends it when the last participant is back.
+        relay: If satellites relay for those of their plane, how.
+        late: If updates come a contact late, how they count; None: they come back in the round they are trained in.
     """
 
     episode: int
+    cohort: int | None
     cloud_every: int
     minimum_s: float
     cadence_s: float | None
+    late: LateUpdates | None = None
+    relay: PlaneRelays | None = None
 
 
 @dataclass(frozen=True)
@@ -109,13 +148,16 @@ class Ingredients:
         upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
         computer: The on-board computer.
         energy: Energy for training.
-        data: Makes the data of an episode.
+        data: Makes the data of an episode, which may depend on what the satellites see.
         model: Makes one freshly initialised model.
         test_snr_db: Channel SNR of the test.
         training: Local training.
         engine: How satellites train; "none" leaves all models as they are.
+        hardware: Where they train.
         shared: Which parameters are federated.
         first_decoders: Whether decoders that stay on board start from draws of their own or from a common one.
+        tested: Which models a round is judged by: those that satellites hold after it, or as they came out of training,
+            before they are aggregated and handed out.
         max_epochs: Most local epochs in a round.
         rounds: How rounds go.
     """
@@ -126,12 +168,14 @@ class Ingredients:
     upload_snr_db: float | None
     computer: OnboardComputer
     energy: EnergyDraws | Battery
-    data: Callable[[np.random.Generator], FederatedData]
+    data: Callable[[Scene, np.random.Generator], FederatedData]
     model: Callable[[torch.Generator], SemanticModel]
     test_snr_db: float
     training: TrainingSettings
-    engine: Literal["stacked", "loop", "none"]
+    engine: Literal["auto", "stacked", "loop", "processes", "ray", "none"]
+    hardware: Hardware
     shared: Literal["encoder", "all"]
     first_decoders: Literal["own", "common"]
+    tested: Literal["held", "trained"]
     max_epochs: int
     rounds: RoundSettings

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -15,21 +14,52 @@ from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 Group = tuple[int, int]
 
 
-@dataclass
 class ModelStore:
     """The models of a federation; parameters are flat, the shared ones first.
 
-    Attributes:
-        held: Model each satellite holds, (S, P).
+    Gateways that hold the same model of a cluster, as after a merge, point to one row of a common table.
+
+    Args:
+        held: Model each satellite holds at first, (S, P).
         num_shared: Number of leading columns that are federated; the rest never leaves the satellite.
-        gateway_models: Shared parameters (num_shared,) of each (gateway, cluster) that has a model.
-        updated: The (gateway, cluster) groups that changed since the cloud's last merge.
+        num_gateways: Number of gateways, G.
     """
 
-    held: Tensor
-    num_shared: int
-    gateway_models: dict[Group, Tensor] = field(default_factory=dict)
-    updated: set[Group] = field(default_factory=set)
+    def __init__(self, held: Tensor, num_shared: int, num_gateways: int) -> None:
+        self.held = held
+        self.num_shared = num_shared
+        self._models = held.new_empty(0, num_shared)
+        self._first = held[0, :num_shared].clone()
+        # How often gateways have changed their models.
+        self.version = 0
+        # Of each group, the sum of the updates that wait and their number.
+        self.waiting: dict[Group, tuple[Tensor, int]] = {}
+        # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
+        self._row = np.full((num_gateways, len(held)), -1)
+        self._updated = np.zeros(self._row.shape, dtype=np.bool_)
+
+    @property
+    def gateway_models(self) -> dict[Group, Tensor]:
+        """Shared parameters (num_shared,) of each (gateway, cluster) that has a model."""
+        groups = np.argwhere(self._row >= 0).tolist()
+        return {(gateway, label): self._models[self._row[gateway, label]] for gateway, label in groups}
+
+    @gateway_models.setter
+    def gateway_models(self, models: Mapping[Group, Tensor]) -> None:
+        self._row[:] = -1
+        if models:
+            self._put(np.array(list(models)), torch.stack(list(models.values())))
+
+    @property
+    def updated(self) -> list[Group]:
+        """The (gateway, cluster) groups that changed since the cloud's last merge."""
+        return [(gateway, label) for gateway, label in np.argwhere(self._updated).tolist()]
+
+    @updated.setter
+    def updated(self, groups: Iterable[Group]) -> None:
+        self._updated[:] = False
+        for group in groups:
+            self._updated[group] = True
 
     def start_parameters(self, association: IntArray, cluster: IntArray, trains: BoolArray) -> Tensor:
         """Parameters satellites start the round from, (S, P).
@@ -39,20 +69,26 @@ class ModelStore:
         """
         start = self.held.clone()
         members = np.flatnonzero(trains)
-        if members.size == 0:
-            return start
-        groups, index = _groups(association, cluster, members)
-        shared = self.held[members, : self.num_shared]
-        equal = 1.0 / np.bincount(index)[index]
-        models = gateway_aggregate(shared, equal, index)
-        for row, group in enumerate(groups):
-            if group in self.gateway_models:
-                models[row] = self.gateway_models[group]
-        start[members, : self.num_shared] = models[index]
+        row = self._row[association[members], cluster[members]]
+        known, new = members[row >= 0], members[row < 0]
+        if known.size:
+            _write_rows(start[:, : self.num_shared], known, self._models, row[row >= 0])
+        if new.size:
+            _, index = self._groups(association, cluster, new)
+            equal = 1.0 / np.bincount(index)[index]
+            means = gateway_aggregate(_rows(self.held[:, : self.num_shared], new), equal, index)
+            _write_rows(start[:, : self.num_shared], new, means, index)
         return start
 
     def aggregate(
-        self, trained: Tensor, raw_weights: FloatArray, association: IntArray, cluster: IntArray, returned: BoolArray
+        self,
+        trained: Tensor,
+        raw_weights: FloatArray,
+        association: IntArray,
+        cluster: IntArray,
+        returned: BoolArray,
+        *,
+        received: Tensor | None = None,
     ) -> tuple[FloatArray, tuple[Group, ...]]:
         """Gateways average the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5).
 
@@ -62,6 +98,7 @@ class ModelStore:
             association: Gateway of each satellite, (S,).
             cluster: Cluster label of each satellite, (S,).
             returned: Satellites whose update came back, (S,).
+            received: Shared parameters as they arrived, (S, num_shared); None means as they were sent.
 
         Returns:
             The weights used, (S,), and the groups whose raw weights were all zero and were made equal.
@@ -70,14 +107,67 @@ class ModelStore:
         members = np.flatnonzero(returned)
         if members.size == 0:
             return used, ()
-        groups, index = _groups(association, cluster, members)
+        groups, index = self._groups(association, cluster, members)
         used[members], made_equal = normalise_weights(raw_weights[members], index)
-        models = gateway_aggregate(trained[members, : self.num_shared], used[members], index)
-        for row, group in enumerate(groups):
-            self.gateway_models[group] = models[row]
-            self.updated.add(group)
+        received = trained[:, : self.num_shared] if received is None else received
+        self._put(groups, gateway_aggregate(_rows(received, members), used[members], index))
+        self._updated[tuple(groups.T)] = True
+        self.version += 1
+        _write_rows(self.held, members, trained, members)
+        return used, tuple((gateway, label) for gateway, label in groups[made_equal].tolist())
+
+    def collect(
+        self,
+        trained: Tensor,
+        updates: Tensor,
+        raw_weights: FloatArray,
+        discount: FloatArray,
+        association: IntArray,
+        cluster: IntArray,
+        returned: BoolArray,
+        *,
+        buffer: int,
+        server_rate: float,
+    ) -> tuple[FloatArray, tuple[Group, ...]]:
+        """Gateways collect late updates, and move their models along the mean of `buffer` of them (FedBuff, Alg. 1).
+
+        Args:
+            trained: Locally trained parameters, (S, P).
+            updates: What training changed in the shared parameters, (R, num_shared), of those that came back.
+            raw_weights: Raw weights, (S,).
+            discount: How much an update still counts, (S,).
+            association: Gateway of each satellite, (S,).
+            cluster: Cluster label of each satellite, (S,).
+            returned: Satellites whose update came back, (S,).
+            buffer: Updates to wait for.
+            server_rate: How far a model moves along their mean.
+
+        Returns:
+            The weights used, (S,), and the groups whose raw weights were all zero and were made equal.
+        """
+        used, before = np.zeros(len(returned)), self.version
+        members = np.flatnonzero(returned)
+        if members.size == 0:
+            return used, ()
+        groups, index = self._groups(association, cluster, members)
+        used[members], made_equal = normalise_weights(raw_weights[members], index)
+        sums = gateway_aggregate(
+            torch.from_numpy(discount[members]).to(updates)[:, None] * updates, used[members], index
+        )
+        counts = np.bincount(index)
         self.held[members] = trained[members]
-        return used, tuple(groups[row] for row in made_equal)
+        for row, group in enumerate(map(tuple, groups.tolist())):
+            total, count = self.waiting.pop(group, (torch.zeros_like(self._first), 0))
+            total, count = total + sums[row] * int(counts[row]), count + int(counts[row])
+            if count < buffer:
+                self.waiting[group] = total, count
+                continue
+            known = self._row[group]
+            model = self._models[known] if known >= 0 else self._first
+            self._put(groups[row : row + 1], (model + server_rate / count * total)[None])
+            self._updated[group] = True
+            self.version = before + 1
+        return used, tuple((gateway, label) for gateway, label in groups[made_equal].tolist())
 
     def merge(self, raw_gateway_weights: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
         """The cloud merges, cluster by cluster, what changed since its last merge (SemSpaceFL, eq. 3).
@@ -87,51 +177,76 @@ class ModelStore:
         Returns:
             The weights used, (S, G), and the clusters whose raw weights were all zero and were made equal.
         """
-        num_gateways = len(raw_gateway_weights)
-        used = np.zeros((self.held.shape[0], num_gateways))
-        if not self.updated:
+        num_gateways = len(self._row)
+        used = np.zeros((len(self.held), num_gateways))
+        if not self._updated.any():
             return used, ()
-        updated = sorted(self.updated, key=lambda group: (group[1], group[0]))
-        gateways, labels = np.array(updated).T
+        labels, gateways = np.nonzero(self._updated.T)
         clusters, index = np.unique(labels, return_inverse=True)
         weights, made_equal = normalise_weights(raw_gateway_weights[gateways], index)
         used[labels, gateways] = weights
-        merged = cloud_aggregate(torch.stack([self.gateway_models[group] for group in updated]), weights, index)
-        for row, label in enumerate(clusters.tolist()):
-            for gateway in range(num_gateways):
-                self.gateway_models[gateway, label] = merged[row]
-        self.updated.clear()
-        return used, tuple(int(clusters[row]) for row in made_equal)
+        merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
+        everywhere = np.stack(
+            [np.tile(np.arange(num_gateways), len(clusters)), np.repeat(clusters, num_gateways)], axis=1
+        )
+        self._put(everywhere, merged, np.repeat(np.arange(len(clusters)), num_gateways))
+        self._updated[:] = False
+        return used, tuple(clusters[made_equal].tolist())
 
     def distribute(self, association: IntArray, cluster: IntArray, returned: BoolArray) -> None:
-        """Participants whose update came back receive the model their gateway now holds for their cluster."""
+        """Satellites that came back receive the model their gateway now holds for their cluster; the first if none."""
         members = np.flatnonzero(returned)
-        if members.size == 0:
-            return
-        groups, index = _groups(association, cluster, members)
-        models = torch.stack([self.gateway_models[group] for group in groups])
-        self.held[members, : self.num_shared] = models[index]
+        row = self._row[association[members], cluster[members]]
+        known, new = members[row >= 0], members[row < 0]
+        if known.size:
+            _write_rows(self.held[:, : self.num_shared], known, self._models, row[row >= 0])
+        self.held[new, : self.num_shared] = self._first
+
+    def _put(self, groups: IntArray, models: Tensor, index: IntArray | None = None) -> None:
+        """Give each of the `groups` (K, 2) its model, row `index` (K,) of `models`, and drop what nobody holds now."""
+        row = np.arange(len(models)) if index is None else index
+        self._row[tuple(groups.T)] = len(self._models) + row
+        table = torch.cat([self._models, models])
+        in_use = np.zeros(len(table) + 1, dtype=np.bool_)
+        in_use[self._row] = True  # -1 marks the extra last entry
+        in_use = in_use[:-1]
+        self._models = table[in_use]
+        self._row = np.where(self._row >= 0, (np.cumsum(in_use) - 1)[self._row], -1)
+
+    def _groups(self, association: IntArray, cluster: IntArray, members: IntArray) -> tuple[IntArray, IntArray]:
+        """Distinct (gateway, cluster) groups of some satellites, (K, 2), and the index of each one's group."""
+        num_labels = self._row.shape[1]
+        codes, index = np.unique(association[members] * num_labels + cluster[members], return_inverse=True)
+        return np.stack(np.divmod(codes, num_labels), axis=1), index
+
+
+def _rows(source: Tensor, rows: IntArray) -> Tensor:
+    """Some rows of a matrix; faster than indexing with an array."""
+    return source.index_select(0, torch.from_numpy(rows))
+
+
+def _write_rows(target: Tensor, rows: IntArray, source: Tensor, source_rows: IntArray) -> None:
+    """Overwrite some rows of a matrix by rows of another."""
+    target.index_copy_(0, torch.from_numpy(rows), _rows(source, source_rows))
 
 
 def first_models(
-    make_model: Callable[[torch.Generator], SemanticModel],
+    model: SemanticModel,
     generator: torch.Generator,
     num_satellites: int,
     num_shared: int,
     *,
     own_decoders: bool,
 ) -> Tensor:
-    """One common first model for all, or one with a first decoder of its own where decoders stay on board, (S, P)."""
-    model = make_model(generator)
+    """One common first model for all, or one with a first decoder of its own where decoders stay on board, (S, P).
+
+    The model's own parameters are overwritten.
+    """
     layout = Layout.of(model)
+    model.draw_weights(generator)
     held = layout.flatten(model).repeat(num_satellites, 1)
     if own_decoders and num_shared < layout.num_parameters:
         for satellite in range(1, num_satellites):
-            held[satellite, num_shared:] = layout.flatten(make_model(generator))[num_shared:]
+            model.draw_weights(generator)
+            held[satellite, num_shared:] = layout.flatten(model)[num_shared:]
     return held
-
-
-def _groups(association: IntArray, cluster: IntArray, members: IntArray) -> tuple[list[Group], IntArray]:
-    """Distinct (gateway, cluster) groups of some satellites, and for each satellite the index of its group."""
-    pairs, index = np.unique(np.stack([association[members], cluster[members]], axis=1), axis=0, return_inverse=True)
-    return [(int(gateway), int(label)) for gateway, label in pairs], index.reshape(-1)

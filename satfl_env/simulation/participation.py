@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,10 @@ from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Participation:
-    """Outcome, epochs, times and energies of one round before training, each (S,); zeros where nobody trains."""
+    """Outcome, epochs, times and energies of one round before training, each (S,); zeros where nobody trains.
+
+    `computed_before` tells that the training time lies before the round.
+    """
 
     outcome: IntArray
     epochs: IntArray
@@ -21,6 +24,7 @@ class Participation:
     upload_s: FloatArray
     compute_energy_j: FloatArray
     transmit_energy_j: FloatArray
+    computed_before: bool = False
 
     @property
     def trains(self) -> BoolArray:
@@ -30,7 +34,23 @@ class Participation:
     @property
     def busy_s(self) -> FloatArray:
         """Time until the satellite's update is back, (S,)."""
-        return self.download_s + self.compute_s + self.upload_s
+        transfers_s = self.download_s + self.upload_s
+        return transfers_s if self.computed_before else transfers_s + self.compute_s
+
+
+def limit_cohort(decision: Decision, state: NetworkState, cohort: int, rng: np.random.Generator) -> Decision:
+    """Let `cohort` satellites at most take part, drawn uniformly from those associated with a gateway in sight.
+
+    The sampling of clients in FedAvg (McMahan et al., AISTATS 2017); the others sit the round out.
+    """
+    sits_out = np.zeros((state.num_satellites, 1), dtype=np.bool_)
+    in_sight = np.concatenate([state.visible, sits_out], axis=1)
+    candidates = np.flatnonzero(in_sight[np.arange(state.num_satellites), decision.association])
+    if len(candidates) <= cohort:
+        return decision
+    association = decision.association.copy()
+    association[rng.permutation(candidates)[cohort:]] = state.num_gateways
+    return replace(decision, association=association)
 
 
 def participate(
@@ -59,8 +79,8 @@ def participate(
     link_s = np.where(np.isfinite(transfer_s), 2 * transfer_s, window_s)
     load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
 
-    in_time = affordable_epochs(window_s, link_s, state.samples, np.inf, decision.cpu_frequency, **load)
-    affordable = affordable_epochs(window_s, link_s, state.samples, state.energy_j, decision.cpu_frequency, **load)
+    budgets_j = np.stack([np.full_like(state.energy_j, np.inf), state.energy_j])
+    in_time, affordable = affordable_epochs(window_s, link_s, state.samples, budgets_j, decision.cpu_frequency, **load)
     outcome = np.select(
         [~associated, ~visible, in_time < 1, affordable < 1],
         [Outcome.SAT_OUT, Outcome.NOT_VISIBLE, Outcome.OUT_OF_TIME, Outcome.OUT_OF_ENERGY],

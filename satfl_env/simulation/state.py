@@ -102,7 +102,7 @@ class Outcome(IntEnum):
     RETURNED = 0
     """Trained, and its update was aggregated."""
     SAT_OUT = 1
-    """Was not associated with any gateway."""
+    """Was not associated with any gateway, or not drawn for the round's cohort."""
     NOT_VISIBLE = 2
     """Was associated with a gateway that does not see it."""
     OUT_OF_TIME = 3
@@ -111,6 +111,8 @@ class Outcome(IntEnum):
     """Not even one epoch fits the energy budget."""
     DIVERGED = 5
     """Training gave NaN or infinity; the update was dropped."""
+    FETCHED = 6
+    """Fetched its first model to train from; only where updates come a contact late."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +131,8 @@ class RoundReport:
         upload_s: Time to return the model, (S,).
         compute_energy_j: Energy spent on training, (S,).
         transmit_energy_j: Energy spent on returning the model, (S,).
+        staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
+            updates come back in the round they were trained in.
         weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
         equal_weight_groups: The (gateway, cluster) groups whose raw weights were all zero and were made equal.
         merged: Whether the cloud merged the gateways' models at the end of this round.
@@ -152,6 +156,7 @@ class RoundReport:
     upload_s: FloatArray
     compute_energy_j: FloatArray
     transmit_energy_j: FloatArray
+    staleness: IntArray
     weights: FloatArray
     equal_weight_groups: tuple[tuple[int, int], ...]
     merged: bool
@@ -170,7 +175,7 @@ class RoundReport:
     @property
     def lost(self) -> BoolArray:
         """Satellites that were associated but whose update was lost, (S,)."""
-        return np.asarray((self.outcome != Outcome.RETURNED) & (self.outcome != Outcome.SAT_OUT))
+        return ~np.isin(self.outcome, (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED))
 
     @property
     def energy_j(self) -> FloatArray:

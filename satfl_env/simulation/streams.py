@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise", "uploads"]
-_STREAMS: tuple[Stream, ...] = ("orbits", "split", "energy", "weights", "batches", "noise", "uploads")
+Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort"]
+_STREAMS: tuple[Stream, ...] = ("orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort")
 
 
 def _sequence(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:

@@ -24,7 +24,8 @@ def noisy_updates(updates: Tensor, snr_db: float, generator: torch.Generator) ->
     """
     power = updates.square().mean(dim=1, keepdim=True)
     noise = torch.randn(updates.shape, generator=generator).to(updates)
-    return updates + noise * (power * 10.0 ** (-snr_db / 10.0)).sqrt()
+    received: Tensor = updates + noise * (power * 10.0 ** (-snr_db / 10.0)).sqrt()
+    return received
 
 
 def update_cosines(updates: Tensor) -> FloatArray:

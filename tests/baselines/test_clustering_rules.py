@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import jensenshannon
 
 from baselines.clustering import (
+    cluster_tasks,
     jensen_shannon,
+    largest_gap_threshold,
     midpoint_threshold,
     one_cluster,
     random_clusters,
     relation_matrix,
+    similar_groups,
+    similar_updates,
+    similarity_threshold,
     singletons,
     transitive_closure,
 )
@@ -104,3 +110,93 @@ def test_fixed_and_random_labels(make_state):
     assert drawn.shape == (50,)
     assert set(drawn.tolist()) <= set(range(50))
     assert np.array_equal(drawn, random_clusters(state, np.random.default_rng(3)))
+
+
+# Shares of "1", "2", "6" and "other" at the paper's three satellites.
+PAPER = np.array([[0.0, 0.7, 0.0, 0.3], [0.45, 0.45, 0.0, 0.1], [0.0, 0.0, 0.7, 0.3]])
+RULES = ("midpoint", "largest-gap")
+
+
+@pytest.mark.parametrize("threshold", [*RULES, 0.612])
+def test_algorithm_1_finds_the_papers_clusters(threshold):
+    assert cluster_tasks(PAPER, threshold).tolist() == [0, 0, 2]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), size=st.integers(2, 8), tau=st.floats(0.3, 1.0))
+def test_algorithm_1_is_a_closure_over_scipys_divergence(seed, size, tau):
+    pmfs = np.random.default_rng(seed).dirichlet(np.full(4, 0.3), size)
+    divergence = np.array([[jensenshannon(p, q) ** 2 for q in pmfs] for p in pmfs])
+    relation = np.nan_to_num(1 - divergence, nan=1.0) >= tau - 1e-6
+    np.fill_diagonal(relation, True)
+    assert cluster_tasks(pmfs, tau).tolist() == closure_by_hand(relation)
+
+
+@pytest.mark.parametrize("threshold", [*RULES, 0.0, 1.0])
+def test_identical_tasks_are_one_cluster(threshold):
+    assert cluster_tasks(np.tile(PAPER[0], (4, 1)), threshold).tolist() == [0, 0, 0, 0]
+
+
+def test_disjoint_tasks_are_all_alike_to_the_rules_and_apart_by_a_number():
+    # All pairs are equally dissimilar, so that lowest, highest and midpoint coincide: the rules see no contrast.
+    for rule in RULES:
+        assert cluster_tasks(np.eye(3), rule).tolist() == [0, 0, 0]
+    assert cluster_tasks(np.eye(3), 0.5).tolist() == [0, 1, 2]
+    # Similarity never falls below 1 - log 2.
+    assert cluster_tasks(np.eye(3), 1 - np.log(2)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("threshold", [*RULES, 0.0, 0.612])
+def test_a_satellite_without_samples_stays_alone_and_changes_nothing_for_others(threshold):
+    labels = cluster_tasks(np.insert(PAPER, 1, 0.0, axis=0), threshold)
+    assert labels[1] == 1
+    rest = np.array([0, 2, 3])
+    assert labels[rest].tolist() == rest[cluster_tasks(PAPER, threshold)].tolist()
+
+
+@pytest.mark.parametrize("threshold", [*RULES, 0.0, 1.0])
+def test_no_satellite_one_satellite_and_nobody_with_samples(threshold):
+    assert cluster_tasks(np.zeros((0, 4)), threshold).tolist() == []
+    assert cluster_tasks(PAPER[:1], threshold).tolist() == [0]
+    assert cluster_tasks(np.zeros((2, 4)), threshold).tolist() == [0, 1]
+
+
+def test_tau_of_0_joins_everyone_and_tau_of_1_only_the_identical():
+    pmfs = np.array([*PAPER, PAPER[1]])
+    assert cluster_tasks(pmfs, 0.0).tolist() == [0, 0, 0, 0]
+    assert cluster_tasks(pmfs, 1.0).tolist() == [0, 1, 2, 1]
+
+
+def test_chains_of_tasks_are_joined():
+    # Neighbours share half of their labels, the ends nothing.
+    chain = np.array([[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]])
+    similarity = 1 - np.array([[jensenshannon(p, q) ** 2 for q in chain] for p in chain])
+    assert similarity[0, 2] < 0.5 < similarity[0, 1]
+    assert cluster_tasks(chain, 0.5).tolist() == [0, 0, 0]
+    assert cluster_tasks(chain[[0, 2]], 0.5).tolist() == [0, 1]
+
+
+def test_the_largest_gap_is_not_moved_by_an_outlier():
+    similarity = np.full((5, 5), 0.9)
+    similarity[:3, 3:] = similarity[3:, :3] = 0.75
+    similarity[0, 4] = similarity[4, 0] = 0.7
+    np.fill_diagonal(similarity, 1.0)
+    assert largest_gap_threshold(similarity) == pytest.approx(0.825)
+    assert similar_groups(similarity, "largest-gap").tolist() == [0, 0, 0, 3, 3]
+    similarity[0, 4] = similarity[4, 0] = 0.3
+    assert midpoint_threshold(similarity) == pytest.approx(0.6)
+    assert similar_groups(similarity, "midpoint").tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("threshold", ["median", np.nan, np.inf, None])
+def test_unknown_thresholds_are_named(threshold):
+    with pytest.raises(ValueError, match="threshold must be a number or one of midpoint, largest-gap, got"):
+        similarity_threshold(np.eye(2), threshold)
+
+
+def test_clusters_by_updates_are_found_once_after_a_round_together(make_state):
+    updates = np.array([[1, 0.6, -0.2], [0.6, 1, -0.1], [-0.2, -0.1, 1]])
+    assert similar_updates(make_state(3, round=0, update_similarity=np.eye(3))).tolist() == [0, 0, 0]
+    assert similar_updates(make_state(3, round=1, update_similarity=updates)).tolist() == [0, 0, 2]
+    later = make_state(3, round=2, update_similarity=-updates, cluster=np.array([0, 0, 2]))
+    assert similar_updates(later).tolist() == [0, 0, 2]

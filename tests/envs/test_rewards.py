@@ -20,6 +20,7 @@ REPORT = RoundReport(
     upload_s=np.zeros(4),
     compute_energy_j=np.array([50.0, 0.0, 0.0, 30.0]),
     transmit_energy_j=np.array([1.0, 0.0, 0.0, 2.0]),
+    staleness=np.zeros(4, dtype=np.int64),
     weights=np.array([1.0, 0.0, 0.0, 0.0]),
     equal_weight_groups=(),
     merged=False,

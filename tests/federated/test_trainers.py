@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import pickle
 
 import numpy as np
@@ -8,12 +9,34 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from satfl_env.federated import Layout, LocalData, TrainingResult, TrainingSettings, make_trainer
+from satfl_env.federated import (
+    Hardware,
+    Layout,
+    LocalData,
+    LocalTrainer,
+    TrainingResult,
+    TrainingSettings,
+    make_trainer,
+    stacked,
+)
 from satfl_env.semantics import Channel, ConvJSCC, MLPLink
 
 SAMPLES = (23, 5, 64, 16, 1, 40, 0)
 EPOCHS = np.array([3, 8, 2, 0, 5, 4, 2])
 SEEDS = np.array([3, 1, 4, 2**64 - 1, 5, 9, 2], dtype=np.uint64)
+NEEDS_RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
+ON_CPU = Hardware(workers=2)
+ENGINES = [
+    "loop",
+    "stacked",
+    "processes",
+    "auto",
+    pytest.param("ray", marks=NEEDS_RAY),
+    pytest.param("loop cuda", marks=NEEDS_GPU),
+    pytest.param("stacked cuda", marks=NEEDS_GPU),
+]
+all_engines = pytest.mark.parametrize("engine", ENGINES)
 
 
 class AutomaticMLP(nn.Module):
@@ -55,6 +78,11 @@ def starts(build, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.stack([layout.flatten(build(seed)) for seed in range(len(SAMPLES))]).to(dtype)
 
 
+def make(engine: str, model, settings: TrainingSettings) -> LocalTrainer:
+    name, *device = engine.split()
+    return make_trainer(name, model, settings, Hardware(*device) if device else ON_CPU)
+
+
 def train(engine: str, build, settings: TrainingSettings, **changes) -> TrainingResult:
     dtype = changes.pop("dtype", torch.float32)
     arguments = {
@@ -63,7 +91,7 @@ def train(engine: str, build, settings: TrainingSettings, **changes) -> Training
         "epochs": EPOCHS,
         "seeds": SEEDS,
     } | changes
-    return make_trainer(engine, build(), settings).train(**arguments)
+    return make(engine, build(), settings).train(**arguments)
 
 
 def assert_same(first: TrainingResult, second: TrainingResult, tolerance: float) -> None:
@@ -81,29 +109,58 @@ BUILDS = {
 }
 
 
-@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS.keys())
+def skip_what_cannot_travel(engine: str, name: str) -> None:
+    if engine in ("processes", "ray") and name == "mlp-automatic":
+        pytest.skip("a class of this test file is not known in another process")
+
+
+@pytest.mark.parametrize("name", BUILDS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("batches_per_epoch", [None, 2])
-def test_engines_agree(build, optimizer: str, batches_per_epoch: int | None):
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_engines_agree(engine: str, name: str, optimizer: str, batches_per_epoch: int | None):
+    skip_what_cannot_travel(engine, name)
     settings = TrainingSettings(16, 2e-3 if optimizer == "adam" else 0.05, optimizer, batches_per_epoch)
-    loop, stacked = train("loop", build, settings), train("stacked", build, settings)
-    assert_same(loop, stacked, 1e-5)
-    moved = (stacked.parameters != starts(build)).any(1).numpy()
+    loop, other = (train(which, BUILDS[name], settings) for which in ("loop", engine))
+    assert_same(loop, other, 1e-5)
+    moved = (other.parameters != starts(BUILDS[name])).any(1).numpy()
     assert moved.tolist() == [True, True, True, False, True, True, False]
-    assert np.isfinite(stacked.last_loss).tolist() == moved.tolist()
-    assert not stacked.diverged.any()
+    assert np.isfinite(other.last_loss).tolist() == moved.tolist()
+    assert not other.diverged.any()
 
 
-@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS.keys())
+@pytest.mark.parametrize("name", BUILDS)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_engines_agree_in_double_precision(build, optimizer: str):
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_engines_agree_in_double_precision(engine: str, name: str, optimizer: str):
+    skip_what_cannot_travel(engine, name)
     settings = TrainingSettings(16, 0.01, optimizer)
-    loop, stacked = (train(engine, build, settings, dtype=torch.float64) for engine in ("loop", "stacked"))
-    assert loop.parameters.dtype == stacked.parameters.dtype == torch.float64
-    assert_same(loop, stacked, 1e-9)
+    loop, other = (train(which, BUILDS[name], settings, dtype=torch.float64) for which in ("loop", engine))
+    assert loop.parameters.dtype == other.parameters.dtype == torch.float64
+    assert_same(loop, other, 1e-9)
 
 
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@pytest.mark.parametrize("build", [mlp, conv])
+def test_groups_that_fit_the_cache_change_nothing(build, monkeypatch: pytest.MonkeyPatch):
+    whole = train("stacked", build, TrainingSettings())
+    monkeypatch.setattr(stacked, "_CACHE_BYTES", 150_000)
+    assert 1 < len(make("stacked", build(), TrainingSettings())._groups(7, local_data())) < 7
+    assert_same(whole, train("stacked", build, TrainingSettings()), 1e-5)
+
+
+@pytest.mark.parametrize("build", [mlp, conv])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+def test_bfloat16_is_close(build, device: str):
+    exact = train("stacked", build, TrainingSettings())
+    trainer = make_trainer("stacked", build(), TrainingSettings(), Hardware(device, "bfloat16"))
+    mixed = trainer.train(starts(build), local_data(), EPOCHS, SEEDS)
+    assert mixed.parameters.dtype == torch.float32
+    assert not torch.equal(mixed.parameters, exact.parameters)
+    assert float((mixed.parameters - exact.parameters).abs().mean()) < 2e-3
+    assert mixed.last_loss == pytest.approx(exact.last_loss, rel=0.02, nan_ok=True)
+
+
+@all_engines
 def test_counts_and_last_loss(engine: str):
     result = train(engine, mlp, TrainingSettings(16, batches_per_epoch=2))
     assert result.batches.tolist() == [6, 8, 4, 0, 5, 8, 0]
@@ -111,7 +168,7 @@ def test_counts_and_last_loss(engine: str):
     model, data = mlp(), local_data()
     start = Layout.of(model).flatten(model).repeat(len(SAMPLES), 1)
     ones = np.ones(len(SAMPLES), dtype=np.int64)
-    result = make_trainer(engine, model, TrainingSettings(100)).train(start, data, ones, SEEDS)
+    result = make(engine, model, TrainingSettings(100)).train(start, data, ones, SEEDS)
     generator = torch.Generator().manual_seed(int(SEEDS[2]))
     order = torch.randperm(64, generator=generator)
     first = int(data.offsets[2])
@@ -123,7 +180,21 @@ def test_counts_and_last_loss(engine: str):
 
 
 @pytest.mark.parametrize("build", [mlp, conv])
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@all_engines
+def test_a_share_of_a_round_is_its_first_minibatches(engine: str, build):
+    settings = TrainingSettings(16, round_share=0.4)
+    result = train(engine, build, settings)
+    # All: 6, 8, 8, 0, 5, 12 and 0 minibatches of 2, 1, 4, 1, 1, 3 and 0 an epoch.
+    assert result.batches.tolist() == [3, 4, 4, 0, 2, 5, 0]
+    assert_same(result, train("loop", build, settings), 1e-5)
+    # Where that is a whole number of epochs, it is the same as training for as many.
+    whole = train(engine, build, TrainingSettings(16), epochs=np.array([0, 4, 1, 0, 2, 0, 0]))
+    assert torch.allclose(result.parameters[[1, 2, 4]], whole.parameters[[1, 2, 4]], atol=1e-6)
+    assert result.last_loss[[1, 2, 4]] == pytest.approx(whole.last_loss[[1, 2, 4]], rel=1e-5)
+
+
+@pytest.mark.parametrize("build", [mlp, conv])
+@all_engines
 def test_a_satellite_does_not_depend_on_the_others(engine: str, build):
     settings = TrainingSettings()
     together = train(engine, build, settings)
@@ -131,9 +202,11 @@ def test_a_satellite_does_not_depend_on_the_others(engine: str, build):
     assert torch.allclose(together.parameters[5], alone.parameters[5], atol=1e-6)
 
 
-@pytest.mark.parametrize("build", [mlp, BUILDS["mlp-automatic"], conv])
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
-def test_a_diverged_satellite_keeps_its_row_and_harms_nobody(engine: str, build):
+@pytest.mark.parametrize("name", ["mlp", "mlp-automatic", "conv"])
+@all_engines
+def test_a_diverged_satellite_keeps_its_row_and_harms_nobody(engine: str, name: str):
+    skip_what_cannot_travel(engine, name)
+    build = BUILDS[name]
     good = train(engine, build, TrainingSettings())
     data, start = local_data(), starts(build)
     data.images[int(data.offsets[0]) + 1] = torch.inf
@@ -147,19 +220,19 @@ def test_a_diverged_satellite_keeps_its_row_and_harms_nobody(engine: str, build)
     assert result.last_loss[others] == pytest.approx(good.last_loss[others], nan_ok=True)
 
 
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@all_engines
 def test_a_huge_learning_rate_diverges_and_is_undone(engine: str):
     result = train(engine, mlp, TrainingSettings(16, 1e38, "sgd"))
     assert result.diverged[[0, 1, 2, 5]].all()
     assert torch.equal(result.parameters[:3], starts(mlp)[:3])
 
 
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@all_engines
 def test_equal_seeds_give_equal_bits_and_inputs_and_global_state_stay(engine: str):
     start, data, before = starts(mlp), local_data(), torch.get_rng_state()
     kept = start.clone()
     model = mlp()
-    trainer = pickle.loads(pickle.dumps(make_trainer(engine, model, TrainingSettings())))
+    trainer = pickle.loads(pickle.dumps(make(engine, model, TrainingSettings())))
     first = trainer.train(start, data, EPOCHS, SEEDS)
     again = copy.deepcopy(trainer).train(start, data, EPOCHS, SEEDS)
     other = trainer.train(start, data, EPOCHS, SEEDS + np.uint64(1))
@@ -171,21 +244,21 @@ def test_equal_seeds_give_equal_bits_and_inputs_and_global_state_stay(engine: st
     assert torch.equal(Layout.of(model).flatten(model), Layout.of(model).flatten(mlp()))
 
 
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@all_engines
 def test_training_lowers_the_loss(engine: str):
     before = train(engine, mlp, TrainingSettings(), epochs=np.ones(7, dtype=np.int64))
     after = train(engine, mlp, TrainingSettings(learning_rate=5e-3), epochs=np.full(7, 60))
     assert np.nanmean(after.last_loss) < 0.8 * np.nanmean(before.last_loss)
 
 
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@all_engines
 def test_nobody_trains(engine: str):
     result = train(engine, mlp, TrainingSettings(), epochs=np.zeros(7, dtype=np.int64))
     assert torch.equal(result.parameters, starts(mlp))
     assert np.isnan(result.last_loss).all()
 
 
-@pytest.mark.parametrize("engine", ["loop", "stacked"])
+@all_engines
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
@@ -207,6 +280,8 @@ def test_bad_rounds_are_rejected(engine: str, changes: dict, word: str):
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"optimizer": "lion"}, "adam, sgd"),
         ({"batches_per_epoch": 0}, "batches_per_epoch"),
+        ({"round_share": 0.0}, "round_share"),
+        ({"round_share": 1.5}, "round_share"),
     ],
 )
 def test_bad_settings_are_rejected(changes: dict, word: str):
@@ -222,5 +297,5 @@ def test_bad_data_and_engines_are_rejected():
         LocalData(images, targets, np.array([0, 3]))
     with pytest.raises(ValueError, match="output_mask has 1 rows"):
         LocalData(images, targets, np.array([0, 2, 4]), torch.ones(1, 2, dtype=torch.bool))
-    with pytest.raises(ValueError, match="loop, stacked"):
+    with pytest.raises(ValueError, match="auto, stacked, loop, processes, ray"):
         make_trainer("warp", mlp(), TrainingSettings())

@@ -18,7 +18,7 @@ def test_every_built_in_scenario_loads_and_round_trips(name, tmp_path):
 
 
 def test_the_promised_scenarios_are_built_in():
-    assert {"leo-multitask", "semspacefl-mini", "task-clustering-mini"} <= set(scenarios.names())
+    assert {"leo-multitask", "semspacefl-mini", "task-clustering", "task-clustering-mini"} <= set(scenarios.names())
 
 
 def test_dotted_overrides_change_only_what_they_name():

@@ -11,7 +11,7 @@ SATELLITES, GATEWAYS, SHARED, TOTAL = 7, 3, 5, 8
 
 def make_store(seed: int = 0) -> ModelStore:
     held = torch.randn(SATELLITES, TOTAL, generator=torch.Generator().manual_seed(seed))
-    return ModelStore(held, SHARED)
+    return ModelStore(held, SHARED, GATEWAYS)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -68,7 +68,7 @@ def test_a_cluster_new_to_a_gateway_starts_from_the_mean_of_its_members():
 def test_a_cluster_known_to_a_gateway_starts_from_its_model_there():
     store = make_store()
     model = torch.arange(float(SHARED))
-    store.gateway_models[1, 4] = model
+    store.gateway_models = {(1, 4): model}
     start = store.start_parameters(np.full(7, 1), np.array([4, 4, 0, 0, 0, 0, 0]), np.ones(7, dtype=bool))
     torch.testing.assert_close(start[:2, :SHARED], model.expand(2, SHARED))
     torch.testing.assert_close(start[2:, :SHARED], store.held[2:, :SHARED].mean(0).expand(5, SHARED))

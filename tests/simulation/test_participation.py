@@ -107,7 +107,7 @@ def test_no_more_epochs_than_fit_and_no_fewer(window_s, transfer_s, samples, ene
     tolerance = 1 + 1e-6
     assert part.busy_s[0] <= window_s * tolerance
     assert part.compute_energy_j[0] <= energy_j * tolerance
-    one_more = part.epochs[0] + 1
+    one_more = int(part.epochs[0]) + 1
     fits_time = cpu_hz > 0 and 2 * transfer_s + one_more * CYCLES * samples / max(cpu_hz, 1e-300) < window_s
     fits_energy = one_more * KAPPA * CYCLES * samples * cpu_hz**2 < energy_j
     # Frequencies whose square underflows cost no energy at all; nothing real runs there.

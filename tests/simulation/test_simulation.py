@@ -187,12 +187,12 @@ def test_a_diverging_satellite_loses_its_update_and_spoils_nobody():
 
 
 def test_the_battery_carries_over():
-    battery = {"kind": "battery", "capacity_j": 150.0, "initial_j": 120.0, "reserve_j": 20.0, "harvest_w": 0.05}
+    battery = {"kind": "battery", "capacity_j": 150.0, "initial_j": 120.0, "depth_of_discharge": 0.9, "harvest_w": 0.05}
     simulation = build(**NO_TRAINING, **{"onboard.energy": battery})
     state = simulation.reset(0)
     charge = np.full(10, 120.0)
     for _ in range(5):
-        np.testing.assert_allclose(state.energy_j, np.maximum(charge - 20.0, 0.0))
+        np.testing.assert_allclose(state.energy_j, np.maximum(charge - 15.0, 0.0))
         state, report = simulation.step(decide(state))
         charge = np.clip(charge - report.energy_j + 0.05 * report.duration_s, 0, 150.0)
     assert (charge < 120.0).any()

@@ -1,0 +1,102 @@
+"""Environments whose satellites train as one job, in the form that Stable-Baselines3 takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from satfl_env import SatFLVectorEnv
+
+try:
+    from stable_baselines3.common.env_util import is_wrapped
+    from stable_baselines3.common.vec_env import VecEnv
+    from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"training needs Stable-Baselines3 ({error}): pip install 'satfl-env[agents]'", name=error.name
+    ) from error
+
+
+class SatFLVecEnv(VecEnv):
+    """`SatFLVectorEnv` as a `VecEnv`, in place of `DummyVecEnv` or `SubprocVecEnv`.
+
+    Args:
+        num_envs: Number of environments.
+        wrap: Gives one environment the flat spaces that the algorithm needs; see `SatFLVectorEnv`.
+        **kwargs: Arguments of `SatFLEnv`, the same for all.
+    """
+
+    def __init__(
+        self, num_envs: int, wrap: Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]] | None = None, **kwargs: Any
+    ) -> None:
+        self.vector = SatFLVectorEnv(num_envs, autoreset_mode=AutoresetMode.SAME_STEP, wrap=wrap, **kwargs)
+        self._actions: Any = None
+        super().__init__(num_envs, self.vector.single_observation_space, self.vector.single_action_space)
+
+    def reset(self) -> VecEnvObs:
+        """Start an episode in every environment, with the seeds given by `seed`."""
+        observations, infos = self.vector.reset(seed=self._seeds)
+        self.reset_infos = [_info_of(infos, index) for index in range(self.num_envs)]
+        self._reset_seeds()
+        self._reset_options()
+        return observations  # type: ignore[no-any-return]
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Play one communication round in every environment."""
+        observations, rewards, terminations, truncations, batched = self.vector.step(self._actions)
+        infos = [_info_of(batched, index) for index in range(self.num_envs)]
+        ended = terminations | truncations
+        for index in np.flatnonzero(ended).tolist():
+            last = infos[index].pop("final_info") | {"terminal_observation": infos[index].pop("final_obs")}
+            infos[index], self.reset_infos[index] = last, infos[index]
+        for info, terminated, truncated in zip(infos, terminations, truncations, strict=True):
+            info["TimeLimit.truncated"] = bool(truncated and not terminated)
+        return observations, rewards.astype(np.float32), ended, infos
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.vector.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """One image an environment."""
+        return self.vector.render()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Read an attribute of environments."""
+        return [env.get_wrapper_attr(attr_name) for env in self._chosen(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of environments."""
+        for env in self._chosen(indices):
+            env.set_wrapper_attr(attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method of environments."""
+        return [env.get_wrapper_attr(method_name)(*method_args, **method_kwargs) for env in self._chosen(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+        """Whether environments are in a certain wrapper."""
+        return [is_wrapped(env, wrapper_class) for env in self._chosen(indices)]
+
+    def _chosen(self, indices: VecEnvIndices) -> list[gym.Env[Any, Any]]:
+        return [self.vector.envs[index] for index in self._get_indices(indices)]
+
+
+def _info_of(infos: dict[str, Any], index: int) -> dict[str, Any]:
+    """The info of one environment out of Gymnasium's batched ones, where `_key` tells who has a `key`."""
+    return {
+        key: _info_of(value, index) if isinstance(value, dict) else value[index]
+        for key, value in infos.items()
+        if not key.startswith("_") and infos[f"_{key}"][index]
+    }

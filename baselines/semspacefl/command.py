@@ -1,0 +1,163 @@
+"""`python -m baselines reproduce` for SemSpaceFL: plays what is missing, writes CSV and pictures, makes tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from baselines.results import write_csv, write_png
+from baselines.semspacefl import results, scene, training
+from baselines.semspacefl.paper import METRICS, SNRS_DB
+from baselines.summary import Comparison
+from baselines.tables import claims_table
+from satfl_env.scenarios import Scenario, load
+
+UNTRAINED: Mapping[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
+    "table3": ("Table III: mean frequency (GHz) and window (s)", scene.table3_rows),
+    "table5": ("Table V: mean epochs with the paper's samples", scene.table5_rows),
+    "fig5": ("Fig. 5: mean epochs of both associations", scene.fig5_rows),
+}
+NAMES = ("table2", "table3", "table4", "table5", "fig3", "fig4", "fig5", "fig6", "fig7")
+CURVE_METRICS = {"fig3": "psnr_db", "fig4": "ms_ssim"}
+SNR_METRICS = {"fig6": "psnr_db", "fig7": "ms_ssim"}
+DEFAULT_SEEDS = 5
+
+ProgressBar = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
+
+
+def reproduce(
+    names: Sequence[str],
+    changes: Mapping[str, Any],
+    out: Path,
+    *,
+    size: str = "tiny",
+    seeds: int | None = None,
+    quick: bool = False,
+    workers: int = 1,
+    progress_bar: ProgressBar,
+) -> Iterator[Table]:
+    """Tables for the terminal, each as soon as it is ready; CSV and pictures are written on the way.
+
+    Args:
+        names: Some of `NAMES`.
+        changes: Scenario values to change.
+        out: Result folder.
+        size: Key of `training.SIZES`.
+        seeds: Number of seeds; the usual one if None.
+        quick: Play a short form, in a folder of its own.
+        workers: Processes to play in.
+        progress_bar: Opens a progress bar.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name in UNTRAINED:
+        if name in names:
+            yield _untrained(name, out)
+    trained = [name for name in NAMES if name in names and name not in UNTRAINED]
+    if not trained:
+        return
+    changes = {**training.SIZES[size], **(training.QUICK if quick else {}), **changes}
+    folder = out / (f"{size}-quick" if quick else size)
+    number = seeds or (training.QUICK_SEEDS if quick else DEFAULT_SEEDS)
+    with progress_bar() as progress:
+        played = training.play(trained, changes, range(number), folder, workers=workers, progress=progress)
+    scenario = load(training.SCENARIO, **changes)
+    for name in trained:
+        yield from _trained(name, played, scenario, folder)
+
+
+def _untrained(name: str, out: Path) -> Table:
+    heading, make_rows = UNTRAINED[name]
+    rows = make_rows()
+    write_csv(out / f"{name}.csv", rows)
+    if name == "fig5":
+        # Matplotlib takes a while to import, and most commands never draw.
+        from baselines.semspacefl.plots import Panel, column, draw_panels
+
+        satellites = column(rows, "satellite")
+        shown = {"samples": ("samples",), "epochs": ("proposed_epochs", "nearest_epochs")}
+        panels = [
+            Panel("", "satellite", label, {key: (satellites, column(rows, key)) for key in keys})
+            for label, keys in shown.items()
+        ]
+        # The second panel has the longer legend.
+        write_png(out / f"{name}.png", draw_panels(panels[::-1], heading))
+    return _rows_table(rows, f"{heading}; mean absolute deviation {scene.mean_deviation(rows):.2%}")
+
+
+def _trained(name: str, played: Mapping[str, Comparison], scenario: Scenario, out: Path) -> Iterator[Table]:
+    facts = results.fidelity(scenario)
+    title = f"{name}: " + ", ".join(f"{key} {_number(value)}" for key, value in facts.items())
+    if name in results.PRINTED:
+        comparison = played[training.HFL]
+        rows, claims = results.table_rows(name, comparison), results.table_claims(name, comparison)
+        _write(out / f"{name}-differences.csv", results.difference_rows(name, comparison), facts)
+        yield _quality_table(
+            rows, f"{title}, seeds {len(comparison.seeds)} (mean ± 95 % interval, below it the paper's)"
+        )
+    elif name in CURVE_METRICS:
+        rows = results.gateway_rows(played, CURVE_METRICS[name])
+        claims = results.gateway_claims(played, CURVE_METRICS[name])
+        _draw_gateways(rows, CURVE_METRICS[name], title, out / f"{name}.png")
+        yield _rows_table(rows[-1:], f"{title} (after the last round)")
+    else:
+        rows = results.snr_rows(played, SNR_METRICS[name])
+        claims = results.snr_claims(played) if name == "fig6" else []
+        _draw_over_snr(rows, SNR_METRICS[name], title, out / f"{name}.png")
+        yield _rows_table(rows, title)
+    _write(out / f"{name}.csv", rows, facts)
+    if claims:
+        write_csv(out / f"{name}-claims.csv", [asdict(claim) for claim in claims])
+        yield claims_table(claims)
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
+    write_csv(path, [{**row, **facts} for row in rows])
+
+
+def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
+    from baselines.semspacefl.plots import Panel, column, draw_panels
+
+    names = [name for name in rows[0] if f"{name}_ci95" in rows[0]]
+    lines = {name: tuple(column(rows, key) for key in ("round", name, f"{name}_ci95")) for name in names}
+    write_png(path, draw_panels([Panel("", "Communication round", results.LABELS[metric], lines)], title))
+
+
+def _draw_over_snr(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
+    from baselines.semspacefl.plots import Panel, draw_panels
+
+    panels = [
+        Panel(setting, "SNR (dB)", results.LABELS[metric], results.snr_series(rows, setting))
+        for setting in dict.fromkeys(row["setting"] for row in rows)
+    ]
+    write_png(path, draw_panels(panels, title))
+
+
+def _quality_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """Metrics over the SNR: one row a metric and SNR, one column a policy, ours above the paper's."""
+    policies = list(dict.fromkeys(row["policy"] for row in rows))
+    table = Table("metric", "SNR (dB)", *policies, title=title, title_justify="left", box=SIMPLE_HEAD)
+    cells = {(row["metric"], row["snr_db"], row["policy"]): row for row in rows}
+    for metric in METRICS:
+        digits = 2 if metric == "psnr_db" else 4
+        for snr_db in SNRS_DB:
+            own = [cells[metric, snr_db, policy] for policy in policies]
+            texts = [f"{row['mean']:.{digits}f} ±{row['ci95']:.{digits}f}\n{row['paper']:.{digits}f}" for row in own]
+            table.add_row(results.LABELS[metric], str(snr_db), *texts)
+    return table
+
+
+def _rows_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    table = Table(*rows[0], title=title, title_justify="left", box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(_number(value) for value in row.values()))
+    return table
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""Flower: a warm round of its simulation with the same models, data and local training as the plain loop.
+
+A client is one satellite, and a Ray actor has one core. The simulation's start and its first round are left out: only
+rounds count in which the actors live and have their data.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from importlib.util import find_spec
+from itertools import pairwise
+
+import torch
+
+from benchmarks.naive import satellite_data, train_one
+from benchmarks.timing import medians
+from benchmarks.workloads import NAMES, workload
+from satfl_env.federated import Hardware, make_trainer
+from satfl_env.federated.hardware import available_cores
+
+QUICK = ("W1s",)
+
+
+def run(quick: bool) -> dict[str, float]:
+    """Measure everything; `quick` takes fewer rounds.
+
+    Returns:
+        Values by name; each name ends in its unit, ratios say what they compare.
+
+    Raises:
+        ImportError: If Flower is not installed.
+    """
+    if find_spec("flwr") is None or find_spec("ray") is None:
+        raise ImportError("Flower is not installed: pip install 'satfl-env[bench]'")
+    values: dict[str, float] = {}
+    for name in QUICK if quick else [name for name in NAMES if name != "unequal"]:
+        rounds = 3 if quick else 5
+        command = [sys.executable, "-m", "benchmarks.flower", name, str(rounds)]
+        output = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ).stdout
+        flower_s = json.loads(output.splitlines()[-1])
+        work = workload(name)
+        trainer = make_trainer("auto", work.model, work.settings, Hardware(workers=torch.get_num_threads()))
+        auto_s = medians({"auto": partial(work.train, trainer)}, 3 * rounds if flower_s < 1 else rounds)["auto"]
+        values |= {
+            f"{name}: Flower, warm round, s": flower_s,
+            f"{name}: auto, s": auto_s,
+            f"{name}: Flower / auto": flower_s / auto_s,
+        }
+    return values
+
+
+def warm_round_s(name: str, rounds: int) -> float:
+    """Median seconds of some rounds of a Flower simulation, after two that warm up."""
+    from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
+    from flwr.clientapp import ClientApp
+    from flwr.serverapp import Grid, ServerApp
+    from flwr.serverapp.strategy import FedAvg
+    from flwr.simulation import run_simulation
+
+    ends: list[float] = []
+    start, num_satellites = workload(name).model, workload(name).num_satellites
+    client, server = ClientApp(), ServerApp()
+
+    @client.train()
+    def train(message: Message, context: Context) -> Message:
+        work, satellite = workload(name), int(context.node_config["partition-id"])
+        model = copy.deepcopy(work.model)
+        model.load_state_dict(message.content["arrays"].to_torch_state_dict())
+        images, targets = satellite_data(work, satellite)
+        train_one(model, images, targets, int(work.epochs[satellite]), work.settings, seed=satellite)
+        metrics = MetricRecord({"num-examples": len(images)})
+        content = RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics})
+        return Message(content=content, reply_to=message)
+
+    @server.main()
+    def main(grid: Grid, context: Context) -> None:
+        strategy = FedAvg(fraction_evaluate=0.0)
+        strategy.start(
+            grid,
+            ArrayRecord(start.state_dict()),
+            num_rounds=2 + rounds,
+            evaluate_fn=lambda number, arrays: ends.append(time.perf_counter()),
+        )
+
+    resources = {"client_resources": {"num_cpus": 1, "num_gpus": 0}, "init_args": {"num_cpus": available_cores()}}
+    run_simulation(server, client, num_supernodes=num_satellites, backend_config=resources)
+    return statistics.median(after - before for before, after in pairwise(ends[2:]))
+
+
+if __name__ == "__main__":
+    print(json.dumps(warm_round_s(sys.argv[1], int(sys.argv[2]))))

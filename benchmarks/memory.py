@@ -1,0 +1,40 @@
+"""Peak memory of a round, measured in a process of its own."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+from benchmarks.naive import train_all
+from benchmarks.workloads import NAMES, small_mlp, workload
+from satfl_env.federated import make_trainer
+
+
+def more_memory_mb(name: str, form: str) -> float:
+    """Memory that a round takes at its peak on top of the program and the data, in MB.
+
+    Args:
+        name: A round of `benchmarks.workloads.NAMES`, or a number of satellites for `small_mlp`.
+        form: An engine that works in one process, or `naive`.
+    """
+    command = [sys.executable, "-m", "benchmarks.memory", name, form]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _measure(name: str, form: str) -> float:
+    work = workload(name) if name in NAMES else small_mlp(int(name))
+    before_mb = _peak_mb()
+    if form == "naive":
+        train_all(work)
+    else:
+        work.train(make_trainer(form, work.model, work.settings))
+    return _peak_mb() - before_mb
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    print(_measure(*sys.argv[1:]))

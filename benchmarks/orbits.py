@@ -1,0 +1,110 @@
+"""Propagation and contact windows: seconds of our own, and how many times longer boinor and skyfield take."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+from astropy import units
+from astropy.time import TimeDelta
+from boinor.bodies import Earth
+from boinor.twobody import Orbit
+from boinor.twobody.sampling import EpochsArray
+from skyfield.api import EarthSatellite, load, wgs84
+
+from satfl_env.orbits import Gateway, KeplerOrbits, Sgp4Orbits, contact_windows, load_elements, samples, sites, walker
+
+DAY_S = 86_400.0
+EPOCH = "2026-03-01T00:00:00"
+
+
+def run(quick: bool) -> dict[str, float]:
+    """Measure everything; `quick` takes fewer satellites and shorter spans.
+
+    Returns:
+        Values by name; each name ends in its unit, ratios say what they compare.
+    """
+    many, span_s = (200, DAY_S / 4) if quick else (1000, DAY_S)
+    return {
+        **propagation(satellites=many, times=200 if quick else 1000),
+        **passes(satellites=7, gateways=3, span_s=span_s),
+        **passes(satellites=many // 5, gateways=10, span_s=span_s),
+        **shell(satellites=many, gateways=10, span_s=span_s),
+        **({} if quick else shell(satellites=10_000, gateways=30, span_s=span_s)),
+    }
+
+
+def propagation(*, satellites: int, times: int) -> dict[str, float]:
+    """Two-body states of all satellites at all times, against boinor's `Orbit.to_ephem` satellite by satellite."""
+    orbits = walker(satellites, 10, 1, altitude_m=600e3, inclination_deg=70, epoch=EPOCH, j2=False)
+    time_s = np.linspace(0.0, DAY_S, times)
+    ours_s = fastest(lambda: orbits.states(time_s))
+    strategy = EpochsArray(orbits.epoch.tdb + TimeDelta(time_s, format="sec"))
+    few = [_boinor_orbit(orbits, satellite) for satellite in range(5)]
+    theirs_s = fastest(lambda: [orbit.to_ephem(strategy) for orbit in few]) / len(few) * satellites
+    name = f"propagation, {satellites} satellites x {times} times"
+    return {f"{name}: seconds": ours_s, f"{name}: boinor to_ephem / ours": theirs_s / ours_s}
+
+
+def passes(*, satellites: int, gateways: int, span_s: float) -> dict[str, float]:
+    """Passes of satellites flown by SGP4, against skyfield's `find_events` for some of the pairs, one by one."""
+    sample = load_elements(samples()["sentinel-like"])
+    copies = -(-satellites // sample.num_satellites)
+    orbits = Sgp4Orbits((sample.satellites * copies)[:satellites], (sample.names * copies)[:satellites])
+    places = list(sites().values())[:gateways]
+    ours_s = fastest(lambda: contact_windows(orbits, places, 0.0, span_s))
+    timescale = load.timescale(builtin=True)
+    start = timescale.from_astropy(orbits.epoch)
+    end = timescale.tt_jd(start.tt + span_s / DAY_S)
+    pairs = [(record, place) for record in sample.satellites for place in places[:3]]
+
+    def theirs() -> None:
+        for record, place in pairs:
+            spot = wgs84.latlon(place.latitude_deg, place.longitude_deg, place.altitude_m)
+            twin = EarthSatellite.from_satrec(record, timescale)
+            twin.find_events(spot, start, end, altitude_degrees=place.min_elevation_deg)
+
+    theirs_s = fastest(theirs) / len(pairs) * satellites * gateways
+    name = f"passes, {satellites} satellites x {gateways} gateways x {span_s / 3600:g} h, SGP4"
+    return {f"{name}: seconds": ours_s, f"{name}: skyfield find_events / ours": theirs_s / ours_s}
+
+
+def shell(*, satellites: int, gateways: int, span_s: float) -> dict[str, float]:
+    """All contact windows of a large Walker constellation, and the memory they take at the most."""
+    orbits = walker(satellites, 20, 1, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
+    places: list[Gateway] = list(sites().values())[:gateways]
+    before_mb = _peak_mb()
+    ours_s = fastest(lambda: contact_windows(orbits, places, 0.0, span_s), repeats=1)
+    name = f"windows, {satellites} satellites x {gateways} gateways x {span_s / 3600:g} h"
+    return {f"{name}: seconds": ours_s, f"{name}: more memory at the peak, MB": _peak_mb() - before_mb}
+
+
+def fastest(job: Callable[[], object], *, repeats: int = 3) -> float:
+    """The shortest of some runs in seconds, after one that warms up where there are several."""
+    if repeats > 1:
+        job()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        job()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def _boinor_orbit(orbits: KeplerOrbits, satellite: int) -> Orbit:
+    return Orbit.from_classical(
+        Earth,
+        orbits.semi_major_axis_m[satellite] * units.m,
+        orbits.eccentricity[satellite] * units.one,
+        orbits.inclination_rad[satellite] * units.rad,
+        orbits.raan_rad[satellite] * units.rad,
+        orbits.argument_of_perigee_rad[satellite] * units.rad,
+        orbits.mean_anomaly_rad[satellite] * units.rad,
+        epoch=orbits.epoch.tdb,
+    )
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

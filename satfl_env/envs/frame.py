@@ -1,0 +1,65 @@
+"""What a rendering shows, and its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from satfl_env.orbits import Scene, SceneSnapshot
+from satfl_env.simulation import Decision, Outcome, RoundReport
+
+# Okabe and Ito's colours, told apart by colour-blind people too; clusters beyond the eighth start over.
+CLUSTER_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B8A800", "#777777")
+INK, MUTED, FAINT, LOST = "#1f2d3a", "#6b7a87", "#dfe5ea", "#d62728"
+MOST_NUMBERED = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What a rendering shows.
+
+    Attributes:
+        scenario: Name of the scenario.
+        rounds: Rounds in the episode.
+        scene: The satellites and gateways of the episode.
+        snapshot: The geometry at the start of the last round played, or of the episode.
+        coverage_radius_m: Horizontal coverage of a gateway, if the scene knows one.
+        last_round: Decision and report of the last round played, if there is one.
+        time_s: Simulated time now.
+        metric: Name of the metric shown.
+        satellite_metric: That metric of each satellite now, (S,).
+        history: Its mean at the start of the episode and after each round played.
+    """
+
+    scenario: str
+    rounds: int
+    scene: Scene
+    snapshot: SceneSnapshot
+    coverage_radius_m: float | None
+    last_round: tuple[Decision, RoundReport] | None
+    time_s: float
+    metric: str
+    satellite_metric: NDArray[np.float64]
+    history: Sequence[float]
+
+    @property
+    def title(self) -> str:
+        """Scenario, round and simulated time."""
+        return f"{self.scenario}  |  round {len(self.history) - 1} of {self.rounds}  |  {self.time_s / 60:.0f} min"
+
+    @property
+    def colours(self) -> list[str]:
+        """Colour of each satellite's cluster."""
+        if self.last_round is None:
+            return [CLUSTER_COLOURS[0]] * len(self.satellite_metric)
+        return [CLUSTER_COLOURS[label % len(CLUSTER_COLOURS)] for label in self.last_round[0].cluster]
+
+    @property
+    def sits_out(self) -> NDArray[np.bool_]:
+        """Satellites that sat the last round out, (S,)."""
+        if self.last_round is None:
+            return np.zeros(len(self.satellite_metric), dtype=np.bool_)
+        return np.asarray(self.last_round[1].outcome == Outcome.SAT_OUT)

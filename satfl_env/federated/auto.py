@@ -1,0 +1,52 @@
+"""The engine that picks one for each round."""
+
+from __future__ import annotations
+
+from multiprocessing import current_process
+
+import torch
+from torch import Tensor
+
+from satfl_env.federated.hardware import Hardware, thread_limit
+from satfl_env.federated.in_process import InProcessTrainer
+from satfl_env.federated.local import LocalData, TrainingSettings
+from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.processes import train_spread
+from satfl_env.federated.shards import samples_seen
+from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+
+# A round whose forward passes take fewer operations is over before workers pay back their messages.
+_PROCESSES_FLOPS = 400e6
+
+
+class AutoTrainer(RowTrainer):
+    """Trains in this process or in several, stacked or one by one, by a fixed rule: equal runs choose alike.
+
+    Several processes train rounds of some size on the CPU, where `Hardware.workers`, or without it PyTorch's number of
+    threads, allows more than one core. Everything else is trained here: on one core what is too small to share.
+    """
+
+    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+        """Keep the engines to pick from."""
+        super().__init__(model, settings, hardware)
+        self._in_process = InProcessTrainer(model, settings, self.hardware)
+
+    def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
+        """Train the satellites of a shard; see `RowTrainer.train_rows`."""
+        workers = self._workers()
+        if workers == 1:
+            return self._in_process.train_rows(rows, data, shard)
+        if len(rows) > 1 and self._round_flops(data, shard) >= _PROCESSES_FLOPS:
+            return train_spread(self._in_process, workers, rows, data, shard)
+        with thread_limit(1):
+            return self._in_process.train_rows(rows, data, shard)
+
+    def _workers(self) -> int:
+        """Processes that may train; 1 where there can be no others: on a GPU, or inside somebody else's worker."""
+        if self.hardware.device != "cpu" or current_process().daemon:
+            return 1
+        return self.hardware.workers or torch.get_num_threads()
+
+    def _round_flops(self, data: LocalData, shard: Shard) -> int:
+        """Operations of all forward passes of the round."""
+        return self._in_process.flops(data) * int(samples_seen(data, shard, self.settings).sum())

@@ -1,0 +1,28 @@
+"""What a forward pass costs."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.parameters import Layout
+
+
+def forward_flops(model: SemanticModel, images: Tensor) -> int:
+    """Floating-point operations of a forward pass per image; a multiplication and an addition count as two.
+
+    Args:
+        model: The model; left as it is.
+        images: At least one image, (N, ...).
+    """
+    from torch.utils.flop_counter import FlopCounterMode  # its import takes longer than all of this package's
+
+    probe, layout = copy.deepcopy(model), Layout.of(model)
+    layout.load(probe, layout.flatten(model).to(images))
+    draw = probe.draw_channel(1, torch.Generator().manual_seed(0))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        probe(images[:1], type(draw)(*(part.to(images.device) for part in draw)))
+    return int(counter.get_total_flops())

@@ -1,0 +1,100 @@
+"""What all engines have in common: check a round, leave out who does not train, undo who diverged."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from satfl_env.federated.hardware import Hardware
+from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
+from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.parameters import Layout
+from satfl_env.federated.schedule import batches_per_round
+
+
+class Shard(NamedTuple):
+    """Some satellites and their work, by falling number of optimizer steps.
+
+    Attributes:
+        satellites: Which satellites, (A,).
+        epochs: Their epochs, >= 1, (A,).
+        seeds: Their seeds, (A,).
+    """
+
+    satellites: NDArray[np.int64]
+    epochs: NDArray[np.int64]
+    seeds: NDArray[np.uint64]
+
+    def part(self, index: NDArray[np.int64]) -> Shard:
+        """The satellites at some positions, in the order given."""
+        return Shard(self.satellites[index], self.epochs[index], self.seeds[index])
+
+
+class TrainedRows(NamedTuple):
+    """A shard after training.
+
+    Attributes:
+        rows: Parameters, (A, P), on the device of those at the start.
+        last_loss: Mean sample loss over the last epoch, (A,).
+        finite: False where the loss or a parameter became NaN or infinite, (A,).
+    """
+
+    rows: Tensor
+    last_loss: NDArray[np.float64]
+    finite: NDArray[np.bool_]
+
+
+class RowTrainer(ABC):
+    """A `LocalTrainer` that engines complete by `train_rows`.
+
+    Args:
+        model: Gives the computation; its own parameters are neither read nor changed.
+        settings: How to train.
+        hardware: Where to train.
+    """
+
+    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+        """Keep the model and work out its layout."""
+        self.model = model
+        self.settings = settings
+        self.hardware = hardware or Hardware()
+        self.layout = Layout.of(model)
+
+    def train(
+        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
+    ) -> TrainingResult:
+        """Train each satellite from its own row; see `LocalTrainer.train`."""
+        _check_round(parameters, data, epochs, seeds, self.layout.num_parameters)
+        trained = parameters.clone()
+        last_loss = np.full(data.num_satellites, np.nan)
+        diverged = np.zeros(data.num_satellites, dtype=np.bool_)
+        batches = batches_per_round(data.samples, epochs, self.settings)
+        busy = np.argsort(-batches, kind="stable")[: np.count_nonzero(batches)]
+        if busy.size:
+            rows, loss, finite = self.train_rows(parameters[busy], data, Shard(busy, epochs[busy], seeds[busy]))
+            trained[busy[finite]] = rows[finite]
+            last_loss[busy[finite]] = loss[finite]
+            diverged[busy] = ~finite
+        return TrainingResult(trained, last_loss, diverged, batches)
+
+    @abstractmethod
+    def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
+        """Train the satellites of a shard, at least one, from `rows` (A, P), which may be overwritten."""
+
+
+def _check_round(
+    parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64], num_parameters: int
+) -> None:
+    """Raise a ValueError if the arguments of `LocalTrainer.train` do not fit together."""
+    satellites = data.num_satellites
+    if parameters.shape != (satellites, num_parameters):
+        raise ValueError(f"parameters has shape {tuple(parameters.shape)}; expected {(satellites, num_parameters)}")
+    for name, values in (("epochs", epochs), ("seeds", seeds)):
+        if values.shape != (satellites,):
+            raise ValueError(f"{name} has shape {values.shape}; expected {(satellites,)}")
+    if (epochs < 0).any():
+        raise ValueError(f"epochs must be >= 0; got {epochs.tolist()}")

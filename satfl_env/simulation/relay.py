@@ -1,0 +1,83 @@
+"""Relays inside an orbital plane: a satellite out of a gateway's sight is served through one of its plane that is not.
+
+In the style of FedLEO (Zhai, Wu, Fan, Sun, Cao, Wang, "FedLEO: An Offloading-Assisted Decentralized Federated Learning
+Framework for Low Earth Orbit Satellite Networks", IEEE TMC 23(5), 2024): models of a plane travel over inter-satellite
+links to and from the satellite whose contact with the gateway lasts longest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from satfl_env.links import link_time_s
+from satfl_env.orbits import SceneSnapshot, line_of_sight
+from satfl_env.simulation.state import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Relays:
+    """How satellites reach gateways.
+
+    Attributes:
+        snapshot: The geometry, with distance, sight and window of every pair those of its relay.
+        relay: Who speaks to the gateway for the satellite, itself if it sees it longest, (S, G).
+        carry_s: One-way time that a model takes from the satellite to the relay, (S, G); 0 where there is none.
+    """
+
+    snapshot: SceneSnapshot
+    relay: IntArray
+    carry_s: FloatArray
+
+
+def no_relays(snapshot: SceneSnapshot) -> Relays:
+    """Everyone speaks for itself."""
+    own = np.broadcast_to(np.arange(len(snapshot.distance_m))[:, None], snapshot.distance_m.shape)
+    return Relays(snapshot, own, np.zeros(snapshot.distance_m.shape))
+
+
+def plane_relays(snapshot: SceneSnapshot, num_planes: int, model_bits: float, isl_rate_bps: float) -> Relays:
+    """The relays that leave each pair the most time.
+
+    Args:
+        snapshot: The geometry; satellites are numbered plane by plane, all planes of one size N.
+        num_planes: P.
+        model_bits: Size of a model.
+        isl_rate_bps: Rate of every inter-satellite link, positive; links exist where the Earth is not in the way.
+    """
+    num_satellites, num_gateways = snapshot.distance_m.shape
+    carry_s = _carrying_times_s(snapshot.position_m.reshape(num_planes, -1, 3), model_bits, isl_rate_bps)
+    visible, window_s = (it.reshape(num_planes, 1, -1, num_gateways) for it in (snapshot.visible, snapshot.window_s))
+    # Left for training and the gateway's link, by plane, satellite, relay and gateway.
+    left_s = np.where(visible, window_s - 2 * carry_s[..., None], -np.inf)
+    best = left_s.argmax(axis=2)
+    reached = (left_s.max(axis=2) > 0).reshape(num_satellites, num_gateways)
+    plane, own = np.divmod(np.arange(num_satellites), num_satellites // num_planes)
+    relay = best.reshape(num_satellites, num_gateways)
+    carry = np.where(reached, carry_s[plane[:, None], own[:, None], relay], 0.0)
+    relay = np.where(
+        reached, plane[:, None] * (num_satellites // num_planes) + relay, np.arange(num_satellites)[:, None]
+    )
+    gateway = np.arange(num_gateways)
+    relayed = replace(
+        snapshot,
+        distance_m=snapshot.distance_m[relay, gateway],
+        visible=reached,
+        window_s=np.where(reached, snapshot.window_s[relay, gateway], 0.0),
+    )
+    return Relays(relayed, relay, carry)
+
+
+def _carrying_times_s(position_m: FloatArray, model_bits: float, isl_rate_bps: float) -> FloatArray:
+    """Shortest time from each satellite of a plane to each other, store and forward, (P, N, 3) -> (P, N, N)."""
+    one, other = position_m[:, :, None], position_m[:, None]
+    distance_m = np.linalg.norm(one - other, axis=-1)
+    hop_s = link_time_s(model_bits, np.full_like(distance_m, isl_rate_bps), distance_m)
+    time_s = np.where(line_of_sight(one, other), hop_s, np.inf)
+    members = np.arange(position_m.shape[1])
+    time_s[:, members, members] = 0.0
+    # Floyd and Warshall's shortest paths, all planes at once.
+    for via in members:
+        time_s = np.minimum(time_s, time_s[:, :, via, None] + time_s[:, None, via])
+    return time_s

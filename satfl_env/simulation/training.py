@@ -1,0 +1,87 @@
+"""Local training as a job that stands for itself, so that jobs of several simulations can be done as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from satfl_env.federated import LocalData, LocalTrainer, TrainingResult
+from satfl_env.simulation.state import IntArray
+
+
+class TrainingJob(NamedTuple):
+    """The arguments of `LocalTrainer.train`.
+
+    Attributes:
+        parameters: Where the satellites start, (S, P).
+        data: Their data.
+        epochs: Local epochs of each, (S,).
+        seeds: Seed of each satellite's batches and channel noise, (S,).
+    """
+
+    parameters: Tensor
+    data: LocalData
+    epochs: IntArray
+    seeds: NDArray[np.uint64]
+
+
+class NoTraining:
+    """The trainer that leaves all models as they are."""
+
+    def train(self, parameters: Tensor, data: LocalData, epochs: IntArray, seeds: NDArray[np.uint64]) -> TrainingResult:
+        """What `LocalTrainer.train` returns if nobody trains."""
+        satellites = data.num_satellites
+        return TrainingResult(
+            parameters=parameters,
+            last_loss=np.full(satellites, np.nan),
+            diverged=np.zeros(satellites, dtype=np.bool_),
+            batches=np.zeros(satellites, dtype=np.int64),
+        )
+
+
+class JointTraining:
+    """Trains the satellites of several jobs as those of one."""
+
+    def __init__(self) -> None:
+        self._parts: list[LocalData] = []
+        self._joined: LocalData | None = None
+
+    def train(self, trainer: LocalTrainer, jobs: Sequence[TrainingJob]) -> list[TrainingResult]:
+        """The results of the jobs, in their order."""
+        result = trainer.train(
+            torch.cat([job.parameters for job in jobs]),
+            self._join([job.data for job in jobs]),
+            np.concatenate([job.epochs for job in jobs]),
+            np.concatenate([job.seeds for job in jobs]),
+        )
+        ends = np.cumsum([0, *(len(job.parameters) for job in jobs)]).tolist()
+        return [
+            TrainingResult(
+                parameters=result.parameters[first:last],
+                last_loss=result.last_loss[first:last],
+                diverged=result.diverged[first:last],
+                batches=result.batches[first:last],
+            )
+            for first, last in pairwise(ends)
+        ]
+
+    def _join(self, parts: list[LocalData]) -> LocalData:
+        """The data of all jobs; the same object as before for the same data, which trainers may keep on a device."""
+        if self._joined is None or list(map(id, parts)) != list(map(id, self._parts)):
+            masks = [part.output_mask for part in parts if part.output_mask is not None]
+            self._parts, self._joined = (
+                parts,
+                LocalData(
+                    images=torch.cat([part.images for part in parts]),
+                    targets=torch.cat([part.targets for part in parts]),
+                    offsets=np.cumsum([0, *np.concatenate([part.samples for part in parts])]),
+                    output_mask=torch.cat(masks) if masks else None,
+                ),
+            )
+        return self._joined

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from baselines import make_policy
+from satfl_env import scenarios
+
+PHYSICS = {"training.engine": "none"}
+LATE = {"buffer": 3, "staleness_power": 0.5}
+
+
+@pytest.mark.parametrize("name", ["fedsat", "fedbuff"])
+def test_everyone_who_hands_something_over_counts(name):
+    simulation = scenarios.build(scenarios.load("leo-multitask", **PHYSICS, **{"rounds.late": LATE}))
+    policy, state, returned = make_policy(name), simulation.reset(0), 0
+    for _ in range(8):
+        samples = state.samples
+        state, report = simulation.step(policy(state))
+        assert not report.equal_weight_groups
+        assert (report.weights[report.returned] > 0).all()
+        if name == "fedbuff" and report.returned.any():
+            assert len(np.unique(report.weights[report.returned].round(9))) <= 3
+        returned += report.returned.sum()
+    assert returned > 10
+    assert (samples > 0).all()
+
+
+def test_fedleo_takes_the_longest_contact_of_the_plane():
+    small = {"data.test_samples": 4, "data.partition": {"span_s": 7200.0, "max_samples": 20}}
+    planes = {"constellation.satellites": 27, "constellation.planes": 3, "constellation.phasing": 1}
+    scenario = scenarios.load("walker-earth", **PHYSICS, **small, **planes, **{"rounds.relay": {}})
+    state = scenarios.build(scenario).reset(0)
+    decision = make_policy("fedleo")(state)
+    taking_part = np.flatnonzero(decision.association < 10)
+    chosen = state.window_s[taking_part, decision.association[taking_part]]
+    np.testing.assert_array_equal(chosen, state.window_s[taking_part].max(axis=1))
+    assert len(taking_part) >= 9

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
+from satfl_env.orbits import ConstellationScene
+from satfl_env.scenarios import ScenarioError
+
+NO_TRAINING = {"training.engine": "none"}
+SMALL = {**NO_TRAINING, "data.test_samples": 4, "data.partition.max_samples": 20, "data.partition.span_s": 7200.0}
+
+
+def build(name: str, **overrides: object) -> Simulation:
+    return scenarios.build(scenarios.load(name, **overrides))
+
+
+def decide(state: NetworkState) -> Decision:
+    """The longest window, an easy frequency, one cluster, equal weights."""
+    best = np.where(state.visible, state.window_s, -1.0).argmax(axis=1)
+    return Decision(
+        association=np.where(state.visible.any(axis=1), best, state.num_gateways),
+        cpu_frequency=np.full(state.num_satellites, 3e8),
+        cluster=np.zeros(state.num_satellites, dtype=np.int64),
+        weights=np.ones(state.num_satellites),
+        gateway_weights=np.ones(state.num_gateways),
+    )
+
+
+@pytest.fixture(scope="module")
+def walker_earth() -> Simulation:
+    return build("walker-earth", **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("walker-earth", (24, 10)), ("sentinel", (7, 8)), ("starlink-shell", (1584, 30))]
+)
+def test_configurations_know_their_size(name, shape):
+    constellation = scenarios.load(name).constellation
+    assert (constellation.num_satellites, constellation.num_gateways) == shape
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"constellation.planes": 7}, ["constellation", "planes must divide satellites = 24, got 7"]),
+        ({"constellation.phasing": 6}, ["phasing must lie in 0..5, got 6"]),
+        ({"constellation.altitude_m": -1}, ["constellation.altitude_m", "greater than 0"]),
+        ({"constellation.satellites": 0}, ["constellation.satellites", "greater than or equal to 1"]),
+        ({"constellation.epoch": "soon"}, ["constellation.epoch", "ISO 8601"]),
+        ({"constellation.epoch": "1900-01-01"}, ["constellation.epoch", "years 2000..2035"]),
+        ({"constellation.gateways": []}, ["constellation.gateways"]),
+        ({"constellation.gateways": ["Svalbord"]}, ["constellation.gateways.0", "did you mean Svalbard"]),
+        ({"constellation.gateways": ["Kourou", "Kourou"]}, ["constellation.gateways", "distinct names"]),
+        (
+            {"constellation.gateways": [{"name": "Off", "latitude_deg": 91, "longitude_deg": 0}]},
+            ["constellation.gateways.0.latitude_deg", "less than or equal to 90"],
+        ),
+        ({"constellation.gateways": [{"name": "Half", "latitude_deg": 1}]}, ["gateways.0", "must both be given"]),
+        (
+            {"constellation": {"kind": "tle", "elements": "none.tle", "gateways": ["Kourou"]}},
+            ["constellation", "no file of orbital elements 'none.tle'", "sentinel-like"],
+        ),
+        ({"onboard.energy.harvest_w": 3.0}, ["onboard.energy", "give harvest_w or panels, not both"]),
+        ({"onboard.energy.depth_of_discharge": 1.2}, ["onboard.energy.depth_of_discharge", "less than or equal to 1"]),
+        ({"data.partition.swath_m": 0}, ["data.partition.swath_m"]),
+    ],
+)
+def test_bad_constellations_are_refused_with_field_value_and_what_is_allowed(overrides, words):
+    with pytest.raises(ScenarioError) as error:
+        scenarios.load("walker-earth", **overrides)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_bad_elements_name_file_and_line(tmp_path):
+    path = tmp_path / "bad.tle"
+    path.write_text("1 99001U\n")
+    with pytest.raises(ScenarioError, match=r"bad\.tle: line 1: .* 69 characters"):
+        scenarios.load("sentinel", **{"constellation.elements": str(path)})
+
+
+def test_ground_tracks_need_a_globe_and_images_with_a_place():
+    with pytest.raises(ScenarioError, match="'ground-track' needs a constellation on the globe"):
+        scenarios.load("semspacefl-mini", **{"data.partition": {"kind": "ground-track"}})
+    with pytest.raises(ValueError, match=r"data\.source must be 'blue-marble'"):
+        build("walker-earth", **{**SMALL, "data.source": "digits"}).reset(0)
+
+
+def test_episodes_start_at_different_times_within_the_span(walker_earth):
+    walker_earth.reset(0)
+    first = walker_earth.scene
+    walker_earth.reset(1)
+    assert isinstance(first, ConstellationScene)
+    apart = (walker_earth.scene.orbits.epoch - first.orbits.epoch).sec
+    assert 1.0 < abs(apart) < 86_400.0
+    fixed = build("walker-earth", **{**SMALL, "constellation.start_within_s": 0.0})
+    np.testing.assert_array_equal(fixed.reset(0).position_m, fixed.reset(1).position_m)
+
+
+def test_own_places_and_sites_become_gateways():
+    places = ["kiruna", {"name": "Mine", "latitude_deg": 10, "longitude_deg": 200, "min_elevation_deg": 30}]
+    simulation = build("walker-earth", **{**SMALL, "constellation.gateways": places})
+    simulation.reset(0)
+    one, other = simulation.scene.gateways
+    assert (one.name, one.altitude_m) == ("Kiruna", 400.0)
+    assert (other.latitude_deg, other.longitude_deg, other.min_elevation_deg) == (10.0, 200.0, 30.0)
+
+
+def test_batteries_fill_in_sunlight_alone_and_keep_their_floor(walker_earth):
+    state = walker_earth.reset(2)
+    energy = scenarios.load("walker-earth").onboard.energy
+    sunny_w = 1361.0 * energy.panels.area_m2 * energy.panels.efficiency
+    charge = np.full(24, energy.initial_j)
+    floor = (1 - energy.depth_of_discharge) * energy.capacity_j
+    lit = np.zeros(24)
+    for _ in range(8):
+        np.testing.assert_allclose(state.energy_j, np.maximum(charge - floor, 0), rtol=1e-9)
+        state, report = walker_earth.step(decide(state))
+        seconds = walker_earth.scene.sunlit_s(report.time_s, report.time_s + report.duration_s)
+        lit += seconds / report.duration_s / 8
+        charge += sunny_w * seconds - energy.standing_w * report.duration_s - report.energy_j
+        charge = np.clip(charge, 0, energy.capacity_j)
+    assert lit.min() < 0.9
+    assert lit.max() > 0.6
+
+
+def test_satellites_hold_what_lies_under_their_track(walker_earth):
+    state = walker_earth.reset(0)
+    assert ((state.samples > 0) & (state.samples <= 20)).all()
+    shares = walker_earth.label_pmf
+    assert shares.shape == (24, 3)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    assert np.ptp(shares[:, 0]) > 0.2
+    with pytest.raises(ValueError, match=r"span_s must be longer .* saw no image"):
+        build("walker-earth", **{**SMALL, "data.partition.span_s": 10.0}).reset(0)
+
+
+def test_a_cohort_is_drawn_anew_from_those_in_sight_every_round():
+    simulation = build("starlink-shell", **{**NO_TRAINING, "rounds.cohort": 5, "data.test_samples": 4})
+    state = simulation.reset(0)
+    cohorts = []
+    for _ in range(3):
+        decision = decide(state)
+        state, report = simulation.step(decision)
+        cohorts.append(np.flatnonzero(report.outcome != Outcome.SAT_OUT))
+        assert len(cohorts[-1]) == 5
+        assert (decision.association[cohorts[-1]] < 30).all()
+    assert len(np.unique(np.concatenate(cohorts))) > 10
+    again = simulation.reset(0)
+    _, report = simulation.step(decide(again))
+    np.testing.assert_array_equal(np.flatnonzero(report.outcome != Outcome.SAT_OUT), cohorts[0])
+
+
+def test_fewer_candidates_than_the_cohort_all_take_part(walker_earth):
+    limited = build("walker-earth", **{**SMALL, "rounds.cohort": 24})
+    state, other = walker_earth.reset(3), limited.reset(3)
+    _, report = walker_earth.step(decide(state))
+    _, same = limited.step(decide(other))
+    np.testing.assert_array_equal(report.outcome, same.outcome)

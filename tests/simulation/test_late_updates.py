@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from satfl_env import Decision, NetworkState, Outcome, RoundReport, SatFLEnv, Simulation, scenarios
+from satfl_env.scenarios import ScenarioError
+from satfl_env.simulation.late import staleness_discount
+from satfl_env.simulation.models import ModelStore
+
+QUICK = {"training.max_epochs": 2, "rounds.cloud_every": 1000}
+
+
+def build(late: dict | None, **overrides: object) -> Simulation:
+    return scenarios.build(scenarios.load("leo-multitask", **{**QUICK, "rounds.late": late, **overrides}))
+
+
+def decide(state: NetworkState) -> Decision:
+    best = np.where(state.visible, state.window_s, -1.0).argmax(axis=1)
+    return Decision(
+        association=np.where(state.visible.any(axis=1), best, state.num_gateways),
+        cpu_frequency=np.full(state.num_satellites, 2.5e8),
+        cluster=np.zeros(state.num_satellites, dtype=np.int64),
+        weights=np.ones(state.num_satellites),
+        gateway_weights=np.ones(state.num_gateways),
+    )
+
+
+def play(simulation: Simulation, rounds: int, seed: int = 0) -> list[RoundReport]:
+    state, reports = simulation.reset(seed), []
+    for _ in range(rounds):
+        state, report = simulation.step(decide(state))
+        reports.append(report)
+    return reports
+
+
+@given(staleness=st.integers(0, 1000), power=st.floats(0, 3))
+def test_updates_count_less_the_staler_they_are(staleness: int, power: float) -> None:
+    now, later = staleness_discount(np.array([staleness, staleness + 1]), power)
+    assert now == pytest.approx((1 + staleness) ** -power)
+    assert later <= now <= 1.0
+
+
+def test_fedbuff_by_hand() -> None:
+    """Two gateways; a buffer of three; models move along the mean of discounted updates (FedBuff, Algorithm 1)."""
+    rng = np.random.default_rng(0)
+    first = torch.zeros(4, 5) + torch.arange(5.0)
+    store = ModelStore(first.clone(), 5, 2)
+    model, waiting = first[0].double().numpy(), []
+    for arrivals in ([0, 2], [1], [3, 0], [2]):
+        updates, discount = rng.normal(size=(4, 5)).astype(np.float32), rng.uniform(0.2, 1.0, 4)
+        returned = np.isin(np.arange(4), arrivals)
+        zeros = np.zeros(4, dtype=np.int64)
+        store.collect(
+            store.held + torch.from_numpy(updates),
+            torch.from_numpy(updates[returned]),
+            np.ones(4),
+            discount,
+            zeros,
+            zeros,
+            returned,
+            buffer=3,
+            server_rate=0.5,
+        )
+        waiting += [discount[it] * updates[it] for it in sorted(arrivals)]
+        if len(waiting) >= 3:
+            model, waiting = model + 0.5 * np.mean(waiting, axis=0), []
+    assert store.version == 2
+    assert not waiting
+    np.testing.assert_allclose(store.gateway_models[0, 0].numpy(), model, atol=1e-5)
+    assert list(store.gateway_models) == [(0, 0)]
+
+
+def test_a_satellite_first_fetches_and_later_hands_over_what_it_trained_on_the_way() -> None:
+    simulation = build({"buffer": 1, "staleness_power": 0.0})
+    reports = play(simulation, 8)
+    assert set(reports[0].outcome) <= {Outcome.FETCHED, Outcome.SAT_OUT}
+    assert (reports[0].epochs == 0).all()
+    assert not reports[0].lost.any()
+    fetched_s = np.where(reports[0].outcome == Outcome.FETCHED, 0.0, np.nan)
+    changes, fetched_version = 0, np.zeros(10)
+    for report in reports[1:]:
+        came = report.returned
+        away_s = report.time_s - fetched_s
+        assert (report.compute_s[came] <= away_s[came]).all()
+        assert report.duration_s == pytest.approx(max(60.0, (report.download_s + report.upload_s).max()))
+        np.testing.assert_array_equal(report.staleness[came], changes - fetched_version[came])
+        changes += came.any()
+        fresh = came | (report.outcome == Outcome.FETCHED)
+        fetched_s[fresh], fetched_version[fresh] = report.time_s, changes
+    assert sum(report.returned.sum() for report in reports) > 5
+    assert reports[-1].test_loss.mean() < reports[0].test_loss_before.mean()
+
+
+def test_a_full_buffer_is_needed_before_a_model_changes() -> None:
+    simulation = build({"buffer": 10_000})
+    play(simulation, 5)
+    state = simulation.get_state()
+    assert state["gateway_models"] == {}
+    assert sum(count for _, count in state["waiting"].values()) > 0
+
+
+def test_a_late_federation_can_be_saved_and_taken_up_elsewhere() -> None:
+    simulation, other = build({"buffer": 3}), build({"buffer": 3})
+    play(simulation, 4)
+    state = other.set_state(copy.deepcopy(simulation.get_state()))
+    one, two = simulation.step(decide(simulation.state))[1], other.step(decide(state))[1]
+    np.testing.assert_array_equal(one.test_loss, two.test_loss)
+    np.testing.assert_array_equal(one.staleness, two.staleness)
+
+
+def test_updates_of_the_same_contact_are_never_stale() -> None:
+    assert not any(report.staleness.any() for report in play(build(None), 4))
+
+
+def test_transfers_must_fit_a_fixed_cadence() -> None:
+    slow = {"kind": "ideal", "rate_bps": 1e5}
+    fitting, cut = (build({}, links=slow, **{"rounds.cadence_s": it, "training.engine": "none"}) for it in (600.0, 1.0))
+    assert (play(fitting, 1)[0].outcome == Outcome.FETCHED).any()
+    assert set(play(cut, 1)[0].outcome) <= {Outcome.OUT_OF_TIME, Outcome.SAT_OUT}
+
+
+def test_the_face_stays_the_same() -> None:
+    plain, late = SatFLEnv("leo-multitask"), SatFLEnv("leo-multitask", {"rounds.late": {"buffer": 2}})
+    assert plain.action_space == late.action_space
+    assert plain.observation_space == late.observation_space
+    with pytest.raises(ScenarioError, match=r"rounds\.late\.buffer"):
+        scenarios.load("leo-multitask", **{"rounds.late": {"buffer": 0}})

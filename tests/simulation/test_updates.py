@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cosine
+
+from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
+from satfl_env.simulation.updates import noisy_updates, refreshed, update_cosines
+
+
+def build(**overrides: object) -> Simulation:
+    return scenarios.build(scenarios.load("task-clustering-mini", **overrides))
+
+
+def decide(state: NetworkState, cluster: list[int], **changes: object) -> Decision:
+    satellites = state.num_satellites
+    decision = Decision(
+        association=np.zeros(satellites, dtype=np.int64),
+        cpu_frequency=state.cpu_max_hz,
+        cluster=np.array(cluster),
+        weights=np.ones(satellites),
+        gateway_weights=np.ones(1),
+    )
+    return replace(decision, **changes)
+
+
+def test_cosines_are_those_of_scipy_and_bounded():
+    updates = torch.randn(6, 50, generator=torch.Generator().manual_seed(0))
+    updates[1] = 3 * updates[0]
+    updates[2] = -updates[0]
+    updates[3] = 0
+    got = update_cosines(updates)
+    for i in range(6):
+        for j in range(6):
+            if 3 not in (i, j):
+                assert got[i, j] == pytest.approx(1 - cosine(updates[i], updates[j]), abs=1e-5)
+    assert (got[3] == 0).all()
+    assert (np.abs(got) <= 1).all()
+
+
+def test_noise_has_the_power_that_the_snr_says():
+    updates = torch.tensor([[1.0], [10.0], [0.0]]).repeat(1, 100_000)
+    noise = noisy_updates(updates, 10.0, torch.Generator().manual_seed(0)) - updates
+    assert noise.square().mean(dim=1).tolist() == pytest.approx([0.1, 10.0, 0.0], rel=0.02)
+    assert np.corrcoef(noise[:2].numpy())[0, 1] == pytest.approx(0.0, abs=0.02)
+
+
+def test_only_pairs_that_both_came_back_are_refreshed():
+    before = np.eye(4)
+    once = refreshed(before, np.array([[0.9, 0.5], [0.5, 1.0]]), np.array([True, False, True, False]))
+    twice = refreshed(once, np.array([[1.0, -0.2], [-0.2, 1.0]]), np.array([True, True, False, False]))
+    assert np.array_equal(before, np.eye(4))
+    assert twice[0, 2] == twice[2, 0] == 0.5
+    assert twice[0, 1] == twice[1, 0] == -0.2
+    assert np.count_nonzero(twice) == 4 + 4
+    assert (np.diag(twice) == 1).all()
+
+
+def test_the_state_shows_the_cosines_of_the_encoders_updates():
+    simulation = build()
+    state = simulation.reset(0)
+    assert np.array_equal(state.update_similarity, np.eye(3))
+    for _ in range(2):
+        before = simulation.get_state()["held"]
+        state, _ = simulation.step(decide(state, [0, 1, 2]))
+        shared = len(simulation.get_state()["gateway_models"][0, 0])
+        updates = (simulation.get_state()["held"] - before)[:, :shared]
+        expected = torch.nn.functional.cosine_similarity(updates[:, None], updates[None], dim=2)
+        np.testing.assert_allclose(state.update_similarity, expected, atol=1e-6)
+
+
+def test_satellites_that_sit_out_keep_their_similarities():
+    simulation = build()
+    state = simulation.reset(0)
+    state, _ = simulation.step(decide(state, [0, 0, 0]))
+    first = state.update_similarity
+    state, report = simulation.step(decide(state, [0, 0, 0], association=np.array([0, 0, 1])))
+    assert report.outcome[2] == Outcome.SAT_OUT
+    assert np.array_equal(state.update_similarity[2], first[2])
+    assert state.update_similarity[0, 1] != first[0, 1]
+
+
+def test_noisy_uploads_have_a_stream_of_their_own():
+    clean, noisy, again = build(), build(**{"links.upload_snr_db": 0.0}), build(**{"links.upload_snr_db": 0.0})
+    states = [simulation.reset(1) for simulation in (clean, noisy, again)]
+    rounds = [sim.step(decide(state, [0, 0, 2])) for sim, state in zip((clean, noisy, again), states, strict=True)]
+    reports = [report for _, report in rounds]
+    # Training came before the noise, and nothing else was drawn differently.
+    np.testing.assert_array_equal(reports[0].train_loss, reports[1].train_loss)
+    assert (reports[0].test_loss != reports[1].test_loss).all()
+    np.testing.assert_array_equal(reports[1].test_loss, reports[2].test_loss)
+    shared = len(clean.get_state()["gateway_models"][0, 0])
+    held, with_noise = clean.get_state()["held"], noisy.get_state()["held"]
+    assert torch.equal(held[:, shared:], with_noise[:, shared:])
+    assert not torch.equal(held[:, :shared], with_noise[:, :shared])
+
+
+def test_almost_no_noise_changes_almost_nothing():
+    clean, noisy = build(), build(**{"links.upload_snr_db": 120.0})
+    held = []
+    for simulation in (clean, noisy):
+        simulation.step(decide(simulation.reset(0), [0, 0, 2]))
+        held.append(simulation.get_state()["held"])
+    torch.testing.assert_close(*held, rtol=0, atol=1e-6)
+
+
+def test_first_decoders_are_common_or_their_own():
+    for kind, equal in [("common", True), ("own", False)]:
+        simulation = build(**{"training.first_decoders": kind})
+        simulation.reset(0)
+        held = simulation.get_state()["held"]
+        assert torch.equal(held[0], held[1]) is equal
+        assert torch.equal(held[0, :10], held[1, :10])
