@@ -85,7 +85,11 @@ def vectors(*, steps: int) -> dict[str, float]:
 
 
 def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> dict[str, float]:
-    """Milliseconds of a step: without training, and of what becomes of the trained models and of their test."""
+    """What a step costs besides training: physics and observation, aggregation, test.
+
+    Aggregation and test work on the models themselves: their cost goes with the number of parameters, and comparing all
+    updates with each other goes with the square of the satellites.
+    """
     policy = make_policy(POLICY)
     name = f"S = {num_satellites}, G = {num_gateways}"
     env = SatFLEnv(_scenario(num_satellites, num_gateways, "none"))
@@ -111,9 +115,9 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
         test_s.append(_seconds(lambda learned=learned: simulation.evaluate([learned.job])))  # type: ignore[misc]
         simulation.finish(learned, None)
     return {
-        f"step without training, {name}: ms": 1e3 * physics_s,
-        f"aggregating and comparing models, {name}: ms": 1e3 * statistics.median(learn_s),
-        f"testing all models, {name}: ms": 1e3 * statistics.median(test_s),
+        f"{name}: step without training, ms": 1e3 * physics_s,
+        f"{name}: aggregating and comparing models, ms": 1e3 * statistics.median(learn_s),
+        f"{name}: testing changed models, ms": 1e3 * statistics.median(test_s),
     }
 
 
@@ -125,7 +129,7 @@ def satellites(*, few: int, many: int, gateways: int, steps: int) -> dict[str, f
         cost_s[count] = statistics.median(_play(env, make_policy(POLICY), steps)) / count
     return {
         **{f"step with training, {count} satellites: ms a satellite": 1e3 * value for count, value in cost_s.items()},
-        f"cost of a satellite, {many} / {few} satellites": cost_s[many] / cost_s[few],
+        f"cost of a satellite in a step with training: {many} / {few} satellites": cost_s[many] / cost_s[few],
     }
 
 

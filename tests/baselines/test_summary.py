@@ -11,7 +11,14 @@ from satfl_env.scenarios import build, load
 def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict[str, float]]:
     costs = {"energy_j": 10.0, "lost": 1.0, "epochs": 5.0, "batches": 7.0, "duration_s": 60.0}
     return [
-        {"round": float(index), "time_s": 60.0 * index, "test_loss": 1.0 - value, metric: value, "accuracy": value / 2}
+        {
+            "round": float(index),
+            "time_s": 60.0 * index,
+            "test_loss": 1.0 - value,
+            "clusters": 1.0,
+            metric: value,
+            "accuracy": value / 2,
+        }
         | (costs if index else dict.fromkeys(costs, 0.0))
         for index, value in enumerate(values)
     ]

@@ -111,8 +111,8 @@ def test_a_snapshot_of_a_large_shell_is_fast() -> None:
         begin = time.perf_counter()
         scene.at(time_s)
         seconds.append(time.perf_counter() - begin)
-    # Some 25 ms on an idle core; the best of four keeps a busy one out of it.
-    assert min(seconds) < 0.1
+    # Some 25 ms on an idle core; the wide margin is for busy machines, a loop over pairs would take seconds.
+    assert min(seconds) < 0.5
 
 
 def test_bad_scenes_are_named() -> None:

@@ -1,0 +1,79 @@
+"""The factorised interference against patterns formed pair by pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from satfl_env.links import RadioLinks, array_features, bandwidth_share_hz, sinr, upa_gain
+
+elements = st.integers(1, 17)
+
+
+def unit_vectors(count: int, seed: int) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(count, 3))
+    vectors[:, 2] = np.abs(vectors[:, 2])
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(array_shape=st.tuples(elements, elements), seed=st.integers(0, 2**32))
+def test_inner_products_of_features_are_the_pattern(array_shape: tuple[int, int], seed: int) -> None:
+    directions = unit_vectors(12, seed)
+    along_x, along_y = array_features(directions, array_shape)
+    assert along_x.shape == (2 * array_shape[0] - 1, 12)
+    pattern = (along_x.T @ along_x) * (along_y.T @ along_y)
+    np.testing.assert_allclose(pattern, upa_gain(directions[:, None], directions, array_shape), atol=1e-12)
+
+
+def pairwise_sinr(
+    position: np.ndarray, gateway: np.ndarray, gain: np.ndarray, association: np.ndarray, noise_w: np.ndarray
+) -> np.ndarray:
+    """Equation 13 with every pattern formed; 1 GHz bands in equal parts, 10 W, arrays of 16 x 16 elements."""
+    share = bandwidth_share_hz(association, len(gateway), 1e9, 1e9)
+    values = np.zeros(len(position))
+    for s in np.flatnonzero(association < len(gateway)):
+        g = association[s]
+        direction = position - gateway[g]
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        others = (association != g) & (association < len(gateway))
+        pattern = upa_gain(direction[s], direction[others], (16, 16))
+        interference_w = (10.0 * gain[others, g] * pattern).sum() * share[s] / 1e9
+        values[s] = 10.0 * gain[s, g] / (interference_w + noise_w[s])
+    return values
+
+
+@pytest.mark.parametrize("noise_hz", [1e-20, 1e-30])
+def test_sinr_of_many_satellites_is_that_of_all_pairs(noise_hz: float) -> None:
+    rng = np.random.default_rng(0)
+    position = np.column_stack([rng.uniform(-2e6, 2e6, (300, 2)), np.full(300, 5e5)])
+    gateway = np.column_stack([rng.uniform(-2e6, 2e6, (10, 2)), np.zeros(10)])
+    association = rng.integers(0, 11, 300)
+    gain = 1e3 / np.linalg.norm(position[:, None] - gateway, axis=-1) ** 2
+    share = bandwidth_share_hz(association, 10, 1e9, 1e9)
+    found = sinr(
+        position,
+        gateway,
+        gain,
+        association,
+        share,
+        bandwidth_hz=1e9,
+        transmit_power_w=10.0,
+        noise_w=noise_hz * share,
+        array_shape=(16, 16),
+    )
+    expected = pairwise_sinr(position, gateway, gain, association, noise_hz * share)
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
+def test_an_interferer_in_a_null_does_no_harm() -> None:
+    # Half a wavelength apart, 16 elements: the first null lies at a direction cosine of 2 / 16.
+    gateway = np.array([[0.0, 0.0, 0.0], [1e6, 0.0, 0.0]])
+    null = np.array([1 / 8, 0.0, np.sqrt(1 - 1 / 64)])
+    position = np.array([[0.0, 0.0, 5e5], 5e5 * null])
+    distance = np.linalg.norm(position[:, None] - gateway, axis=-1)
+    links = RadioLinks(array_shape=(16, 16))
+    rate = links.associated_rate_bps(position, gateway, distance, np.array([0, 1]))
+    assert rate[0] == pytest.approx(links.solo_rate_bps(distance)[0, 0], rel=1e-9)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from satfl_env import Decision, NetworkState, Simulation, scenarios
+from satfl_env.simulation import SimulationGroup
+
+QUICK = {"training.max_epochs": 2, "rounds.episode": 4}
+
+
+def build(**overrides: object) -> Simulation:
+    return scenarios.build(scenarios.load("leo-multitask", **{**QUICK, **overrides}))
+
+
+def decide(state: NetworkState) -> Decision:
+    visible = state.visible.any(axis=1)
+    return Decision(
+        association=np.where(visible, state.window_s.argmax(axis=1), state.num_gateways),
+        cpu_frequency=0.35 * state.cpu_max_hz,
+        cluster=np.arange(state.num_satellites) % 3,
+        weights=np.ones(state.num_satellites),
+        gateway_weights=np.ones(state.num_gateways),
+    )
+
+
+def assert_close(one: object, other: object) -> None:
+    for field in fields(one):
+        first, second = getattr(one, field.name), getattr(other, field.name)
+        pairs = [(first[key], second[key]) for key in first] if field.name == "metrics" else [(first, second)]
+        for mine, theirs in pairs:
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5, err_msg=field.name)
+
+
+@pytest.mark.parametrize("overrides", [{}, {"training.engine": "none"}, {"training.tested": "trained"}])
+def test_simulations_go_together_as_they_go_alone(overrides):
+    seeds = (5, 1, 8)
+    together, alone = ([build(**overrides) for _ in seeds] for _ in range(2))
+    for simulations in (together, alone):
+        for simulation, seed in zip(simulations, seeds, strict=True):
+            simulation.reset(seed)
+    group = SimulationGroup(together)
+    # One rests in each round, so that the job is another every time.
+    for resting in (0, 1, 2):
+        decisions = {index: decide(together[index].state) for index in range(3) if index != resting}
+        steps = group.step(decisions)
+        assert list(steps) == list(decisions)
+        for index, decision in decisions.items():
+            state, report = alone[index].step(decision)
+            assert_close(steps[index][0], state)
+            assert_close(steps[index][1], report)
+    assert group.step({}) == {}
+
+
+def test_a_satellite_trains_alike_whoever_trains_with_it():
+    """To the bit where models are fully connected: what the vectors of the environment promise."""
+    simulations = [build() for _ in range(4)]
+    for seed, simulation in enumerate(simulations):
+        simulation.reset(seed)
+    alone = simulations[2]
+    opened = alone.begin(decide(alone.state))
+    expected = alone.trainer.train(*opened.job)
+    group = SimulationGroup(simulations)
+    jobs = [simulation.begin(decide(simulation.state)).job for simulation in simulations]
+    found = group._training.train(alone.trainer, jobs)[2]
+    torch.testing.assert_close(found.parameters, expected.parameters, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found.batches, expected.batches)
+
+
+def test_a_decision_that_does_not_fit_changes_no_simulation():
+    group = SimulationGroup([build(), build()])
+    for seed, simulation in enumerate(group.simulations):
+        simulation.reset(seed)
+    before = [simulation.state for simulation in group.simulations]
+    good = decide(before[0])
+    with pytest.raises(ValueError, match=r"decision\.weights"):
+        group.step({0: good, 1: replace(decide(before[1]), weights=np.full(10, -1.0))})
+    assert [simulation.state for simulation in group.simulations] == before
+    with pytest.raises(ValueError, match="at least one"):
+        SimulationGroup([])
