@@ -39,9 +39,9 @@ def tables(values: Values) -> list[Table]:
 def show(console: Console, values: Values) -> None:
     """Print the tables."""
     for columns, rows in tables(values):
-        table = RichTable("", *columns)
-        for column in table.columns[1:]:
-            column.justify = "right"
+        table = RichTable("")
+        for column in columns:
+            table.add_column(column, justify="right", overflow="fold")
         for case, numbers in rows.items():
             table.add_row(case, *map(_number, numbers))
         console.print(table)
