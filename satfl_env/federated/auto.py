@@ -17,7 +17,7 @@ from satfl_env.federated.shards import samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
 # A round that takes fewer operations is over before workers pay back their messages.
-_PROCESSES_FLOPS = 400e6
+_PROCESSES_FLOPS = 200e6
 # What a minibatch costs besides the arithmetic of its forward pass, in operations that take as long.
 _MINIBATCH_FLOPS = 500e3
 # A forward pass of a minibatch with more operations keeps all threads busy by itself where the gradient is in closed
