@@ -58,7 +58,7 @@ def make_epoch(epoch: Time | str) -> Time:
             raise ValueError(f"epoch must be one time, got {time.shape} of them")
         year = time.ymdhms["year"]
     if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise ValueError(f"epoch must lie in the years {FIRST_YEAR}..{LAST_YEAR}, got {epoch}")
+        raise ValueError(f"epoch must lie in the years {FIRST_YEAR}..{LAST_YEAR}, got {utc_text(time)}")
     return time
 
 
@@ -87,9 +87,9 @@ def gcrs_to_teme(epoch: Time) -> FloatArray:
 # Every round of an episode asks for it, each time for the same epoch.
 @lru_cache(maxsize=16)
 def _gcrs_to_teme(day: float, fraction: float) -> FloatArray:
-    rotation = _rotation(GCRS, TEME, Time([day], [fraction], format="jd", scale="utc"))[0]
+    rotation = _rotation(GCRS, TEME, Time([day], [fraction], format="jd", scale="utc"))
     rotation.flags.writeable = False
-    return rotation
+    return np.asarray(rotation[0])
 
 
 def earth_fixed(
