@@ -25,23 +25,23 @@ def more_memory_mb(name: str, form: str) -> float:
 
 def _measure(name: str, form: str) -> float:
     work = workload(name) if name in NAMES else small_mlp(int(name))
-    before_mb = _forget_peak_mb()
+    before_mb = forget_peak_mb()
     if form == "naive":
         train_all(work)
     else:
         work.train(make_trainer(form, work.model, work.settings))
-    return _peak_mb() - before_mb
+    return peak_mb() - before_mb
 
 
-def _forget_peak_mb() -> float:
+def forget_peak_mb() -> float:
     """Start measuring the peak anew, where the system can; the peak at the start."""
     clear = Path("/proc/self/clear_refs")
     if clear.exists():
         clear.write_text("5", encoding="ascii")
-    return _peak_mb()
+    return peak_mb()
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Peak of this program's memory; what `getrusage` tells may be that of the program which started this one."""
     status = Path("/proc/self/status")
     if not status.exists():

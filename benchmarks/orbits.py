@@ -1,8 +1,15 @@
-"""Propagation and contact windows: seconds of our own, and how many times longer boinor and skyfield take."""
+"""Propagation and contact windows: seconds of our own, and how many times longer boinor and skyfield take.
+
+The memory of windows is that of a process of its own. What a step takes besides training is all of it but the call of
+the trainer: physics, observation, aggregation and test.
+"""
 
 from __future__ import annotations
 
-import resource
+import json
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -14,7 +21,12 @@ from boinor.twobody import Orbit
 from boinor.twobody.sampling import EpochsArray
 from skyfield.api import EarthSatellite, load, wgs84
 
-from satfl_env.orbits import Gateway, KeplerOrbits, Sgp4Orbits, contact_windows, load_elements, samples, sites, walker
+from baselines import make_policy
+from benchmarks.memory import forget_peak_mb, peak_mb
+from satfl_env import SatFLEnv, decision_to_action
+from satfl_env.federated import thread_limit
+from satfl_env.orbits import KeplerOrbits, Sgp4Orbits, contact_windows, load_elements, samples, sites, walker
+from satfl_env.scenarios import load as load_scenario
 
 DAY_S = 86_400.0
 EPOCH = "2026-03-01T00:00:00"
@@ -31,8 +43,9 @@ def run(quick: bool) -> dict[str, float]:
         **propagation(satellites=many, times=200 if quick else 1000),
         **passes(satellites=7, gateways=3, span_s=span_s),
         **passes(satellites=many // 5, gateways=10, span_s=span_s),
-        **shell(satellites=many, gateways=10, span_s=span_s),
-        **({} if quick else shell(satellites=10_000, gateways=30, span_s=span_s)),
+        **windows(satellites=many, gateways=10, span_s=span_s),
+        **({} if quick else windows(satellites=10_000, gateways=30, span_s=span_s)),
+        **shell(rounds=3 if quick else 30),
     }
 
 
@@ -71,26 +84,36 @@ def passes(*, satellites: int, gateways: int, span_s: float) -> dict[str, float]
     return {f"{name}: seconds": ours_s, f"{name}: skyfield find_events / ours": theirs_s / ours_s}
 
 
-def shell(*, satellites: int, gateways: int, span_s: float) -> dict[str, float]:
+def windows(*, satellites: int, gateways: int, span_s: float) -> dict[str, float]:
     """All contact windows of a large Walker constellation, and the memory they take at the most."""
-    orbits = walker(satellites, 20, 1, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
-    places: list[Gateway] = list(sites().values())[:gateways]
-    before_mb = _peak_mb()
-    ours_s = fastest(lambda: contact_windows(orbits, places, 0.0, span_s), repeats=1)
+    command = [sys.executable, "-m", "benchmarks.orbits", str(satellites), str(gateways), str(span_s)]
+    ours_s, more_mb = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     name = f"windows, {satellites} satellites x {gateways} gateways x {span_s / 3600:g} h"
-    return {f"{name}: seconds": ours_s, f"{name}: more memory at the peak, MB": _peak_mb() - before_mb}
+    return {f"{name}: seconds": ours_s, f"{name}: more memory at the peak, MB": more_mb}
+
+
+def shell(*, rounds: int) -> dict[str, float]:
+    """`starlink-shell`: the slower of two resets, one of them the process's first, and a step besides its training.
+
+    Where nobody trains, models are not moved, compared and tested either.
+    """
+    reset_s, steps_s = {}, {}
+    for engine in ("none", "auto"):
+        env = SatFLEnv(load_scenario("starlink-shell", **{"training.engine": engine, "rounds.episode": rounds + 2}))
+        reset_s[engine] = _seconds(lambda env=env: env.reset(seed=0))  # type: ignore[misc]
+        steps_s[engine] = [_step_besides_training_s(env) for _ in range(rounds + 2)][2:]
+    return {
+        "starlink-shell: reset, s": max(reset_s.values()),
+        "starlink-shell: step besides training, ms": 1e3 * statistics.median(steps_s["auto"]),
+        "starlink-shell: step where nobody trains, ms": 1e3 * statistics.median(steps_s["none"]),
+    }
 
 
 def fastest(job: Callable[[], object], *, repeats: int = 3) -> float:
     """The shortest of some runs in seconds, after one that warms up where there are several."""
     if repeats > 1:
         job()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        job()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return min(_seconds(job) for _ in range(repeats))
 
 
 def _boinor_orbit(orbits: KeplerOrbits, satellite: int) -> Orbit:
@@ -106,5 +129,38 @@ def _boinor_orbit(orbits: KeplerOrbits, satellite: int) -> Orbit:
     )
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _step_besides_training_s(env: SatFLEnv) -> float:
+    """Seconds of a step under SemSpaceFL's policy, part by part, without those of policy and training."""
+    simulation = env.simulation
+    action = decision_to_action(make_policy("semspacefl")(simulation.state), simulation.state)
+    with thread_limit(1):
+        began = time.perf_counter()
+        decision = env.begin_step(action)
+        opened = simulation.begin(decision)
+        before_s = time.perf_counter() - began
+        trained = simulation.trainer.train(*opened.job)
+        began = time.perf_counter()
+        learned = simulation.learn(opened, trained)
+        (test,) = simulation.evaluate([learned.job])
+        env.finish_step(decision, *simulation.finish(learned, test))
+        return before_s + time.perf_counter() - began
+
+
+def _seconds(job: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
+
+
+def _measure_windows(satellites: int, gateways: int, span_s: float) -> tuple[float, float]:
+    """Seconds, and more memory at the peak in MB, of the windows of a large constellation in this process."""
+    orbits = walker(satellites, 20, 1, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
+    places = list(sites().values())[:gateways]
+    contact_windows(orbits, places[:1], 0.0, 600.0)
+    before_mb = forget_peak_mb()
+    ours_s = _seconds(lambda: contact_windows(orbits, places, 0.0, span_s))
+    return ours_s, peak_mb() - before_mb
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure_windows(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from satfl_env.orbits.contacts import ContactWindows, contact_windows
-from satfl_env.orbits.elements import Sgp4Orbits, load_elements
+from satfl_env.orbits.elements import Sgp4Orbits, load_elements, samples
 from satfl_env.orbits.frames import times_after, utc_text
 from satfl_env.orbits.gateways import DEFAULT_MIN_ELEVATION_DEG, site, sites
 
@@ -21,7 +21,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Satellite pa
 
 @app.command()
 def passes(
-    tle: Annotated[Path, typer.Option(help="File of orbital elements: TLE, or OMM as .csv, .json or .xml.")],
+    tle: Annotated[
+        Path, typer.Option(help="Orbital elements: a TLE file, an OMM file (.csv, .json, .xml) or a shipped sample.")
+    ],
     site_name: Annotated[str, typer.Option("--site", help="Name of a shipped site; `sites` lists them.")],
     hours: Annotated[float, typer.Option(min=0.01, max=720.0, help="Length of the span.")] = 24.0,
     start: Annotated[str | None, typer.Option(help="Start in UTC, ISO 8601; the elements' epoch if left out.")] = None,
@@ -31,7 +33,7 @@ def passes(
 ) -> None:
     """All passes of the satellites of a file over a site, in order of time."""
     try:
-        orbits = load_elements(tle, start)
+        orbits = load_elements(samples().get(str(tle), tle), start)
         gateway = site(site_name, min_elevation_deg=min_elevation)
         windows = contact_windows(orbits, [gateway], 0.0, hours * 3600.0)
     except (ValueError, FileNotFoundError) as error:

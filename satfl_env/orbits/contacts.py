@@ -152,14 +152,16 @@ def states_and_windows(
     satellite, gateway = np.nonzero(ground.clearance_m(position[0]) > 0)
     window[satellite, gateway] = horizon_s
     while len(satellite):
-        height = ground.clearance_m(position.reshape(-1, 3)).reshape(len(time), *window.shape)
-        grid = Grid(time, position, velocity, satellite, gateway, height[:, satellite, gateway])
+        up, row = np.unique(satellite, return_inverse=True)
+        height = ground.clearance_m(position[:, up].reshape(-1, 3)).reshape(len(time), len(up), -1)
+        grid = Grid(time, position, velocity, satellite, gateway, height[:, row, gateway])
         events = events_between(grid, ground, curvature)
         np.minimum.at(window, (satellite[events.set_pair], gateway[events.set_pair]), events.set_s - time_s)
         still_up = np.ones(len(satellite), dtype=bool)
         still_up[events.set_pair] = False
         satellite, gateway = satellite[still_up], gateway[still_up]
-        if time[-1] >= time_s + horizon_s:
+        # Most have set within the first piece: then no states are wanted any more.
+        if not len(satellite) or time[-1] >= time_s + horizon_s:
             break
         time = time[-1] + steps_s
         position, velocity = earth_fixed_states(orbits, time)

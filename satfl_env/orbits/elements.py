@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,25 @@ FloatArray = NDArray[np.float64]
 
 MAX_AGE_DAYS = 30.0
 _LINE_LENGTH = 69
+_NUMBER = re.compile(r" *(\d+\.?\d*|\.\d+) *")
+# Fields of each line of an element set: name, first and last column counted from 1, lowest and highest value.
+_NUMBERS: dict[str, tuple[tuple[str, int, int, float, float], ...]] = {
+    "1": (("year of the epoch", 19, 20, 0, 99), ("day of the epoch", 21, 32, 1, 367)),
+    "2": (
+        ("inclination", 9, 16, 0, 180),
+        ("right ascension of the node", 18, 25, 0, 360),
+        ("eccentricity without its decimal point", 27, 33, 0, 9_999_999),
+        ("argument of perigee", 35, 42, 0, 360),
+        ("mean anomaly", 44, 51, 0, 360),
+        ("mean motion", 53, 63, 0.01, 20),
+    ),
+}
+# Drag terms have no decimal point but an exponent.
+_DRAG_TERM = re.compile(r"[-+ ]\d{5}[-+ ]\d")
+_DRAG_TERMS: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "1": (("second derivative of the mean motion", 45, 52), ("drag term B*", 54, 61)),
+    "2": (),
+}
 _SGP4_DAY_ZERO = 2433281.5
 _SGP4_RADIUS_M = 6_378_135.0
 # Mean elements leave out the short-period motion, some ten kilometres in a low orbit.
@@ -147,10 +167,12 @@ def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbi
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of orbital elements {str(path)!r}")
-    text = path.read_text(encoding="utf-8-sig")
     reader = {".csv": _omm_csv, ".json": _omm_json, ".xml": _omm_xml}.get(path.suffix.lower())
     try:
+        text = path.read_text(encoding="utf-8-sig")
         named = list(_from_tle(text)) if reader is None else list(_from_omm(reader(text)))
+        if not named:
+            raise ValueError("a constellation needs at least one satellite, got a file without elements")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return Sgp4Orbits([satellite for _, satellite in named], [name for name, _ in named], epoch)
@@ -167,7 +189,7 @@ def _from_tle(text: str) -> Iterator[tuple[str, Satrec]]:
             _check_line(line, "2", number)
             if line[2:7] != first[2:7]:
                 raise ValueError(f"line {number}: satellite number {line[2:7]!r} differs from {first[2:7]!r} above")
-            yield name or f"NORAD {line[2:7].strip()}", _record(first, line, first_number)
+            yield name or f"NORAD {line[2:7].strip()}", _record(first, line, f"lines {first_number} and {number}")
             name, first = "", ""
         elif line.startswith("1 "):
             _check_line(line, "1", number)
@@ -188,13 +210,24 @@ def _check_line(line: str, kind: str, number: int) -> None:
     expected = str(compute_checksum(line))
     if line[-1] != expected:
         raise ValueError(f"line {number}: the checksum must be {expected}, got {line[-1]!r}")
+    # `sgp4` itself reads what it can of a field and takes that.
+    for field, start, end, low, high in _NUMBERS[kind]:
+        text = line[start - 1 : end]
+        if not (_NUMBER.fullmatch(text) and low <= float(text) <= high):
+            allowed = f"a number in [{low}, {high}]"
+            raise ValueError(f"line {number}: the {field} (columns {start} to {end}) must be {allowed}, got {text!r}")
+    for field, start, end in _DRAG_TERMS[kind]:
+        text = line[start - 1 : end]
+        if not _DRAG_TERM.fullmatch(text):
+            allowed = "like '-12345-6', which is -0.12345e-6"
+            raise ValueError(f"line {number}: the {field} (columns {start} to {end}) must be {allowed}, got {text!r}")
 
 
-def _record(first: str, second: str, number: int) -> Satrec:
+def _record(first: str, second: str, lines: str) -> Satrec:
     try:
         return _checked(Satrec.twoline2rv(first, second, WGS72))
     except ValueError as error:
-        raise ValueError(f"lines {number} and after: {error}") from error
+        raise ValueError(f"{lines}: {error}") from error
 
 
 def _from_omm(messages: Iterator[Mapping[str, Any]]) -> Iterator[tuple[str, Satrec]]:
@@ -226,7 +259,11 @@ def _omm_csv(text: str) -> Iterator[Mapping[str, Any]]:
 
 def _omm_json(text: str) -> Iterator[Mapping[str, Any]]:
     messages = json.loads(text)
-    return iter(messages if isinstance(messages, list) else [messages])
+    messages = messages if isinstance(messages, list) else [messages]
+    for number, message in enumerate(messages, start=1):
+        if not isinstance(message, dict):
+            raise ValueError(f"message {number} must be an object of OMM fields, got {message!r}")
+    return iter(messages)
 
 
 def _omm_xml(text: str) -> Iterator[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 from astropy import units
@@ -57,7 +58,7 @@ def make_epoch(epoch: Time | str) -> Time:
             raise ValueError(f"epoch must be one time, got {time.shape} of them")
         year = time.ymdhms["year"]
     if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise ValueError(f"epoch must lie in the years {FIRST_YEAR}..{LAST_YEAR}, got {epoch}")
+        raise ValueError(f"epoch must lie in the years {FIRST_YEAR}..{LAST_YEAR}, got {utc_text(time)}")
     return time
 
 
@@ -80,7 +81,15 @@ def teme_to_itrs(epoch: Time, time_s: FloatArray) -> FloatArray:
 
 def gcrs_to_teme(epoch: Time) -> FloatArray:
     """Rotation matrix from GCRS to TEME at an epoch, (3, 3)."""
-    return np.asarray(_rotation(GCRS, TEME, epoch[None])[0])
+    return _gcrs_to_teme(epoch.utc.jd1, epoch.utc.jd2)
+
+
+# Every round of an episode asks for it, each time for the same epoch.
+@lru_cache(maxsize=16)
+def _gcrs_to_teme(day: float, fraction: float) -> FloatArray:
+    rotation = _rotation(GCRS, TEME, Time([day], [fraction], format="jd", scale="utc"))
+    rotation.flags.writeable = False
+    return np.asarray(rotation[0])
 
 
 def earth_fixed(

@@ -47,8 +47,8 @@ def walker(
         raise ValueError(f"num_planes must divide num_satellites {num_satellites}, got {num_planes}")
     if not 0 <= phasing < num_planes:
         raise ValueError(f"phasing must lie in 0..{num_planes - 1}, got {phasing}")
-    if not altitude_m > 0:
-        raise ValueError(f"altitude_m must be positive, got {altitude_m}")
+    if not 0 < altitude_m < np.inf:
+        raise ValueError(f"altitude_m must be positive and finite, got {altitude_m}")
     if not 0 <= inclination_deg <= 180:
         raise ValueError(f"inclination_deg must lie in [0, 180], got {inclination_deg}")
     if pattern not in _SPREAD_DEG:

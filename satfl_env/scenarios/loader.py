@@ -91,6 +91,9 @@ def _explain(name: str, raw: Mapping[str, Any], error: ValidationError) -> str:
             lines.append(f"  {location}: unknown key{_near(field, _known_fields(problem['loc'][:-1]))}")
         elif problem["type"] == "missing":
             lines.append(f"  {location}: missing")
+        elif problem["type"] == "value_error":
+            # A check of our own, which tells the value itself.
+            lines.append(f"  {location or 'scenario'}: {problem['ctx']['error']}")
         else:
             lines.append(f"  {location or 'scenario'}: {problem['msg']}, got {problem['input']!r}"[:500])
     return "\n".join(lines)

@@ -88,7 +88,7 @@ class Orbiting(Section):
     them at the epoch.
     """
 
-    gateways: Annotated[tuple[Gateway, ...], Field(min_length=1)]
+    gateways: tuple[Gateway, ...]
     start_within_s: NonNegative = 86_400.0
 
     @property
@@ -107,6 +107,8 @@ class Orbiting(Section):
     @classmethod
     def _distinct_names(cls, value: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
         names = [gateway.name for gateway in value]
+        if not names:
+            raise ValueError("there must be at least one gateway, got none")
         if len(set(names)) != len(names):
             raise ValueError(f"gateways must have distinct names, got {names}")
         return value
@@ -163,9 +165,15 @@ class ElementsConstellation(Orbiting):
     @model_validator(mode="after")
     def _readable(self) -> ElementsConstellation:
         try:
-            load_elements(self.path, self.epoch)
-        except (OSError, ValueError) as error:
+            orbits = load_elements(self.path, self.epoch)
+        except FileNotFoundError as error:
             raise ValueError(f"elements: {error}; shipped samples: {', '.join(samples())}") from error
+        except (OSError, ValueError) as error:
+            raise ValueError(f"elements: {error}") from error
+        try:
+            orbits.advanced(self.start_within_s)
+        except ValueError as error:
+            raise ValueError(f"start_within_s is too long, got {self.start_within_s:g}: {error}") from error
         return self
 
 

@@ -1,8 +1,8 @@
 """Relays inside an orbital plane: a satellite out of a gateway's sight is served through one of its plane that is not.
 
-In the style of FedLEO (Zhai, Wu, Fan, Sun, Cao, Wang, "FedLEO: An Offloading-Assisted Decentralized Federated Learning
-Framework for Low Earth Orbit Satellite Networks", IEEE TMC 23(5), 2024): models of a plane travel over inter-satellite
-links to and from the satellite whose contact with the gateway lasts longest.
+In the style of FedLEO (M. Elmahallawy, T. Luo, "Optimizing Federated Learning in LEO Satellite Constellations via
+Intra-Plane Model Propagation and Sink Satellite Scheduling", IEEE ICC 2023): models of a plane travel over
+inter-satellite links to and from its sink, here the satellite whose contact with the gateway leaves them most time.
 """
 
 from __future__ import annotations

@@ -108,11 +108,30 @@ def test_bad_lines_are_named(tmp_path: Path) -> None:
         load_elements(write(tmp_path, lines[:3]))
 
 
+@pytest.mark.parametrize(
+    ("row", "first", "text", "message"),
+    [
+        (2, 21, "400.0000", r"line 3: the day of the epoch \(columns 21 to 32\) must be a number in \[1, 367\]"),
+        (2, 54, " 3x000-4", r"line 3: the drag term B\* \(columns 54 to 61\) must be like '-12345-6'.*got ' 3x000-4'"),
+        (3, 9, " 9x.1800", r"line 4: the inclination \(columns 9 to 16\) must be a number.*got ' 9x\.1800'"),
+        (3, 9, "198.1800", r"line 4: the inclination \(columns 9 to 16\) must be a number in \[0, 180\]"),
+        (3, 27, "0 01200", "line 4: the eccentricity without its decimal point"),
+        (3, 53, " 0.00000000", r"line 4: the mean motion \(columns 53 to 63\) must be a number in \[0\.01, 20\]"),
+    ],
+)
+def test_bad_fields_are_named(tmp_path: Path, row: int, first: int, text: str, message: str) -> None:
+    lines = tle_lines()[:4]
+    lines[row] = with_checksum(lines[row][: first - 1] + text + lines[row][first - 1 + len(text) :])
+    with pytest.raises(ValueError, match=message):
+        load_elements(write(tmp_path, lines))
+
+
 def test_impossible_elements_are_refused(tmp_path: Path) -> None:
     lines = tle_lines()
-    standing = with_checksum(lines[3][:52] + " 0.00000000" + lines[3][63:])
-    with pytest.raises(ValueError, match="lines 3 and after"):
-        load_elements(write(tmp_path, [*lines[:3], standing]))
+    # 17.9 turns a day would be an orbit inside the Earth.
+    buried = with_checksum(lines[3][:52] + "17.90000000" + lines[3][63:])
+    with pytest.raises(ValueError, match=r"lines 3 and 4: SGP4 refuses the elements: .*decayed"):
+        load_elements(write(tmp_path, [*lines[:3], buried]))
 
 
 def test_a_decayed_orbit_is_named_with_the_time(tmp_path: Path) -> None:
@@ -139,6 +158,8 @@ def test_bad_messages_name_their_field(tmp_path: Path) -> None:
         path = write(tmp_path, [json.dumps([fields])], "bad.json")
         with pytest.raises(ValueError, match=rf"bad\.json: message 1 \(A\): .*{expected}"):
             load_elements(path)
+    with pytest.raises(ValueError, match=r"bad\.json: message 2 must be an object of OMM fields, got 7"):
+        load_elements(write(tmp_path, [json.dumps([message, 7])], "bad.json"))
     with pytest.raises(ValueError, match=r"bad\.xml: not an OMM in XML"):
         load_elements(write(tmp_path, ["<ndm"], "bad.xml"))
 
@@ -153,8 +174,11 @@ def test_epochs_far_from_the_elements_are_refused() -> None:
 
 
 def test_empty_constellations_and_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least one satellite"):
+    with pytest.raises(ValueError, match=r"elements\.tle: a constellation needs at least one satellite"):
         load_elements(write(tmp_path, ["# nothing here"]))
+    (tmp_path / "image.tle").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"image\.tle: .*can't decode"):
+        load_elements(tmp_path / "image.tle")
     with pytest.raises(FileNotFoundError, match="there is no file of orbital elements"):
         load_elements(tmp_path / "absent.tle")
     with pytest.raises(ValueError, match="names must have one entry for each of 7"):

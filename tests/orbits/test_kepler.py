@@ -80,6 +80,26 @@ def test_node_and_perigee_drift_at_the_closed_form() -> None:
     assert abs(np.degrees(rates[1][2] * DAY_S)) > 5
 
 
+def test_perigees_are_met_where_the_closed_form_puts_them() -> None:
+    orbits = make_orbits()
+    axis, eccentricity, inclination = orbits.semi_major_axis_m, orbits.eccentricity, orbits.inclination_rad
+    motion = np.sqrt(3.986004418e14 / axis**3)
+    strength = 1.5 * motion * 1.08262668e-3 * (6_378_137.0 / (axis * (1 - eccentricity**2))) ** 2
+    anomaly_rate = motion + strength * np.sqrt(1 - eccentricity**2) * (1 - 1.5 * np.sin(inclination) ** 2)
+    # The last perigee within ten days, of each satellite its own.
+    turns = np.floor((orbits.mean_anomaly_rad + anomaly_rate * 10 * DAY_S) / (2 * np.pi))
+    time_s = (2 * np.pi * turns - orbits.mean_anomaly_rad) / anomaly_rate
+    position = orbits.states(time_s)[0].diagonal().T
+    node = orbits.raan_rad - strength * np.cos(inclination) * time_s
+    perigee = orbits.argument_of_perigee_rad + strength * (2 - 2.5 * np.sin(inclination) ** 2) * time_s
+    expected = axis * (1 - eccentricity) * np.array([
+        np.cos(node) * np.cos(perigee) - np.sin(node) * np.sin(perigee) * np.cos(inclination),
+        np.sin(node) * np.cos(perigee) + np.cos(node) * np.sin(perigee) * np.cos(inclination),
+        np.sin(perigee) * np.sin(inclination),
+    ])  # fmt: skip
+    np.testing.assert_allclose(position, expected.T, atol=0.1)
+
+
 def test_secular_rates_are_the_mean_of_the_integrated_motion() -> None:
     orbits = make_orbits(
         semi_major_axis_m=[7.3e6], eccentricity=[0.05], inclination_rad=[0.9], raan_rad=[1.0],

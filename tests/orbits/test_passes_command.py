@@ -36,6 +36,12 @@ def test_start_and_elevation_are_options() -> None:
     assert "01-05 1" in table
 
 
+def test_shipped_samples_go_by_name() -> None:
+    assert run("passes", "--tle", "sentinel-like", "--site", "Troll", "--hours", "2") == run(
+        "passes", "--tle", TLE, "--site", "Troll", "--hours", "2"
+    )
+
+
 def test_sites_are_listed() -> None:
     code, table, _ = run("sites")
     assert code == 0

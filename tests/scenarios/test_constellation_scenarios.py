@@ -49,7 +49,7 @@ def test_configurations_know_their_size(name, shape):
         ({"constellation.satellites": 0}, ["constellation.satellites", "greater than or equal to 1"]),
         ({"constellation.epoch": "soon"}, ["constellation.epoch", "ISO 8601"]),
         ({"constellation.epoch": "1900-01-01"}, ["constellation.epoch", "years 2000..2035"]),
-        ({"constellation.gateways": []}, ["constellation.gateways"]),
+        ({"constellation.gateways": []}, ["constellation.gateways: there must be at least one gateway, got none"]),
         ({"constellation.gateways": ["Svalbord"]}, ["constellation.gateways.0", "did you mean Svalbard"]),
         ({"constellation.gateways": ["Kourou", "Kourou"]}, ["constellation.gateways", "distinct names"]),
         (
@@ -78,6 +78,20 @@ def test_bad_elements_name_file_and_line(tmp_path):
     path.write_text("1 99001U\n")
     with pytest.raises(ScenarioError, match=r"bad\.tle: line 1: .* 69 characters"):
         scenarios.load("sentinel", **{"constellation.elements": str(path)})
+
+
+def test_an_error_is_told_once():
+    with pytest.raises(ScenarioError) as error:
+        scenarios.load("walker-earth", **{"constellation.gateways": [{"name": "Svalbard", "min_elevation_deg": 90}]})
+    _, *problems = str(error.value).splitlines()
+    assert problems == ["  constellation.gateways.0.min_elevation_deg: Input should be less than 90, got 90"]
+
+
+def test_episodes_may_not_start_long_after_the_elements():
+    with pytest.raises(
+        ScenarioError, match=r"start_within_s is too long, got 3\.456e\+06: epoch must be within 30 days"
+    ):
+        scenarios.load("sentinel", **{"constellation.start_within_s": 40 * 86_400.0})
 
 
 def test_ground_tracks_need_a_globe_and_images_with_a_place():
