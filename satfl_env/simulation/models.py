@@ -182,7 +182,7 @@ class ModelStore:
         if not self._updated.any():
             return used, ()
         labels, gateways = np.nonzero(self._updated.T)
-        clusters, index = np.unique(labels, return_inverse=True)
+        clusters, index = _distinct(labels)
         weights, made_equal = normalise_weights(raw_gateway_weights[gateways], index)
         used[labels, gateways] = weights
         merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
@@ -206,18 +206,21 @@ class ModelStore:
         """Give each of the `groups` (K, 2) its model, row `index` (K,) of `models`, and drop what nobody holds now."""
         row = np.arange(len(models)) if index is None else index
         self._row[tuple(groups.T)] = len(self._models) + row
-        table = torch.cat([self._models, models])
-        in_use = np.zeros(len(table) + 1, dtype=np.bool_)
-        in_use[self._row] = True  # -1 marks the extra last entry
-        in_use = in_use[:-1]
-        self._models = table[in_use]
-        self._row = np.where(self._row >= 0, (np.cumsum(in_use) - 1)[self._row], -1)
+        held = self._row >= 0
+        in_use, self._row[held] = _distinct(self._row[held])
+        self._models = _rows(torch.cat([self._models, models]), in_use)
 
     def _groups(self, association: IntArray, cluster: IntArray, members: IntArray) -> tuple[IntArray, IntArray]:
         """Distinct (gateway, cluster) groups of some satellites, (K, 2), and the index of each one's group."""
         num_labels = self._row.shape[1]
-        codes, index = np.unique(association[members] * num_labels + cluster[members], return_inverse=True)
+        codes, index = _distinct(association[members] * num_labels + cluster[members])
         return np.stack(np.divmod(codes, num_labels), axis=1), index
+
+
+def _distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct ones (K,) of some small numbers >= 0, in order, and which of them each is; `np.unique` sorts."""
+    occurs = np.bincount(numbers.ravel()) > 0
+    return np.flatnonzero(occurs), (occurs.cumsum() - 1)[numbers]
 
 
 def _rows(source: Tensor, rows: IntArray) -> Tensor:

@@ -191,7 +191,7 @@ class Simulation:
         return LearnedRound(
             decision=decision,
             participation=part,
-            job=self._evaluation_job(changed, held[changed]),
+            job=self._evaluation_job(changed, held.index_select(0, torch.from_numpy(changed))),
             outcome=outcome,
             staleness=staleness,
             weights=weights,

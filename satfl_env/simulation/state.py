@@ -115,6 +115,9 @@ class Outcome(IntEnum):
     """Fetched its first model to train from; only where updates come a contact late."""
 
 
+_LOSES = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])
+
+
 @dataclass(frozen=True, eq=False)
 class RoundReport:
     """What happened in one communication round.
@@ -175,7 +178,7 @@ class RoundReport:
     @property
     def lost(self) -> BoolArray:
         """Satellites that were associated but whose update was lost, (S,)."""
-        return ~np.isin(self.outcome, (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED))
+        return np.asarray(_LOSES[self.outcome])
 
     @property
     def energy_j(self) -> FloatArray:
