@@ -52,7 +52,7 @@ def array_features(looked: FloatArray, array_shape: tuple[int, int]) -> tuple[Fl
     Returns:
         Features in columns of length 1, (..., 2 n - 1, J) for n elements along x, and the same for y.
     """
-    phase = np.pi * np.moveaxis(looked[..., None, :, :2], -1, 0)
+    phase = np.pi * looked[..., :2].swapaxes(-1, -2)[..., None, :]
     along = np.empty((*phase.shape[:-2], max(array_shape), phase.shape[-1]), dtype=np.complex128)
     along[..., 0, :] = 1.0
     # Powers by repeated doubling take one sine and cosine a direction.
@@ -61,7 +61,8 @@ def array_features(looked: FloatArray, array_shape: tuple[int, int]) -> tuple[Fl
         new = min(known, max(array_shape) - known)
         np.multiply(along[..., :new, :], power, out=along[..., known : known + new, :])
         power, known = power * power, 2 * known
-    return _linear_features(along[0, ..., : array_shape[0], :]), _linear_features(along[1, ..., : array_shape[1], :])
+    x, y = along[..., 0, : array_shape[0], :], along[..., 1, : array_shape[1], :]
+    return _linear_features(x), _linear_features(y)
 
 
 def _linear_features(harmonics: ComplexArray) -> FloatArray:

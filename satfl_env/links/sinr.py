@@ -83,7 +83,7 @@ def sinr(
     Returns:
         Linear SINR, (S,); 0 for satellites that sit out.
     """
-    num_satellites, num_gateways = gain.shape
+    num_gateways = gain.shape[1]
     senders = np.flatnonzero(association < num_gateways)
     own = association[senders], np.arange(len(senders))
     direction = _directions(position_m[senders], gateway_position_m, gateway_frame)
@@ -97,8 +97,8 @@ def sinr(
             for first in range(0, num_gateways, at_once)
         ]
     )
-    quality = np.zeros(num_satellites)
     interference_w = output_w[own] * share_hz[senders] / bandwidth_hz
+    quality = np.zeros(len(association))
     quality[senders] = arriving_w[own] / (interference_w + noise_w[senders])
     return quality
 
@@ -107,7 +107,7 @@ def _directions(position_m: FloatArray, gateway_position_m: FloatArray, gateway_
     """Unit vectors from the gateways (G, 3) to satellites (R, 3) in each gateway's local axes, (G, R, 3)."""
     sight = position_m - gateway_position_m[:, None]
     direction = sight / np.linalg.norm(sight, axis=-1, keepdims=True)
-    return direction if gateway_frame is None else direction @ gateway_frame.transpose(0, 2, 1)
+    return np.asarray(direction if gateway_frame is None else direction @ gateway_frame.transpose(0, 2, 1))
 
 
 def _array_output_w(direction: FloatArray, source_w: FloatArray, array_shape: tuple[int, int]) -> FloatArray:
