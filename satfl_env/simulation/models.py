@@ -185,7 +185,7 @@ class ModelStore:
         if not self._updated.any():
             return used, ()
         labels, gateways = np.nonzero(self._updated.T)
-        clusters, index = _distinct(labels)
+        clusters, index = distinct(labels)
         weights, made_equal = normalise_weights(raw_gateway_weights[gateways], index)
         used[labels, gateways] = weights
         merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
@@ -207,13 +207,13 @@ class ModelStore:
         """Give `groups`, an index of the gateways' table, their models (K, num_shared); drop what nobody holds now."""
         self._row[groups] = len(self._models) + np.arange(len(models))
         held = self._row >= 0
-        in_use, self._row[held] = _distinct(self._row[held])
+        in_use, self._row[held] = distinct(self._row[held])
         self._models = take_rows(torch.cat([self._models, models]), in_use)
 
     def _groups(self, association: IntArray, cluster: IntArray, members: IntArray) -> tuple[Groups, IntArray]:
         """Distinct (gateway, cluster) groups of some satellites, and the index of each one's group."""
         num_labels = self._row.shape[1]
-        codes, index = _distinct(association[members] * num_labels + cluster[members])
+        codes, index = distinct(association[members] * num_labels + cluster[members])
         return np.divmod(codes, num_labels), index
 
 
@@ -223,9 +223,9 @@ def _named(groups: Groups, which: IntArray | slice = slice(None)) -> tuple[Group
     return tuple(zip(gateways[which].tolist(), labels[which].tolist(), strict=True))
 
 
-def _distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
-    """The distinct ones (K,) of some small numbers >= 0, in order, and which of them each is; `np.unique` sorts."""
-    occurs = np.bincount(numbers.ravel()) > 0
+def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct ones (K,) of small numbers (R,) >= 0 in rising order, and which each is, without sorting them."""
+    occurs = np.bincount(numbers) > 0
     return np.flatnonzero(occurs), (occurs.cumsum() - 1)[numbers]
 
 
