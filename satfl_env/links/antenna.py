@@ -46,27 +46,29 @@ def array_features(looked: FloatArray, array_shape: tuple[int, int]) -> tuple[Fl
     planar array is the product of two of them.
 
     Args:
-        looked: Unit vectors from the array, (J, 3), z up.
+        looked: Unit vectors from the array, (..., J, 3), z up.
         array_shape: Number of elements along x and y.
 
     Returns:
-        Features in columns of length 1, (2 n - 1, J) for n elements along x, and the same for y.
+        Features in columns of length 1, (..., 2 n - 1, J) for n elements along x, and the same for y.
     """
-    phase = np.pi * looked[:, :2].T
-    harmonics = np.ones((max(array_shape), *phase.shape), dtype=np.complex128)
+    phase = np.pi * looked[..., :2].swapaxes(-1, -2)[..., None, :]
+    along = np.empty((*phase.shape[:-2], max(array_shape), phase.shape[-1]), dtype=np.complex128)
+    along[..., 0, :] = 1.0
     # Powers by repeated doubling take one sine and cosine a direction.
-    power, known = np.cos(phase) + 1j * np.sin(phase), 1
-    while known < len(harmonics):
-        new = min(known, len(harmonics) - known)
-        np.multiply(harmonics[:new], power, out=harmonics[known : known + new])
+    power, known = np.exp(1j * phase), 1
+    while known < max(array_shape):
+        new = min(known, max(array_shape) - known)
+        np.multiply(along[..., :new, :], power, out=along[..., known : known + new, :])
         power, known = power * power, 2 * known
-    return _linear_features(harmonics[: array_shape[0], 0]), _linear_features(harmonics[: array_shape[1], 1])
+    x, y = along[..., 0, : array_shape[0], :], along[..., 1, : array_shape[1], :]
+    return _linear_features(x), _linear_features(y)
 
 
 def _linear_features(harmonics: ComplexArray) -> FloatArray:
-    """Features of a linear array from exp(j pi k u), (n, J), k = 0..n - 1; (2 n - 1, J)."""
-    features = np.concatenate([harmonics.real, harmonics.imag[1:]])
-    features *= _feature_weights(len(harmonics))
+    """Features of a linear array from exp(j pi k u), (..., n, J), k = 0..n - 1; (..., 2 n - 1, J)."""
+    features = np.concatenate([harmonics.real, harmonics.imag[..., 1:, :]], axis=-2)
+    features *= _feature_weights(harmonics.shape[-2])
     return features
 
 

@@ -20,5 +20,5 @@ def link_time_s(model_bits: float, rate_bps: FloatArray, distance_m: FloatArray)
 
     `rate_bps` (bit/s, not negative) and `distance_m` have the same shape, as does the result.
     """
-    sending = np.divide(model_bits, rate_bps, out=np.full_like(rate_bps, np.inf), where=rate_bps > 0)
-    return sending + distance_m / SPEED_OF_LIGHT_MPS
+    sending = np.divide(model_bits, rate_bps, out=np.full(rate_bps.shape, np.inf), where=rate_bps > 0)
+    return np.asarray(sending + distance_m / SPEED_OF_LIGHT_MPS)

@@ -15,6 +15,9 @@ IntArray = NDArray[np.int64]
 
 BOLTZMANN_J_PER_K = 1.380649e-23
 
+# Pairs of satellite and gateway worked on at once: as many as the processor's cache has room for, more or less.
+_PAIRS = 2000
+
 
 def thermal_noise_w(bandwidth_hz: FloatArray | float, noise_figure_db: float, temperature_k: float) -> FloatArray:
     """Thermal noise power k T B F in W of a receiver with the given noise figure; any shape."""
@@ -80,41 +83,45 @@ def sinr(
     Returns:
         Linear SINR, (S,); 0 for satellites that sit out.
     """
-    num_satellites, num_gateways = gain.shape
-    sends = association < num_gateways
-    received_w = np.zeros(num_satellites)
-    interference_w = np.zeros(num_satellites)
-    for gateway in np.unique(association[sends]).tolist():
-        own = association == gateway
-        arriving_w = transmit_power_w * gain[:, gateway]
-        received_w[own] = arriving_w[own]
-        direction = _direction(position_m, gateway_position_m[gateway])
-        if gateway_frame is not None:
-            direction = direction @ gateway_frame[gateway].T
-        interferes = sends & ~own & (direction[:, 2] > 0)
-        interference_w[own] = _array_output_w(
-            direction[own], direction[interferes], arriving_w[interferes], array_shape
-        )
-    interference_w *= share_hz / bandwidth_hz
-    return np.asarray(np.divide(received_w, interference_w + noise_w, out=np.zeros(num_satellites), where=sends))
+    num_gateways = gain.shape[1]
+    senders = np.flatnonzero(association < num_gateways)
+    own = association[senders], np.arange(len(senders))
+    direction = _directions(position_m[senders], gateway_position_m, gateway_frame)
+    arriving_w = transmit_power_w * gain[senders].T
+    interfering_w = np.where(direction[..., 2] > 0, arriving_w, 0.0)
+    interfering_w[own] = 0.0
+    at_once = max(1, _PAIRS // max(1, len(senders)))
+    output_w = np.concatenate(
+        [
+            _array_output_w(direction[first : first + at_once], interfering_w[first : first + at_once], array_shape)
+            for first in range(0, num_gateways, at_once)
+        ]
+    )
+    interference_w = output_w[own] * share_hz[senders] / bandwidth_hz
+    quality = np.zeros(len(association))
+    quality[senders] = arriving_w[own] / (interference_w + noise_w[senders])
+    return quality
 
 
-def _direction(position_m: FloatArray, gateway_position_m: FloatArray) -> FloatArray:
-    """Unit vectors from one gateway (3,) to the satellites (S, 3)."""
-    sight = position_m - gateway_position_m
-    return np.asarray(sight / np.linalg.norm(sight, axis=-1, keepdims=True))
+def _directions(position_m: FloatArray, gateway_position_m: FloatArray, gateway_frame: FloatArray | None) -> FloatArray:
+    """Unit vectors from the gateways (G, 3) to satellites (R, 3) in each gateway's local axes, (G, R, 3)."""
+    sight = position_m - gateway_position_m[:, None]
+    direction = sight / np.linalg.norm(sight, axis=-1, keepdims=True)
+    return np.asarray(direction if gateway_frame is None else direction @ gateway_frame.transpose(0, 2, 1))
 
 
-def _array_output_w(
-    steered: FloatArray, sources: FloatArray, source_w: FloatArray, array_shape: tuple[int, int]
-) -> FloatArray:
-    """Power that `sources` (J, 3), at `source_w` (J,) each, leave in beams `steered` to directions (M, 3); (M,).
+def _array_output_w(direction: FloatArray, source_w: FloatArray, array_shape: tuple[int, int]) -> FloatArray:
+    """Power that sources leave in beams of the same array steered to each of them in turn; (G, R).
 
-    The sum over sources of power times `upa_gain`, without ever forming the M x J patterns.
+    The sum over sources of power times `upa_gain`, without ever forming the R x R patterns.
+
+    Args:
+        direction: Unit vectors from each array to the sources, (G, R, 3).
+        source_w: Power of each source at each array, (G, R).
+        array_shape: Elements of the arrays along their first and second axis.
     """
-    along_x, along_y = array_features(np.concatenate([steered, sources]), array_shape)
-    beams = len(steered)
-    seen_w = (along_x[:, beams:] * source_w) @ along_y[:, beams:].T
-    output_w = ((seen_w.T @ along_x[:, :beams]) * along_y[:, :beams]).sum(axis=0)
+    along_x, along_y = array_features(direction, array_shape)
+    seen_w = (along_y * source_w[:, None]) @ along_x.swapaxes(1, 2)
+    output_w = ((seen_w @ along_x) * along_y).sum(axis=1)
     # Where sources lie in the nulls, rounding may leave less than nothing.
     return np.asarray(np.maximum(output_w, 0.0))

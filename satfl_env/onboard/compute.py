@@ -20,10 +20,11 @@ ROUNDING = 1 + 1e-9
 
 def epoch_time_s(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number) -> FloatArray:
     """Time of one local epoch, c D / f (SemSpaceFL, eq. 5); infinite where the frequency is 0."""
-    cycles, cpu = np.broadcast_arrays(cycles_per_sample * samples, cpu_hz)
+    cycles = cycles_per_sample * samples
+    forever = np.full(np.broadcast(cycles, cpu_hz).shape, np.inf)
     # Overflow to infinity is the right limit of a CPU that all but stands still.
     with np.errstate(over="ignore"):
-        return np.asarray(np.divide(cycles, cpu, out=np.full(cpu.shape, np.inf), where=cpu > 0))
+        return np.asarray(np.divide(cycles, cpu_hz, out=forever, where=np.asarray(cpu_hz) > 0))
 
 
 def epoch_energy_j(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number, kappa: Number) -> FloatArray:
@@ -80,11 +81,11 @@ def affordable_epochs(
     """
     epoch_s = epoch_time_s(samples, cpu_hz, cycles_per_sample=cycles_per_sample)
     epoch_j = epoch_energy_j(samples, cpu_hz, cycles_per_sample=cycles_per_sample, kappa=kappa)
-    time_left, energy, epoch_s, epoch_j = np.broadcast_arrays(window_s - link_s, energy_j, epoch_s, epoch_j)
+    time_left = window_s - link_s
     trains = (time_left > 0) & (epoch_s > 0) & (epoch_j > 0)
     # As above: next to no energy an epoch means infinitely many of them.
     with np.errstate(over="ignore"):
         in_time = np.divide(time_left, epoch_s, out=np.zeros(trains.shape), where=trains)
-        in_energy = np.divide(energy, epoch_j, out=np.zeros(trains.shape), where=trains)
+        in_energy = np.divide(energy_j, epoch_j, out=np.zeros(np.broadcast(energy_j, trains).shape), where=trains)
     bound = np.maximum(np.minimum(in_time, in_energy), 0.0)
     return np.asarray(np.floor(bound * ROUNDING), dtype=np.int64)

@@ -137,10 +137,15 @@ class PlanarScene:
         """The geometry `time_s` seconds after the start."""
         phase = self.phase_rad + self.speed_mps / self.circle_radius_m * time_s
         cosine, sine = np.cos(phase), np.sin(phase)
-        level = np.full_like(phase, self.altitude_m)
-        circle = np.stack([cosine, sine], axis=-1) * self.circle_radius_m[:, None]
-        position = np.column_stack([self.centre_m + circle, level])
-        gateway_position = np.column_stack([self.gateway_m, np.zeros(self.num_gateways)])
+        position = np.empty((self.num_satellites, 3))
+        position[:, 0] = self.centre_m[0] + self.circle_radius_m * cosine
+        position[:, 1] = self.centre_m[1] + self.circle_radius_m * sine
+        position[:, 2] = self.altitude_m
+        velocity = np.zeros((self.num_satellites, 3))
+        velocity[:, 0] = -self.speed_mps * sine
+        velocity[:, 1] = self.speed_mps * cosine
+        gateway_position = np.zeros((self.num_gateways, 3))
+        gateway_position[:, :2] = self.gateway_m
         window = remaining_window_s(
             phase,
             self.circle_radius_m,
@@ -151,7 +156,7 @@ class PlanarScene:
         return SceneSnapshot(
             time_s=time_s,
             position_m=position,
-            velocity_mps=np.column_stack([-sine, cosine, np.zeros_like(phase)]) * self.speed_mps,
+            velocity_mps=velocity,
             gateway_position_m=gateway_position,
             distance_m=np.linalg.norm(position[:, None] - gateway_position, axis=-1),
             visible=window > 0,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
-from satfl_env.simulation.participation import Participation
+from satfl_env.simulation.participation import Participation, first_reason
 from satfl_env.simulation.state import Decision, FloatArray, IntArray, NetworkState, Outcome
 
 
@@ -53,18 +53,14 @@ def participate_late(
     away_s = np.where(never, 0.0, since_s)
     in_time = affordable_epochs(away_s, 0.0 * away_s, state.samples, np.inf, cpu_hz, **load)
     affordable = affordable_epochs(away_s, 0.0 * away_s, state.samples, state.energy_j, cpu_hz, **load)
-    outcome = np.select(
-        [~associated, ~visible, ~fits, never, in_time < 1, affordable < 1],
-        [
-            Outcome.SAT_OUT,
-            Outcome.NOT_VISIBLE,
-            Outcome.OUT_OF_TIME,
-            Outcome.FETCHED,
-            Outcome.OUT_OF_TIME,
-            Outcome.OUT_OF_ENERGY,
-        ],
-        Outcome.RETURNED,
-    ).astype(np.int64)
+    outcome = first_reason(
+        (Outcome.SAT_OUT, ~associated),
+        (Outcome.NOT_VISIBLE, ~visible),
+        (Outcome.OUT_OF_TIME, ~fits),
+        (Outcome.FETCHED, never),
+        (Outcome.OUT_OF_TIME, in_time < 1),
+        (Outcome.OUT_OF_ENERGY, affordable < 1),
+    )
     trains = outcome == Outcome.RETURNED
     fetches = trains | (outcome == Outcome.FETCHED)
     epochs = np.where(trains, np.minimum(affordable, state.max_epochs), 0)

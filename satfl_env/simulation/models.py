@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from satfl_env.federated import Layout, SemanticModel, cloud_aggregate, gateway_
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 Group = tuple[int, int]
+# Gateways and labels of K groups, each (K,).
+Groups = tuple[IntArray, IntArray]
 
 
 class ModelStore:
@@ -48,7 +51,7 @@ class ModelStore:
     def gateway_models(self, models: Mapping[Group, Tensor]) -> None:
         self._row[:] = -1
         if models:
-            self._put(np.array(list(models)), torch.stack(list(models.values())))
+            self._put(tuple(np.array(list(models)).T), torch.stack(list(models.values())))
 
     @property
     def updated(self) -> list[Group]:
@@ -76,7 +79,7 @@ class ModelStore:
         if new.size:
             _, index = self._groups(association, cluster, new)
             equal = 1.0 / np.bincount(index)[index]
-            means = gateway_aggregate(_rows(self.held[:, : self.num_shared], new), equal, index)
+            means = gateway_aggregate(take_rows(self.held[:, : self.num_shared], new), equal, index)
             _write_rows(start[:, : self.num_shared], new, means, index)
         return start
 
@@ -110,11 +113,11 @@ class ModelStore:
         groups, index = self._groups(association, cluster, members)
         used[members], made_equal = normalise_weights(raw_weights[members], index)
         received = trained[:, : self.num_shared] if received is None else received
-        self._put(groups, gateway_aggregate(_rows(received, members), used[members], index))
-        self._updated[tuple(groups.T)] = True
+        self._put(groups, gateway_aggregate(take_rows(received, members), used[members], index))
+        self._updated[groups] = True
         self.version += 1
         _write_rows(self.held, members, trained, members)
-        return used, tuple((gateway, label) for gateway, label in groups[made_equal].tolist())
+        return used, _named(groups, made_equal)
 
     def collect(
         self,
@@ -156,7 +159,7 @@ class ModelStore:
         )
         counts = np.bincount(index)
         self.held[members] = trained[members]
-        for row, group in enumerate(map(tuple, groups.tolist())):
+        for row, group in enumerate(_named(groups)):
             total, count = self.waiting.pop(group, (torch.zeros_like(self._first), 0))
             total, count = total + sums[row] * int(counts[row]), count + int(counts[row])
             if count < buffer:
@@ -164,10 +167,10 @@ class ModelStore:
                 continue
             known = self._row[group]
             model = self._models[known] if known >= 0 else self._first
-            self._put(groups[row : row + 1], (model + server_rate / count * total)[None])
+            self._put(([group[0]], [group[1]]), (model + server_rate / count * total)[None])
             self._updated[group] = True
             self.version = before + 1
-        return used, tuple((gateway, label) for gateway, label in groups[made_equal].tolist())
+        return used, _named(groups, made_equal)
 
     def merge(self, raw_gateway_weights: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
         """The cloud merges, cluster by cluster, what changed since its last merge (SemSpaceFL, eq. 3).
@@ -182,14 +185,11 @@ class ModelStore:
         if not self._updated.any():
             return used, ()
         labels, gateways = np.nonzero(self._updated.T)
-        clusters, index = np.unique(labels, return_inverse=True)
+        clusters, index = distinct(labels)
         weights, made_equal = normalise_weights(raw_gateway_weights[gateways], index)
         used[labels, gateways] = weights
         merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
-        everywhere = np.stack(
-            [np.tile(np.arange(num_gateways), len(clusters)), np.repeat(clusters, num_gateways)], axis=1
-        )
-        self._put(everywhere, merged, np.repeat(np.arange(len(clusters)), num_gateways))
+        self._put((slice(None), clusters), merged)
         self._updated[:] = False
         return used, tuple(clusters[made_equal].tolist())
 
@@ -200,34 +200,43 @@ class ModelStore:
         known, new = members[row >= 0], members[row < 0]
         if known.size:
             _write_rows(self.held[:, : self.num_shared], known, self._models, row[row >= 0])
-        self.held[new, : self.num_shared] = self._first
+        if new.size:
+            self.held[torch.from_numpy(new), : self.num_shared] = self._first
 
-    def _put(self, groups: IntArray, models: Tensor, index: IntArray | None = None) -> None:
-        """Give each of the `groups` (K, 2) its model, row `index` (K,) of `models`, and drop what nobody holds now."""
-        row = np.arange(len(models)) if index is None else index
-        self._row[tuple(groups.T)] = len(self._models) + row
-        table = torch.cat([self._models, models])
-        in_use = np.zeros(len(table) + 1, dtype=np.bool_)
-        in_use[self._row] = True  # -1 marks the extra last entry
-        in_use = in_use[:-1]
-        self._models = table[in_use]
-        self._row = np.where(self._row >= 0, (np.cumsum(in_use) - 1)[self._row], -1)
+    def _put(self, groups: Any, models: Tensor) -> None:
+        """Give `groups`, an index of the gateways' table, their models (K, num_shared); drop what nobody holds now."""
+        self._row[groups] = len(self._models) + np.arange(len(models))
+        held = self._row >= 0
+        in_use, self._row[held] = distinct(self._row[held])
+        self._models = take_rows(torch.cat([self._models, models]), in_use)
 
-    def _groups(self, association: IntArray, cluster: IntArray, members: IntArray) -> tuple[IntArray, IntArray]:
-        """Distinct (gateway, cluster) groups of some satellites, (K, 2), and the index of each one's group."""
+    def _groups(self, association: IntArray, cluster: IntArray, members: IntArray) -> tuple[Groups, IntArray]:
+        """Distinct (gateway, cluster) groups of some satellites, and the index of each one's group."""
         num_labels = self._row.shape[1]
-        codes, index = np.unique(association[members] * num_labels + cluster[members], return_inverse=True)
-        return np.stack(np.divmod(codes, num_labels), axis=1), index
+        codes, index = distinct(association[members] * num_labels + cluster[members])
+        return np.divmod(codes, num_labels), index
 
 
-def _rows(source: Tensor, rows: IntArray) -> Tensor:
+def _named(groups: Groups, which: IntArray | slice = slice(None)) -> tuple[Group, ...]:
+    """All or some of the groups one by one."""
+    gateways, labels = groups
+    return tuple(zip(gateways[which].tolist(), labels[which].tolist(), strict=True))
+
+
+def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct ones (K,) of small numbers (R,) >= 0 in rising order, and which each is, without sorting them."""
+    occurs = np.bincount(numbers) > 0
+    return np.flatnonzero(occurs), (occurs.cumsum() - 1)[numbers]
+
+
+def take_rows(source: Tensor, which: IntArray) -> Tensor:
     """Some rows of a matrix; faster than indexing with an array."""
-    return source.index_select(0, torch.from_numpy(rows))
+    return source.index_select(0, torch.from_numpy(which))
 
 
 def _write_rows(target: Tensor, rows: IntArray, source: Tensor, source_rows: IntArray) -> None:
     """Overwrite some rows of a matrix by rows of another."""
-    target.index_copy_(0, torch.from_numpy(rows), _rows(source, source_rows))
+    target.index_copy_(0, torch.from_numpy(rows), take_rows(source, source_rows))
 
 
 def first_models(

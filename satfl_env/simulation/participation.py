@@ -29,7 +29,7 @@ class Participation:
     @property
     def trains(self) -> BoolArray:
         """Satellites that train, (S,)."""
-        return np.asarray(self.outcome == Outcome.RETURNED)
+        return np.asarray(self.outcome == Outcome.RETURNED.value)
 
     @property
     def busy_s(self) -> FloatArray:
@@ -51,6 +51,14 @@ def limit_cohort(decision: Decision, state: NetworkState, cohort: int, rng: np.r
     association = decision.association.copy()
     association[rng.permutation(candidates)[cohort:]] = state.num_gateways
     return replace(decision, association=association)
+
+
+def first_reason(*reasons: tuple[Outcome, BoolArray]) -> IntArray:
+    """Outcome of each satellite: the first reason that holds for it, returned where none does, (S,)."""
+    outcome = np.full(len(reasons[0][1]), Outcome.RETURNED.value)
+    for reason, holds in reversed(reasons):
+        outcome[holds] = reason.value
+    return outcome
 
 
 def participate(
@@ -79,13 +87,14 @@ def participate(
     link_s = np.where(np.isfinite(transfer_s), 2 * transfer_s, window_s)
     load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
 
-    budgets_j = np.stack([np.full_like(state.energy_j, np.inf), state.energy_j])
+    budgets_j = np.array([np.full_like(state.energy_j, np.inf), state.energy_j])
     in_time, affordable = affordable_epochs(window_s, link_s, state.samples, budgets_j, decision.cpu_frequency, **load)
-    outcome = np.select(
-        [~associated, ~visible, in_time < 1, affordable < 1],
-        [Outcome.SAT_OUT, Outcome.NOT_VISIBLE, Outcome.OUT_OF_TIME, Outcome.OUT_OF_ENERGY],
-        Outcome.RETURNED,
-    ).astype(np.int64)
+    outcome = first_reason(
+        (Outcome.SAT_OUT, ~associated),
+        (Outcome.NOT_VISIBLE, ~visible),
+        (Outcome.OUT_OF_TIME, in_time < 1),
+        (Outcome.OUT_OF_ENERGY, affordable < 1),
+    )
     trains = outcome == Outcome.RETURNED
     epochs = np.where(trains, np.minimum(affordable, state.max_epochs), 0)
 

@@ -33,8 +33,9 @@ class Relays:
 
 def no_relays(snapshot: SceneSnapshot) -> Relays:
     """Everyone speaks for itself."""
-    own = np.broadcast_to(np.arange(len(snapshot.distance_m))[:, None], snapshot.distance_m.shape)
-    return Relays(snapshot, own, np.zeros(snapshot.distance_m.shape))
+    num_satellites, num_gateways = snapshot.distance_m.shape
+    own = np.arange(num_satellites)[:, None].repeat(num_gateways, axis=1)
+    return Relays(snapshot, own, np.zeros((num_satellites, num_gateways)))
 
 
 def plane_relays(snapshot: SceneSnapshot, num_planes: int, model_bits: float, isl_rate_bps: float) -> Relays:

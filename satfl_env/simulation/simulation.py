@@ -19,7 +19,7 @@ from satfl_env.semantics import ChannelDraw, semantic_similarity
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate, training_loss
 from satfl_env.simulation.ingredients import EnergyDraws, Ingredients
 from satfl_env.simulation.late import participate_late, staleness_discount
-from satfl_env.simulation.models import ModelStore, first_models
+from satfl_env.simulation.models import ModelStore, first_models, take_rows
 from satfl_env.simulation.participation import Participation, limit_cohort, participate
 from satfl_env.simulation.relay import no_relays, plane_relays
 from satfl_env.simulation.state import (
@@ -174,8 +174,8 @@ class Simulation:
     def learn(self, opened: OpenRound, result: TrainingResult) -> LearnedRound:
         """Second part, after training: gateways and cloud aggregate, and hand the new models out."""
         decision, part, job = opened
-        outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED, part.outcome).astype(np.int64)
-        returned = outcome == Outcome.RETURNED
+        outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
+        returned = outcome == Outcome.RETURNED.value
         received, update_similarity = self._receive(job.parameters, result.parameters, returned)
         late = returned & (self.ingredients.rounds.late is not None)
         staleness = np.where(late, self._models.version - self._progress.fetched_version, 0)
@@ -184,14 +184,14 @@ class Simulation:
         if self._merges:
             gateway_weights, equal_merges = self._models.merge(decision.gateway_weights)
         # Who sat out holds what was tested before, unless that was a model on its way to the gateway.
-        came_back = returned | (outcome == Outcome.FETCHED)
+        came_back = returned | (outcome == Outcome.FETCHED.value)
         changed = np.flatnonzero(came_back) if self.ingredients.tested == "held" else np.arange(len(returned))
         held = self._models.held if self.ingredients.tested == "held" else self._models.held.clone()
         self._models.distribute(decision.association, decision.cluster, came_back)
         return LearnedRound(
             decision=decision,
             participation=part,
-            job=self._evaluation_job(changed, held[changed]),
+            job=self._evaluation_job(changed, take_rows(held, changed)),
             outcome=outcome,
             staleness=staleness,
             weights=weights,
@@ -241,7 +241,7 @@ class Simulation:
             test_loss=test.loss,
             metrics=test.metrics,
         )
-        fetched = report.returned | (report.outcome == Outcome.FETCHED)
+        fetched = report.returned | (report.outcome == Outcome.FETCHED.value)
         self._progress = _Progress(
             round=before.round + 1,
             time_s=before.time_s + report.duration_s,
@@ -541,14 +541,15 @@ class Simulation:
         """Shared parameters as they arrive if not as sent, and how alike updates look by now, (S, S)."""
         if self.ingredients.engine == "none":
             return None, self._progress.update_similarity
-        shared, snr_db = slice(self._models.num_shared), self.ingredients.upload_snr_db
-        members, received = torch.from_numpy(returned), None
+        shared, snr_db = self._models.num_shared, self.ingredients.upload_snr_db
+        trained, start, received = trained[:, :shared], start[:, :shared], None
+        members = np.flatnonzero(returned)
         if snr_db is None:
-            updates = trained[members, shared] - start[members, shared]
+            updates = take_rows(trained, members) - take_rows(start, members)
         else:
             generator = torch_generator(self._require_seed(), "uploads", self._progress.round)
-            noisy = noisy_updates(trained[:, shared] - start[:, shared], snr_db, generator)
-            updates, received = noisy[members], start[:, shared] + noisy
+            noisy = noisy_updates(trained - start, snr_db, generator)
+            updates, received = take_rows(noisy, members), start + noisy
         cosines = update_cosines(updates)
         return received, refreshed(self._progress.update_similarity, cosines, returned)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -115,6 +115,9 @@ class Outcome(IntEnum):
     """Fetched its first model to train from; only where updates come a contact late."""
 
 
+_LOSES = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])
+
+
 @dataclass(frozen=True, eq=False)
 class RoundReport:
     """What happened in one communication round.
@@ -170,12 +173,12 @@ class RoundReport:
     @property
     def returned(self) -> BoolArray:
         """Satellites whose update was aggregated, (S,)."""
-        return np.asarray(self.outcome == Outcome.RETURNED)
+        return np.asarray(self.outcome == Outcome.RETURNED.value)
 
     @property
     def lost(self) -> BoolArray:
         """Satellites that were associated but whose update was lost, (S,)."""
-        return ~np.isin(self.outcome, (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED))
+        return np.asarray(_LOSES[self.outcome])
 
     @property
     def energy_j(self) -> FloatArray:
@@ -186,9 +189,8 @@ class RoundReport:
 def check_decision(decision: Decision, state: NetworkState) -> None:
     """Raise `ValueError` naming the field, its value and what is allowed if a decision does not fit a state."""
     num_satellites, num_gateways = state.num_satellites, state.num_gateways
-    lengths = {field.name: num_satellites for field in fields(Decision)} | {"gateway_weights": num_gateways}
-    for name, length in lengths.items():
-        _check_array(name, getattr(decision, name), length)
+    for name, value in vars(decision).items():
+        _check_array(name, value, num_gateways if name == "gateway_weights" else num_satellites)
     _check_labels("association", decision.association, num_gateways, "the last one sits out")
     _check_labels("cluster", decision.cluster, num_satellites - 1, "one label a satellite")
     for name in ("weights", "gateway_weights"):

@@ -28,6 +28,14 @@ def test_inner_products_of_features_are_the_pattern(array_shape: tuple[int, int]
     np.testing.assert_allclose(pattern, upa_gain(directions[:, None], directions, array_shape), atol=1e-12)
 
 
+def test_features_of_several_arrays_are_those_of_each() -> None:
+    directions = unit_vectors(12, 0).reshape(3, 4, 3)
+    stacked = array_features(directions, (16, 5))
+    each = [array_features(some, (16, 5)) for some in directions]
+    for along, parts in zip(stacked, zip(*each, strict=True), strict=True):
+        np.testing.assert_allclose(along, np.stack(parts), atol=1e-12)
+
+
 def pairwise_sinr(
     position: np.ndarray, gateway: np.ndarray, gain: np.ndarray, association: np.ndarray, noise_w: np.ndarray
 ) -> np.ndarray:
@@ -38,7 +46,7 @@ def pairwise_sinr(
         g = association[s]
         direction = position - gateway[g]
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        others = (association != g) & (association < len(gateway))
+        others = (association != g) & (association < len(gateway)) & (direction[:, 2] > 0)
         pattern = upa_gain(direction[s], direction[others], (16, 16))
         interference_w = (10.0 * gain[others, g] * pattern).sum() * share[s] / 1e9
         values[s] = 10.0 * gain[s, g] / (interference_w + noise_w[s])
@@ -46,11 +54,14 @@ def pairwise_sinr(
 
 
 @pytest.mark.parametrize("noise_hz", [1e-20, 1e-30])
-def test_sinr_of_many_satellites_is_that_of_all_pairs(noise_hz: float) -> None:
+@pytest.mark.parametrize("count", [1, 10, 300, 2500])
+def test_sinr_of_many_satellites_is_that_of_all_pairs(count: int, noise_hz: float) -> None:
     rng = np.random.default_rng(0)
-    position = np.column_stack([rng.uniform(-2e6, 2e6, (300, 2)), np.full(300, 5e5)])
+    # Every fourth is below the horizon.
+    height = np.where(np.arange(count) % 4 == 3, -5e5, 5e5)
+    position = np.column_stack([rng.uniform(-2e6, 2e6, (count, 2)), height])
     gateway = np.column_stack([rng.uniform(-2e6, 2e6, (10, 2)), np.zeros(10)])
-    association = rng.integers(0, 11, 300)
+    association = rng.integers(0, 11, count)
     gain = 1e3 / np.linalg.norm(position[:, None] - gateway, axis=-1) ** 2
     share = bandwidth_share_hz(association, 10, 1e9, 1e9)
     found = sinr(
@@ -66,6 +77,12 @@ def test_sinr_of_many_satellites_is_that_of_all_pairs(noise_hz: float) -> None:
     )
     expected = pairwise_sinr(position, gateway, gain, association, noise_hz * share)
     np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
+def test_without_senders_nobody_has_a_signal() -> None:
+    links, distance = RadioLinks(), np.full((4, 2), 1e6)
+    rate = links.associated_rate_bps(1e6 * unit_vectors(4, 0), np.eye(2, 3), distance, np.full(4, 2))
+    assert rate.tolist() == [0.0] * 4
 
 
 def test_an_interferer_in_a_null_does_no_harm() -> None:

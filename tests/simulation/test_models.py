@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from satfl_env.simulation.models import ModelStore
+from satfl_env.simulation.models import ModelStore, distinct
 
 SATELLITES, GATEWAYS, SHARED, TOTAL = 7, 3, 5, 8
 
@@ -116,3 +116,10 @@ def test_a_round_without_participants_changes_nothing():
     assert made_equal == ()
     torch.testing.assert_close(store.held, before)
     assert not store.gateway_models
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_distinct_numbers_are_those_of_numpy(count):
+    numbers = np.random.default_rng(count).integers(0, 30, count)
+    for found, expected in zip(distinct(numbers), np.unique(numbers, return_inverse=True), strict=True):
+        np.testing.assert_array_equal(found, expected)
