@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from satfl_env import SatFLVectorEnv
+from satfl_env import make_vector_env
 
 try:
     from stable_baselines3.common.env_util import is_wrapped
@@ -28,13 +28,21 @@ class SatFLVecEnv(VecEnv):
     Args:
         num_envs: Number of environments.
         wrap: Gives one environment the flat spaces that the algorithm needs; see `SatFLVectorEnv`.
+        workers: Processes to share the environments among; see `SpreadVectorEnv`.
         **kwargs: Arguments of `SatFLEnv`, the same for all.
     """
 
     def __init__(
-        self, num_envs: int, wrap: Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]] | None = None, **kwargs: Any
+        self,
+        num_envs: int,
+        wrap: Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]] | None = None,
+        *,
+        workers: int = 1,
+        **kwargs: Any,
     ) -> None:
-        self.vector = SatFLVectorEnv(num_envs, autoreset_mode=AutoresetMode.SAME_STEP, wrap=wrap, **kwargs)
+        self.vector = make_vector_env(
+            num_envs, workers=workers, autoreset_mode=AutoresetMode.SAME_STEP, wrap=wrap, **kwargs
+        )
         self._actions: Any = None
         super().__init__(num_envs, self.vector.single_observation_space, self.vector.single_action_space)
 
@@ -72,25 +80,24 @@ class SatFLVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Read an attribute of environments."""
-        return [env.get_wrapper_attr(attr_name) for env in self._chosen(indices)]
+        return self._each(lambda env: env.get_wrapper_attr(attr_name), indices)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of environments."""
-        for env in self._chosen(indices):
-            env.set_wrapper_attr(attr_name, value)
+        self._each(lambda env: env.set_wrapper_attr(attr_name, value), indices)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         """Call a method of environments."""
-        return [env.get_wrapper_attr(method_name)(*method_args, **method_kwargs) for env in self._chosen(indices)]
+        return self._each(lambda env: env.get_wrapper_attr(method_name)(*method_args, **method_kwargs), indices)
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """Whether environments are in a certain wrapper."""
-        return [is_wrapped(env, wrapper_class) for env in self._chosen(indices)]
+        return self._each(lambda env: is_wrapped(env, wrapper_class), indices)
 
-    def _chosen(self, indices: VecEnvIndices) -> list[gym.Env[Any, Any]]:
-        return [self.vector.envs[index] for index in self._get_indices(indices)]
+    def _each(self, function: Callable[[gym.Env[Any, Any]], Any], indices: VecEnvIndices) -> list[Any]:
+        return list(self.vector.apply(function, list(self._get_indices(indices))))
 
 
 def _info_of(infos: dict[str, Any], index: int) -> dict[str, Any]:

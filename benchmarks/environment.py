@@ -57,13 +57,12 @@ def single(*, steps: int) -> dict[str, float]:
 def vectors(*, steps: int) -> dict[str, float]:
     """Steps per second of vectors of environments in the form that Stable-Baselines3 takes, on the same episodes.
 
-    `native` trains on all cores, as `SubprocVecEnv` does. They take turns, so that whatever else the machine does meets
-    all of them.
+    `native` has a process for every core, as `SubprocVecEnv` has one for every environment. They take turns, so that
+    whatever else the machine does meets all of them.
     """
     actions = _recorded_actions(steps)
-    shared = {"training.workers": available_cores()}
     vectors: dict[str, VecEnv] = {
-        "native": SatFLVecEnv(NUM_ENVS, _flat, overrides=shared),
+        "native": SatFLVecEnv(NUM_ENVS, _flat, workers=available_cores()),
         "native on one core": SatFLVecEnv(NUM_ENVS, _flat),
         "DummyVecEnv": DummyVecEnv([_make_flat] * NUM_ENVS),
         "SubprocVecEnv": SubprocVecEnv([_make_flat] * NUM_ENVS, start_method="fork"),

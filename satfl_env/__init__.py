@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-from satfl_env.envs import SatFLEnv, SatFLVectorEnv, decision_to_action, observation_to_state
+from satfl_env.envs import (
+    SatFLEnv,
+    SatFLVectorEnv,
+    SpreadVectorEnv,
+    decision_to_action,
+    make_vector_env,
+    observation_to_state,
+)
 from satfl_env.onboard import affordable_epochs, optimal_frequency_hz
 from satfl_env.semantics import semantic_similarity
 from satfl_env.simulation import Decision, NetworkState, Outcome, RoundReport, Simulation
@@ -22,9 +29,11 @@ __all__ = [
     "SatFLEnv",
     "SatFLVectorEnv",
     "Simulation",
+    "SpreadVectorEnv",
     "__version__",
     "affordable_epochs",
     "decision_to_action",
+    "make_vector_env",
     "observation_to_state",
     "optimal_frequency_hz",
     "semantic_similarity",
@@ -35,5 +44,5 @@ if "SatFL-v0" not in gym.registry:
     gym.register(
         "SatFL-v0",
         entry_point="satfl_env.envs.satfl:SatFLEnv",
-        vector_entry_point="satfl_env.envs.vector:SatFLVectorEnv",
+        vector_entry_point="satfl_env.envs.spread:make_vector_env",
     )

@@ -88,12 +88,9 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             ValueError: If there are not as many seeds as environments, the mask does not fit or no environment is
                 chosen, or there are other options.
         """
-        seeds = [seed + index for index in range(self.num_envs)] if isinstance(seed, int) else seed
-        seeds = [None] * self.num_envs if seeds is None else list(seeds)
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"seed must be one number or {self.num_envs}, one an environment, got {len(seeds)}")
+        seeds = seed_list(seed, self.num_envs)
         others = dict(options or {})
-        chosen = _checked_mask(others.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_)), self.num_envs)
+        chosen = checked_mask(others.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_)), self.num_envs)
         infos: dict[str, Any] = {}
         for index in np.flatnonzero(chosen).tolist():
             self._observations[index], info = self.envs[index].reset(seed=seeds[index], options=others)
@@ -141,6 +138,11 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             self._ended = terminations | truncations
         return self._batch(), rewards, terminations, truncations, infos
 
+    def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
+        """What a function gives for some of the environments; None means all."""
+        chosen = range(self.num_envs) if indices is None else indices
+        return tuple(function(self.envs[index]) for index in chosen)
+
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, such as `action_masks`, or read an attribute."""
         found = [env.get_wrapper_attr(name) for env in self.envs]
@@ -162,7 +164,28 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         return concatenate(space, self._observations, empty)
 
 
-def _checked_mask(mask: Any, num_envs: int) -> BoolArray:
+def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int | None]:
+    """One seed for each environment: given one by one, counting on from a single one, or None.
+
+    Raises:
+        ValueError: If there are not as many seeds as environments.
+    """
+    if seed is None:
+        return [None] * num_envs
+    if isinstance(seed, int):
+        return [seed + index for index in range(num_envs)]
+    seeds = list(seed)
+    if len(seeds) != num_envs:
+        raise ValueError(f"seed must be one number or {num_envs}, one an environment, got {len(seeds)}")
+    return seeds
+
+
+def checked_mask(mask: Any, num_envs: int) -> BoolArray:
+    """The environments to reset, bool (num_envs,).
+
+    Raises:
+        ValueError: If the mask does not fit or chooses none.
+    """
     if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
         raise ValueError(f"reset_mask must be a bool array of shape ({num_envs},) with at least one True, got {mask!r}")
     return mask

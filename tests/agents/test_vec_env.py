@@ -27,8 +27,9 @@ def discrete(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     return ScaledObservation(DiscreteAction(env))
 
 
-def test_it_does_what_dummy_vec_env_does() -> None:
-    own = SatFLVecEnv(2, flat, overrides=QUICK)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_does_what_dummy_vec_env_does(workers: int) -> None:
+    own = SatFLVecEnv(2, flat, workers=workers, overrides=QUICK)
     dummy = DummyVecEnv([lambda: flat(SatFLEnv(overrides=QUICK))] * 2)
     for envs in (own, dummy):
         envs.seed(7)
