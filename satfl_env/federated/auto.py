@@ -10,27 +10,23 @@ from torch import Tensor
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.in_process import InProcessTrainer
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import HasStackedGradient, SemanticModel
+from satfl_env.federated.model import SemanticModel
 from satfl_env.federated.processes import train_spread
-from satfl_env.federated.schedule import batches_per_round
 from satfl_env.federated.shards import samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
-# A round that takes fewer operations is over before workers pay back their messages.
-_PROCESSES_FLOPS = 200e6
-# What a minibatch costs besides the arithmetic of its forward pass, in operations that take as long.
-_MINIBATCH_FLOPS = 500e3
-# A forward pass of a minibatch with more operations keeps all threads busy by itself where the gradient is in closed
-# form; processes would each have whole satellites to do, and few of those rarely divide evenly.
-_THREADED_FLOPS = 16e6
+# A round whose forward passes take fewer operations is over before workers pay back their messages.
+_PROCESSES_FLOPS = 1e9
+# In a minibatch whose forward pass takes fewer operations, threads wait for each other more than they help.
+_THREADS_FLOPS = 16e6
 
 
 class AutoTrainer(RowTrainer):
     """Trains in this process or in several, stacked or one by one, by a fixed rule: equal runs choose alike.
 
-    Where `Hardware.workers`, or without it PyTorch's number of threads, allows more than one core of the CPU, threads
-    share the products of large fully connected links, and processes the satellites of other rounds of some size.
-    Everything else is trained here: on one core what is too small to share.
+    Where `Hardware.workers`, or without it PyTorch's number of threads, allows more than one core of the CPU, several
+    processes train rounds of some size. Everything else is trained here: large minibatches by as many threads, small
+    ones by one.
     """
 
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
@@ -43,10 +39,11 @@ class AutoTrainer(RowTrainer):
         workers = self._workers()
         if workers == 1:
             return self._in_process.train_rows(rows, data, shard)
-        threaded = self._fills_threads(data)
-        if not threaded and len(rows) > 1 and self._round_flops(data, shard) >= _PROCESSES_FLOPS:
+        flops = self._in_process.flops(data)
+        round_flops = flops * int(samples_seen(data, shard, self.settings).sum())
+        if len(rows) > 1 and round_flops >= _PROCESSES_FLOPS:
             return train_spread(self._in_process, workers, rows, data, shard)
-        with thread_limit(workers if threaded else 1):
+        with thread_limit(workers if flops * self.settings.batch_size >= _THREADS_FLOPS else 1):
             return self._in_process.train_rows(rows, data, shard)
 
     def _workers(self) -> int:
@@ -54,14 +51,3 @@ class AutoTrainer(RowTrainer):
         if self.hardware.device != "cpu" or current_process().daemon:
             return 1
         return self.hardware.workers or torch.get_num_threads()
-
-    def _fills_threads(self, data: LocalData) -> bool:
-        """Whether a single minibatch has work for all threads."""
-        minibatch_flops = self._in_process.flops(data) * self.settings.batch_size
-        return isinstance(self.model, HasStackedGradient) and minibatch_flops >= _THREADED_FLOPS
-
-    def _round_flops(self, data: LocalData, shard: Shard) -> float:
-        """What the forward passes of the round cost, in operations."""
-        minibatches = batches_per_round(data.samples[shard.satellites], shard.epochs, self.settings).sum()
-        samples = samples_seen(data, shard, self.settings).sum()
-        return float(self._in_process.flops(data) * samples + _MINIBATCH_FLOPS * minibatches)

@@ -79,8 +79,8 @@ class WorkerPool:
 
     def train(
         self, trainer: RowTrainer, data: LocalData, rows: Tensor, parts: Sequence[tuple[NDArray[np.int64], Shard]]
-    ) -> list[TrainedRows]:
-        """Train one part a worker, each given by its positions in `rows` (A, P); the results in the same order.
+    ) -> TrainedRows:
+        """Train one part a worker, each given by its positions in `rows` (A, P), which are overwritten.
 
         Raises:
             WorkerError: If a worker dies or its training raises. The pool is of no use after any exception.
@@ -89,7 +89,10 @@ class WorkerPool:
         for worker, (positions, shard) in enumerate(parts):
             self._send(worker, trainer, data, positions, shard)
         answers = self._collect(len(parts))
-        return [TrainedRows(self._rows[positions], *answers[worker]) for worker, (positions, _) in enumerate(parts)]
+        last_loss, finite = np.empty(len(rows)), np.empty(len(rows), dtype=np.bool_)
+        for worker, (positions, _) in enumerate(parts):
+            last_loss[positions], finite[positions] = answers[worker]
+        return TrainedRows(rows.copy_(self._rows), last_loss, finite)
 
     def close(self) -> None:
         """End the processes."""
@@ -162,7 +165,7 @@ def train_in_pool(
     data: LocalData,
     rows: Tensor,
     parts: Sequence[tuple[NDArray[np.int64], Shard]],
-) -> list[TrainedRows]:
+) -> TrainedRows:
     """`WorkerPool.train` in this process's pool of that many workers, started at its first use.
 
     All trainers share it, so that several environments do not multiply the processes. After an exception it is ended,

@@ -9,7 +9,7 @@ from satfl_env.federated.in_process import InProcessTrainer
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import SemanticModel
 from satfl_env.federated.pool import train_in_pool
-from satfl_env.federated.shards import balance, join, samples_seen
+from satfl_env.federated.shards import balance, samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
 
@@ -42,5 +42,4 @@ class ProcessTrainer(RowTrainer):
 def train_spread(trainer: RowTrainer, workers: int, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
     """Train a shard by `trainer` in the workers, each with about the same number of samples to go through."""
     positions = balance(samples_seen(data, shard, trainer.settings), workers)
-    parts = [(index, shard.part(index)) for index in positions]
-    return join(positions, train_in_pool(workers, trainer, data, rows, parts))
+    return train_in_pool(workers, trainer, data, rows, [(index, shard.part(index)) for index in positions])

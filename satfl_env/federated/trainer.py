@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -75,8 +76,9 @@ class RowTrainer(ABC):
         batches = batches_per_round(data.samples, epochs, self.settings)
         busy = np.argsort(-batches, kind="stable")[: np.count_nonzero(batches)]
         if busy.size:
-            rows, loss, finite = self.train_rows(parameters[busy], data, Shard(busy, epochs[busy], seeds[busy]))
-            trained[busy[finite]] = rows[finite]
+            start = parameters.index_select(0, torch.from_numpy(busy))
+            rows, loss, finite = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
+            trained.index_copy_(0, torch.from_numpy(busy[finite]), rows if finite.all() else rows[finite])
             last_loss[busy[finite]] = loss[finite]
             diverged[busy] = ~finite
         return TrainingResult(trained, last_loss, diverged, batches)

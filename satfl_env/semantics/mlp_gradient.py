@@ -13,19 +13,10 @@ from torch import Tensor
 
 from satfl_env.semantics.losses import class_log_softmax
 
-# Multiplications from which on a product is worth sharing among threads.
-_SHARED_MACS = 2**20
-
 
 def linear(parameters: Mapping[str, Tensor], layer: str, inputs: Tensor) -> Tensor:
     """Each satellite's own linear layer; (S, B, in) -> (S, B, out)."""
-    bias, weight = parameters[f"{layer}.bias"], parameters[f"{layer}.weight"]
-    if not _one_by_one(inputs, weight):
-        return torch.baddbmm(bias.unsqueeze(1), inputs, weight.mT)
-    outputs = inputs.new_empty(*inputs.shape[:2], weight.shape[1])
-    for own_outputs, own_bias, own_inputs, own_weight in zip(outputs, bias, inputs, weight, strict=True):
-        torch.addmm(own_bias, own_inputs, own_weight.T, out=own_outputs)
-    return outputs
+    return torch.baddbmm(parameters[f"{layer}.bias"].unsqueeze(1), inputs, parameters[f"{layer}.weight"].mT)
 
 
 def column_linear(parameters: Mapping[str, Tensor], layer: str, inputs: Tensor) -> Tensor:
@@ -35,25 +26,8 @@ def column_linear(parameters: Mapping[str, Tensor], layer: str, inputs: Tensor) 
 
 def linear_backward(gradient: Mapping[str, Tensor], layer: str, inputs: Tensor, outputs_gradient: Tensor) -> None:
     """Write the gradient of a layer's weight and bias, from its inputs and the gradient of its outputs."""
-    weight_gradient = gradient[f"{layer}.weight"]
-    if _one_by_one(inputs, weight_gradient):
-        for own_gradient, own_outputs_gradient, own_inputs in zip(
-            weight_gradient, outputs_gradient, inputs, strict=True
-        ):
-            torch.mm(own_outputs_gradient.T, own_inputs, out=own_gradient)
-    else:
-        torch.bmm(outputs_gradient.mT, inputs, out=weight_gradient)
+    torch.bmm(outputs_gradient.mT, inputs, out=gradient[f"{layer}.weight"])
     torch.sum(outputs_gradient, 1, out=gradient[f"{layer}.bias"])
-
-
-def _one_by_one(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether one product after the other is faster than all satellites' (S, B, in) by (S, out, in) as one batch.
-
-    A batch gives every thread whole products, so that a few large ones leave a thread without work.
-    """
-    satellites, threads = len(inputs), torch.get_num_threads()
-    uneven = satellites % threads > 0 and satellites < 4 * threads
-    return uneven and inputs.shape[1] * weight[0].numel() >= _SHARED_MACS
 
 
 def relu_backward(hidden: Tensor, hidden_gradient: Tensor) -> Tensor:

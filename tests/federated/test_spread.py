@@ -172,11 +172,11 @@ class Spy:
 def test_auto_spreads_large_rounds_only_and_only_where_it_may(monkeypatch: pytest.MonkeyPatch):
     spy = Spy(monkeypatch)
     flops = forward_flops(link(), torch.rand(1, 9))
-    small = int(auto._PROCESSES_FLOPS / (flops * (20 + 21) + auto._MINIBATCH_FLOPS * 2) * 0.9)
+    small = int(auto._PROCESSES_FLOPS / flops / (20 + 21) * 0.9)
     for epochs, workers, expected in ((1, 2, []), (1 + small // 10, 1, []), (2, 2, [])):
         make_trainer("auto", link(), TrainingSettings(64), Hardware(workers=workers)).train(*job(2, epochs))
         assert spy.workers == expected
-    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", 2 * (flops * (20 + 21) + auto._MINIBATCH_FLOPS * 2))
+    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", flops * (20 + 21) * 2)
     trainer = make_trainer("auto", link(), TrainingSettings(64), TWO)
     trainer.train(*job(2, 1))
     assert spy.workers == []
@@ -192,8 +192,8 @@ def test_auto_spreads_large_rounds_only_and_only_where_it_may(monkeypatch: pytes
     assert spy.workers == [2], "daemons have no children"
 
 
-def test_auto_gives_large_minibatches_of_a_closed_form_all_threads(monkeypatch: pytest.MonkeyPatch):
-    spy, threads = Spy(monkeypatch), []
+def test_auto_gives_large_minibatches_all_threads(monkeypatch: pytest.MonkeyPatch):
+    threads = []
     original = in_process.InProcessTrainer.train_rows
 
     def train_rows(self, *arguments):
@@ -201,15 +201,12 @@ def test_auto_gives_large_minibatches_of_a_closed_form_all_threads(monkeypatch: 
         return original(self, *arguments)
 
     monkeypatch.setattr(in_process.InProcessTrainer, "train_rows", train_rows)
-    flops = forward_flops(link(), torch.rand(1, 9))
-    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", 0)
-    for threshold, workers, expected in ((flops * 64, 2, [2]), (flops * 64, 1, [1]), (flops * 64 + 1, 2, [1])):
-        monkeypatch.setattr(auto, "_THREADED_FLOPS", threshold)
+    flops = forward_flops(link(), torch.rand(1, 9)) * 64
+    for threshold, workers in ((flops, 2), (flops, 1), (flops + 1, 2)):
+        monkeypatch.setattr(auto, "_THREADS_FLOPS", threshold)
         with hardware.thread_limit(1):
             make_trainer("auto", link(), TrainingSettings(64), Hardware(workers=workers)).train(*job(3, 1))
-        assert threads == expected
-        threads.clear()
-    assert spy.workers == [2]
+    assert threads == [2, 1, 1]
 
 
 def test_auto_gives_the_same_in_workers(monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from satfl_env.semantics import Channel, ChannelDraw, ConvJSCC, MLPLink, mlp_gradient
+from satfl_env.semantics import Channel, ChannelDraw, ConvJSCC, MLPLink
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -79,24 +79,9 @@ def test_one_test_set_serves_every_satellite_by_expansion():
     assert metrics["accuracy"].shape == metrics["balanced_accuracy"].shape == (3,)
 
 
-def test_a_few_large_products_are_shared_one_by_one_among_threads():
-    few, many, small = torch.zeros(3, 256, 64), torch.zeros(8, 256, 64), torch.zeros(3, 16, 64)
-    before = torch.get_num_threads()
-    try:
-        for threads, inputs, expected in ((2, few, True), (2, many, False), (2, small, False), (1, few, False)):
-            torch.set_num_threads(threads)
-            assert mlp_gradient._one_by_one(inputs, torch.zeros(len(inputs), 64, 64)) is expected
-    finally:
-        torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("num_draws", [1, 3])
 @pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("one_by_one", [True, False])
-def test_closed_form_gradient_equals_automatic_differentiation(
-    num_draws: int, masked: bool, one_by_one: bool, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(mlp_gradient, "_one_by_one", lambda inputs, weight: one_by_one)
+def test_closed_form_gradient_equals_automatic_differentiation(num_draws: int, masked: bool):
     models = [mlp(seed, channel_draws=num_draws).double() for seed in range(3)]
     parameters = {name: part.requires_grad_() for name, part in stack(models).items()}
     images = torch.rand(3, 5, 1, 8, 8, generator=generator(), dtype=torch.float64)
