@@ -27,6 +27,7 @@ class Section(StrEnum):
 
     TRAINING = "training"
     FLOWER = "flower"
+    SWIN = "swin"
     GPU = "gpu"
     ENVIRONMENT = "environment"
     ORBITS = "orbits"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from agents.vec_env import SatFLVecEnv
 from baselines import make_policy
+from benchmarks.memory import peak_mb
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
 from satfl_env.federated import TrainingResult
 from satfl_env.federated.hardware import available_cores
@@ -143,8 +143,8 @@ def memory(*, rounds: int) -> dict[str, float]:
     before_mb = 0.0
     for number, _ in enumerate(_steps(env, policy, rounds)):
         if number == rounds // 10:
-            before_mb = _peak_mb()
-    return {f"more memory at the peak, rounds {rounds // 10} to {rounds} of an episode: MB": _peak_mb() - before_mb}
+            before_mb = peak_mb()
+    return {f"more memory at the peak, rounds {rounds // 10} to {rounds} of an episode: MB": peak_mb() - before_mb}
 
 
 def _scenario(num_satellites: int, num_gateways: int, engine: str) -> Scenario:
@@ -220,7 +220,3 @@ def _seconds(job: Callable[[], object]) -> float:
     began = time.perf_counter()
     job()
     return time.perf_counter() - began
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.naive import satellite_data, train_one
 from benchmarks.timing import medians
-from benchmarks.workloads import NAMES, workload
+from benchmarks.workloads import SMALL_MODELS, workload
 from satfl_env.federated import Hardware, make_trainer
 from satfl_env.federated.hardware import available_cores
 
@@ -38,7 +38,7 @@ def run(quick: bool) -> dict[str, float]:
     if find_spec("flwr") is None or find_spec("ray") is None:
         raise ImportError("Flower is not installed: pip install 'satfl-env[bench]'")
     values: dict[str, float] = {}
-    for name in QUICK if quick else [name for name in NAMES if name != "unequal"]:
+    for name in QUICK if quick else [name for name in SMALL_MODELS if name != "unequal"]:
         rounds = 3 if quick else 5
         command = [sys.executable, "-m", "benchmarks.flower", name, str(rounds)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

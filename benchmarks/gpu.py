@@ -23,7 +23,7 @@ def run(quick: bool) -> dict[str, float]:
     if not torch.cuda.is_available():
         raise ImportError("PyTorch sees no GPU")
     values: dict[str, float] = {}
-    for name in ("W1m", "W2"):
+    for name in ("W1m", "W2", "Swin x 10"):
         values |= forms(workload(name), "cuda", repeats=1 if quick else 5)
     return values
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.naive import train_all
-from benchmarks.workloads import NAMES, small_mlp, workload
+from benchmarks.workloads import small_mlp, workload
 from satfl_env.federated import make_trainer
 
 
@@ -16,7 +16,7 @@ def more_memory_mb(name: str, form: str) -> float:
     """Memory that a round takes at its peak on top of the program and the data, in MB.
 
     Args:
-        name: A round of `benchmarks.workloads.NAMES`, or a number of satellites for `small_mlp`.
+        name: A round by its name in `benchmarks.workloads`, or a number of satellites for `small_mlp`.
         form: An engine that works in one process, or `naive`.
     """
     command = [sys.executable, "-m", "benchmarks.memory", name, form]
@@ -24,7 +24,7 @@ def more_memory_mb(name: str, form: str) -> float:
 
 
 def _measure(name: str, form: str) -> float:
-    work = workload(name) if name in NAMES else small_mlp(int(name))
+    work = small_mlp(int(name)) if name.isdigit() else workload(name)
     before_mb = forget_peak_mb()
     if form == "naive":
         train_all(work)

@@ -17,7 +17,7 @@ from benchmarks.machine import matrix_flops_per_s
 from benchmarks.memory import more_memory_mb
 from benchmarks.naive import train_all
 from benchmarks.timing import medians
-from benchmarks.workloads import NAMES, Workload, small_mlp, workload
+from benchmarks.workloads import SMALL_MODELS, Workload, small_mlp, workload
 from satfl_env.federated import Hardware, forward_flops, make_trainer
 
 ENGINES = ("loop", "stacked", "processes", "auto")
@@ -34,7 +34,7 @@ def run(quick: bool) -> dict[str, float]:
     """
     values = {"this machine, product of large matrices: GFLOP/s": matrix_flops_per_s() / 1e9}
     rate = 1e9 * values["this machine, product of large matrices: GFLOP/s"]
-    for name in QUICK if quick else NAMES:
+    for name in QUICK if quick else SMALL_MODELS:
         repeats = 2 if quick else 3
         values |= round_seconds(workload(name), 5 * repeats if name in SHORT else repeats, rate)
     values |= satellites((10, 50) if quick else SIZES, repeats=3 if quick else 7)

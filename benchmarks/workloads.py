@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from baselines.semspacefl.training import SIZES
 from satfl_env.federated import Layout, LocalData, LocalTrainer, TrainingResult, TrainingSettings
-from satfl_env.semantics import Channel, ConvJSCC, MLPLink
+from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class Workload:
     """
 
     name: str
-    model: MLPLink | ConvJSCC
+    model: MLPLink | ConvJSCC | SwinJSCC
     data: LocalData
     epochs: NDArray[np.int64]
     settings: TrainingSettings
@@ -69,19 +70,31 @@ def _unequal() -> Workload:
     return _conv("unequal", samples.round().astype(np.int64), epochs.round().astype(np.int64))
 
 
+def _paper_swin(name: str, satellites: int) -> Workload:
+    """One minibatch of two images each with SemSpaceFL's Swin transformer at the size `paper`."""
+    size = SIZES["paper"]
+    shape = (3, size["data.image_size"], size["data.image_size"])
+    options = {key.removeprefix("model."): value for key, value in size.items() if key.startswith("model.")}
+    model = SwinJSCC(shape, channel=Channel(snr_db=(1.0, 11.0)), generator=_generator(), **options)
+    data = _random_data([2] * satellites, shape)
+    return Workload(name, model, data, np.ones(satellites, np.int64), TrainingSettings(2, 1e-4))
+
+
 _MAKERS: dict[str, Callable[[], Workload]] = {
     "W1": lambda: _large_mlp("W1", 3, 20_000, 10, 256),
     "W1s": lambda: _large_mlp("W1s", 3, 2_000, 1, 256),
     "W1m": lambda: _large_mlp("W1m", 50, 400, 5, 64),
     "W2": lambda: _conv("W2", np.full(10, 200), np.full(10, 2)),
     "unequal": _unequal,
+    "Swin": lambda: _paper_swin("Swin", 1),
+    "Swin x 10": lambda: _paper_swin("Swin x 10", 10),
 }
-NAMES = tuple(_MAKERS)
+SMALL_MODELS = ("W1", "W1s", "W1m", "W2", "unequal")
 
 
 @lru_cache(maxsize=1)
 def workload(name: str) -> Workload:
-    """One of the rounds `NAMES`; the last one is kept."""
+    """One of the rounds above by name; the last one is kept."""
     return _MAKERS[name]()
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from benchmarks import __main__ as command
 from benchmarks import flower, gpu, machine, report, timing, training
 from benchmarks.naive import satellite_data, train_one
-from benchmarks.workloads import NAMES, Workload, small_mlp, workload
+from benchmarks.workloads import SMALL_MODELS, Workload, small_mlp, workload
 from satfl_env.federated import TrainingSettings, forward_flops
 
 
@@ -28,7 +28,10 @@ def test_workloads_are_those_of_the_text():
     unequal = workload("unequal")
     assert (unequal.data.samples.min(), unequal.data.samples.max()) == (18, 382)
     assert (unequal.epochs.min(), unequal.epochs.max()) == (3, 85)
-    assert NAMES == ("W1", "W1s", "W1m", "W2", "unequal")
+    swin = workload("Swin")
+    assert sum(parameter.numel() for parameter in swin.model.parameters()) == pytest.approx(26.3e6, rel=0.01)
+    assert swin.data.images.shape == (2, 3, 224, 224)
+    assert SMALL_MODELS == ("W1", "W1s", "W1m", "W2", "unequal")
 
 
 def test_the_plain_loop_learns():
