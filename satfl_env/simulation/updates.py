@@ -35,9 +35,9 @@ def update_cosines(updates: Tensor) -> FloatArray:
     zero has similarity 0 to all others.
     """
     norm = updates.norm(dim=1, keepdim=True)
-    unit = (updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)).numpy()
-    # NumPy sees that the product is symmetric, and computes half of it.
-    return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0), dtype=np.float64)
+    unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
+    cosines: FloatArray = (unit @ unit.T).double().numpy()
+    return np.asarray(np.clip(cosines, -1.0, 1.0))
 
 
 def refreshed(similarity: FloatArray, cosines: FloatArray, returned: BoolArray) -> FloatArray:
