@@ -127,12 +127,14 @@ def table_claims(table: str, comparison: Comparison) -> list[Claim]:
 
 
 def gateway_claims(comparisons: Comparisons, metric: str) -> list[Claim]:
-    """Fig. 3 or 4: after the last round the federation with a cloud is above each gateway alone."""
-    curves = gateway_curves(comparisons, metric)
+    """Fig. 3 or 4: after the last round the federation with a cloud is above each gateway alone, and above their mean."""
+    last = {name: curve[:, -1] for name, curve in gateway_curves(comparisons, metric).items()}
+    together = last.pop("hfl")
+    alone = {f"{name} alone": values for name, values in last.items()}
+    alone["the mean of the gateways alone"] = np.mean(list(last.values()), axis=0)
     return [
-        _ordering(f"HFL above {name} alone, {LABELS[metric]}", None, (curves["hfl"] - curves[name])[:, -1], metric)
-        for name in curves
-        if name != "hfl"
+        _ordering(f"HFL above {name}, {LABELS[metric]}", None, together - values, metric)
+        for name, values in alone.items()
     ]
 
 
