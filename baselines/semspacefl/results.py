@@ -127,7 +127,7 @@ def table_claims(table: str, comparison: Comparison) -> list[Claim]:
 
 
 def gateway_claims(comparisons: Comparisons, metric: str) -> list[Claim]:
-    """Fig. 3 or 4: after the last round the federation with a cloud is above each gateway alone, and above their mean."""
+    """Fig. 3 or 4: after the last round the federation with a cloud is above each gateway alone and their mean."""
     last = {name: curve[:, -1] for name, curve in gateway_curves(comparisons, metric).items()}
     together = last.pop("hfl")
     alone = {f"{name} alone": values for name, values in last.items()}
