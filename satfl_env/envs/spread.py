@@ -18,7 +18,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from satfl_env.envs.vector import AnyEnv, SatFLVectorEnv, Step, checked_mask, seed_list
-from satfl_env.federated import WorkerError
+from satfl_env.federated import WorkerError, dead_worker
 
 
 class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
@@ -138,27 +138,18 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             try:
                 self._pipes[worker].send((name, args))
             except OSError as error:
-                raise self._death(worker) from error
+                raise dead_worker(self._processes[worker], "its environments are lost") from error
         answers, failures = {}, []
         for worker in asked:
             try:
                 answers[worker], failure = self._pipes[worker].recv()
             except (EOFError, OSError) as error:
-                raise self._death(worker) from error
+                raise dead_worker(self._processes[worker], "its environments are lost") from error
             failures += [failure] if failure else []
         if failures:
             cause, trace = failures[0]
             raise cause from WorkerError(trace)
         return answers
-
-    def _death(self, worker: int) -> WorkerError:
-        process = self._processes[worker]
-        process.join(timeout=5.0)
-        return WorkerError(
-            f"{process.name} (pid {process.pid}) died with exit code {process.exitcode}; its environments are lost. "
-            "Exit code -9 often means that memory ran out; where it dies at the start of a script, the script lacks "
-            '`if __name__ == "__main__":`'
-        )
 
     def _joined_infos(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return _join_infos(infos, np.diff(self._bounds).tolist())

@@ -10,7 +10,7 @@ from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, T
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import SemanticModel
 from satfl_env.federated.parameters import Layout
-from satfl_env.federated.pool import WorkerError
+from satfl_env.federated.pool import WorkerError, dead_worker
 from satfl_env.federated.stacked import StackedTrainer
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "TrainingSettings",
     "WorkerError",
     "cloud_aggregate",
+    "dead_worker",
     "forward_flops",
     "gateway_aggregate",
     "make_trainer",

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from multiprocessing import connection, current_process
+from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 # Last loss and whether it is finite, one a satellite.
 _Answer = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
+_LOST = "the round is lost, nothing of it was used, and the next one starts new workers"
 _KEPT_BYTES = 32 * 2**20  # the most that every glibc takes as its threshold
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
@@ -127,7 +129,7 @@ class WorkerPool:
         try:
             self._pipes[worker].send(order)
         except OSError as error:
-            raise self._death(worker) from error
+            raise dead_worker(self._processes[worker], _LOST) from error
 
     def _collect(self, count: int) -> dict[int, _Answer]:
         """One answer from each of the first workers, in the order they come."""
@@ -140,20 +142,21 @@ class WorkerPool:
                 try:
                     answer = ready.recv()
                 except (EOFError, OSError) as error:
-                    raise self._death(worker) from error
+                    raise dead_worker(self._processes[worker], _LOST) from error
                 if isinstance(answer, str):
                     raise WorkerError(f"training failed in {self._processes[worker].name}:\n{answer}")
                 answers[worker] = answer
         return answers
 
-    def _death(self, worker: int) -> WorkerError:
-        process = self._processes[worker]
-        process.join(timeout=5.0)
-        return WorkerError(
-            f"{process.name} (pid {process.pid}) died with exit code {process.exitcode}; the round is lost, nothing of "
-            "it was used, and the next one starts new workers. Exit code -9 often means that memory ran out; where the "
-            'first round of a script fails, the script lacks `if __name__ == "__main__":`'
-        )
+
+def dead_worker(process: BaseProcess, lost: str) -> WorkerError:
+    """The error that the death of a worker process is; `lost` says what went with it."""
+    process.join(timeout=5.0)
+    return WorkerError(
+        f"{process.name} (pid {process.pid}) died with exit code {process.exitcode}; {lost}. Exit code -9 often means "
+        "that memory ran out; where a worker dies as soon as a script needs it, the script lacks "
+        '`if __name__ == "__main__":`'
+    )
 
 
 _pools: dict[int, WorkerPool] = {}
