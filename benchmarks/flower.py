@@ -2,6 +2,7 @@
 
 A client is one satellite, and a Ray actor has one core. The simulation's start and its first round are left out: only
 rounds count in which the actors live and have their data.
+Flower's engine looks for work every tenth of a second, so that its short rounds take 0.1 or 0.2 s whatever the machine.
 """
 
 from __future__ import annotations
