@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -16,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from agents.vec_env import SatFLVecEnv
 from baselines import make_policy
 from benchmarks.memory import peak_mb
+from benchmarks.timing import duration_s
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
 from satfl_env.federated import TrainingResult
 from satfl_env.federated.hardware import available_cores
@@ -73,7 +75,7 @@ def vectors(*, steps: int) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in vectors}
     for action in actions:
         for name, envs in vectors.items():
-            seconds[name].append(_seconds(lambda envs=envs, action=action: envs.step(action)))  # type: ignore[misc]
+            seconds[name].append(duration_s(partial(envs.step, action)))
     for envs in vectors.values():
         envs.close()
     warm = {name: sum(values[steps // 5 :]) for name, values in seconds.items()}
@@ -115,7 +117,7 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
         began = time.perf_counter()
         learned = simulation.learn(opened, result)
         learn_s.append(time.perf_counter() - began)
-        test_s.append(_seconds(lambda learned=learned: simulation.evaluate([learned.job])))  # type: ignore[misc]
+        test_s.append(duration_s(partial(simulation.evaluate, [learned.job])))
         simulation.finish(learned, None)
     return {
         f"{name}: step without training, ms": 1e3 * physics_s,
@@ -214,9 +216,3 @@ def _flat(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
 
 def _make_flat() -> gym.Env[Any, Any]:
     return _flat(SatFLEnv())
-
-
-def _seconds(job: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    job()
-    return time.perf_counter() - began

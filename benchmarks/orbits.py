@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from astropy import units
@@ -23,6 +24,7 @@ from skyfield.api import EarthSatellite, load, wgs84
 
 from baselines import make_policy
 from benchmarks.memory import forget_peak_mb, peak_mb
+from benchmarks.timing import duration_s
 from satfl_env import SatFLEnv, decision_to_action
 from satfl_env.federated import thread_limit
 from satfl_env.orbits import KeplerOrbits, Sgp4Orbits, contact_windows, load_elements, samples, sites, walker
@@ -100,7 +102,7 @@ def shell(*, rounds: int) -> dict[str, float]:
     reset_s, steps_s = {}, {}
     for engine in ("none", "auto"):
         env = SatFLEnv(load_scenario("starlink-shell", **{"training.engine": engine, "rounds.episode": rounds + 2}))
-        reset_s[engine] = _seconds(lambda env=env: env.reset(seed=0))  # type: ignore[misc]
+        reset_s[engine] = duration_s(partial(env.reset, seed=0))
         steps_s[engine] = [_step_besides_training_s(env) for _ in range(rounds + 2)][2:]
     return {
         "starlink-shell: reset, s": max(reset_s.values()),
@@ -113,7 +115,7 @@ def fastest(job: Callable[[], object], *, repeats: int = 3) -> float:
     """The shortest of some runs in seconds, after one that warms up where there are several."""
     if repeats > 1:
         job()
-    return min(_seconds(job) for _ in range(repeats))
+    return min(duration_s(job) for _ in range(repeats))
 
 
 def _boinor_orbit(orbits: KeplerOrbits, satellite: int) -> Orbit:
@@ -146,19 +148,13 @@ def _step_besides_training_s(env: SatFLEnv) -> float:
         return before_s + time.perf_counter() - began
 
 
-def _seconds(job: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    job()
-    return time.perf_counter() - began
-
-
 def _measure_windows(satellites: int, gateways: int, span_s: float) -> tuple[float, float]:
     """Seconds, and more memory at the peak in MB, of the windows of a large constellation in this process."""
     orbits = walker(satellites, 20, 1, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
     places = list(sites().values())[:gateways]
     contact_windows(orbits, places[:1], 0.0, 600.0)
     before_mb = forget_peak_mb()
-    ours_s = _seconds(lambda: contact_windows(orbits, places, 0.0, span_s))
+    ours_s = duration_s(lambda: contact_windows(orbits, places, 0.0, span_s))
     return ours_s, peak_mb() - before_mb
 
 

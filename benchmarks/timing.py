@@ -7,6 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 
 
+def duration_s(job: Callable[[], object]) -> float:
+    """Seconds that a job takes once."""
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
+
+
 def medians(jobs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each job over some repeats, after one that warms up.
 
@@ -15,8 +22,7 @@ def medians(jobs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str,
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for repeat in range(repeats + 1):
         for name, job in jobs.items():
-            began = time.perf_counter()
-            job()
+            took_s = duration_s(job)
             if repeat:
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(took_s)
     return {name: statistics.median(values) for name, values in seconds.items()}

@@ -17,7 +17,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from satfl_env.envs.vector import AnyEnv, SatFLVectorEnv, Step, checked_mask, seed_list
+from satfl_env.envs.vector import AnyEnv, SatFLVectorEnv, Step, calling, checked_mask, seed_list
 from satfl_env.federated import WorkerError, dead_worker
 
 
@@ -66,7 +66,7 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             self._pipes.append(ours)
             self._processes.append(process)
         try:
-            described = self._ask_all("describe")[0]
+            described = self._ask("describe", dict.fromkeys(range(workers), ()))[0]
         except BaseException:
             self.close()
             raise
@@ -115,7 +115,7 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, such as `action_masks`, or read an attribute."""
-        return tuple(chain.from_iterable(self._ask_all("call", name, args, kwargs)))
+        return self.apply(calling(name, *args, **kwargs))
 
     def render(self) -> tuple[Any, ...]:
         """What `render()` of each environment returns."""
@@ -128,9 +128,6 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         for process, pipe in zip(self._processes, self._pipes, strict=True):
             process.join()
             pipe.close()
-
-    def _ask_all(self, name: str, *args: Any) -> list[Any]:
-        return list(self._ask(name, dict.fromkeys(range(len(self._pipes)), args)).values())
 
     def _ask(self, name: str, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         """Have some workers do something with arguments of their own; all at once, the answers in the same order."""
@@ -200,7 +197,6 @@ _DO: Mapping[str, Callable[..., Any]] = {
     "reset": lambda envs, seeds, options: envs.reset(seed=seeds, options=options),
     "step": lambda envs, actions: envs.step(actions),
     "apply": lambda envs, packed, indices: envs.apply(cloudpickle.loads(packed), indices),
-    "call": lambda envs, name, args, kwargs: envs.call(name, *args, **kwargs),
 }
 
 

@@ -145,8 +145,7 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, such as `action_masks`, or read an attribute."""
-        found = [env.get_wrapper_attr(name) for env in self.envs]
-        return tuple(value(*args, **kwargs) if callable(value) else value for value in found)
+        return self.apply(calling(name, *args, **kwargs))
 
     def render(self) -> tuple[Any, ...]:
         """What `render()` of each environment returns."""
@@ -162,6 +161,16 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         space = self.single_observation_space
         empty: Any = create_empty_array(space, self.num_envs)
         return concatenate(space, self._observations, empty)
+
+
+def calling(name: str, *args: Any, **kwargs: Any) -> Callable[[AnyEnv], Any]:
+    """The function that calls a method of an environment, or reads an attribute."""
+
+    def function(env: AnyEnv) -> Any:
+        value = env.get_wrapper_attr(name)
+        return value(*args, **kwargs) if callable(value) else value
+
+    return function
 
 
 def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int | None]:

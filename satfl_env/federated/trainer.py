@@ -76,9 +76,10 @@ class RowTrainer(ABC):
         batches = batches_per_round(data.samples, epochs, self.settings)
         busy = np.argsort(-batches, kind="stable")[: np.count_nonzero(batches)]
         if busy.size:
-            start = parameters.index_select(0, torch.from_numpy(busy))
+            start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
             rows, loss, finite = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
-            trained.index_copy_(0, torch.from_numpy(busy[finite]), rows if finite.all() else rows[finite])
+            whole = torch.from_numpy(busy[finite]).to(trained.device)
+            trained.index_copy_(0, whole, rows if finite.all() else rows[finite])
             last_loss[busy[finite]] = loss[finite]
             diverged[busy] = ~finite
         return TrainingResult(trained, last_loss, diverged, batches)

@@ -47,8 +47,8 @@ def test_the_plain_loop_learns():
 
 def test_medians_leave_the_first_out_and_take_turns(monkeypatch: pytest.MonkeyPatch):
     turns: list[str] = []
-    # One reading for each job's warm-up, then two that are 1, 5, ... apart.
-    clock = itertools.accumulate(itertools.chain([0, 100], *([0, n] for n in (1, 5, 2, 6, 9, 7))))
+    # Two readings of each job: the warm-ups' are 100 and 200 apart, the others' 1, 5, ...
+    clock = itertools.accumulate(itertools.chain(*([0, n] for n in (100, 200, 1, 5, 2, 6, 9, 7))))
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
     values = timing.medians({"a": lambda: turns.append("a"), "b": lambda: turns.append("b")}, 3)
     assert values == {"a": 2, "b": 6}

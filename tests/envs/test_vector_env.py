@@ -69,8 +69,9 @@ def assert_same_step(one: tuple, other: tuple) -> None:
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
-def test_every_step_is_that_of_single_environments(mode):
-    envs, reference = make(mode=mode), make_reference(mode=mode)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_step_is_that_of_single_environments(mode, workers):
+    envs, reference = make(mode=mode, workers=workers), make_reference(mode=mode)
     assert envs.metadata["autoreset_mode"] == AutoresetMode(mode)
     assert envs.observation_space == reference.observation_space
     assert envs.action_space == reference.action_space
@@ -87,6 +88,7 @@ def test_every_step_is_that_of_single_environments(mode):
         assert_same_step(step, reference.step(actions))
         trained += np.count_nonzero(step[4].get("epochs", 0))
     assert trained > 30
+    envs.close()
 
 
 def test_a_whole_episode_of_full_training_is_that_of_single_environments():
