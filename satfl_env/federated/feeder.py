@@ -15,6 +15,9 @@ from satfl_env.federated.model import SemanticModel
 from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
 from satfl_env.federated.trainer import Shard
 
+# Where all minibatches of a step are short, padding stops at a multiple of this, at which sums round alike.
+_SAMPLES_AT_ONCE = 16
+
 
 class StackedBatch(NamedTuple):
     """One step of the first A satellites; shorter minibatches are padded to B with copies of their last sample.
@@ -111,8 +114,9 @@ class Feeder:
     def _gather(self, minibatch: NDArray[np.int64]) -> StackedBatch:
         """Collect one minibatch of each satellite, given by its row in the lay-out, (A,)."""
         chosen = torch.from_numpy(minibatch).to(self._slot.device)
-        share = self._share.index_select(0, chosen)
-        slot = self._slot.index_select(0, chosen).flatten()
+        width = -(-int(self._count.flat[minibatch].max()) // _SAMPLES_AT_ONCE) * _SAMPLES_AT_ONCE
+        share = self._share.index_select(0, chosen)[:, :width]
+        slot = self._slot.index_select(0, chosen)[:, :width].flatten()
         row = self._row.index_select(0, slot)
         sources = ((self.data.images, row), (self.data.targets, row), *((part, slot) for part in self._channel))
         if not self._buffers:

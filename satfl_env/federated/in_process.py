@@ -13,8 +13,8 @@ from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
 # On a CPU minibatches with a forward pass below this many operations cost mostly their bookkeeping, which stacking
-# shares; above it grouped convolutions and padded minibatches cost more than they save.
-_STACKED_FLOPS = 64e6
+# shares; above it mapping a model over satellites and padding minibatches cost more than they save.
+_STACKED_FLOPS = 200e6
 
 
 class InProcessTrainer(RowTrainer):

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, transmit
+from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, power_scale, transmit
+from satfl_env.semantics.conv_gradient import (
+    PADDING,
+    ConvLayer,
+    convolve,
+    convolve_backward,
+    inputs_gradient,
+    satellite_first,
+    side_by_side,
+)
 from satfl_env.semantics.initialise import initialise
 from satfl_env.semantics.losses import reconstruction_loss
 from satfl_env.semantics.metrics import ms_ssim, psnr_db
+from satfl_env.semantics.shared_gradient import normalise_power_backward, relu_backward
 
-
-class _Layer(NamedTuple):
-    name: str
-    stride: int
-    transposed: bool = False
-
-
-_KERNEL, _PADDING, _DOWNSAMPLING = 5, 2, 4
-_ENCODER = (_Layer("encoder.0", 2), _Layer("encoder.2", 2), _Layer("encoder.4", 1))
-_DECODER = (_Layer("decoder.0", 1, True), _Layer("decoder.2", 2, True), _Layer("decoder.4", 2, True))
+_KERNEL, _DOWNSAMPLING = 5, 4
+_ENCODER = (ConvLayer("encoder.0", 2), ConvLayer("encoder.2", 2), ConvLayer("encoder.4", 1))
+_DECODER = (ConvLayer("decoder.0", 1, True), ConvLayer("decoder.2", 2, True), ConvLayer("decoder.4", 2, True))
 
 
 class ConvJSCC(nn.Module):
@@ -64,18 +65,18 @@ class ConvJSCC(nn.Module):
         self.channel_uses = prod(self.code_shape)
         with torch.device("meta"):
             self.encoder = nn.Sequential(
-                nn.Conv2d(colours, first, _KERNEL, 2, _PADDING),
+                nn.Conv2d(colours, first, _KERNEL, 2, PADDING),
                 nn.ReLU(),
-                nn.Conv2d(first, second, _KERNEL, 2, _PADDING),
+                nn.Conv2d(first, second, _KERNEL, 2, PADDING),
                 nn.ReLU(),
-                nn.Conv2d(second, last, _KERNEL, 1, _PADDING),
+                nn.Conv2d(second, last, _KERNEL, 1, PADDING),
             )
             self.decoder = nn.Sequential(
-                nn.ConvTranspose2d(last, second, _KERNEL, 1, _PADDING),
+                nn.ConvTranspose2d(last, second, _KERNEL, 1, PADDING),
                 nn.ReLU(),
-                nn.ConvTranspose2d(second, first, _KERNEL, 2, _PADDING, output_padding=1),
+                nn.ConvTranspose2d(second, first, _KERNEL, 2, PADDING, output_padding=1),
                 nn.ReLU(),
-                nn.ConvTranspose2d(first, colours, _KERNEL, 2, _PADDING, output_padding=1),
+                nn.ConvTranspose2d(first, colours, _KERNEL, 2, PADDING, output_padding=1),
                 nn.Sigmoid(),
             )
         self.draw_weights(generator)
@@ -105,9 +106,55 @@ class ConvJSCC(nn.Module):
         Returns:
             Reconstructions, shape (S, B, C, H, W).
         """
-        code = _grouped_stack(parameters, _ENCODER, images)
+        satellites = len(images)
+        code = satellite_first(_stack(parameters, _ENCODER, side_by_side(images))[-1], satellites)
         received = transmit(normalise_power(code.flatten(2)), draw)
-        return _grouped_stack(parameters, _DECODER, received.view(code.shape)).sigmoid()
+        maps = _stack(parameters, _DECODER, side_by_side(received.view(code.shape)))[-1]
+        return satellite_first(maps, satellites).sigmoid()
+
+    def stacked_gradient(
+        self,
+        parameters: Mapping[str, Tensor],
+        images: Tensor,
+        draw: ChannelDraw,
+        targets: Tensor,
+        output_mask: Tensor | None,
+        share: Tensor,
+        gradient: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Sample losses and, without automatic differentiation, the gradient of their `share`-weighted sum.
+
+        Args:
+            parameters: As for `stacked_forward`, and so are `images` and `draw`.
+            images: Shape (S, B, C, H, W).
+            draw: The channel with leading shape (S, B).
+            targets: Not read, and neither is `output_mask`.
+            output_mask: Not read.
+            share: Weight of each sample, (S, B).
+            gradient: Overwritten; one tensor for each of `parameters`, of the same shape.
+
+        Returns:
+            Loss of each sample, (S, B).
+        """
+        satellites = len(images)
+        encoded = _stack(parameters, _ENCODER, side_by_side(images))
+        code = satellite_first(encoded[-1], satellites)
+        symbols = code.flatten(2)
+        scale = power_scale(symbols)
+        unit = symbols * scale
+        received = transmit(unit, draw)
+        decoded = _stack(parameters, _DECODER, side_by_side(received.view(code.shape)))
+        outputs = decoded[-1].sigmoid_()
+
+        error = outputs - encoded[0]
+        loss = satellite_first(error.square(), satellites).mean((-3, -2, -1))
+        weight = (share * (2.0 / images[0, 0].numel())).mT.repeat_interleave(images.shape[2], 1)
+        grad = error.mul_(weight[..., None, None]).mul_(outputs).mul_(1.0 - outputs)
+        grad = _stack_backward(parameters, _DECODER, decoded, grad, gradient)
+        grad = satellite_first(inputs_gradient(parameters, _DECODER[0], grad), satellites).reshape(received.shape)
+        grad = normalise_power_backward(unit, scale, (grad * draw.gain).sum(2))
+        _stack_backward(parameters, _ENCODER, encoded, side_by_side(grad.view(code.shape)), gradient)
+        return loss
 
     def sample_loss(
         self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
@@ -122,19 +169,27 @@ class ConvJSCC(nn.Module):
         return {"psnr_db": psnr_db(outputs, images).mean(-1), "ms_ssim": ms_ssim(outputs, images).mean(-1)}
 
 
-def _grouped_stack(parameters: Mapping[str, Tensor], layers: tuple[_Layer, ...], inputs: Tensor) -> Tensor:
-    """Convolutions with ReLU between, each satellite a group; (S, B, C, H, W) -> (S, B, C', H', W')."""
-    satellites = inputs.shape[0]
-    # Grouped convolutions want the satellites side by side on the channel axis.
-    maps = inputs.transpose(0, 1).flatten(1, 2)
+def _stack(parameters: Mapping[str, Tensor], layers: tuple[ConvLayer, ...], inputs: Tensor) -> list[Tensor]:
+    """Convolutions with ReLU between: the inputs of each layer and, at the end, the outputs of the last."""
+    maps = [inputs]
     for index, layer in enumerate(layers):
-        weight = parameters[f"{layer.name}.weight"].flatten(0, 1)
-        bias = parameters[f"{layer.name}.bias"].flatten()
         if index:
-            maps = maps.relu()
-        if layer.transposed:
-            maps = F.conv_transpose2d(maps, weight, bias, layer.stride, _PADDING, layer.stride - 1, satellites)
-        else:
-            maps = F.conv2d(maps, weight, bias, layer.stride, _PADDING, groups=satellites)
-    stacked: Tensor = maps.unflatten(1, (satellites, -1)).transpose(0, 1)
-    return stacked
+            maps[-1].relu_()
+        maps.append(convolve(parameters, layer, maps[-1]))
+    return maps
+
+
+def _stack_backward(
+    parameters: Mapping[str, Tensor],
+    layers: tuple[ConvLayer, ...],
+    maps: list[Tensor],
+    outputs_gradient: Tensor,
+    gradient: Mapping[str, Tensor],
+) -> Tensor:
+    """Write the gradient of all layers from their maps, see `_stack`; returns that of the first layer's outputs."""
+    grad = outputs_gradient
+    for index in reversed(range(len(layers))):
+        convolve_backward(gradient, layers[index], maps[index], grad)
+        if index:
+            grad = relu_backward(maps[index], inputs_gradient(parameters, layers[index], grad))
+    return grad

@@ -30,17 +30,6 @@ def linear_backward(gradient: Mapping[str, Tensor], layer: str, inputs: Tensor, 
     torch.sum(outputs_gradient, 1, out=gradient[f"{layer}.bias"])
 
 
-def relu_backward(hidden: Tensor, hidden_gradient: Tensor) -> Tensor:
-    """Gradient before a ReLU, in place, from its outputs and the gradient after it."""
-    return hidden_gradient.mul_(hidden.sign())
-
-
-def normalise_power_backward(unit: Tensor, scale: Tensor, unit_gradient: Tensor) -> Tensor:
-    """Gradient before power normalisation, where `unit` = symbols * scale has unit power along the last axis."""
-    along = (unit * unit_gradient).sum(-1, keepdim=True)
-    return torch.addcmul(unit_gradient, unit, along, value=-1.0 / unit.shape[-1]).mul_(scale)
-
-
 def infomax_backward(logits: Tensor, targets: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of each sample (task-clustering paper, eq. 4), and the gradient of their `share`-weighted sum.
 

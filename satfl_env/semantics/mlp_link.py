@@ -16,9 +16,8 @@ from satfl_env.semantics.mlp_gradient import (
     infomax_backward,
     linear,
     linear_backward,
-    normalise_power_backward,
-    relu_backward,
 )
+from satfl_env.semantics.shared_gradient import normalise_power_backward, relu_backward
 
 
 class MLPLink(nn.Module):

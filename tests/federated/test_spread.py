@@ -31,7 +31,7 @@ from satfl_env.federated import (
     pool,
 )
 from satfl_env.federated.shards import balance
-from satfl_env.semantics import Channel, ConvJSCC, MLPLink
+from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC
 
 TWO = Hardware(workers=2)
 SCRIPT = """
@@ -222,12 +222,12 @@ def test_small_minibatches_are_stacked_and_large_ones_looped(monkeypatch: pytest
         trainer = in_process.InProcessTrainer(model, TrainingSettings(batch_size))
         return type(trainer.chosen(data)).__name__
 
-    conv = ConvJSCC((1, 8, 8), channel=Channel(), generator=torch.Generator().manual_seed(0), widths=(4, 6, 8))
-    flops = forward_flops(conv, torch.rand(1, 1, 8, 8))
-    border = int(in_process._STACKED_FLOPS // flops)
-    assert chosen(conv, torch.rand(1, 1, 8, 8), border - 1) == "StackedTrainer"
-    assert chosen(conv, torch.rand(1, 1, 8, 8), border + 1) == "LoopTrainer"
-    assert chosen(link(), torch.rand(1, 9), 10**9) == "StackedTrainer"
+    swin = SwinJSCC((3, 32, 32), channel=Channel(), generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 3, 32, 32)
+    border = int(in_process._STACKED_FLOPS // forward_flops(swin, image))
+    assert chosen(swin, image, border - 1) == "StackedTrainer"
+    assert chosen(swin, image, border + 1) == "LoopTrainer"
+    assert chosen(link(), torch.rand(1, 9), 10**9) == "StackedTrainer", "its gradient is in closed form"
 
 
 @pytest.mark.parametrize(

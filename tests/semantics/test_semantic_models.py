@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
 from satfl_env.semantics import Channel, ChannelDraw, ConvJSCC, MLPLink
+from satfl_env.semantics.conv_gradient import ConvLayer, convolve, satellite_first, side_by_side
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -99,6 +102,40 @@ def test_closed_form_gradient_equals_automatic_differentiation(num_draws: int, m
     assert torch.allclose(loss, expected_loss, atol=1e-12)
     for found, wanted in zip(gradient.values(), expected, strict=True):
         assert torch.allclose(found, wanted, atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(colours=st.integers(1, 5), satellites=st.integers(1, 3), images=st.integers(1, 4), seed=st.integers(0, 99))
+def test_conv_gradient_in_closed_form_is_that_of_each_model_alone(
+    colours: int, satellites: int, images: int, seed: int
+):
+    models = [conv(seed + index, (colours, 8, 12)).double() for index in range(satellites)]
+    pixels = torch.rand(satellites, images, colours, 8, 12, generator=generator(seed), dtype=torch.float64)
+    draw = draw_stacked(models[0], satellites, images)
+    share = torch.rand(satellites, images, generator=generator(seed), dtype=torch.float64)
+    parameters = stack(models)
+    gradient = {name: torch.full_like(part, torch.nan) for name, part in parameters.items()}
+    with torch.no_grad():
+        loss = models[0].stacked_gradient(parameters, pixels, draw, torch.empty(0), None, share, gradient)
+    for index, model in enumerate(models):
+        alone = model(pixels[index], ChannelDraw(*(part[index] for part in draw)))
+        expected_loss = model.sample_loss(alone, pixels[index], torch.empty(0))
+        expected = torch.autograd.grad(expected_loss, list(model.parameters()), share[index])
+        assert torch.allclose(loss[index], expected_loss, atol=1e-12)
+        for (name, _), wanted in zip(model.named_parameters(), expected, strict=True):
+            assert torch.allclose(gradient[name][index], wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_stacked_transposed_convolution_equals_the_library_module(outputs: int, stride: int):
+    modules = [nn.ConvTranspose2d(6, outputs, 5, stride, 2, stride - 1).double() for _ in range(2)]
+    maps = torch.rand(2, 3, 6, 4, 7, generator=generator(), dtype=torch.float64)
+    layer = ConvLayer("up", stride, transposed=True)
+    parameters = {f"up.{name}": part for name, part in stack(modules).items()}
+    found = satellite_first(convolve(parameters, layer, side_by_side(maps)), 2)
+    for module, own_maps, own_outputs in zip(modules, maps, found, strict=True):
+        assert torch.allclose(own_outputs, module(own_maps), atol=1e-12)
 
 
 def test_conv_loss_is_the_mean_squared_error_of_each_image():
