@@ -128,7 +128,7 @@ class ConvJSCC(nn.Module):
             parameters: As for `stacked_forward`, and so are `images` and `draw`.
             images: Shape (S, B, C, H, W).
             draw: The channel with leading shape (S, B).
-            targets: Not read, and neither is `output_mask`.
+            targets: Not read: the images are their own targets.
             output_mask: Not read.
             share: Weight of each sample, (S, B).
             gradient: Overwritten; one tensor for each of `parameters`, of the same shape.
