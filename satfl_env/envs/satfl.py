@@ -149,6 +149,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `outcome`              | step  | `satfl_env.Outcome` of each satellite, `(S,)`                       |
     | `epochs`, `batches`    | step  | simulated epochs and really trained minibatches, `(S,)`             |
     | `batches_per_epoch`    | step  | minibatches that stand for a simulated epoch; None: all             |
+    | `round_share`          | step  | share of those minibatches that is really trained, in (0, 1]        |
     | `staleness`            | step  | changes of the models since an update's one was fetched, `(S,)`     |
     | `energy_j`             | step  | energy spent, `(S,)`                                                |
     | `duration_s`, `time_s` | step  | duration of the round, simulated time at its end                    |
@@ -182,7 +183,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self.action_space = action_space(constellation.num_satellites, constellation.num_gateways)
         self.observation_space = observation_space(self.scenario, self.simulation)
         self._write_observation = ObservationWriter(self.observation_space)
-        self._running = False
+        self.running = False
         self._snapshot: SceneSnapshot
         self._last_round: LastRound | None = None
         self._history: list[dict[str, float]] = []
@@ -205,7 +206,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         episode_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         state = self.simulation.reset(episode_seed)
         self._check_target()
-        self._running = True
+        self.running = True
         self._snapshot = self.simulation.snapshot
         self._last_round = None
         self._history = [self._mean_metrics()]
@@ -230,7 +231,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
             ResetNeeded: Before the first reset and after the end of an episode.
             ValueError: If the action is outside the action space.
         """
-        if not self._running:
+        if not self.running:
             raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
         return action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
 
@@ -243,7 +244,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self._history.append(self._mean_metrics())
 
         terminated, truncated = self._target_reached(), self.simulation.finished
-        self._running = not (terminated or truncated)
+        self.running = not (terminated or truncated)
         terms = reward_terms(report)
         info = self._common_info() | {
             "reward_terms": terms,
@@ -251,6 +252,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
             "epochs": report.epochs.copy(),
             "batches": report.batches.copy(),
             "batches_per_epoch": self.scenario.training.batches_per_epoch,
+            "round_share": self.scenario.training.round_share,
             "staleness": report.staleness.copy(),
             "energy_j": report.energy_j,
             "duration_s": report.duration_s,
@@ -262,7 +264,13 @@ class SatFLEnv(gym.Env[Observation, Action]):
         return observation, weighted_sum(terms, self.reward_weights), terminated, truncated, info
 
     def action_masks(self) -> dict[str, BoolArray]:
-        """Which values of the discrete parts of the action make sense: `association`, (S, G + 1)."""
+        """Which values of the discrete parts of the action make sense: `association`, (S, G + 1).
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        if not self._history:
+            raise ResetNeeded("there is nothing to mask yet: call reset() before action_masks()")
         return {"association": association_mask(self.simulation.state)}
 
     def render(self) -> NDArray[np.uint8] | str | None:

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from satfl_env.scenarios import Scenario
-from satfl_env.simulation import Battery, Decision, NetworkState, Simulation
+from satfl_env.simulation import Battery, Decision, NetworkState, Simulation, check_decision
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -123,6 +123,16 @@ def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkStat
     )
 
 
+def _checked_keys(action: object, space: spaces.Dict) -> Mapping[str, Any]:
+    if not isinstance(action, Mapping):
+        raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
+    missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
+    if missing or unknown:
+        problem = f"lacks {missing}" if missing else f"has unknown {unknown}"
+        raise ValueError(f"the action must be a dict with the keys {list(space)}; it {problem}")
+    return action
+
+
 def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArray) -> Decision:
     """The decision an action stands for.
 
@@ -134,21 +144,33 @@ def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArra
     Raises:
         ValueError: If the action is outside the space; names the key, the value and what is allowed.
     """
-    if not isinstance(action, Mapping):
-        raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
-    missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
-    if missing or unknown:
-        problem = f"lacks {missing}" if missing else f"has unknown {unknown}"
-        raise ValueError(f"the action must be a dict with the keys {list(space)}; it {problem}")
-    parts = {key: checked_array(f"action[{key!r}]", action[key], part) for key, part in space.items()}
+    values = _checked_keys(action, space)
+    parts = {key: checked_array(f"action[{key!r}]", values[key], part) for key, part in space.items()}
     return Decision(**{**parts, "cpu_frequency": parts["cpu_frequency"] * cpu_max_hz})
+
+
+def check_batch(actions: object, space: spaces.Space[Any], num_envs: int) -> None:
+    """Raise `ValueError` if a batch of actions does not have a row for each environment, key by key."""
+    if isinstance(space, spaces.Dict):
+        for key, values in _checked_keys(actions, space).items():
+            check_batch(values, space[key], num_envs)
+        return
+    shape = np.asarray(actions).shape
+    if shape != space.shape:
+        raise ValueError(
+            f"actions must have shape {space.shape}, one row for each of {num_envs} environments; got {shape}"
+        )
 
 
 def decision_to_action(decision: Decision, state: NetworkState) -> Action:
     """The native action that stands for a decision in a state.
 
     Weights are divided by the highest where that exceeds 1; only their proportions count.
+
+    Raises:
+        ValueError: If the decision does not fit the state; names the field, its value and what is allowed.
     """
+    check_decision(decision, state)
     return {
         "association": decision.association.astype(np.int64),
         "cpu_frequency": np.clip(decision.cpu_frequency / state.cpu_max_hz, 0.0, 1.0),

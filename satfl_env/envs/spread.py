@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from satfl_env.envs.spaces import check_batch
 from satfl_env.envs.vector import AnyEnv, SatFLVectorEnv, Step, calling, checked_mask, seed_list
 from satfl_env.federated import WorkerError, dead_worker
 
@@ -59,7 +60,7 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._processes = []
         for number, (first, last) in enumerate(pairwise(self._bounds)):
             ours, theirs = context.Pipe()
-            make = cloudpickle.dumps((last - first, {"autoreset_mode": autoreset_mode, "wrap": wrap, **kwargs}))
+            make = cloudpickle.dumps((first, last - first, {"autoreset_mode": autoreset_mode, "wrap": wrap, **kwargs}))
             process = context.Process(target=_serve, args=(theirs, make), name=f"satfl-envs-{number}", daemon=True)
             process.start()
             theirs.close()
@@ -94,6 +95,7 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
     def step(self, actions: Any) -> Step:
         """Play one communication round in every environment; see `SatFLVectorEnv.step`."""
+        check_batch(actions, self.action_space, self.num_envs)
         asked = {worker: (_part(actions, first, last),) for worker, (first, last) in enumerate(pairwise(self._bounds))}
         answers = self._ask("step", asked)
         columns = list(zip(*(answers[worker] for worker in asked), strict=True))
@@ -180,8 +182,9 @@ def _serve(pipe: connection.Connection, packed: bytes) -> None:
         answer, failure = None, None
         try:
             if envs is None:
-                num_envs, kwargs = cloudpickle.loads(packed)
+                first, num_envs, kwargs = cloudpickle.loads(packed)
                 envs = SatFLVectorEnv(num_envs, **kwargs)
+                envs.first_number = first
             answer = _DO[name](envs, *args)
         except Exception as error:
             failure = _portable(error), traceback.format_exc()

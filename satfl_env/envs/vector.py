@@ -13,7 +13,8 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array,
 from numpy.typing import NDArray
 
 from satfl_env.envs.satfl import SatFLEnv
-from satfl_env.simulation import SimulationGroup
+from satfl_env.envs.spaces import check_batch
+from satfl_env.simulation import Decision, SimulationGroup
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -61,6 +62,7 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
         self.num_envs = num_envs
+        self.first_number = 0  # of the first environment in messages, where these are a part of more
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self._inner = [SatFLEnv(**kwargs) for _ in range(num_envs)]
         self.envs: list[AnyEnv] = [env if wrap is None else wrap(env) for env in self._inner]
@@ -105,12 +107,13 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             ResetNeeded: Before the first reset; with autoreset disabled, if an episode has ended.
             ValueError: If an action is outside the action space; nothing has changed then.
         """
+        check_batch(actions, self.action_space, self.num_envs)
         if self.autoreset_mode == AutoresetMode.DISABLED and self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
             raise ResetNeeded(f"the episodes of environments {ended} have ended: reset them first")
         restarts = self._ended
         decisions = {
-            index: inner.begin_step(_native_action(env, action))
+            index: _begin(self.first_number + index, env, inner, action)
             for index, (env, inner, action) in enumerate(
                 zip(self.envs, self._inner, iterate(self.action_space, actions), strict=True)
             )
@@ -181,8 +184,8 @@ def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[in
     """
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, int):
-        return [seed + index for index in range(num_envs)]
+    if isinstance(seed, int | np.integer):
+        return [int(seed) + index for index in range(num_envs)]
     seeds = list(seed)
     if len(seeds) != num_envs:
         raise ValueError(f"seed must be one number or {num_envs}, one an environment, got {len(seeds)}")
@@ -205,6 +208,16 @@ def _check_wrappers(env: AnyEnv) -> None:
         if not isinstance(env, _TRANSLATORS):
             raise TypeError(f"wrap may use action, observation and reward wrappers only, got {type(env).__name__}")
         env = env.env
+
+
+def _begin(number: int, env: AnyEnv, inner: SatFLEnv, action: Any) -> Decision:
+    """The decision that one environment's action stands for; an error says which environment it is."""
+    if not inner.running:
+        raise ResetNeeded("no episode is running: call reset() before the first step()")
+    try:
+        return inner.begin_step(_native_action(env, action))
+    except ValueError as error:
+        raise ValueError(f"environment {number}: {error}") from error
 
 
 def _native_action(env: AnyEnv, action: Any) -> Any:

@@ -15,7 +15,7 @@ from satfl_env.simulation.ingredients import (
     RoundSettings,
 )
 from satfl_env.simulation.simulation import Simulation
-from satfl_env.simulation.state import Decision, NetworkState, Outcome, RoundReport
+from satfl_env.simulation.state import Decision, NetworkState, Outcome, RoundReport, check_decision
 from satfl_env.simulation.together import SimulationGroup
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "RoundSettings",
     "Simulation",
     "SimulationGroup",
+    "check_decision",
 ]

@@ -39,7 +39,7 @@ def participate_late(
         decision: A decision that fits the state.
         transfer_s: One-way model transfer time under the decided association, (S,); infinite where there is no link.
         since_s: Time since the satellite fetched the model it trains from, (S,); NaN where it has fetched none.
-        cpu_hz: The frequency decided then, (S,).
+        cpu_hz: The frequency decided then, (S,); where it is 0, the satellite fetches anew.
         transmit_power_w: Power drawn while a satellite returns its model.
         cadence_s: If rounds have a fixed length, transfers must also fit it.
     """
@@ -48,7 +48,8 @@ def participate_late(
     visible = associated & state.visible[pair]
     contact_s = np.minimum(state.window_s[pair], np.inf if cadence_s is None else cadence_s)
     fits = visible & (2 * transfer_s <= contact_s)
-    never = np.isnan(since_s)
+    # What was fetched at 0 Hz never gets trained.
+    never = np.isnan(since_s) | (cpu_hz <= 0)
     load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
     away_s = np.where(never, 0.0, since_s)
     in_time = affordable_epochs(away_s, 0.0 * away_s, state.samples, np.inf, cpu_hz, **load)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,8 @@ class ModelStore:
         self.waiting: dict[Group, tuple[Tensor, int]] = {}
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
         self._row = np.full((num_gateways, len(held)), -1)
-        self._updated = np.zeros(self._row.shape, dtype=np.bool_)
+        # Raw weight at the cloud of each group that changed since the last merge, NaN for the others.
+        self.stake = np.full(self._row.shape, np.nan)
 
     @property
     def gateway_models(self) -> dict[Group, Tensor]:
@@ -52,17 +53,6 @@ class ModelStore:
         self._row[:] = -1
         if models:
             self._put(tuple(np.array(list(models)).T), torch.stack(list(models.values())))
-
-    @property
-    def updated(self) -> list[Group]:
-        """The (gateway, cluster) groups that changed since the cloud's last merge."""
-        return [(gateway, label) for gateway, label in np.argwhere(self._updated).tolist()]
-
-    @updated.setter
-    def updated(self, groups: Iterable[Group]) -> None:
-        self._updated[:] = False
-        for group in groups:
-            self._updated[group] = True
 
     def start_parameters(self, association: IntArray, cluster: IntArray, trains: BoolArray) -> Tensor:
         """Parameters satellites start the round from, (S, P).
@@ -87,6 +77,7 @@ class ModelStore:
         self,
         trained: Tensor,
         raw_weights: FloatArray,
+        raw_gateway_weights: FloatArray,
         association: IntArray,
         cluster: IntArray,
         returned: BoolArray,
@@ -98,6 +89,7 @@ class ModelStore:
         Args:
             trained: Locally trained parameters, (S, P).
             raw_weights: Raw weights, (S,).
+            raw_gateway_weights: Raw weights of the gateways at the cloud, (G,).
             association: Gateway of each satellite, (S,).
             cluster: Cluster label of each satellite, (S,).
             returned: Satellites whose update came back, (S,).
@@ -114,7 +106,7 @@ class ModelStore:
         used[members], made_equal = normalise_weights(raw_weights[members], index)
         received = trained[:, : self.num_shared] if received is None else received
         self._put(groups, gateway_aggregate(take_rows(received, members), used[members], index))
-        self._updated[groups] = True
+        self.stake[groups] = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
         self.version += 1
         _write_rows(self.held, members, trained, members)
         return used, _named(groups, made_equal)
@@ -124,6 +116,7 @@ class ModelStore:
         trained: Tensor,
         updates: Tensor,
         raw_weights: FloatArray,
+        raw_gateway_weights: FloatArray,
         discount: FloatArray,
         association: IntArray,
         cluster: IntArray,
@@ -138,6 +131,7 @@ class ModelStore:
             trained: Locally trained parameters, (S, P).
             updates: What training changed in the shared parameters, (R, num_shared), of those that came back.
             raw_weights: Raw weights, (S,).
+            raw_gateway_weights: Raw weights of the gateways at the cloud, (G,).
             discount: How much an update still counts, (S,).
             association: Gateway of each satellite, (S,).
             cluster: Cluster label of each satellite, (S,).
@@ -158,6 +152,7 @@ class ModelStore:
             torch.from_numpy(discount[members]).to(updates)[:, None] * updates, used[members], index
         )
         counts = np.bincount(index)
+        stakes = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
         self.held[members] = trained[members]
         for row, group in enumerate(_named(groups)):
             total, count = self.waiting.pop(group, (torch.zeros_like(self._first), 0))
@@ -168,29 +163,31 @@ class ModelStore:
             known = self._row[group]
             model = self._models[known] if known >= 0 else self._first
             self._put(([group[0]], [group[1]]), (model + server_rate / count * total)[None])
-            self._updated[group] = True
+            self.stake[group] = stakes[row]
             self.version = before + 1
         return used, _named(groups, made_equal)
 
-    def merge(self, raw_gateway_weights: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
+    def merge(self) -> tuple[FloatArray, tuple[int, ...]]:
         """The cloud merges, cluster by cluster, what changed since its last merge (SemSpaceFL, eq. 3).
 
-        Every gateway then holds the merged model of each merged cluster.
+        A gateway's raw weight is that of the last round in which its model changed. It is divided among the gateway's
+        clusters as the weights of the satellites that came back then; with weights of gateways that are the sums of
+        their satellites', clusters with members at several gateways get the mean over all of them. Every gateway then
+        holds the merged model of each merged cluster.
 
         Returns:
             The weights used, (S, G), and the clusters whose raw weights were all zero and were made equal.
         """
-        num_gateways = len(self._row)
-        used = np.zeros((len(self.held), num_gateways))
-        if not self._updated.any():
+        used = np.zeros(self.stake.T.shape)
+        labels, gateways = np.nonzero(~np.isnan(self.stake.T))
+        if not labels.size:
             return used, ()
-        labels, gateways = np.nonzero(self._updated.T)
         clusters, index = distinct(labels)
-        weights, made_equal = normalise_weights(raw_gateway_weights[gateways], index)
+        weights, made_equal = normalise_weights(self.stake[gateways, labels], index)
         used[labels, gateways] = weights
         merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
         self._put((slice(None), clusters), merged)
-        self._updated[:] = False
+        self.stake[:] = np.nan
         return used, tuple(clusters[made_equal].tolist())
 
     def distribute(self, association: IntArray, cluster: IntArray, returned: BoolArray) -> None:
@@ -215,6 +212,17 @@ class ModelStore:
         num_labels = self._row.shape[1]
         codes, index = distinct(association[members] * num_labels + cluster[members])
         return np.divmod(codes, num_labels), index
+
+
+def _stakes(raw_gateway_weights: FloatArray, raw_weights: FloatArray, groups: Groups, index: IntArray) -> FloatArray:
+    """Raw weight of each group at the cloud, (K,): its part of its gateway's, from the members' raw weights (R,)."""
+    gateways, _ = groups
+    part = np.bincount(index, weights=raw_weights / (raw_weights.max() or 1.0))
+    whole = np.bincount(gateways, weights=part)[gateways]
+    # Where all weights are zero, members count alike.
+    size = np.bincount(index)
+    alike = size / np.bincount(gateways, weights=size)[gateways]
+    return raw_gateway_weights[gateways] * np.divide(part, whole, out=alike, where=whole > 0)
 
 
 def _named(groups: Groups, which: IntArray | slice = slice(None)) -> tuple[Group, ...]:

@@ -182,9 +182,9 @@ class Simulation:
         weights, equal_groups = self._aggregate(opened, result.parameters, received, returned, staleness)
         gateway_weights, equal_merges = np.zeros((len(returned), self._scene.num_gateways)), tuple[int, ...]()
         if self._merges:
-            gateway_weights, equal_merges = self._models.merge(decision.gateway_weights)
+            gateway_weights, equal_merges = self._models.merge()
         # Who sat out holds what was tested before, unless that was a model on its way to the gateway.
-        came_back = returned | (outcome == Outcome.FETCHED.value)
+        came_back = self._fetched(outcome)
         changed = np.flatnonzero(came_back) if self.ingredients.tested == "held" else np.arange(len(returned))
         held = self._models.held if self.ingredients.tested == "held" else self._models.held.clone()
         self._models.distribute(decision.association, decision.cluster, came_back)
@@ -241,7 +241,7 @@ class Simulation:
             test_loss=test.loss,
             metrics=test.metrics,
         )
-        fetched = report.returned | (report.outcome == Outcome.FETCHED.value)
+        fetched = self._fetched(report.outcome)
         self._progress = _Progress(
             round=before.round + 1,
             time_s=before.time_s + report.duration_s,
@@ -306,9 +306,12 @@ class Simulation:
             snr_db: Channel SNR of the test; the usual one if None.
 
         Raises:
-            RuntimeError: Before the first reset, where decoders stay on board, or where nobody trains.
+            RuntimeError: Before the first reset, where decoders stay on board, where satellites serve tasks of their
+                own, or where nobody trains.
         """
         self._require_reset()
+        if self._data.train.output_mask is not None:
+            raise RuntimeError("satellites serve tasks of their own: a gateway has no task to be tested on")
         if self._models.num_shared < self._layout.num_parameters:
             raise RuntimeError(
                 "gateways hold no whole models to test: training.shared must be 'all', engine not 'none'"
@@ -348,7 +351,7 @@ class Simulation:
                 "seed": self._seed,
                 "held": self._models.held,
                 "gateway_models": self._models.gateway_models,
-                "updated": self._models.updated,
+                "stake": self._models.stake,
                 "waiting": self._models.waiting,
                 "version": self._models.version,
                 "progress": {name: value for name, value in vars(self._progress).items() if name != "test"},
@@ -366,7 +369,7 @@ class Simulation:
         self._progress = _Progress(**state["progress"], test=test)
         self._models.held = state["held"]
         self._models.gateway_models = state["gateway_models"]
-        self._models.updated = state["updated"]
+        self._models.stake = state["stake"]
         self._models.waiting, self._models.version = state["waiting"], state["version"]
         self._observe()
         return self._state
@@ -433,7 +436,7 @@ class Simulation:
         """Look at the network at the current time."""
         progress, computer = self._progress, self.ingredients.computer
         relay = self.ingredients.rounds.relay
-        snapshot = self._scene.at(progress.time_s)
+        self._direct = snapshot = self._scene.at(progress.time_s)
         self._relays = no_relays(snapshot)
         if relay is not None:
             self._relays = plane_relays(snapshot, relay.num_planes, self._model_bits, relay.isl_rate_bps)
@@ -484,17 +487,20 @@ class Simulation:
         return rounds.cadence_s or max(rounds.minimum_s, float(part.busy_s.max()))
 
     def _participate(self, decision: Decision) -> Participation:
-        links, snapshot = self.ingredients.links, self._snapshot
-        gateway = np.minimum(decision.association, self._scene.num_gateways - 1)
+        links, direct, num_gateways = self.ingredients.links, self._direct, self._scene.num_gateways
+        gateway = np.minimum(decision.association, num_gateways - 1)
         pair = np.arange(len(gateway)), gateway
+        sender = self._relays.relay[pair]
         rate_bps = links.associated_rate_bps(
-            snapshot.position_m[self._relays.relay[pair]],
-            snapshot.gateway_position_m,
-            snapshot.distance_m,
-            decision.association,
-            snapshot.gateway_frame,
+            direct.position_m[sender],
+            direct.gateway_position_m,
+            direct.distance_m[sender],
+            # Who is out of sight does not send.
+            np.where(self._snapshot.visible[pair], decision.association, num_gateways),
+            direct.gateway_frame,
         )
-        transfer_s = link_time_s(self._model_bits, rate_bps, snapshot.distance_m[pair]) + self._relays.carry_s[pair]
+        distance_m = self._snapshot.distance_m[pair]
+        transfer_s = link_time_s(self._model_bits, rate_bps, distance_m) + self._relays.carry_s[pair]
         power_w, rounds, progress = links.transmit_power_w, self.ingredients.rounds, self._progress
         if rounds.late is not None:
             away_s = progress.time_s - progress.fetched_s
@@ -521,7 +527,13 @@ class Simulation:
         late, decision = self.ingredients.rounds.late, opened.decision
         if late is None:
             return self._models.aggregate(
-                trained, decision.weights, decision.association, decision.cluster, returned, received=received
+                trained,
+                decision.weights,
+                decision.gateway_weights,
+                decision.association,
+                decision.cluster,
+                returned,
+                received=received,
             )
         shared, members = self._models.num_shared, torch.from_numpy(returned)
         arrived = trained[:, :shared] if received is None else received
@@ -529,6 +541,7 @@ class Simulation:
             trained,
             arrived[members] - opened.job.parameters[members, :shared],
             decision.weights,
+            decision.gateway_weights,
             staleness_discount(staleness, late.staleness_power),
             decision.association,
             decision.cluster,
@@ -552,6 +565,15 @@ class Simulation:
             updates, received = take_rows(noisy, members), start + noisy
         cosines = update_cosines(updates)
         return received, refreshed(self._progress.update_similarity, cosines, returned)
+
+    def _fetched(self, outcome: IntArray) -> BoolArray:
+        """Satellites that leave a round with their gateway's model, (S,).
+
+        One that diverged starts from its gateway's next time anyway; where updates come late it takes that along now.
+        """
+        late = self.ingredients.rounds.late is not None
+        fetched = [Outcome.RETURNED, Outcome.FETCHED, *([Outcome.DIVERGED] if late else [])]
+        return np.isin(outcome, fetched)
 
     def _charge_after(self, report: RoundReport) -> FloatArray:
         energy = self.ingredients.energy

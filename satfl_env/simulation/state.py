@@ -66,6 +66,10 @@ class NetworkState:
     kappa: FloatArray
     max_epochs: IntArray
 
+    def __post_init__(self) -> None:
+        """Make the arrays read-only: a policy looks at the network, it does not change it."""
+        _protect(self)
+
     @property
     def num_satellites(self) -> int:
         """Number of satellites, S."""
@@ -83,10 +87,12 @@ class Decision:
 
     Attributes:
         association: Gateway of each satellite in 0..G-1, or G to sit the round out, (S,).
-        cpu_frequency: CPU frequency in Hz, in (0, cpu_max_hz], (S,); ignored for satellites that sit out.
+        cpu_frequency: CPU frequency in Hz, in [0, cpu_max_hz], (S,); at 0 nothing gets trained. Ignored for satellites
+            that sit out.
         cluster: Cluster label in 0..S-1, (S,).
         weights: Raw non-negative aggregation weights, (S,); normalised inside each (gateway, cluster) group.
-        gateway_weights: Raw non-negative weights of the gateways at the cloud, (G,).
+        gateway_weights: Raw non-negative weights of the gateways at the cloud, (G,); at a merge a gateway has that of
+            the last round in which its model changed.
     """
 
     association: IntArray
@@ -170,6 +176,10 @@ class RoundReport:
     test_loss: FloatArray
     metrics: Mapping[str, FloatArray]
 
+    def __post_init__(self) -> None:
+        """Make the arrays read-only: later rounds go on from some of them."""
+        _protect(self)
+
     @property
     def returned(self) -> BoolArray:
         """Satellites whose update was aggregated, (S,)."""
@@ -186,8 +196,19 @@ class RoundReport:
         return self.compute_energy_j + self.transmit_energy_j
 
 
+def _protect(record: NetworkState | RoundReport) -> None:
+    """Put read-only views in place of a record's arrays; their owner may still write to them."""
+    for name, value in vars(record).items():
+        if isinstance(value, np.ndarray):
+            view = value.view()
+            view.flags.writeable = False
+            object.__setattr__(record, name, view)
+
+
 def check_decision(decision: Decision, state: NetworkState) -> None:
     """Raise `ValueError` naming the field, its value and what is allowed if a decision does not fit a state."""
+    if not isinstance(decision, Decision):
+        raise ValueError(f"a policy must return a Decision, got {type(decision).__name__}")
     num_satellites, num_gateways = state.num_satellites, state.num_gateways
     for name, value in vars(decision).items():
         _check_array(name, value, num_gateways if name == "gateway_weights" else num_satellites)
@@ -207,6 +228,8 @@ def _check_array(name: str, value: object, length: int) -> None:
     if not isinstance(value, np.ndarray) or value.shape != (length,):
         got = getattr(value, "shape", type(value).__name__)
         raise ValueError(f"decision.{name} must be an array of shape ({length},), got {got}")
+    if value.dtype.kind not in "biuf":
+        raise ValueError(f"decision.{name} must hold real numbers, got dtype {value.dtype}")
     if not np.isfinite(value).all():
         raise ValueError(f"decision.{name} must be finite, got {value}")
 

@@ -60,6 +60,7 @@ def test_fedbuff_by_hand() -> None:
             store.held + torch.from_numpy(updates),
             torch.from_numpy(updates[returned]),
             np.ones(4),
+            np.ones(2),
             discount,
             zeros,
             zeros,

@@ -25,8 +25,8 @@ def test_a_round_of_aggregation_equals_plain_loops(seed):
     raw, raw_gateway = rng.random(SATELLITES), rng.random(GATEWAYS)
     trained = torch.randn(SATELLITES, TOTAL, generator=torch.Generator().manual_seed(seed + 100))
 
-    used, made_equal = store.aggregate(trained, raw, association, cluster, returned)
-    gateway_used, merge_equal = store.merge(raw_gateway)
+    used, made_equal = store.aggregate(trained, raw, raw_gateway, association, cluster, returned)
+    gateway_used, merge_equal = store.merge()
     store.distribute(association, cluster, returned)
 
     models: dict[tuple[int, int], torch.Tensor] = {}
@@ -40,9 +40,14 @@ def test_a_round_of_aggregation_equals_plain_loops(seed):
                 models[gateway, label] = sum(raw[s] / total * trained[s, :SHARED] for s in group)
     for label in {label for _, label in models}:
         holders = [gateway for gateway in range(GATEWAYS) if (gateway, label) in models]
-        total = sum(raw_gateway[g] for g in holders)
-        merged = sum(raw_gateway[g] / total * models[g, label] for g in holders)
-        assert gateway_used[label, holders] == pytest.approx(raw_gateway[holders] / total)
+        stakes = {}
+        for g in holders:
+            there = [s for s in range(SATELLITES) if returned[s] and association[s] == g]
+            part = sum(raw[s] for s in there if cluster[s] == label) / sum(raw[s] for s in there)
+            stakes[g] = raw_gateway[g] * part
+        total = sum(stakes.values())
+        merged = sum(stakes[g] / total * models[g, label] for g in holders)
+        assert gateway_used[label, holders] == pytest.approx([stakes[g] / total for g in holders])
         for s in range(SATELLITES):
             if returned[s] and cluster[s] == label:
                 torch.testing.assert_close(store.held[s, :SHARED], merged, rtol=1e-5, atol=1e-6)
@@ -79,11 +84,11 @@ def test_all_zero_weights_fall_back_to_equal_and_say_so():
     everyone = np.ones(7, dtype=bool)
     association, cluster = np.array([0, 0, 1, 1, 1, 2, 2]), np.zeros(7, dtype=np.int64)
     used, made_equal = store.aggregate(
-        store.held.clone(), np.array([1, 1, 0, 0, 0, 1, 1.0]), association, cluster, everyone
+        store.held.clone(), np.array([1, 1, 0, 0, 0, 1, 1.0]), np.zeros(3), association, cluster, everyone
     )
     assert made_equal == ((1, 0),)
     assert used[2:5] == pytest.approx(1 / 3)
-    gateway_used, merge_equal = store.merge(np.zeros(3))
+    gateway_used, merge_equal = store.merge()
     assert merge_equal == (0,)
     assert gateway_used[0] == pytest.approx(1 / 3)
 
@@ -92,15 +97,54 @@ def test_the_cloud_merges_only_what_changed_since_its_last_merge():
     store = make_store()
     one, other = np.arange(7) == 0, np.arange(7) == 1
     association, cluster = np.array([0, 1, 0, 0, 0, 0, 0]), np.zeros(7, dtype=np.int64)
-    store.aggregate(store.held.clone(), np.ones(7), association, cluster, one)
-    store.merge(np.ones(3))
+    store.aggregate(store.held.clone(), np.ones(7), np.ones(3), association, cluster, one)
+    store.merge()
     trained = store.held + 1
-    store.aggregate(trained, np.ones(7), association, cluster, other)
-    used, _ = store.merge(np.ones(3))
+    store.aggregate(trained, np.ones(7), np.ones(3), association, cluster, other)
+    used, _ = store.merge()
     assert used[0].tolist() == [0, 1, 0]
     for gateway in range(3):
         torch.testing.assert_close(store.gateway_models[gateway, 0], trained[1, :SHARED])
-    assert not store.merge(np.ones(3))[0].any()
+    assert not store.merge()[0].any()
+
+
+def test_a_gateway_that_rests_in_the_merging_round_keeps_the_weight_of_its_last_one():
+    store, ones, cluster = make_store(), np.ones(7), np.zeros(7, dtype=np.int64)
+    trained = torch.arange(7.0)[:, None].expand(7, TOTAL).clone()
+    first, second = np.array([0, 1, 3, 3, 3, 3, 3]), np.array([3, 1, 3, 3, 3, 3, 3])
+    store.aggregate(trained, ones, np.array([2.0, 5.0, 0.0]), first, cluster, first < 3)
+    store.aggregate(trained + 10, ones, np.array([0.0, 3.0, 0.0]), second, cluster, second < 3)
+    used, made_equal = store.merge()
+    assert made_equal == ()
+    assert used[0] == pytest.approx([2 / 5, 3 / 5, 0])
+    torch.testing.assert_close(store.gateway_models[2, 0], torch.full((SHARED,), 2 / 5 * 0 + 3 / 5 * 11))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_gateway_weights_that_are_sums_each_cluster_gets_the_mean_of_its_members(seed):
+    """Task clustering, eq. 5, whichever gateways the members are at."""
+    rng = np.random.default_rng(seed)
+    store = make_store(seed)
+    association, cluster = rng.integers(0, GATEWAYS, SATELLITES), rng.integers(0, 2, SATELLITES)
+    everyone, raw = np.ones(SATELLITES, dtype=bool), rng.random(SATELLITES)
+    trained = torch.randn(SATELLITES, TOTAL, generator=torch.Generator().manual_seed(seed))
+    sums = np.bincount(association, weights=raw, minlength=GATEWAYS)
+    store.aggregate(trained, raw, sums, association, cluster, everyone)
+    store.merge()
+    for label in np.unique(cluster).tolist():
+        members = torch.from_numpy(np.flatnonzero(cluster == label))
+        weights = torch.from_numpy(raw).float()[members]
+        mean = (weights[:, None] * trained[members, :SHARED]).sum(0) / weights.sum()
+        torch.testing.assert_close(store.gateway_models[0, label], mean)
+
+
+def test_huge_weights_do_not_overflow():
+    store, cluster = make_store(), np.array([0, 0, 0, 1, 1, 1, 1])
+    store.aggregate(
+        store.held + 1, np.full(7, 1e308), np.full(3, 1e308), np.zeros(7, np.int64), cluster, np.ones(7, bool)
+    )
+    used, _ = store.merge()
+    assert used[:2, 0].tolist() == [1, 1]
 
 
 def test_a_round_without_participants_changes_nothing():
@@ -109,8 +153,8 @@ def test_a_round_without_participants_changes_nothing():
     nobody = np.zeros(7, dtype=bool)
     association, cluster = np.full(7, 3), np.zeros(7, dtype=np.int64)
     torch.testing.assert_close(store.start_parameters(association, cluster, nobody), before)
-    used, made_equal = store.aggregate(before + 1, np.ones(7), association, cluster, nobody)
-    store.merge(np.ones(3))
+    used, made_equal = store.aggregate(before + 1, np.ones(7), np.ones(3), association, cluster, nobody)
+    store.merge()
     store.distribute(association, cluster, nobody)
     assert not used.any()
     assert made_equal == ()
