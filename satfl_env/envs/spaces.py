@@ -150,7 +150,7 @@ def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArra
 
 
 def check_batch(actions: object, space: spaces.Space[Any], num_envs: int) -> None:
-    """Raise `ValueError` if a batch of actions does not have a row for each environment, key by key."""
+    """Raise `ValueError` if a batch of actions does not have one row for each environment, key by key."""
     if isinstance(space, spaces.Dict):
         for key, values in _checked_keys(actions, space).items():
             check_batch(values, space[key], num_envs)

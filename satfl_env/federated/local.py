@@ -116,7 +116,7 @@ class TrainingResult:
 
 
 class LocalTrainer(Protocol):
-    """Trains all satellites for one round. Every engine gives the same result up to rounding.
+    """Trains all satellites for one round (SemSpaceFL, eq. 1). Every engine gives the same result up to rounding.
 
     In float32 rounding can decide on which side of zero the input of a ReLU falls, and Adam passes such a change on at
     the size of its step: long runs of large models agree to 1e-5 in float64 only.

@@ -108,6 +108,9 @@ class Simulation:
     Args:
         ingredients: What it is made of.
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
+
+    Raises:
+        ValueError: If `torch_threads` is below 1.
     """
 
     def __init__(self, ingredients: Ingredients, *, torch_threads: int | None = 1) -> None:
@@ -125,7 +128,11 @@ class Simulation:
         self._state: NetworkState
 
     def reset(self, seed: int) -> NetworkState:
-        """Start an episode; the seed determines all of it, given the decisions."""
+        """Start an episode; the seed determines all of it, given the decisions.
+
+        Raises:
+            ValueError: If the seed is negative.
+        """
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
         with thread_limit(self.torch_threads):
@@ -344,7 +351,10 @@ class Simulation:
             return result.updated(np.array(pending), evaluate(self._model, self._layout, [job])[0])
 
     def get_state(self) -> dict[str, Any]:
-        """Everything needed to go on from here: plain numbers, NumPy arrays and tensors, safe to save and load."""
+        """Everything needed to go on from here: plain numbers, strings, NumPy arrays and tensors.
+
+        A whole simulation or environment can be pickled or deep-copied in the middle of an episode as well.
+        """
         self._require_reset()
         return copy.deepcopy(
             {
@@ -361,10 +371,17 @@ class Simulation:
         )
 
     def set_state(self, state: dict[str, Any]) -> NetworkState:
-        """Go back to a state taken by `get_state` of a simulation with the same ingredients."""
+        """Go back to a state taken by `get_state` of a simulation with the same ingredients.
+
+        Raises:
+            ValueError: If it comes from a simulation of other sizes.
+        """
         state = copy.deepcopy(state)
         if state["seed"] != self._seed:
             self.reset(state["seed"])
+        for name, own in (("held", self._models.held), ("stake", self._models.stake)):
+            if state[name].shape != own.shape:
+                raise ValueError(f"state[{name!r}] has shape {tuple(state[name].shape)}; expected {tuple(own.shape)}")
         test = Evaluation(state["test_loss"], state["test_metrics"])
         self._progress = _Progress(**state["progress"], test=test)
         self._models.held = state["held"]

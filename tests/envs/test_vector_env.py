@@ -236,3 +236,28 @@ def test_a_policy_acts_on_all_at_once():
         alone, *_, info = single.step(agent(alone))
         np.testing.assert_array_equal(infos["epochs"][1], info["epochs"])
         assert info["epochs"].any()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_of_actions_that_do_not_fit_are_refused(workers: int):
+    envs = gym.make_vec(
+        "SatFL-v0", num_envs=2, vectorization_mode="vector_entry_point", workers=workers, overrides=PHYSICS_ONLY
+    )
+    actions = visible_actions(envs, envs.reset(seed=np.int64(0))[0])
+    too_many = {key: np.concatenate([value, value[:1]]) for key, value in actions.items()}
+    bad_value = {**actions, "weights": np.stack([actions["weights"][0], actions["weights"][1] + 9])}
+    for wrong, message in (
+        (None, "must be a dict with the keys .* got NoneType"),
+        ({**actions, "colour": actions["weights"]}, r"has unknown \['colour'\]"),
+        ({key: value for key, value in actions.items() if key != "weights"}, r"lacks \['weights'\]"),
+        (too_many, r"actions must have shape \(2, 10\), one row for each of 2 environments; got \(3, 10\)"),
+        (bad_value, "environment 1: "),
+    ):
+        with pytest.raises(ValueError, match=message):
+            envs.step(wrong)
+    envs.close()
+
+
+def test_masks_before_the_first_reset_are_refused():
+    with pytest.raises(ResetNeeded, match="reset"):
+        SatFLEnv(overrides=PHYSICS_ONLY).action_masks()

@@ -67,3 +67,10 @@ def test_before_the_first_round_gateways_hold_nothing():
 def test_models_that_stay_on_board_cannot_be_tested_at_gateways(changes: dict[str, Any]):
     with pytest.raises(RuntimeError, match=r"training\.shared"):
         play(**changes).test_gateways()
+
+
+def test_gateways_of_several_tasks_have_no_test():
+    simulation = build(load("leo-multitask", **{"training.shared": "all", "training.max_epochs": 1}))
+    simulation.reset(0)
+    with pytest.raises(RuntimeError, match="tasks of their own"):
+        simulation.test_gateways()

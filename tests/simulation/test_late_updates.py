@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,3 +133,31 @@ def test_the_face_stays_the_same() -> None:
     assert plain.observation_space == late.observation_space
     with pytest.raises(ScenarioError, match=r"rounds\.late\.buffer"):
         scenarios.load("leo-multitask", **{"rounds.late": {"buffer": 0}})
+
+
+def test_a_model_fetched_at_0_hz_is_fetched_anew() -> None:
+    simulation = build({"buffer": 1, "staleness_power": 0.0})
+    state = simulation.reset(0)
+    state, first = simulation.step(replace(decide(state), cpu_frequency=np.zeros(10)))
+    stopped, back = first.outcome == Outcome.FETCHED, np.zeros(10, dtype=bool)
+    assert stopped.any()
+    for _ in range(10):
+        state, report = simulation.step(decide(state))
+        assert not (report.outcome[~back & stopped] == Outcome.OUT_OF_TIME).any()
+        back |= report.outcome == Outcome.FETCHED
+    assert back[stopped].any()
+
+
+def test_a_diverged_satellite_fetches_a_model_anew() -> None:
+    simulation = build({"buffer": 1, "staleness_power": 0.0}, **{"training.learning_rate": 1e30})
+    state = simulation.reset(0)
+    for _ in range(6):
+        before = simulation.get_state()["progress"]["fetched_s"]
+        state, report = simulation.step(decide(state))
+        diverged = report.outcome == Outcome.DIVERGED
+        if diverged.any():
+            break
+    assert diverged.any()
+    after = simulation.get_state()["progress"]["fetched_s"]
+    assert (after[diverged] == report.time_s).all()
+    assert (after[diverged] > before[diverged]).all()

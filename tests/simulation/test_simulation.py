@@ -89,7 +89,7 @@ def test_global_random_state_and_threads_are_left_alone():
 
 
 @pytest.mark.parametrize("name", ["leo-multitask", "semspacefl-mini"])
-def test_state_can_be_saved_safely_and_taken_up_elsewhere(name):
+def test_state_can_be_saved_and_taken_up_elsewhere(name):
     simulation = build(name)
     state = simulation.reset(3)
     for _ in range(2):
@@ -236,3 +236,62 @@ def test_epochs_are_those_the_scheduler_can_foresee():
     _, report = simulation.step(decision)
     # Sharing the band makes transfers a little longer than alone, so an epoch at the very edge may not fit.
     assert (np.abs(report.epochs - foreseen) <= 1).all()
+
+
+def test_a_state_of_another_size_is_refused():
+    simulation, other = build(), build("task-clustering-mini")
+    simulation.reset(0)
+    other.reset(0)
+    with pytest.raises(ValueError, match=r"state\['held'\] has shape"):
+        simulation.set_state(other.get_state())
+
+
+def test_records_cannot_be_written_to():
+    simulation = build(**NO_TRAINING)
+    state = simulation.reset(0)
+    state, report = simulation.step(decide(state))
+    for record in (state, report):
+        for field in fields(record):
+            value = getattr(record, field.name)
+            if isinstance(value, np.ndarray):
+                with pytest.raises(ValueError, match="read-only"):
+                    value[...] = 0
+
+
+def test_who_is_out_of_sight_takes_no_bandwidth():
+    simulation = build(**NO_TRAINING, **{"links.model_bits": 2e10})
+    state = simulation.reset(0)
+    gateway = int(state.visible.sum(axis=0).argmax())
+    alone, crowd = np.full((2, state.num_satellites), state.num_gateways)
+    in_sight = np.flatnonzero(state.visible[:, gateway])
+    alone[in_sight[0]] = crowd[in_sight[0]] = gateway
+    crowd[~state.visible[:, gateway]] = gateway
+    assert (crowd < state.num_gateways).sum() > 1
+    times = []
+    for association in (alone, crowd):
+        state = simulation.reset(0)
+        _, report = simulation.step(decide(state, association=association))
+        times.append(report.upload_s[in_sight[0]])
+    assert times[0] == times[1] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"association": np.full(10, 0.5)}, "decision.association must hold integers"),
+        ({"weights": np.ones(10, dtype=complex)}, "decision.weights must hold real numbers, got dtype complex128"),
+        ({"weights": [1.0] * 10}, r"decision.weights must be an array of shape \(10,\), got list"),
+    ],
+)
+def test_decisions_of_the_wrong_type_are_refused(changes: dict, message: str):
+    simulation = build(**NO_TRAINING)
+    decision = decide(simulation.reset(0), **changes)
+    with pytest.raises(ValueError, match=message):
+        simulation.step(decision)
+
+
+def test_a_policy_that_returns_something_else_is_told_so():
+    simulation = build(**NO_TRAINING)
+    simulation.reset(0)
+    with pytest.raises(ValueError, match="a policy must return a Decision, got NoneType"):
+        simulation.step(None)  # type: ignore[arg-type]
