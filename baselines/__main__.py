@@ -95,7 +95,7 @@ def compare_policies(
         if json_path is not None:
             Path(json_path).write_text(summary + "\n", encoding="utf-8")
     console = _output_console()
-    console.print(comparison_table(comparison, f"{config.name}, {config.rounds.episode} rounds, seeds: {seeds}"))
+    console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
     console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
 
 

@@ -86,6 +86,23 @@ def test_compare_prints_a_table_and_fills_the_folder(tmp_path):
     assert matplotlib.image.imread(out / "curves.png").shape[0] > 100
 
 
+def test_a_target_ends_episodes_and_the_table_tells_their_rounds(tmp_path):
+    target = "target={metric: balanced_accuracy, value: 0.55}"
+    out = str(tmp_path / "out")
+    policies = ("--policies", "full,random", "--seeds", "2", "--rounds", "4")
+    result = run("compare", "--out", out, *policies, "--set", target, "--json", "-")
+    assert result.exit_code == 0, result.output
+    rounds = {name: own["rounds"]["mean"] for name, own in json.loads(result.stdout)["policies"].items()}
+    assert rounds["full"] < rounds["random"] <= 4
+    with (tmp_path / "out" / "curves.csv").open() as file:
+        lines = {(row["policy"], int(row["round"])) for row in csv.DictReader(file)}
+    assert {index for policy, index in lines if policy == "full"} == {
+        index for policy, index in lines if policy == "random"
+    }
+    table = run("compare", "--out", out, *policies, "--set", target).stdout
+    assert any(line.split()[:1] == ["policy"] and line.split()[-1] == "rounds" for line in table.splitlines())
+
+
 def test_json_alone_goes_to_standard_output(tmp_path):
     result = compare(tmp_path / "out", "--json", "-")
     assert result.exit_code == 0
