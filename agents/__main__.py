@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from agents.results import Record, RunFolder
+from baselines.command_line import Overrides, one_line_errors, parse_overrides
 from satfl_env.scenarios import Scenario, load
 
 app = typer.Typer(help="Train schedulers with Stable-Baselines3.", no_args_is_help=True)
@@ -32,15 +33,13 @@ def train_scheduler(
     scenario: Annotated[str, typer.Option(help="Name of a built-in scenario, or a YAML file.")] = "leo-multitask",
     steps: Annotated[int, typer.Option(min=1, help="Rounds to train on, rounded up to whole updates of 200.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of episodes and learner.")] = 0,
+    overrides: Overrides = None,
 ) -> None:
     """Train a scheduler, then test it on episodes it has not seen."""
     errors = Console(stderr=True)
-    try:
-        config = load(scenario)
+    with one_line_errors(errors):
+        config = load(scenario, **parse_overrides(overrides or []))
         evaluation = _train(out, config, algo, steps, seed, errors)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
     console = Console()
     console.print(f"{algo} on {config.name}, {len(evaluation)} held-out episodes", highlight=False, soft_wrap=True)
     console.print(_table(evaluation))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import matplotlib.image
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from baselines import evaluate
 from baselines.__main__ import app
+from satfl_env.federated import WorkerError
 
 FAST = ("--set", "training.engine=none", "--rounds", "3", "--seeds", "2")
 
@@ -22,9 +24,9 @@ def compare(out: Path, *arguments: str, policies: str = "full,random") -> Result
     return run("compare", "--out", str(out), "--policies", policies, *FAST, *arguments)
 
 
-def refused(result: Result, *words: str) -> None:
-    """Bad input: one line on standard error that says what is wrong, exit code 2, nothing on standard output."""
-    assert result.exit_code == 2, result.output
+def refused(result: Result, *words: str, exit_code: int = 2) -> None:
+    """Bad input: one line on standard error that says what is wrong, nothing on standard output."""
+    assert result.exit_code == exit_code, result.output
     assert result.stdout == ""
     message = result.stderr.strip().splitlines()[-1]
     assert message.startswith("error: ")
@@ -217,6 +219,20 @@ def test_a_damaged_run_is_named(tmp_path):
 def test_bad_input_gets_one_line_and_makes_no_folder(tmp_path, arguments, words):
     refused(compare(tmp_path / "out", *arguments), *words)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_gets_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = run("compare", "--out", str(tmp_path), "--policies", "full", "--set", "training.engine=ray")
+    refused(result, "pip install 'satfl-env[ray]'", exit_code=1)
+
+
+def test_an_episode_that_fails_gets_one_line(tmp_path, monkeypatch):
+    def fail(*_):
+        raise WorkerError("worker 0 died")
+
+    monkeypatch.setattr(evaluate, "play", fail)
+    refused(compare(tmp_path), "worker 0 died", exit_code=1)
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
