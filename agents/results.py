@@ -73,9 +73,17 @@ def _require_same(path: Path, config: dict[str, Any]) -> None:
         earlier = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"file {str(file)!r} is damaged ({error}); choose another folder") from error
-    differing = [key for key in {**config, **earlier} if config.get(key) != earlier.get(key)]
+    here, there = _without_place(config), _without_place(earlier)
+    differing = [key for key in {**here, **there} if here.get(key) != there.get(key)]
     if differing:
         raise ValueError(f"folder {str(path)!r} holds another training run; it differs in: {', '.join(differing)}")
+
+
+def _without_place(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration but for where its data sets lie, which the run does not depend on."""
+    scenario = config.get("scenario", {})
+    data = {key: value for key, value in scenario.get("data", {}).items() if key != "data_dir"}
+    return config | {"scenario": scenario | {"data": data}}
 
 
 def _json(content: Any) -> bytes:

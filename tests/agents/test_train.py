@@ -101,6 +101,13 @@ def test_an_interrupted_run_may_start_again(tmp_path, scenario_file):
     assert (tmp_path / "policy.zip").read_bytes() == b"policy"
 
 
+def test_a_run_is_the_same_with_data_sets_in_another_place(tmp_path, scenario_file):
+    for place in ({}, {"data.data_dir": "/one"}, {"data.data_dir": "/two"}):
+        RunFolder(tmp_path, load(scenario_file, **place), algo="ppo", steps=10, seed=0)
+    with pytest.raises(ValueError, match="differs in: scenario"):
+        RunFolder(tmp_path, load(scenario_file, **{"data.test_samples": 30}), algo="ppo", steps=10, seed=0)
+
+
 def test_bad_input_is_named_and_leaves_no_folder(tmp_path, scenario_file):
     out = tmp_path / "run"
     code, output = run("--algo", "pop", "--scenario", scenario_file, "--out", out)

@@ -9,9 +9,10 @@ import matplotlib.image
 import pytest
 from typer.testing import CliRunner, Result
 
-from baselines import evaluate
+from baselines import ResultFolder, evaluate
 from baselines.__main__ import app
 from satfl_env.federated import WorkerError
+from satfl_env.scenarios import load
 
 FAST = ("--set", "training.engine=none", "--rounds", "3", "--seeds", "2")
 
@@ -184,6 +185,20 @@ def test_a_folder_of_another_comparison_is_left_alone(tmp_path):
         "scenario.training.batch_size is 16 there and 8 here",
     )
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_a_folder_goes_on_with_data_sets_in_another_place(tmp_path, played):
+    compare(tmp_path, "--set", "data.data_dir=/one")
+    played.clear()
+    assert compare(tmp_path).exit_code == 0
+    assert compare(tmp_path, "--set", "data.data_dir=/two").exit_code == 0
+    assert played == []
+
+
+def test_a_folder_may_be_named_by_a_string(tmp_path):
+    folder = ResultFolder(str(tmp_path / "out"), load("leo-multitask"), ["full"], [0])
+    assert not folder.has(evaluate.Run("full", 0))
+    assert (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_a_comparison_without_a_finished_run_can_be_corrected(tmp_path, monkeypatch):
