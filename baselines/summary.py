@@ -33,6 +33,13 @@ class Estimate:
             return cls(mean, np.full_like(mean, np.nan))
         return cls(mean, stats.t.ppf(0.975, number - 1) * stats.sem(samples, axis=0))
 
+    def verdict(self) -> str:
+        """Whether one mean is positive: "yes" or "no, the reverse" if its interval leaves out 0, else "not decided"."""
+        # NaN, of a single seed or where nothing could be measured, decides nothing either.
+        if not abs(self.mean) > self.half_width:
+            return "not decided"
+        return "yes" if self.mean > 0 else "no, the reverse"
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:

@@ -40,6 +40,21 @@ def test_one_seed_has_no_interval():
     assert np.isnan(estimate.half_width)
 
 
+@pytest.mark.parametrize(
+    ("samples", "verdict"),
+    [
+        ([1.0, 2.0, 1.5], "yes"),
+        ([-1.0, -2.0, -1.5], "no, the reverse"),
+        ([20.0, -10.0, -2.0], "not decided"),
+        ([0.0, 0.0], "not decided"),
+        ([3.0], "not decided"),
+        ([np.nan, 1.0], "not decided"),
+    ],
+)
+def test_an_interval_decides_only_if_it_leaves_out_zero(samples, verdict):
+    assert Estimate.of(np.array(samples)).verdict() == verdict
+
+
 def test_outcomes_by_hand_and_differences_seed_by_seed():
     finals = {("a", 0): 0.5, ("a", 1): 0.9, ("b", 0): 0.6, ("b", 1): 1.0}
     episodes = {Run(*run): episode([0.4, 0.4, final]) for run, final in finals.items()}
