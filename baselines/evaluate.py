@@ -20,13 +20,14 @@ from satfl_env.scenarios import Scenario, build
 
 Record = dict[str, float]
 Episode = list[Record]
+Decide = Callable[[NetworkState], Decision]
 
 # What a round that is not played costs.
 NOT_PLAYED = {"energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
 
 
 class Run(NamedTuple):
-    """One episode to play: a policy of the registry and the seed of everything random."""
+    """One episode to play: the name of a policy and the seed of everything random."""
 
     policy: str
     seed: int
@@ -34,7 +35,7 @@ class Run(NamedTuple):
 
 def run_episode(
     simulation: Simulation,
-    policy: Callable[[NetworkState], Decision],
+    policy: Decide,
     seed: int,
     rounds: int,
     tasks: Sequence[str] = (),
@@ -83,26 +84,32 @@ def run_episode(
     return episode
 
 
-def play(scenario: Scenario, run: Run) -> Episode:
-    """Play one run of a scenario from its first round to its last, or to the scenario's target."""
+def play(scenario: Scenario, run: Run, policy: Decide | None = None) -> Episode:
+    """Play one run of a scenario from its first round to its last, or to the scenario's target.
+
+    The policy is the registry's of that name if it is None.
+    """
     rounds, tasks = scenario.rounds.episode, scenario.satellite_tasks
     final_snrs_db = scenario.model.channel.final_snrs_db
     target = None if scenario.target is None else (scenario.target.metric, scenario.target.value)
-    return run_episode(build(scenario), make_policy(*run), run.seed, rounds, tasks, final_snrs_db, target)
+    return run_episode(build(scenario), policy or make_policy(*run), run.seed, rounds, tasks, final_snrs_db, target)
 
 
-def play_all(scenario: Scenario, runs: Sequence[Run], *, workers: int = 1) -> Iterator[tuple[Run, Episode]]:
+def play_all(
+    scenario: Scenario, runs: Sequence[Run], *, own: Mapping[str, Decide], workers: int = 1
+) -> Iterator[tuple[Run, Episode]]:
     """Play several runs, in this process or in several; each is yielded as soon as it is finished.
 
-    The number of workers changes nothing but the order in which runs finish.
+    Policies that are not in `own` are the registry's. The number of workers changes nothing but the order in which runs
+    finish.
     """
     if workers == 1:
-        yield from ((run, play(scenario, run)) for run in runs)
+        yield from ((run, play(scenario, run, own.get(run.policy))) for run in runs)
         return
     # Forking a process that has used PyTorch can hang, so workers start afresh.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
-        pending = {pool.submit(play, scenario, run): run for run in runs}
+        pending = {pool.submit(play, scenario, run, own.get(run.policy)): run for run in runs}
         try:
             for finished in as_completed(pending):
                 yield pending[finished], finished.result()

@@ -42,9 +42,9 @@ def played(monkeypatch) -> list[evaluate.Run]:
     runs: list[evaluate.Run] = []
     play = evaluate.play
 
-    def counted(scenario, run):
+    def counted(scenario, run, policy):
         runs.append(run)
-        return play(scenario, run)
+        return play(scenario, run, policy)
 
     monkeypatch.setattr(evaluate, "play", counted)
     return runs
@@ -132,11 +132,11 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(tmp_path, monkeypatc
     compare(whole)
     play, finished = evaluate.play, []
 
-    def interrupted(scenario, run):
+    def interrupted(scenario, run, policy):
         if len(finished) == 3:
             raise KeyboardInterrupt
         finished.append(run)
-        return play(scenario, run)
+        return play(scenario, run, policy)
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "play", interrupted)
