@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from agents.__main__ import app
 from agents.results import RunFolder
 from agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
+from baselines import make_policy, run_episode
 from satfl_env import __version__
-from satfl_env.scenarios import load
+from satfl_env.scenarios import build, load
 
 ROUNDS = 8
 
@@ -60,10 +61,18 @@ def test_training_leaves_a_policy_a_curve_and_an_evaluation(tmp_path, scenario_f
     again = evaluate(learner.load(out / "policy.zip"), load(scenario_file), algo, [FIRST_HELD_OUT_SEED])
     assert again == evaluation[:1]
 
+    references = json.loads((out / "references.json").read_text())
+    assert list(references) == ["nearest-fedavg", "random"]
+    nearest = run_episode(build(load(scenario_file)), make_policy("nearest-fedavg"), FIRST_HELD_OUT_SEED, ROUNDS)
+    first = references["nearest-fedavg"][0]
+    assert first["return"] == pytest.approx(nearest[0]["test_loss"] - nearest[-1]["test_loss"])
+    assert first["balanced_accuracy"] == nearest[-1]["balanced_accuracy"]
+
     policy = (out / "policy.zip").read_bytes()
     code, output = run(*arguments)
     assert code == 0
     assert "complete already" in output
+    assert "nearest-fedavg" in output
     assert (out / "policy.zip").read_bytes() == policy
     code, output = run(*arguments, "--seed", 4)
     assert code == 2
@@ -96,8 +105,9 @@ def test_an_interrupted_run_may_start_again(tmp_path, scenario_file):
     RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
     again = RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
     assert again.evaluation is None
-    again.save(b"policy", [], [{"seed": 1, "return": 0.5}])
+    again.save(b"policy", [], [{"seed": 1, "return": 0.5}], {"random": [{"seed": 1, "return": 0.1}]})
     assert again.evaluation == [{"seed": 1, "return": 0.5}]
+    assert again.references == {"random": [{"seed": 1, "return": 0.1}]}
     assert (tmp_path / "policy.zip").read_bytes() == b"policy"
 
 
