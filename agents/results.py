@@ -3,6 +3,7 @@
     config.json        scenario, algorithm, steps, seed, batches per epoch, version
     policy.zip         the trained policy, for `PPO.load` or `MaskablePPO.load`
     curve.csv          one row per training episode
+    references.json    the same episodes under policies of the baselines
     evaluation.json    episodes on held-out seeds; written last, so that it tells that the run is complete
 
 Files appear whole or not at all.
@@ -21,6 +22,7 @@ from satfl_env import __version__
 from satfl_env.scenarios import Scenario
 
 Record = dict[str, float]
+References = dict[str, list[Record]]
 PART = ".part"
 
 
@@ -58,10 +60,20 @@ class RunFolder:
         records: list[Record] = json.loads(file.read_text(encoding="utf-8"))
         return records
 
-    def save(self, policy: bytes, curve: list[Record], evaluation: list[Record]) -> None:
-        """Keep a trained policy (a zip file), its learning curve and its evaluation."""
+    @property
+    def references(self) -> References:
+        """The episodes of the evaluation under policies of the baselines; none if the run is of an earlier version."""
+        file = self.path / "references.json"
+        if not file.exists():
+            return {}
+        references: References = json.loads(file.read_text(encoding="utf-8"))
+        return references
+
+    def save(self, policy: bytes, curve: list[Record], evaluation: list[Record], references: References) -> None:
+        """Keep a trained policy (a zip file), its learning curve, its evaluation and references for it."""
         _write_whole(self.path / "policy.zip", policy)
         _write_whole(self.path / "curve.csv", _csv(curve))
+        _write_whole(self.path / "references.json", _json(references))
         _write_whole(self.path / "evaluation.json", _json(evaluation))
 
 
@@ -73,9 +85,17 @@ def _require_same(path: Path, config: dict[str, Any]) -> None:
         earlier = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"file {str(file)!r} is damaged ({error}); choose another folder") from error
-    differing = [key for key in {**config, **earlier} if config.get(key) != earlier.get(key)]
+    here, there = _without_place(config), _without_place(earlier)
+    differing = [key for key in {**here, **there} if here.get(key) != there.get(key)]
     if differing:
         raise ValueError(f"folder {str(path)!r} holds another training run; it differs in: {', '.join(differing)}")
+
+
+def _without_place(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration but for where its data sets lie, which the run does not depend on."""
+    scenario = config.get("scenario", {})
+    data = {key: value for key, value in scenario.get("data", {}).items() if key != "data_dir"}
+    return config | {"scenario": scenario | {"data": data}}
 
 
 def _json(content: Any) -> bytes:

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines import as_agent, make_policy
 from satfl_env.scenarios import Scenario
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
 
@@ -93,16 +94,25 @@ def train(
 def evaluate(scheduler: Scheduler, scenario: Scenario, algo: str, seeds: Iterable[int]) -> list[Record]:
     """Play one episode a seed without exploration: seed, return, length and final metrics of each."""
     env = make_env(scenario, algo)
-    return [_play(scheduler, env, seed) for seed in seeds]
+
+    def act(observation: Any) -> Any:
+        masks = {"action_masks": env.get_wrapper_attr("action_masks")()} if isinstance(scheduler, MaskablePPO) else {}
+        return scheduler.predict(observation, deterministic=True, **masks)[0]
+
+    return [_play(act, env, seed) for seed in seeds]
 
 
-def _play(scheduler: Scheduler, env: gym.Env[NDArray[np.float32], Any], seed: int) -> Record:
+def evaluate_policy(name: str, scenario: Scenario, seeds: Iterable[int]) -> list[Record]:
+    """The same under a policy of the baselines."""
+    env = gym.make("SatFL-v0", scenario=scenario)
+    return [_play(as_agent(make_policy(name, seed)), env, seed) for seed in seeds]
+
+
+def _play(act: Callable[[Any], Any], env: gym.Env[Any, Any], seed: int) -> Record:
     observation, _ = env.reset(seed=seed)
     rewards, done = [], False
     while not done:
-        masks = {"action_masks": env.get_wrapper_attr("action_masks")()} if isinstance(scheduler, MaskablePPO) else {}
-        action, _ = scheduler.predict(observation, deterministic=True, **masks)
-        observation, reward, terminated, truncated, info = env.step(action)
+        observation, reward, terminated, truncated, info = env.step(act(observation))
         rewards.append(float(reward))
         done = terminated or truncated
     return {"seed": seed, "return": sum(rewards), "length": len(rewards), **info["metrics"]}

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from baselines import reproduce, study
+from baselines.command_line import Overrides, one_line_errors, parse_overrides
 from baselines.compare import compare
 from baselines.policies import make_policy, policy_names
 from baselines.reproduce import Figure
@@ -29,9 +29,6 @@ app = typer.Typer(help="The papers' scheduling policies, and how well they do.",
 
 DEFAULT_SCENARIO = "leo-multitask"
 DEFAULT_SEEDS = 10
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a scenario value; may be repeated.")
-]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to play in.")]
 
 
@@ -79,8 +76,8 @@ def compare_policies(
 ) -> None:
     """Compare policies on a scenario: mean and 95 % interval over seeds, curves, CSV and JSON."""
     errors = Console(stderr=True)
-    with _one_line_errors(errors):
-        changes = _parse_overrides(overrides or [])
+    with one_line_errors(errors):
+        changes = parse_overrides(overrides or [])
         if rounds is not None:
             changes["rounds.episode"] = rounds
         config = load(scenario, **changes)
@@ -95,7 +92,7 @@ def compare_policies(
         if json_path is not None:
             Path(json_path).write_text(summary + "\n", encoding="utf-8")
     console = _output_console()
-    console.print(comparison_table(comparison, f"{config.name}, {config.rounds.episode} rounds, seeds: {seeds}"))
+    console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
     console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
 
 
@@ -125,10 +122,10 @@ def reproduce_figures(
 ) -> None:
     """Reproduce tables and figures of a paper: pictures, CSV, and tables beside the paper's numbers and claims."""
     errors, console = Console(stderr=True), _output_console()
-    with _one_line_errors(errors):
+    with one_line_errors(errors):
         paper = _paper_of(figures, paper)
         out = Path("results") / paper if out is None else out
-        changes = _parse_overrides(overrides or []) | ({} if data is None else {"data.data_dir": str(data)})
+        changes = parse_overrides(overrides or []) | ({} if data is None else {"data.data_dir": str(data)})
         if paper == Paper.SEMSPACEFL:
             for table in semspacefl.reproduce(
                 figures,
@@ -189,17 +186,6 @@ def _output_console() -> Console:
 
 
 @contextmanager
-def _one_line_errors(console: Console) -> Iterator[None]:
-    """Bad input ends with one line and exit code 2, without a traceback."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        console.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-
-
-@contextmanager
 def _progress_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
@@ -213,20 +199,6 @@ def _parse_policies(text: str) -> tuple[str, ...]:
     for name in names:
         make_policy(name)
     return names or policy_names()
-
-
-def _parse_overrides(items: list[str]) -> dict[str, Any]:
-    """Overrides from KEY=VALUE items; values are read as YAML."""
-    overrides: dict[str, Any] = {}
-    for item in items:
-        key, separator, value = item.partition("=")
-        if not separator or not key:
-            raise ValueError(f"--set takes KEY=VALUE, for instance training.batch_size=16, got {item!r}")
-        try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"--set {key} has a value that is not valid YAML: {value!r}") from error
-    return overrides
 
 
 if __name__ == "__main__":

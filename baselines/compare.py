@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from baselines.evaluate import Episode, Run, play_all
+from baselines.evaluate import Decide, Episode, Run, play_all
+from baselines.policies import make_policy, policy_names
 from baselines.results import ResultFolder
 from baselines.summary import Comparison
 from satfl_env.scenarios import Scenario
@@ -17,6 +19,7 @@ def compare(
     seeds: Sequence[int],
     folder: ResultFolder,
     *,
+    own: Mapping[str, Decide] = MappingProxyType({}),
     workers: int = 1,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
@@ -24,17 +27,33 @@ def compare(
 
     Args:
         scenario: The scenario, the same that the folder was opened for.
-        policies: Names of policies in the registry, distinct.
+        policies: Names of policies, in the registry or in `own`, distinct.
         seeds: Seeds that every policy plays, distinct.
         folder: Where episodes are kept.
-        workers: Processes to play them in.
+        own: Your own policies: functions that remember nothing from one episode to the next. The folder knows them by
+            name alone: a function that has changed needs another name or another folder.
+        workers: Processes to play them in; with more than one, own policies are functions of a module, and a script
+            starts under `if __name__ == "__main__":`.
         progress: Called with the numbers of finished and of all episodes whenever the first changes.
+
+    Raises:
+        ValueError: If an own policy has the name of one in the registry, or a name is in neither.
     """
+    _check_names(policies, own)
     runs = [Run(policy, seed) for seed in seeds for policy in policies]
     episodes: dict[Run, Episode] = {run: folder.load(run) for run in runs if folder.has(run)}
     progress(len(episodes), len(runs))
-    for run, episode in play_all(scenario, [run for run in runs if run not in episodes], workers=workers):
+    for run, episode in play_all(scenario, [run for run in runs if run not in episodes], own=own, workers=workers):
         folder.save(run, episode)
         episodes[run] = episode
         progress(len(episodes), len(runs))
     return Comparison(tuple(policies), tuple(seeds), episodes)
+
+
+def _check_names(policies: Sequence[str], own: Mapping[str, Decide]) -> None:
+    for name in own:
+        if name in policy_names():
+            raise ValueError(f"own policy {name!r} has the name of one in the registry; choose another")
+    for name in policies:
+        if name not in own:
+            make_policy(name)

@@ -20,10 +20,14 @@ from satfl_env.scenarios import Scenario, build
 
 Record = dict[str, float]
 Episode = list[Record]
+Decide = Callable[[NetworkState], Decision]
+
+# What a round that is not played costs.
+NOT_PLAYED = {"energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
 
 
 class Run(NamedTuple):
-    """One episode to play: a policy of the registry and the seed of everything random."""
+    """One episode to play: the name of a policy and the seed of everything random."""
 
     policy: str
     seed: int
@@ -31,13 +35,14 @@ class Run(NamedTuple):
 
 def run_episode(
     simulation: Simulation,
-    policy: Callable[[NetworkState], Decision],
+    policy: Decide,
     seed: int,
     rounds: int,
     tasks: Sequence[str] = (),
     final_snrs_db: Sequence[float] = (),
+    target: tuple[str, float] | None = None,
 ) -> Episode:
-    """Play one episode and record it.
+    """Play one episode and record it, to its last round or until it reaches its target.
 
     Args:
         simulation: The simulation; it is reset first.
@@ -46,50 +51,65 @@ def run_episode(
         rounds: Rounds to play, at most the scenario's `rounds.episode`.
         tasks: Name of the task each satellite serves, (S,), or nothing.
         final_snrs_db: SNRs at which the gateways' models are tested at the end; none if models are not all shared.
+        target: A test metric and the value at which its mean over satellites ends the episode after a round, as it
+            terminates the environment's; None plays all rounds.
 
     Returns:
-        `rounds + 1` records, the first of the untrained federation: finished rounds (`round`), mean over satellites of
-        the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the round just
-        finished, over all satellites, `energy_j`, updates `lost`, local `epochs` and real `batches`, besides its
-        `duration_s`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two the share of
-        their satellites' pairs that are in one cluster, `together/<task>+<task>`. With final SNRs also the test of
-        each gateway's model, `<metric>/gateway <g>`, and in the last record at each SNR `<metric>@<snr>/gateway <g>`
-        with their mean `<metric>@<snr>`.
+        One record more than rounds played, the first of the untrained federation: finished rounds (`round`), mean over
+        satellites of the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the
+        round just finished, over all satellites, `energy_j`, updates `lost`, local `epochs` and real `batches`,
+        besides its `duration_s`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two
+        the share of their satellites' pairs that are in one cluster, `together/<task>+<task>`. With final SNRs also
+        the test of each gateway's model, `<metric>/gateway <g>`, and in the last record at each SNR
+        `<metric>@<snr>/gateway <g>` with their mean `<metric>@<snr>`.
+
+    Raises:
+        ValueError: If the target names no test metric.
     """
     state = simulation.reset(seed)
-    nothing_yet = {"energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
     test = simulation.test
+    if target is not None and target[0] not in test.metrics:
+        raise ValueError(f"target.metric {target[0]!r} does not exist; there are: {', '.join(test.metrics)}")
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
-    episode = [_test_record(state, test.loss, test.metrics, members) | nothing_yet | gateway_record()]
+    episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
     for _ in range(rounds):
         state, report = simulation.step(policy(state))
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
         episode.append(record | gateway_record())
+        if target is not None and record[target[0]] >= target[1]:
+            break
     for snr_db in final_snrs_db:
         episode[-1] |= _gateway_record(simulation, snr_db)
     return episode
 
 
-def play(scenario: Scenario, run: Run) -> Episode:
-    """Play one run of a scenario from its first round to its last."""
+def play(scenario: Scenario, run: Run, policy: Decide | None = None) -> Episode:
+    """Play one run of a scenario from its first round to its last, or to the scenario's target.
+
+    The policy is the registry's of that name if it is None.
+    """
     rounds, tasks = scenario.rounds.episode, scenario.satellite_tasks
     final_snrs_db = scenario.model.channel.final_snrs_db
-    return run_episode(build(scenario), make_policy(*run), run.seed, rounds, tasks, final_snrs_db)
+    target = None if scenario.target is None else (scenario.target.metric, scenario.target.value)
+    return run_episode(build(scenario), policy or make_policy(*run), run.seed, rounds, tasks, final_snrs_db, target)
 
 
-def play_all(scenario: Scenario, runs: Sequence[Run], *, workers: int = 1) -> Iterator[tuple[Run, Episode]]:
+def play_all(
+    scenario: Scenario, runs: Sequence[Run], *, own: Mapping[str, Decide], workers: int = 1
+) -> Iterator[tuple[Run, Episode]]:
     """Play several runs, in this process or in several; each is yielded as soon as it is finished.
 
-    The number of workers changes nothing but the order in which runs finish.
+    Policies that are not in `own` are the registry's. The number of workers changes nothing but the order in which runs
+    finish.
     """
     if workers == 1:
-        yield from ((run, play(scenario, run)) for run in runs)
+        yield from ((run, play(scenario, run, own.get(run.policy))) for run in runs)
         return
     # Forking a process that has used PyTorch can hang, so workers start afresh.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
-        pending = {pool.submit(play, scenario, run): run for run in runs}
+        pending = {pool.submit(play, scenario, run, own.get(run.policy)): run for run in runs}
         try:
             for finished in as_completed(pending):
                 yield pending[finished], finished.result()

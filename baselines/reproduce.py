@@ -151,7 +151,7 @@ def claims(comparison: Comparison) -> list[Claim]:
 
 def _average_gain(comparison: Comparison, other: str) -> Claim:
     gain = Estimate.of(paired_difference(comparison, CLUSTERED, other, METRIC))
-    return Claim(f"average: {CLUSTERED} above {other}", "above", _points(gain), _yes(gain.mean > gain.half_width))
+    return Claim(f"average: {CLUSTERED} above {other}", "above", _points(gain), gain.verdict())
 
 
 def _largest_gain(comparison: Comparison, other: str) -> Claim:
@@ -184,13 +184,14 @@ def _tasks_alone(comparison: Comparison) -> list[str]:
 
 
 def _task_alone(comparison: Comparison, task: str) -> list[Claim]:
-    loss = Estimate.of(paired_difference(comparison, UNCLUSTERED, INDIVIDUAL, f"{METRIC}{OF}{task}"))
+    loss = paired_difference(comparison, UNCLUSTERED, INDIVIDUAL, f"{METRIC}{OF}{task}")
+    below = Estimate.of(-loss).verdict()
     clustered, individual = comparison.curves(CLUSTERED), comparison.curves(INDIVIDUAL)
     names = [name for name in clustered if name.endswith(f"{OF}{task}") and "together" not in name]
     equal = np.all([(clustered[name] == individual[name]).all(axis=1) for name in names], axis=0)
     number = len(comparison.seeds)
     return [
-        Claim(f"{task}: {UNCLUSTERED} below {INDIVIDUAL}", "below", _points(loss), _yes(loss.mean < -loss.half_width)),
+        Claim(f"{task}: {UNCLUSTERED} below {INDIVIDUAL}", "below", _points(Estimate.of(loss)), below),
         Claim(
             f"{task}: {CLUSTERED} equals {INDIVIDUAL}",
             "equal",
@@ -212,7 +213,7 @@ def _fewer_exchanges(comparison: Comparison) -> Claim:
     texts = [f"{policy} {_rounds(rounds)}" for policy, rounds in needed.items()]
     saved = Estimate.of(needed[UNCLUSTERED] - needed[CLUSTERED])
     claim = f"rounds to the final accuracy of {UNCLUSTERED}"
-    return Claim(claim, "fewer exchanges", ", ".join(texts), _yes(saved.mean > saved.half_width))
+    return Claim(claim, "fewer exchanges", ", ".join(texts), saved.verdict())
 
 
 def _rounds(needed: FloatArray) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 PART = ".part"
+# The same data sets may lie elsewhere: the manifest tells where they lay last, and runs do not depend on it.
+PLACES = {"scenario.data.data_dir"}
 
 
 class ResultFolder:
@@ -46,19 +48,19 @@ class ResultFolder:
         OSError: If it cannot be read or written.
     """
 
-    def __init__(self, path: Path, scenario: Scenario, policies: Iterable[str], seeds: Iterable[int]) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, scenario: Scenario, policies: Iterable[str], seeds: Iterable[int]) -> None:
+        self.path = Path(path)
         self.identity = _identity(scenario)
-        earlier = _read_manifest(path)
+        earlier = _read_manifest(self.path)
         if earlier is not None:
-            _require_same(path, earlier, self.identity)
+            _require_same(self.path, earlier, self.identity)
         before = earlier or {"policies": [], "seeds": []}
         asked = {
             "policies": list(dict.fromkeys([*before["policies"], *policies])),
             "seeds": sorted({*before["seeds"], *seeds}),
         }
-        (path / "runs").mkdir(parents=True, exist_ok=True)
-        _write_json(path / "manifest.json", self.identity | asked)
+        (self.path / "runs").mkdir(parents=True, exist_ok=True)
+        _write_json(self.path / "manifest.json", self.identity | asked)
 
     def has(self, run: Run) -> bool:
         """Whether a run is finished."""
@@ -83,6 +85,7 @@ class ResultFolder:
         summary = {
             "scenario": self.identity["scenario"]["name"],
             **{key: self.identity[key] for key in ("rounds", "batches_per_epoch", "version")},
+            "round_share": self.identity["scenario"]["training"]["round_share"],
             "seeds": list(comparison.seeds),
             "primary": list(comparison.primary),
             "policies": {
@@ -128,7 +131,7 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
 
 def _require_same(path: Path, earlier: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     there, here = _flat({key: earlier.get(key) for key in identity}), _flat(identity)
-    differing = [name for name in here | there if there.get(name) != here.get(name)]
+    differing = [name for name in here | there if name not in PLACES and there.get(name) != here.get(name)]
     if differing:
         named = "; ".join(
             f"{name} is {_short(there.get(name))} there and {_short(here.get(name))} here" for name in differing[:4]

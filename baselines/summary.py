@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from baselines.arrays import FloatArray
-from baselines.evaluate import Episode, Run
+from baselines.evaluate import NOT_PLAYED, Episode, Run
 
 # Recorded per round, and summed over the rounds of an episode.
 COSTS = ("energy_j", "lost", "epochs", "batches")
@@ -33,10 +33,20 @@ class Estimate:
             return cls(mean, np.full_like(mean, np.nan))
         return cls(mean, stats.t.ppf(0.975, number - 1) * stats.sem(samples, axis=0))
 
+    def verdict(self) -> str:
+        """Whether one mean is positive: "yes" or "no, the reverse" if its interval leaves out 0, else "not decided"."""
+        # NaN, of a single seed or where nothing could be measured, decides nothing either.
+        if not abs(self.mean) > self.half_width:
+            return "not decided"
+        return "yes" if self.mean > 0 else "no, the reverse"
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Finished episodes of some policies on the same seeds.
+
+    Where a target ended some episodes earlier than others, they stay at their last record, at no further cost, for as
+    many rounds as the longest of all has.
 
     Attributes:
         policies: Names of the policies; differences are taken to the first.
@@ -69,9 +79,18 @@ class Comparison:
         """The metrics that judge a policy: balanced accuracy for tasks, all there are (PSNR, MS-SSIM) for images."""
         return ("balanced_accuracy",) if "balanced_accuracy" in self.metrics else self.metrics
 
+    @property
+    def rounds(self) -> int:
+        """Rounds of the longest episode."""
+        return max(len(episode) for episode in self.episodes.values()) - 1
+
+    def rounds_played(self, policy: str) -> FloatArray:
+        """Rounds until the end of each of a policy's episodes, (seeds,)."""
+        return np.array([len(self.episodes[Run(policy, seed)]) - 1.0 for seed in self.seeds])
+
     def curves(self, policy: str) -> dict[str, FloatArray]:
         """Everything recorded about a policy, each (seeds, rounds + 1)."""
-        episodes = [self.episodes[Run(policy, seed)] for seed in self.seeds]
+        episodes = [_held(self.episodes[Run(policy, seed)], self.rounds) for seed in self.seeds]
         return {
             name: np.array([[record[name] for record in episode] for episode in episodes]) for name in self.quantities
         }
@@ -81,7 +100,7 @@ class Comparison:
 
         Final `test_loss`, metrics and number of `clusters`, also task by task; the primary metrics' means over all
         trained rounds as `mean_<metric>`; simulated `time_s`; and over the whole episode `energy_j`, updates `lost`,
-        `epochs` and `batches`.
+        `epochs` and `batches`, besides its number of `rounds`.
         """
         curves = self.curves(policy)
         by_task = [name for name in self.quantities if OF in name]
@@ -89,6 +108,7 @@ class Comparison:
             **{name: curves[name][:, -1] for name in (*self.metrics, "test_loss", "time_s", "clusters", *by_task)},
             **{f"mean_{name}": curves[name][:, 1:].mean(axis=1) for name in self.primary},
             **{name: curves[name].sum(axis=1) for name in COSTS},
+            "rounds": self.rounds_played(policy),
         }
 
     def estimates(self, policy: str) -> dict[str, Estimate]:
@@ -99,3 +119,8 @@ class Comparison:
         own, first = self.outcomes(policy), self.outcomes(self.policies[0])
         differences = {f"{name}_difference": own[name] - first[name] for name in self.primary}
         return {name: Estimate.of(samples) for name, samples in (own | differences).items()}
+
+
+def _held(episode: Episode, rounds: int) -> Episode:
+    """An episode that stays at its last record until some round."""
+    return episode + [episode[-1] | NOT_PLAYED | {"round": float(index)} for index in range(len(episode), rounds + 1)]

@@ -22,6 +22,7 @@ def comparison_table(comparison: Comparison, title: str) -> Table:
         ("energy (kJ)", "energy_j", 1e-3, 2),
         ("time (h)", "time_s", 1 / 3600, 2),
         ("lost", "lost", 1.0, 1),
+        *([("rounds", "rounds", 1.0, 1)] if _some_ended_early(comparison) else []),
     ]
     title = f"{title} (mean ± 95 % interval)"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -32,6 +33,10 @@ def comparison_table(comparison: Comparison, title: str) -> Table:
         estimates = comparison.estimates(policy)
         table.add_row(policy, *(_cell(estimates[name], scale, digits) for _, name, scale, digits in columns))
     return table
+
+
+def _some_ended_early(comparison: Comparison) -> bool:
+    return any((comparison.rounds_played(policy) < comparison.rounds).any() for policy in comparison.policies)
 
 
 def _metric_columns(metric: str) -> list[tuple[str, str, float, int]]:

@@ -51,7 +51,7 @@ def main(
             module = import_module(f"benchmarks.{section}")
             values = module.run(quick)
         except ImportError as error:
-            console.print(f"Left out: {error}.", highlight=False)
+            console.print(f"Left out: {error}.", markup=False, highlight=False, soft_wrap=True)
             text.append(report.markdown(section.capitalize(), [f"Left out: {error}."], {}))
             continue
         results[section] = values

@@ -180,10 +180,9 @@ def _ordering(claim: str, printed: float | None, samples: FloatArray, metric: st
     """A claim that a paired difference, (seeds,), is positive; decided only if its 95 % interval leaves out 0."""
     digits, unit = (2, " dB") if metric == "psnr_db" else (4, "")
     gain = Estimate.of(samples)
-    decided = abs(float(gain.mean)) > float(gain.half_width)
-    holds = ("yes" if gain.mean > 0 else "no, the reverse") if decided else "not decided"
     paper = "above" if printed is None else f"{printed:+.{digits}f}{unit}"
-    return Claim(claim, paper, f"{float(gain.mean):+.{digits}f} ± {float(gain.half_width):.{digits}f}{unit}", holds)
+    measured = f"{float(gain.mean):+.{digits}f} ± {float(gain.half_width):.{digits}f}{unit}"
+    return Claim(claim, paper, measured, gain.verdict())
 
 
 def fidelity(scenario: Scenario) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def passes(
         gateway = site(site_name, min_elevation_deg=min_elevation)
         windows = contact_windows(orbits, [gateway], 0.0, hours * 3600.0)
     except (ValueError, FileNotFoundError) as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False)
+        errors = Console(stderr=True)
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     title = f"{gateway.name}, {hours:g} h from {utc_text(orbits.epoch)} UTC, above {min_elevation:g} degrees"
     Console().print(_pass_table(orbits, windows, title))

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from agents.__main__ import app
 from agents.results import RunFolder
 from agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
+from baselines import make_policy, run_episode
 from satfl_env import __version__
-from satfl_env.scenarios import load
+from satfl_env.scenarios import build, load
 
 ROUNDS = 8
 
@@ -60,14 +61,35 @@ def test_training_leaves_a_policy_a_curve_and_an_evaluation(tmp_path, scenario_f
     again = evaluate(learner.load(out / "policy.zip"), load(scenario_file), algo, [FIRST_HELD_OUT_SEED])
     assert again == evaluation[:1]
 
+    references = json.loads((out / "references.json").read_text())
+    assert list(references) == ["nearest-fedavg", "random"]
+    nearest = run_episode(build(load(scenario_file)), make_policy("nearest-fedavg"), FIRST_HELD_OUT_SEED, ROUNDS)
+    first = references["nearest-fedavg"][0]
+    assert first["return"] == pytest.approx(nearest[0]["test_loss"] - nearest[-1]["test_loss"])
+    assert first["balanced_accuracy"] == nearest[-1]["balanced_accuracy"]
+
     policy = (out / "policy.zip").read_bytes()
     code, output = run(*arguments)
     assert code == 0
     assert "complete already" in output
+    assert "nearest-fedavg" in output
     assert (out / "policy.zip").read_bytes() == policy
     code, output = run(*arguments, "--seed", 4)
     assert code == 2
     assert "another training run; it differs in: seed" in output
+
+
+def test_scenario_values_can_be_changed(tmp_path, scenario_file):
+    out = tmp_path / "run"
+    arguments = ("--scenario", scenario_file, "--steps", 10, "--out", out)
+    code, output = run(*arguments, "--set", "rounds.episode=5", "--set", "training.batch_size=8")
+    assert code == 0, output
+    config = json.loads((out / "config.json").read_text())
+    assert (config["scenario"]["rounds"]["episode"], config["scenario"]["training"]["batch_size"]) == (5, 8)
+    assert {record["length"] for record in json.loads((out / "evaluation.json").read_text())} == {5}
+    code, output = run(*arguments, "--set", "rounds.episodes=5")
+    assert code == 2
+    assert "did you mean 'episode'" in output
 
 
 def test_folders_with_something_else_are_refused(tmp_path, scenario_file):
@@ -83,9 +105,17 @@ def test_an_interrupted_run_may_start_again(tmp_path, scenario_file):
     RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
     again = RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
     assert again.evaluation is None
-    again.save(b"policy", [], [{"seed": 1, "return": 0.5}])
+    again.save(b"policy", [], [{"seed": 1, "return": 0.5}], {"random": [{"seed": 1, "return": 0.1}]})
     assert again.evaluation == [{"seed": 1, "return": 0.5}]
+    assert again.references == {"random": [{"seed": 1, "return": 0.1}]}
     assert (tmp_path / "policy.zip").read_bytes() == b"policy"
+
+
+def test_a_run_is_the_same_with_data_sets_in_another_place(tmp_path, scenario_file):
+    for place in ({}, {"data.data_dir": "/one"}, {"data.data_dir": "/two"}):
+        RunFolder(tmp_path, load(scenario_file, **place), algo="ppo", steps=10, seed=0)
+    with pytest.raises(ValueError, match="differs in: scenario"):
+        RunFolder(tmp_path, load(scenario_file, **{"data.test_samples": 30}), algo="ppo", steps=10, seed=0)
 
 
 def test_bad_input_is_named_and_leaves_no_folder(tmp_path, scenario_file):
@@ -107,7 +137,7 @@ def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, timeout=120
     )
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "pip install 'satfl-env[agents]'" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import matplotlib.image
 import pytest
 from typer.testing import CliRunner, Result
 
-from baselines import evaluate
+from baselines import ResultFolder, evaluate
 from baselines.__main__ import app
+from satfl_env.federated import WorkerError
+from satfl_env.scenarios import load
 
 FAST = ("--set", "training.engine=none", "--rounds", "3", "--seeds", "2")
 
@@ -22,9 +25,9 @@ def compare(out: Path, *arguments: str, policies: str = "full,random") -> Result
     return run("compare", "--out", str(out), "--policies", policies, *FAST, *arguments)
 
 
-def refused(result: Result, *words: str) -> None:
-    """Bad input: one line on standard error that says what is wrong, exit code 2, nothing on standard output."""
-    assert result.exit_code == 2, result.output
+def refused(result: Result, *words: str, exit_code: int = 2) -> None:
+    """Bad input: one line on standard error that says what is wrong, nothing on standard output."""
+    assert result.exit_code == exit_code, result.output
     assert result.stdout == ""
     message = result.stderr.strip().splitlines()[-1]
     assert message.startswith("error: ")
@@ -39,9 +42,9 @@ def played(monkeypatch) -> list[evaluate.Run]:
     runs: list[evaluate.Run] = []
     play = evaluate.play
 
-    def counted(scenario, run):
+    def counted(scenario, run, policy):
         runs.append(run)
-        return play(scenario, run)
+        return play(scenario, run, policy)
 
     monkeypatch.setattr(evaluate, "play", counted)
     return runs
@@ -86,6 +89,23 @@ def test_compare_prints_a_table_and_fills_the_folder(tmp_path):
     assert matplotlib.image.imread(out / "curves.png").shape[0] > 100
 
 
+def test_a_target_ends_episodes_and_the_table_tells_their_rounds(tmp_path):
+    target = "target={metric: balanced_accuracy, value: 0.55}"
+    out = str(tmp_path / "out")
+    policies = ("--policies", "full,random", "--seeds", "2", "--rounds", "4")
+    result = run("compare", "--out", out, *policies, "--set", target, "--json", "-")
+    assert result.exit_code == 0, result.output
+    rounds = {name: own["rounds"]["mean"] for name, own in json.loads(result.stdout)["policies"].items()}
+    assert rounds["full"] < rounds["random"] <= 4
+    with (tmp_path / "out" / "curves.csv").open() as file:
+        lines = {(row["policy"], int(row["round"])) for row in csv.DictReader(file)}
+    assert {index for policy, index in lines if policy == "full"} == {
+        index for policy, index in lines if policy == "random"
+    }
+    table = run("compare", "--out", out, *policies, "--set", target).stdout
+    assert any(line.split()[:1] == ["policy"] and line.split()[-1] == "rounds" for line in table.splitlines())
+
+
 def test_json_alone_goes_to_standard_output(tmp_path):
     result = compare(tmp_path / "out", "--json", "-")
     assert result.exit_code == 0
@@ -112,11 +132,11 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(tmp_path, monkeypatc
     compare(whole)
     play, finished = evaluate.play, []
 
-    def interrupted(scenario, run):
+    def interrupted(scenario, run, policy):
         if len(finished) == 3:
             raise KeyboardInterrupt
         finished.append(run)
-        return play(scenario, run)
+        return play(scenario, run, policy)
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "play", interrupted)
@@ -167,6 +187,20 @@ def test_a_folder_of_another_comparison_is_left_alone(tmp_path):
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
+def test_a_folder_goes_on_with_data_sets_in_another_place(tmp_path, played):
+    compare(tmp_path, "--set", "data.data_dir=/one")
+    played.clear()
+    assert compare(tmp_path).exit_code == 0
+    assert compare(tmp_path, "--set", "data.data_dir=/two").exit_code == 0
+    assert played == []
+
+
+def test_a_folder_may_be_named_by_a_string(tmp_path):
+    folder = ResultFolder(str(tmp_path / "out"), load("leo-multitask"), ["full"], [0])
+    assert not folder.has(evaluate.Run("full", 0))
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
 def test_a_comparison_without_a_finished_run_can_be_corrected(tmp_path, monkeypatch):
     monkeypatch.delenv("SATFL_DATA", raising=False)
     refused(compare(tmp_path / "out", "--scenario", "semspacefl-mini", "--set", "data.source=mnist"), "SATFL_DATA")
@@ -200,6 +234,20 @@ def test_a_damaged_run_is_named(tmp_path):
 def test_bad_input_gets_one_line_and_makes_no_folder(tmp_path, arguments, words):
     refused(compare(tmp_path / "out", *arguments), *words)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_gets_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = run("compare", "--out", str(tmp_path), "--policies", "full", "--set", "training.engine=ray")
+    refused(result, "pip install 'satfl-env[ray]'", exit_code=1)
+
+
+def test_an_episode_that_fails_gets_one_line(tmp_path, monkeypatch):
+    def fail(*_):
+        raise WorkerError("worker 0 died")
+
+    monkeypatch.setattr(evaluate, "play", fail)
+    refused(compare(tmp_path), "worker 0 died", exit_code=1)
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):

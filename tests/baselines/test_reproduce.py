@@ -114,6 +114,14 @@ def test_claims_say_what_holds_and_what_does_not(comparison):
     assert "individual never" in claims["rounds to the final accuracy of unclustered"].measured
 
 
+def test_a_gain_whose_interval_includes_zero_is_not_decided(comparison):
+    comparison.episodes[Run("task-clustering", 1)][-1]["accuracy"] = 0.6
+    claims = {claim.claim: claim for claim in reproduce.claims(comparison)}
+    gain = claims["average: task-clustering above unclustered"]
+    assert gain.measured.startswith("+5.00 ± ")
+    assert gain.holds == "not decided"
+
+
 def test_the_command_writes_pictures_tables_and_claims(tmp_path):
     result = run(tmp_path, "fig2", "fig3")
     assert result.exit_code == 0, result.output
@@ -133,17 +141,17 @@ def test_the_command_writes_pictures_tables_and_claims(tmp_path):
 def test_an_interrupted_reproduction_goes_on(tmp_path, monkeypatch):
     play, finished = evaluate.play, []
 
-    def interrupted(scenario, one):
+    def interrupted(scenario, one, policy):
         if len(finished) == 3:
             raise KeyboardInterrupt
         finished.append(one)
-        return play(scenario, one)
+        return play(scenario, one, policy)
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "play", interrupted)
         assert run(tmp_path / "broken", "fig3").exit_code != 0
     finished.clear()
-    monkeypatch.setattr(evaluate, "play", lambda scenario, one: finished.append(one) or play(scenario, one))
+    monkeypatch.setattr(evaluate, "play", lambda scenario, one, _: finished.append(one) or play(scenario, one))
     assert run(tmp_path / "broken", "fig3").exit_code == 0
     assert len(finished) == 5
     run(tmp_path / "whole", "fig3")

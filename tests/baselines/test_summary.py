@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from scipy import stats
 
-from baselines import Comparison, Estimate, Run, make_policy, run_episode
+from baselines import Comparison, Estimate, Run, as_agent, make_policy, run_episode
+from baselines.evaluate import play
 from satfl_env.scenarios import build, load
 
 
@@ -36,6 +38,21 @@ def test_one_seed_has_no_interval():
     estimate = Estimate.of(np.array([2.0]))
     assert estimate.mean == 2.0
     assert np.isnan(estimate.half_width)
+
+
+@pytest.mark.parametrize(
+    ("samples", "verdict"),
+    [
+        ([1.0, 2.0, 1.5], "yes"),
+        ([-1.0, -2.0, -1.5], "no, the reverse"),
+        ([20.0, -10.0, -2.0], "not decided"),
+        ([0.0, 0.0], "not decided"),
+        ([3.0], "not decided"),
+        ([np.nan, 1.0], "not decided"),
+    ],
+)
+def test_an_interval_decides_only_if_it_leaves_out_zero(samples, verdict):
+    assert Estimate.of(np.array(samples)).verdict() == verdict
 
 
 def test_outcomes_by_hand_and_differences_seed_by_seed():
@@ -79,3 +96,38 @@ def test_an_episode_is_recorded_round_by_round():
     got = [[record[name] for name in ("energy_j", "lost", "epochs", "time_s")] for record in records[1:]]
     assert np.array(got) == pytest.approx(np.array(expected))
     assert records[-1]["balanced_accuracy"] == pytest.approx(simulation.test.metrics["balanced_accuracy"].mean())
+
+
+def test_an_episode_ends_where_the_environments_does():
+    changes = {"rounds.episode": 8, "target": {"metric": "balanced_accuracy", "value": 0.6}}
+    scenario = load("leo-multitask", **changes)
+    records = play(scenario, Run("full", 0))
+    env = gym.make("SatFL-v0", scenario=scenario)
+    agent = as_agent(make_policy("full", 0))
+    observation, _ = env.reset(seed=0)
+    found, terminated = [], False
+    while not terminated:
+        observation, _, terminated, truncated, info = env.step(agent(observation))
+        assert not truncated
+        found.append(info["metrics"]["balanced_accuracy"])
+    assert [record["balanced_accuracy"] for record in records[1:]] == found
+    assert 1 < len(found) < 8
+
+
+def test_a_target_that_is_no_metric_is_named():
+    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 2})
+    with pytest.raises(ValueError, match=r"target\.metric 'psnr_db' does not exist; there are: accuracy"):
+        run_episode(build(scenario), make_policy("full"), seed=0, rounds=2, target=("psnr_db", 20.0))
+
+
+def test_an_episode_that_ended_early_stays_at_its_last_record_at_no_cost():
+    episodes = {Run("a", 0): episode([0.4, 0.6]), Run("b", 0): episode([0.4, 0.4, 0.5, 0.6])}
+    comparison = Comparison(("a", "b"), (0,), episodes)
+    curves = comparison.curves("a")
+    assert curves["round"].tolist() == [[0, 1, 2, 3]]
+    assert curves["balanced_accuracy"].tolist() == [[0.4, 0.6, 0.6, 0.6]]
+    assert curves["time_s"].tolist() == [[0, 60, 60, 60]]
+    assert curves["energy_j"].tolist() == [[0, 10, 0, 0]]
+    assert comparison.outcomes("a")["rounds"].tolist() == [1]
+    assert comparison.outcomes("b")["rounds"].tolist() == [3]
+    assert comparison.outcomes("a")["energy_j"].tolist() == [10]

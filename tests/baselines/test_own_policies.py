@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from baselines import Comparison, ResultFolder, Run, compare, make_policy
+from satfl_env import Decision, NetworkState
+from satfl_env.scenarios import load
+
+SEEDS = (0, 1)
+SCENARIO = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 3})
+
+
+def nearest(state: NetworkState) -> Decision:
+    """A policy of the registry under another name."""
+    return make_policy("nearest-fedavg")(state)
+
+
+def play(out, names: tuple[str, ...], own: dict[str, Callable[[NetworkState], Decision]], workers: int) -> Comparison:
+    folder = ResultFolder(out, SCENARIO, names, SEEDS)
+    comparison = compare(SCENARIO, names, SEEDS, folder, own=own, workers=workers)
+    assert list(folder.summarise(comparison)["policies"]) == list(names)
+    return comparison
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_own_policy_plays_beside_the_registrys(tmp_path, workers):
+    comparison = play(tmp_path, ("mine", "nearest-fedavg", "full"), {"mine": nearest}, workers)
+    for seed in SEEDS:
+        mine = comparison.episodes[Run("mine", seed)]
+        assert mine == comparison.episodes[Run("nearest-fedavg", seed)]
+        assert mine != comparison.episodes[Run("full", seed)]
+
+
+def test_names_of_the_registry_are_taken(tmp_path):
+    with pytest.raises(ValueError, match="own policy 'full' has the name of one in the registry"):
+        play(tmp_path, ("full",), {"full": nearest}, 1)
+
+
+def test_a_name_that_nobody_knows_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="unknown policy 'mien'"):
+        play(tmp_path, ("mien",), {"mine": nearest}, 1)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import typer
+from typer.testing import CliRunner
+
+from benchmarks.__main__ import main
+
+
+def test_a_missing_package_is_told_with_a_way_out(monkeypatch):
+    def run(quick):
+        raise ImportError("flower needs more: pip install 'satfl-env[bench]'")
+
+    monkeypatch.setitem(sys.modules, "benchmarks.flower", SimpleNamespace(run=run))
+    app = typer.Typer()
+    app.command()(main)
+    result = CliRunner().invoke(app, ["flower"])
+    assert result.exit_code == 0, result.output
+    assert "pip install 'satfl-env[bench]'" in result.stdout
