@@ -14,6 +14,27 @@ from pydantic import BaseModel, ValidationError
 from satfl_env.scenarios.schema import Scenario
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """The safe loader, which refuses a key that is given twice in one mapping."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Compose a mapping.
+
+        Raises:
+            yaml.YAMLError: If a key is there twice; the message names it and both lines.
+        """
+        node = super().compose_mapping_node(anchor)
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise yaml.YAMLError(f"line {line}: key {key.value!r} was given in line {lines[key.value]} already")
+            lines[key.value] = line
+        return node
+
+
 class ScenarioError(ValueError):
     """A scenario that does not exist or does not hold together; the message names field, value and what is allowed."""
 
@@ -38,7 +59,7 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
     """
     text = _read(name_or_path)
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, _UniqueKeys)
     except yaml.YAMLError as error:
         raise ScenarioError(f"scenario {str(name_or_path)!r} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import resources
+
 import pytest
 import yaml
 
@@ -65,6 +67,26 @@ def test_scenario_files_cannot_run_code(tmp_path):
     path.write_text("name: !!python/object/apply:os.system ['true']\n")
     with pytest.raises(ScenarioError, match="not valid YAML"):
         scenarios.load(path)
+
+
+def test_a_key_given_twice_is_refused_with_both_lines(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("name: twice\nrounds: {episode: 3}\nlinks: {kind: ideal}\nrounds: {cohort: 2}\n")
+    with pytest.raises(ScenarioError, match=r"twice\.yaml.* line 4: key 'rounds' was given in line 2 already"):
+        scenarios.load(path)
+    path.write_text("name: twice\nrounds: {episode: 3, episode: 4}\n")
+    with pytest.raises(ScenarioError, match="line 2: key 'episode' was given in line 2"):
+        scenarios.load(path)
+
+
+def test_a_merged_mapping_may_be_changed(tmp_path):
+    text = (resources.files("satfl_env.scenarios") / "builtin" / "leo-multitask.yaml").read_text()
+    path = tmp_path / "merged.yaml"
+    energy = "&draws {kind: draws, mean_j: 100, std_j: 10}"
+    changed = text.replace("energy: {kind: draws, mean_j: 100, std_j: 10}", f"energy: {{<<: {energy}, mean_j: 7}}")
+    path.write_text(changed)
+    assert changed != text
+    assert scenarios.load(path).onboard.energy.mean_j == 7
 
 
 def test_models_and_partitions_must_fit():
