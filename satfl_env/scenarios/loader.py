@@ -88,15 +88,23 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
     section = raw
     *parents, key = path.split(".")
     for depth, parent in enumerate(parents):
-        inner = section.setdefault(parent, {})
+        inner = section.get(parent)
+        # A section that is null has no fields yet.
+        if inner is None:
+            inner = section[parent] = {}
         if not isinstance(inner, dict):
             raise ScenarioError(f"override {path!r}: {'.'.join(parents[: depth + 1])!r} has no fields inside")
         section = inner
-    present = section.get(key)
-    if isinstance(value, Mapping) and isinstance(present, dict) and _same_kind(present, value):
+    present, value = section.get(key), _copy(value)
+    if isinstance(value, dict) and isinstance(present, dict) and _same_kind(present, value):
         section[key] = {**present, **value}
     else:
         section[key] = value
+
+
+def _copy(value: Any) -> Any:
+    """A value whose mappings may be changed without changing the caller's."""
+    return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def _same_kind(present: Mapping[str, Any], value: Mapping[str, Any]) -> bool:

@@ -32,6 +32,16 @@ def test_dotted_overrides_change_only_what_they_name():
     assert changed.data == base.data
 
 
+def test_overrides_reach_into_sections_that_are_null_and_leave_the_callers_values_alone():
+    links = {"kind": "ideal"}
+    changed = scenarios.load(
+        "leo-multitask", **{"rounds.late": None, "rounds.late.buffer": 3, "links": links, "links.rate_bps": 1e6}
+    )
+    assert changed.rounds.late.buffer == 3
+    assert changed.links.rate_bps == 1e6
+    assert links == {"kind": "ideal"}
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
