@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from satfl_env.scenarios.explain import explain, near
 from satfl_env.scenarios.schema import Scenario
 
 
 class _UniqueKeys(yaml.SafeLoader):
     """The safe loader, which refuses a key that is given twice in one mapping."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Compose a mapping.
 
         Raises:
@@ -69,7 +69,7 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
     try:
         return Scenario.model_validate(raw)
     except ValidationError as error:
-        raise ScenarioError(_explain(str(name_or_path), raw, error)) from error
+        raise ScenarioError(explain(str(name_or_path), error)) from error
 
 
 def _read(name_or_path: str | Path) -> str:
@@ -80,7 +80,7 @@ def _read(name_or_path: str | Path) -> str:
         return path.read_text(encoding="utf-8")
     name = str(name_or_path)
     if name not in names():
-        raise ScenarioError(f"unknown scenario {name!r}{_near(name, names())}; built in: {', '.join(names())}")
+        raise ScenarioError(f"unknown scenario {name!r}{near(name, names())}; built in: {', '.join(names())}")
     return resources.files("satfl_env.scenarios").joinpath("builtin", f"{name}.yaml").read_text(encoding="utf-8")
 
 
@@ -109,60 +109,3 @@ def _copy(value: Any) -> Any:
 
 def _same_kind(present: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
     return "kind" not in value or value["kind"] == present.get("kind")
-
-
-def _explain(name: str, raw: Mapping[str, Any], error: ValidationError) -> str:
-    lines = [f"scenario {name!r} is not valid:"]
-    for problem in error.errors():
-        location = ".".join(_field_path(raw, problem["loc"]))
-        if problem["type"] == "extra_forbidden":
-            field = str(problem["loc"][-1])
-            lines.append(f"  {location}: unknown key{_near(field, _known_fields(problem['loc'][:-1]))}")
-        elif problem["type"] == "missing":
-            lines.append(f"  {location}: missing")
-        elif problem["type"] == "value_error":
-            # A check of our own, which tells the value itself.
-            lines.append(f"  {location or 'scenario'}: {problem['ctx']['error']}")
-        else:
-            lines.append(f"  {location or 'scenario'}: {problem['msg']}, got {problem['input']!r}"[:500])
-    return "\n".join(lines)
-
-
-def _field_path(raw: Any, location: Sequence[int | str]) -> list[str]:
-    """The location of a validation error as in an override: without the kinds of sections, which pydantic puts in."""
-    path: list[str] = []
-    section, entered = raw, False
-    for part in location:
-        if entered and isinstance(section, Mapping) and part == section.get("kind"):
-            entered = False
-            continue
-        path.append(str(part))
-        known = isinstance(section, Mapping) and part in section
-        section, entered = section[part] if known else None, known
-    return path
-
-
-def _known_fields(location: Sequence[int | str]) -> list[str]:
-    """Field names of the section at a location of a validation error (union tags are part of the location)."""
-    candidates: list[type[BaseModel]] = [Scenario]
-    for part in location:
-        candidates = [inner for model in candidates for inner in _inner_sections(model, str(part))] or candidates
-    return sorted({field for model in candidates for field in model.model_fields})
-
-
-def _inner_sections(model: type[BaseModel], field: str) -> list[type[BaseModel]]:
-    if field not in model.model_fields:
-        return []
-    found: list[type[BaseModel]] = []
-    pending: list[Any] = [model.model_fields[field].annotation]
-    while pending:
-        annotation = pending.pop()
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found.append(annotation)
-        pending.extend(getattr(annotation, "__args__", ()))
-    return found
-
-
-def _near(word: str, known: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(word, known, n=3)
-    return f", did you mean {' or '.join(repr(match) for match in matches)}?" if matches else ""

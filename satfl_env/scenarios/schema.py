@@ -9,7 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from satfl_env.orbits import load_elements, make_epoch, samples, site
 
@@ -355,16 +363,22 @@ class Channel(Section):
     """
 
     kind: Literal["awgn", "rayleigh", "rician"] = "awgn"
-    snr_db: Finite | tuple[Finite, Finite] = 0.0
+    snr_db: Decibel | tuple[Decibel, Decibel] = 0.0
     rician_k: NonNegative = 3.0
-    test_snr_db: Finite = 0.0
+    test_snr_db: Decibel = 0.0
     final_snrs_db: tuple[Decibel, ...] = ()
 
-    @model_validator(mode="after")
-    def _ordered_range(self) -> Channel:
-        if isinstance(self.snr_db, tuple) and self.snr_db[0] > self.snr_db[1]:
-            raise ValueError(f"snr_db must be a number or [lowest, highest], got {list(self.snr_db)}")
-        return self
+    @field_validator("snr_db", mode="wrap")
+    @classmethod
+    def _number_or_range(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        must = f"must be a number or [lowest, highest] within -200..200 dB, got {value!r}"
+        try:
+            snr_db = validate(value)
+        except ValidationError:
+            raise ValueError(must) from None
+        if isinstance(snr_db, tuple) and snr_db[0] > snr_db[1]:
+            raise ValueError(must)
+        return snr_db
 
 
 class MLPLinkModel(Section):

@@ -65,6 +65,73 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "overrides", "problem"),
+    [
+        (
+            "walker-earth",
+            {"constellation.circles": []},
+            "constellation.circles: unknown key of kind 'walker', belongs to kind 'planar'",
+        ),
+        (
+            "semspacefl-mini",
+            {"onboard.energy": {"capacity_j": 5.0}},
+            "onboard.energy.capacity_j: unknown key of kind 'draws', belongs to kind 'battery'",
+        ),
+        (
+            "leo-multitask",
+            {"links": None, "links.rate_bps": 1e6},
+            "links.kind: missing, allowed are 'radio', 'ideal'; its keys are those of 'ideal'",
+        ),
+        ("leo-multitask", {"links.kind": "radoi"}, "links.kind: must be one of 'radio', 'ideal', got 'radoi'"),
+        ("leo-multitask", {"links": 3}, "links: must be a section with kind 'radio', 'ideal', got 3"),
+        (
+            "leo-multitask",
+            {"rounds.late": 3},
+            "rounds.late: must be a section with the fields buffer, staleness_power, server_rate, got 3",
+        ),
+        ("leo-multitask", {"batch_size": 3}, "batch_size: unknown key, did you mean 'training.batch_size'?"),
+        (
+            "leo-multitask",
+            {"rounds.late": {"zzz": 3}},
+            "rounds.late.zzz: unknown key, allowed are buffer, staleness_power, server_rate",
+        ),
+        (
+            "leo-multitask",
+            {"constellation.circles": [{"radius_m": 1e6, "satellites": 0}]},
+            "constellation.circles.0.satellites: Input should be greater than or equal to 1, got 0",
+        ),
+        (
+            "leo-multitask",
+            {"model.channel.snr_db": float("inf")},
+            "model.channel.snr_db: must be a number or [lowest, highest] within -200..200 dB, got inf",
+        ),
+        (
+            "leo-multitask",
+            {"model.channel.snr_db": [3, 1]},
+            "model.channel.snr_db: must be a number or [lowest, highest] within -200..200 dB, got [3, 1]",
+        ),
+        (
+            "leo-multitask",
+            {"model.channel.snr_db": 500},
+            "model.channel.snr_db: must be a number or [lowest, highest] within -200..200 dB, got 500",
+        ),
+    ],
+)
+def test_a_problem_is_one_line_that_says_what_is_allowed(name, overrides, problem):
+    with pytest.raises(ScenarioError) as error:
+        scenarios.load(name, **overrides)
+    _, *problems = str(error.value).splitlines()
+    assert problems == [f"  {problem}"]
+
+
+def test_what_another_kind_of_model_leaves_behind_says_whose_it_is():
+    with pytest.raises(
+        ScenarioError, match=r"model\.widths: unknown key of kind 'mlp-link', belongs to .* 'conv-jscc'"
+    ):
+        scenarios.load("semspacefl-mini", **{"model.kind": "mlp-link"})
+
+
 def test_unknown_scenario_suggests_near_names():
     with pytest.raises(ScenarioError, match="did you mean 'leo-multitask'"):
         scenarios.load("leo-multitusk")
