@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
@@ -62,13 +63,20 @@ def _line(problem: Mapping[str, Any]) -> str:
     if kind == "missing":
         return f"{path}: missing"
     if kind == "value_error":
-        # A check of our own, which tells the value itself.
-        return f"{path}: {problem['ctx']['error']}"
+        return _own_words(str(problem["ctx"]["error"]), place)
     return f"{path}: {problem['msg']}, got {problem['input']!r}"
 
 
+def _own_words(text: str, place: _Place) -> str:
+    """What a check of our own says, which tells the value itself and may begin with a field of its section."""
+    prefix = f"{place.path}." if place.path else ""
+    if re.split(r"\W", text, maxsplit=1)[0] in _fields(place.chosen):
+        return prefix + text
+    return f"{place.path or 'scenario'}: {text}"
+
+
 def _find(location: Sequence[int | str]) -> _Place:
-    """The place that pydantic's location of a problem means; kinds of sections are part of that, but not of the path."""
+    """The place that pydantic's location of a problem means; kinds are part of that, but not of the path."""
     path: list[str] = []
     chosen: Sequence[Section] = (Scenario,)
     variants = chosen

@@ -5,9 +5,10 @@ Unknown keys and impossible values are rejected. Sections mirror the rooms of th
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from satfl_env.data import check_source
 from satfl_env.orbits import load_elements, make_epoch, samples, site
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -26,6 +28,8 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Decibel = Annotated[float, Field(ge=-200, le=200)]
 Count = Annotated[int, Field(ge=1)]
+# Lower there is no orbit; kilometres given for metres lie far below.
+Altitude = Annotated[float, Field(ge=100e3, allow_inf_nan=False)]
 Point = tuple[Finite, Finite]
 
 
@@ -50,7 +54,7 @@ class PlanarConstellation(Section):
     centre_m: Point
     gateways_m: Annotated[tuple[Point, ...], Field(min_length=1)]
     coverage_radius_m: Positive
-    altitude_m: Positive = 500e3
+    altitude_m: Altitude = 500e3
     speed_mps: Positive = 7600.0
 
     @property
@@ -130,7 +134,7 @@ class WalkerConstellation(Orbiting):
     satellites: Count
     planes: Count
     phasing: Annotated[int, Field(ge=0)] = 0
-    altitude_m: Positive
+    altitude_m: Altitude
     inclination_deg: Annotated[float, Field(ge=0, le=180)]
     epoch: str
     j2: bool = True
@@ -274,7 +278,7 @@ class TaskConfig(Section):
     """A classification task: which classes it tells apart (all others are "other") and how often they occur."""
 
     name: Annotated[str, Field(min_length=1)]
-    classes: Annotated[tuple[int, ...], Field(min_length=1)]
+    classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     positive_share: Annotated[float, Field(gt=0, lt=1)]
 
     @model_validator(mode="after")
@@ -355,6 +359,16 @@ class Data(Section):
     partition: Annotated[Partition, Field(discriminator="kind")]
     test_samples: Count | None = None
 
+    @model_validator(mode="after")
+    def _loadable(self) -> Data:
+        check_source(self.source, self.image_size)
+        if self.partition.kind == "ground-track" and self.source != "blue-marble":
+            raise ValueError(
+                f"source must be 'blue-marble' for partition.kind 'ground-track', got {self.source!r}: "
+                "its images have no place on the Earth"
+            )
+        return self
+
 
 class Channel(Section):
     """The semantic channel between encoder and decoder; `snr_db` may be a range, drawn anew for each sample.
@@ -384,6 +398,8 @@ class Channel(Section):
 class MLPLinkModel(Section):
     """Two-layer encoder and decoder of the task clustering paper."""
 
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy")
+
     kind: Literal["mlp-link"] = "mlp-link"
     hidden: Count = 32
     channel_uses: Count = 8
@@ -395,6 +411,9 @@ class MLPLinkModel(Section):
 class ConvJSCCModel(Section):
     """Small convolutional deep joint source-channel coding autoencoder."""
 
+    metrics: ClassVar[tuple[str, ...]] = ("psnr_db", "ms_ssim")
+    pixel_multiple: ClassVar[int] = 4
+
     kind: Literal["conv-jscc"] = "conv-jscc"
     widths: tuple[Count, Count, Count] = (16, 32, 8)
     channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)
@@ -402,6 +421,8 @@ class ConvJSCCModel(Section):
 
 class SwinJSCCModel(Section):
     """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n."""
+
+    metrics: ClassVar[tuple[str, ...]] = ("psnr_db", "ms_ssim")
 
     kind: Literal["swin-jscc"] = "swin-jscc"
     patch: Count = 4
@@ -411,6 +432,17 @@ class SwinJSCCModel(Section):
     window: Count = 4
     bandwidth_ratio: Positive = 1 / 6
     channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)
+
+    @property
+    def pixel_multiple(self) -> int:
+        """Side of a token of the last stage in pixels, which images are cut into."""
+        return int(self.patch * 2 ** (len(self.depths) - 1))
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SwinJSCCModel:
+        if self.width % self.head_width:
+            raise ValueError(f"head_width must divide width = {self.width}, got {self.head_width}")
+        return self
 
 
 class Training(Section):
@@ -440,6 +472,16 @@ class Training(Section):
     max_epochs: Count = 100
     batches_per_epoch: Count | None = None
     round_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _engine_can(self) -> Training:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise ValueError(f"device must be cpu, cuda or cuda:<index>, got {self.device!r}")
+        if self.precision == "bfloat16" and self.engine in ("loop", "processes", "ray"):
+            raise ValueError(f"precision must be 'float32' with engine {self.engine!r}, got 'bfloat16'")
+        if self.device != "cpu" and self.engine in ("processes", "ray"):
+            raise ValueError(f"device must be 'cpu' with engine {self.engine!r}, got {self.device!r}")
+        return self
 
 
 class LateUpdates(Section):
@@ -524,5 +566,21 @@ class Scenario(Section):
         if partition.kind == "counts" and len(partition.counts) != num_satellites:
             raise ValueError(
                 f"data.partition.counts must have {num_satellites} entries (satellites), got {len(partition.counts)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tests_are_possible(self) -> Scenario:
+        if self.target is not None and self.target.metric not in self.model.metrics:
+            raise ValueError(
+                f"target.metric must be one of {', '.join(self.model.metrics)} with model.kind {self.model.kind!r}, "
+                f"got {self.target.metric!r}"
+            )
+        training, final_snrs_db = self.training, self.model.channel.final_snrs_db
+        if final_snrs_db and (training.shared != "all" or training.engine == "none"):
+            raise ValueError(
+                f"model.channel.final_snrs_db must be empty, got {list(final_snrs_db)}: gateways hold whole models to "
+                f"test only where training.shared is 'all' (got {training.shared!r}) and training.engine not 'none' "
+                f"(got {training.engine!r})"
             )
         return self

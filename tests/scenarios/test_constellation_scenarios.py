@@ -45,7 +45,7 @@ def test_configurations_know_their_size(name, shape):
     [
         ({"constellation.planes": 7}, ["constellation", "planes must divide satellites = 24, got 7"]),
         ({"constellation.phasing": 6}, ["phasing must lie in 0..5, got 6"]),
-        ({"constellation.altitude_m": -1}, ["constellation.altitude_m", "greater than 0"]),
+        ({"constellation.altitude_m": -1}, ["constellation.altitude_m", "equal to 100000"]),
         ({"constellation.satellites": 0}, ["constellation.satellites", "greater than or equal to 1"]),
         ({"constellation.epoch": "soon"}, ["constellation.epoch", "ISO 8601"]),
         ({"constellation.epoch": "1900-01-01"}, ["constellation.epoch", "years 2000..2035"]),

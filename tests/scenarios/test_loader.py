@@ -116,6 +116,39 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
             {"model.channel.snr_db": 500},
             "model.channel.snr_db: must be a number or [lowest, highest] within -200..200 dB, got 500",
         ),
+        (
+            "leo-multitask",
+            {"data.source": "digitz"},
+            "data.source: unknown name 'digitz'; did you mean 'digits'? "
+            "allowed: blue-marble, digits, eurosat, image-folder, imagenette, mnist",
+        ),
+        (
+            "semspacefl",
+            {"data.image_size": None},
+            "data.image_size: None given, but source 'imagenette' needs a positive number of pixels",
+        ),
+        (
+            "leo-multitask",
+            {"target": {"metric": "nope", "value": 1}},
+            "target.metric must be one of accuracy, balanced_accuracy with model.kind 'mlp-link', got 'nope'",
+        ),
+        (
+            "leo-multitask",
+            {"training": {"engine": "loop", "precision": "bfloat16"}},
+            "training.precision must be 'float32' with engine 'loop', got 'bfloat16'",
+        ),
+        (
+            "leo-multitask",
+            {"training": {"engine": "ray", "device": "cuda"}},
+            "training.device must be 'cpu' with engine 'ray', got 'cuda'",
+        ),
+        ("leo-multitask", {"training.device": "gpu"}, "training.device must be cpu, cuda or cuda:<index>, got 'gpu'"),
+        (
+            "leo-multitask",
+            {"constellation.altitude_m": 600},
+            "constellation.altitude_m: Input should be greater than or equal to 100000, got 600",
+        ),
+        ("semspacefl", {"model.head_width": 7}, "model.head_width must divide width = 32, got 7"),
     ],
 )
 def test_a_problem_is_one_line_that_says_what_is_allowed(name, overrides, problem):
@@ -123,6 +156,16 @@ def test_a_problem_is_one_line_that_says_what_is_allowed(name, overrides, proble
         scenarios.load(name, **overrides)
     _, *problems = str(error.value).splitlines()
     assert problems == [f"  {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [("semspacefl", {"training.engine": "none"}), ("leo-multitask", {"model.channel.final_snrs_db": [1]})],
+)
+def test_final_snrs_need_gateways_with_whole_models(name, overrides):
+    with pytest.raises(ScenarioError, match=r"model\.channel\.final_snrs_db must be empty.* training\.shared is 'all'"):
+        scenarios.load(name, **overrides)
+    assert scenarios.load(name, **{**overrides, "model.channel.final_snrs_db": []})
 
 
 def test_what_another_kind_of_model_leaves_behind_says_whose_it_is():
