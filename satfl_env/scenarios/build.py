@@ -193,8 +193,9 @@ def _make_energy(config: schema.EnergyDraws | schema.Battery) -> EnergyDraws | B
 
 
 def _images(config: schema.Data) -> ImageData:
+    options = {} if config.folder is None else {"folder": config.folder}
     with _blaming("data.source"):
-        images = load_images(config.source, data_dir=config.data_dir, image_size=config.image_size)
+        images = load_images(config.source, data_dir=config.data_dir, image_size=config.image_size, **options)
     if not len(images.train_images) or not len(images.test_images):
         raise ScenarioError(
             f"data.source: {config.source!r} must have images for training and for testing, "

@@ -355,6 +355,7 @@ class Data(Section):
 
     source: str
     data_dir: str | None = None
+    folder: str | None = None
     image_size: Count | None = None
     partition: Annotated[Partition, Field(discriminator="kind")]
     test_samples: Count | None = None
@@ -362,6 +363,8 @@ class Data(Section):
     @model_validator(mode="after")
     def _loadable(self) -> Data:
         check_source(self.source, self.image_size)
+        if self.folder is not None and self.source != "image-folder":
+            raise ValueError(f"folder goes with source 'image-folder' alone, got {self.folder!r} for {self.source!r}")
         if self.partition.kind == "ground-track" and self.source != "blue-marble":
             raise ValueError(
                 f"source must be 'blue-marble' for partition.kind 'ground-track', got {self.source!r}: "

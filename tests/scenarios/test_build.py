@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from satfl_env import scenarios
 from satfl_env.scenarios import ScenarioError
@@ -55,3 +56,24 @@ def test_what_does_not_fit_the_images_names_its_field(name, overrides, words):
         scenarios.build(scenarios.load(name, **overrides)).reset(0)
     for word in words:
         assert word in str(error.value)
+
+
+def test_images_of_your_own_lie_in_a_folder_of_the_data_folder(tmp_path):
+    for name in ("land", "sea"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (9, 8), (number, 0, 0)).save(tmp_path / "mine" / name / f"{number}.png")
+    mine = {"source": "image-folder", "data_dir": str(tmp_path), "folder": "mine", "image_size": 8}
+    partition = {"kind": "counts", "counts": [1] * 10}
+    changes = {"data": {**mine, "partition": partition}, "training.engine": "none"}
+    simulation = scenarios.build(scenarios.load("semspacefl-mini", **changes))
+    assert simulation.reset(0).samples.tolist() == [1] * 10
+    assert simulation.label_pmf.shape == (10, 2)
+    with pytest.raises(ScenarioError, match=r"data\.folder goes with source 'image-folder' alone, got 'mine'"):
+        scenarios.load("leo-multitask", **{"data.folder": "mine"})
+
+
+def test_a_missing_data_folder_names_the_field(monkeypatch):
+    monkeypatch.delenv("SATFL_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"mnist: .*data\.data_dir.*SATFL_DATA"):
+        scenarios.build(scenarios.load("leo-multitask", **{"data.source": "mnist"}))
