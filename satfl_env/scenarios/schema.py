@@ -1,6 +1,7 @@
 """The configuration of a scenario: every field, its unit, its default and what is allowed.
 
-Unknown keys and impossible values are rejected. Sections mirror the rooms of the package; nothing here computes.
+Unknown keys and impossible values are rejected. Sections mirror the rooms of the package; nothing here computes. A
+field's unit ends its name: _m, _s, _hz, _bps, _w, _j, _k, _deg, _mps (m/s), _db, _dbi.
 """
 
 from __future__ import annotations
@@ -47,7 +48,11 @@ class Circle(Section):
 
 
 class PlanarConstellation(Section):
-    """Satellites on circles over the coverage discs of gateways (SemSpaceFL, section V-A)."""
+    """Satellites on circles over the coverage discs of gateways (SemSpaceFL, section V-A).
+
+    Points are [x, y] on the plane of the gateways. `speed_mps` is the satellites' speed along their circles in m/s.
+    `altitude_m` is at least 100 km.
+    """
 
     kind: Literal["planar"] = "planar"
     circles: Annotated[tuple[Circle, ...], Field(min_length=1)]
@@ -127,7 +132,11 @@ class Orbiting(Section):
 
 
 class WalkerConstellation(Orbiting):
-    """A Walker constellation, delta (nodes over 360 degrees) or star (over 180), two-body with secular J2 if `j2`."""
+    """A Walker constellation, delta (nodes over 360 degrees) or star (over 180), two-body with secular J2 if `j2`.
+
+    `altitude_m` is at least 100 km, above the equatorial radius. `phasing` lies in 0..planes - 1, and `planes` divides
+    `satellites`.
+    """
 
     kind: Literal["walker"] = "walker"
     pattern: Literal["delta", "star"] = "delta"
@@ -211,7 +220,11 @@ class IdealLinks(Uploads):
 
 
 class RadioLinks(Uploads):
-    """The radio link of SemSpaceFL, eq. 8-17."""
+    """The radio link of SemSpaceFL, eq. 8-17.
+
+    The satellites at a gateway share its `bandwidth_hz` equally, but none uses more than `satellite_budget_hz`.
+    `array_shape` is the number of antenna elements of a gateway's array along its two sides.
+    """
 
     kind: Literal["radio"] = "radio"
     carrier_hz: Positive = 10e9
@@ -266,7 +279,11 @@ class Battery(Section):
 
 
 class Onboard(Section):
-    """The on-board computer and its energy (SemSpaceFL, eq. 5-6)."""
+    """The on-board computer and its energy (SemSpaceFL, eq. 5-6).
+
+    `cycles_per_sample` are the CPU cycles that training one sample once takes. `kappa` is the chip's switched
+    capacitance in J s^2 / cycle^3: an epoch over D samples at frequency f costs kappa * cycles_per_sample * D * f^2 in J.
+    """
 
     cpu_max_hz: Positive = 1e9
     cycles_per_sample: Positive = 1e8
@@ -351,7 +368,13 @@ Partition = TaskPartition | EqualPartition | DirichletPartition | CountsPartitio
 
 
 class Data(Section):
-    """Where images come from and how they are split; `data_dir: null` means the SATFL_DATA environment variable."""
+    """Where images come from and how they are split; `data_dir: null` means the SATFL_DATA environment variable.
+
+    `source` is `digits`, `blue-marble`, `mnist`, `imagenette`, `eurosat` or `image-folder`. `image_size` is the side in
+    pixels that images are scaled and cropped to: needed by the last three sources, not allowed with the others, whose
+    size is fixed. `folder` is a folder inside the data folder, for `image-folder` alone; null takes the data folder.
+    `test_samples` of the source's test images are drawn anew for each episode; null, or more than there are, means all.
+    """
 
     source: str
     data_dir: str | None = None
@@ -376,7 +399,10 @@ class Data(Section):
 class Channel(Section):
     """The semantic channel between encoder and decoder; `snr_db` may be a range, drawn anew for each sample.
 
-    `final_snrs_db` are SNRs at which the gateways' models are tested besides, after an episode's last round.
+    `snr_db` is that of training, `test_snr_db` the one of every test; all SNRs lie in -200..200 dB. `rician_k` is the
+    power of the line of sight over the scattered power, linear and without a unit; `rician` alone reads it.
+    `final_snrs_db` are SNRs at which the gateways' models are tested besides, after an episode's last round; it needs
+    `training.shared: all` and an engine other than `none`.
     """
 
     kind: Literal["awgn", "rayleigh", "rician"] = "awgn"
@@ -399,7 +425,11 @@ class Channel(Section):
 
 
 class MLPLinkModel(Section):
-    """Two-layer encoder and decoder of the task clustering paper."""
+    """Two-layer encoder and decoder of the task clustering paper.
+
+    `hidden` and `decoder_hidden` are the widths of their hidden layers, `channel_uses` the real channel symbols an
+    image becomes, each sent over `channel_draws` draws of the channel.
+    """
 
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy")
 
@@ -412,7 +442,11 @@ class MLPLinkModel(Section):
 
 
 class ConvJSCCModel(Section):
-    """Small convolutional deep joint source-channel coding autoencoder."""
+    """Small convolutional deep joint source-channel coding autoencoder.
+
+    `widths` are the feature maps after each of the encoder's three convolutions; the decoder mirrors them. An image of
+    H x W pixels, multiples of 4, becomes widths[2] * H/4 * W/4 real channel symbols.
+    """
 
     metrics: ClassVar[tuple[str, ...]] = ("psnr_db", "ms_ssim")
     pixel_multiple: ClassVar[int] = 4
@@ -423,7 +457,12 @@ class ConvJSCCModel(Section):
 
 
 class SwinJSCCModel(Section):
-    """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n."""
+    """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n.
+
+    Stage i of the encoder has `depths[i]` blocks on tokens of `patch` * 2^i pixels a side with `width` * 2^i features;
+    images have sides that are multiples of the last stage's tokens. An attention head has `head_width` features, a
+    divisor of `width`, and sees a `window` of that many tokens a side. k/n are complex channel symbols a pixel value.
+    """
 
     metrics: ClassVar[tuple[str, ...]] = ("psnr_db", "ms_ssim")
 
@@ -451,15 +490,19 @@ class SwinJSCCModel(Section):
 class Training(Section):
     """Local training. `batches_per_epoch` says how many real minibatches stand for a simulated epoch (null: all).
 
+    A satellite trains as many epochs in a round as its contact and its energy allow, `max_epochs` at most.
     Of the minibatches of all of a round's epochs the first `round_share` are really trained.
 
+    `shared` is what goes over the links and is aggregated: the `encoder`, while decoders stay on board, or `all`.
     First encoders are the same everywhere. `first_decoders` says whether decoders that stay on board start alike, too.
     `tested` says whether a round is judged by the models that satellites hold after it, or by those that came out of
     their training, before aggregation.
 
     The engine and its hardware change how long a round takes, and its results by rounding alone; all but `bfloat16`,
-    which rounds the matrix products of stacked training to three digits. `workers` is the number of processes or Ray
+    which rounds the matrix products of stacked training to three digits and is for `auto` and `stacked`. `device` is
+    `cpu`, `cuda` or `cuda:<index>`; `processes` and `ray` run on `cpu`. `workers` is the number of processes or Ray
     tasks: null means every core for `processes` and `ray`, and for `auto` as many as the threads PyTorch may use.
+    The engine `none` trains nothing: all models stay as they are at first, and only the physics is played.
     """
 
     engine: Literal["auto", "stacked", "loop", "processes", "ray", "none"] = "auto"
@@ -508,6 +551,9 @@ class Relay(Section):
 class Rounds(Section):
     """Communication rounds. `cadence_s: null` ends a round when the last participant is back.
 
+    `minimum_s` is the shortest duration of such a round; a cadence takes its place. The cloud merges the gateways'
+    models at the end of every `cloud_every`-th round of the `episode`.
+
     `cohort` is the most satellites that take part in a round; of more that are associated with a gateway in sight, as
     many are drawn at random and the others sit out. `null` takes all of them. `late: null` means that updates come back
     in the round in which they are trained.
@@ -523,7 +569,10 @@ class Rounds(Section):
 
 
 class Target(Section):
-    """End the episode once the mean test metric reaches a value."""
+    """Ends the episode early, once the mean over satellites of a test metric is at least `value`.
+
+    `metric` is `accuracy` or `balanced_accuracy` of an `mlp-link`, and `psnr_db` or `ms_ssim` of the other models.
+    """
 
     metric: str
     value: Finite
