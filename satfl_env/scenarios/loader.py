@@ -10,8 +10,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from satfl_env.orbits import samples
 from satfl_env.scenarios.explain import explain, near
 from satfl_env.scenarios.schema import Scenario
+
+# Fields that hold a path.
+_PATHS = (("constellation", "elements"), ("data", "data_dir"))
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -49,7 +53,8 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
     """Load a built-in scenario by name, or one of your own from a `.yaml` or `.yml` file.
 
     Args:
-        name_or_path: A name from `names()` or the path of a YAML file (read with the safe loader).
+        name_or_path: A name from `names()` or the path of a YAML file (read with the safe loader). Paths inside the
+            file count from its folder, those of overrides from the working directory.
         **overrides: Values to change, keyed by dotted field names. A mapping is merged into its section, or takes its
             place where it changes the section's `kind`:
             `load("leo-multitask", **{"training.batch_size": 16, "rounds": {"episode": 5}})`.
@@ -64,6 +69,8 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
         raise ScenarioError(f"scenario {str(name_or_path)!r} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ScenarioError(f"scenario {str(name_or_path)!r} must be a mapping of sections, got {type(raw).__name__}")
+    if _is_file(name_or_path):
+        _anchor_paths(raw, Path(name_or_path).resolve().parent)
     for path, value in overrides.items():
         _override(raw, path, value)
     try:
@@ -73,8 +80,8 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
 
 
 def _read(name_or_path: str | Path) -> str:
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"}:
+    if _is_file(name_or_path):
+        path = Path(name_or_path)
         if not path.is_file():
             raise ScenarioError(f"there is no scenario file {str(path)!r}")
         return path.read_text(encoding="utf-8")
@@ -82,6 +89,21 @@ def _read(name_or_path: str | Path) -> str:
     if name not in names():
         raise ScenarioError(f"unknown scenario {name!r}{near(name, names())}; built in: {', '.join(names())}")
     return resources.files("satfl_env.scenarios").joinpath("builtin", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _is_file(name_or_path: str | Path) -> bool:
+    return Path(name_or_path).suffix in {".yaml", ".yml"}
+
+
+def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
+    """Make paths of files and folders inside a scenario's file count from its folder, in place."""
+    for section, field in _PATHS:
+        fields = raw.get(section)
+        if not isinstance(fields, dict):
+            continue
+        value = fields.get(field)
+        if isinstance(value, str) and value and value not in samples():
+            fields[field] = str(folder / Path(value).expanduser())
 
 
 def _override(raw: dict[str, Any], path: str, value: Any) -> None:

@@ -7,6 +7,7 @@ field's unit ends its name: _m, _s, _hz, _bps, _w, _j, _k, _deg, _mps (m/s), _db
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -101,8 +102,8 @@ class Gateway(Section):
 class Orbiting(Section):
     """What constellations on the globe have in common.
 
-    An episode starts at a random time within `start_within_s` after the epoch, drawn from its seed; 0 starts all of
-    them at the epoch.
+    `epoch` is an ISO 8601 date and time in UTC, with or without quotes, in the years 2000 to 2035. An episode starts at
+    a random time within `start_within_s` after it, drawn from its seed; 0 starts all of them at the epoch.
     """
 
     gateways: tuple[Gateway, ...]
@@ -112,6 +113,14 @@ class Orbiting(Section):
     def num_gateways(self) -> int:
         """Number of gateways, G."""
         return len(self.gateways)
+
+    @field_validator("epoch", mode="before", check_fields=False)
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        # YAML makes dates of what looks like one; those with an offset from UTC are moved there.
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return value.isoformat() if isinstance(value, date) else value
 
     @field_validator("epoch", check_fields=False)
     @classmethod
@@ -166,7 +175,7 @@ class ElementsConstellation(Orbiting):
     """Published orbital elements flown by SGP4; `epoch: null` means the newest of the elements' own.
 
     `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file: OMM if it ends in .csv, .json or
-    .xml, TLE otherwise.
+    .xml, TLE otherwise. Inside a scenario's file its path counts from the folder of that file.
     """
 
     kind: Literal["tle"] = "tle"
@@ -282,7 +291,7 @@ class Onboard(Section):
     """The on-board computer and its energy (SemSpaceFL, eq. 5-6).
 
     `cycles_per_sample` are the CPU cycles that training one sample once takes. `kappa` is the chip's switched
-    capacitance in J s^2 / cycle^3: an epoch over D samples at frequency f costs kappa * cycles_per_sample * D * f^2 in J.
+    capacitance in J s^2 / cycle^3: an epoch over D samples at f Hz costs kappa * cycles_per_sample * D * f^2 joules.
     """
 
     cpu_max_hz: Positive = 1e9
@@ -370,6 +379,7 @@ Partition = TaskPartition | EqualPartition | DirichletPartition | CountsPartitio
 class Data(Section):
     """Where images come from and how they are split; `data_dir: null` means the SATFL_DATA environment variable.
 
+    Inside a scenario's file, `data_dir` counts from the folder of that file.
     `source` is `digits`, `blue-marble`, `mnist`, `imagenette`, `eurosat` or `image-folder`. `image_size` is the side in
     pixels that images are scaled and cropped to: needed by the last three sources, not allowed with the others, whose
     size is fixed. `folder` is a folder inside the data folder, for `image-folder` alone; null takes the data folder.
