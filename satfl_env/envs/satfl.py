@@ -333,6 +333,10 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
 def _resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None) -> Scenario:
     if not isinstance(scenario, Scenario):
+        if overrides is not None and not (
+            isinstance(overrides, Mapping) and all(isinstance(k, str) for k in overrides)
+        ):
+            raise TypeError(f"overrides must be a mapping of dotted field names (text) to values, got {overrides!r}")
         return load(scenario, **(overrides or {}))
     if overrides:
         raise ValueError("overrides go with a scenario's name or path; give them to scenarios.load() for a loaded one")

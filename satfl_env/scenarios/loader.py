@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -61,7 +62,12 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
 
     Raises:
         ScenarioError: If there is no such scenario, or a field is unknown, misshapen or out of range.
+        TypeError: If `name_or_path` is neither text nor a path.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise TypeError(
+            f"name_or_path must be a scenario's name or a YAML file's path, got {reprlib.repr(name_or_path)}"
+        )
     text = _read(name_or_path)
     try:
         raw = yaml.load(text, _UniqueKeys)

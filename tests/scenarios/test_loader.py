@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from satfl_env import scenarios
+from satfl_env.envs import SatFLEnv
 from satfl_env.scenarios import ScenarioError
 
 
@@ -180,6 +181,20 @@ def test_unknown_scenario_suggests_near_names():
         scenarios.load("leo-multitusk")
     with pytest.raises(ScenarioError, match="no scenario file"):
         scenarios.load("nowhere.yaml")
+
+
+@pytest.mark.parametrize("scenario", [3, None, {"name": "mine"}])
+def test_a_scenario_is_named_by_text_or_a_path(scenario):
+    with pytest.raises(TypeError, match=r"name_or_path must be a scenario's name or a YAML file's path, got "):
+        scenarios.load(scenario)
+    with pytest.raises(TypeError, match="name_or_path must be"):
+        SatFLEnv(scenario)
+
+
+@pytest.mark.parametrize("overrides", [["training.batch_size"], {3: 3}, "rounds.episode=3"])
+def test_overrides_map_names_to_values(overrides):
+    with pytest.raises(TypeError, match=r"overrides must be a mapping of dotted field names \(text\) to values, got "):
+        SatFLEnv("leo-multitask", overrides)
 
 
 def test_scenario_files_cannot_run_code(tmp_path):
