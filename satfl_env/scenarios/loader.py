@@ -71,7 +71,7 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
     text = _read(name_or_path)
     try:
         raw = yaml.load(text, _UniqueKeys)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # of a date that does not exist it is a plain ValueError
         raise ScenarioError(f"scenario {str(name_or_path)!r} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ScenarioError(f"scenario {str(name_or_path)!r} must be a mapping of sections, got {type(raw).__name__}")

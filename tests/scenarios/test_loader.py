@@ -214,6 +214,13 @@ def test_a_key_given_twice_is_refused_with_both_lines(tmp_path):
         scenarios.load(path)
 
 
+def test_dates_that_do_not_exist_are_refused(tmp_path):
+    path = tmp_path / "dated.yaml"
+    path.write_text("constellation: {epoch: 2026-13-45}\n")
+    with pytest.raises(ScenarioError, match="not valid YAML: month"):
+        scenarios.load(path)
+
+
 def test_a_merged_mapping_may_be_changed(tmp_path):
     text = (resources.files("satfl_env.scenarios") / "builtin" / "leo-multitask.yaml").read_text()
     path = tmp_path / "merged.yaml"
