@@ -17,8 +17,8 @@ def resolve_data_dir(data_dir: str | Path | None, source: str) -> Path:
     chosen = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if not chosen:
         raise FileNotFoundError(
-            f"{source}: no data folder known; pass data_dir or set the environment variable {DATA_DIR_VARIABLE} "
-            "to the folder that holds the image sets"
+            f"{source}: no data folder known; set data_dir (of a scenario: data.data_dir) or the environment variable "
+            f"{DATA_DIR_VARIABLE} to the folder that holds the image sets"
         )
     return Path(chosen).expanduser()
 
@@ -29,15 +29,15 @@ def require_folder(folder: Path, source: str, *, downloadable: bool) -> Path:
     Args:
         folder: what must be there.
         source: name of the image source, for the message.
-        downloadable: whether the source has the option download=True, which the message then names.
+        downloadable: whether `load_images` can fetch it, which the message then says.
 
     Raises:
         FileNotFoundError: there is no such folder; the message names it and says what to do.
     """
     if not folder.is_dir():
-        download = ", or pass download=True to fetch it" if downloadable else ""
+        fetch = f"; satfl_env.data.load_images({source!r}, ..., download=True) downloads it" if downloadable else ""
         raise FileNotFoundError(
-            f"{source}: no folder {folder}; put the image set there, or point data_dir or the environment "
-            f"variable {DATA_DIR_VARIABLE} to the data folder that holds it{download}"
+            f"{source}: no folder {folder}; put the image set there, or point data_dir (of a scenario: data.data_dir) "
+            f"or the environment variable {DATA_DIR_VARIABLE} to the data folder that holds it{fetch}"
         )
     return folder

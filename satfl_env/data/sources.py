@@ -42,8 +42,7 @@ def load_images(
         FileNotFoundError: the data folder is missing; the message says what to do. Nothing is ever downloaded unless
             `download=True` is passed.
     """
-    if name not in SOURCES:
-        raise ValueError(f"image source: unknown name {name!r}{_suggest(name, SOURCES)}")
+    check_source(name, image_size)
     parameters = inspect.signature(SOURCES[name]).parameters
     allowed = [option for option in parameters if option not in ("data_dir", "image_size")]
     for option in options:
@@ -52,9 +51,7 @@ def load_images(
     if "data_dir" in parameters:
         options["data_dir"] = resolve_data_dir(data_dir, name)
     if "image_size" in parameters:
-        options["image_size"] = _required_size(name, image_size)
-    elif image_size is not None:
-        raise ValueError(f"image_size: {image_size} given, but images of source {name!r} are not resized; leave it out")
+        options["image_size"] = image_size
     return _load(SOURCES[name], tuple(sorted(options.items())))
 
 
@@ -63,10 +60,25 @@ def _load(loader: Callable[..., ImageData], options: tuple[tuple[str, Any], ...]
     return loader(**dict(options))
 
 
-def _required_size(name: str, image_size: int | None) -> int:
-    if image_size is None or image_size < 1:
+def check_source(name: str, image_size: int | None) -> None:
+    """Refuse what no image source can be loaded with, without loading it.
+
+    Args:
+        name: a key of `SOURCES`.
+        image_size: side in pixels, as for `load_images`.
+
+    Raises:
+        ValueError: unknown name (near matches are given), or `image_size` missing, unwanted or not positive.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"source: unknown name {name!r}{_suggest(name, SOURCES)}")
+    if "image_size" not in inspect.signature(SOURCES[name]).parameters:
+        if image_size is not None:
+            raise ValueError(
+                f"image_size: {image_size} given, but images of source {name!r} are not resized; leave it out"
+            )
+    elif image_size is None or image_size < 1:
         raise ValueError(f"image_size: {image_size} given, but source {name!r} needs a positive number of pixels")
-    return image_size
 
 
 def _suggest(wrong: str, allowed: Iterable[str]) -> str:

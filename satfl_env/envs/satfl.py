@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -198,14 +197,13 @@ class SatFLEnv(gym.Env[Observation, Action]):
             options: There are none.
 
         Raises:
-            ValueError: If options are given, or the scenario's target names no metric.
+            ValueError: If options are given.
         """
         if options:
             raise ValueError(f"reset() takes no options, got {options}")
         super().reset(seed=seed)
         episode_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         state = self.simulation.reset(episode_seed)
-        self._check_target()
         self.running = True
         self._snapshot = self.simulation.snapshot
         self._last_round = None
@@ -326,14 +324,6 @@ class SatFLEnv(gym.Env[Observation, Action]):
     def _mean_metrics(self) -> dict[str, float]:
         return {name: float(values.mean()) for name, values in self.simulation.test.metrics.items()}
 
-    def _check_target(self) -> None:
-        target, metrics = self.scenario.target, self.simulation.test.metrics
-        if target is None or target.metric in metrics:
-            return
-        matches = difflib.get_close_matches(target.metric, metrics, n=1)
-        near = f", did you mean {matches[0]!r}?" if matches else ""
-        raise ValueError(f"target.metric {target.metric!r} does not exist{near}; there are: {', '.join(metrics)}")
-
     def _target_reached(self) -> bool:
         target = self.scenario.target
         return target is not None and self._history[-1][target.metric] >= target.value
@@ -341,6 +331,10 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
 def _resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None) -> Scenario:
     if not isinstance(scenario, Scenario):
+        if overrides is not None and not (
+            isinstance(overrides, Mapping) and all(isinstance(k, str) for k in overrides)
+        ):
+            raise TypeError(f"overrides must be a mapping of dotted field names (text) to values, got {overrides!r}")
         return load(scenario, **(overrides or {}))
     if overrides:
         raise ValueError("overrides go with a scenario's name or path; give them to scenarios.load() for a loaded one")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -38,6 +40,7 @@ from satfl_env.orbits import (
     walker,
 )
 from satfl_env.scenarios import schema
+from satfl_env.scenarios.loader import ScenarioError
 from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC, ms_ssim_scales
 from satfl_env.simulation import (
     Battery,
@@ -67,11 +70,14 @@ def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simula
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ValueError: If the image source is unknown or too small for the scenario.
+        ScenarioError: If a field does not fit the images or this machine; the message names it. Of what depends on
+            the satellites, the split of the images, `reset` tells.
         FileNotFoundError: If the image source needs a data folder that is not there.
     """
     training, onboard = scenario.training, scenario.onboard
     images = _images(scenario.data)
+    with _blaming("training.device"):
+        hardware = Hardware(training.device, training.precision, training.workers)
     ingredients = Ingredients(
         scene=partial(_make_scene, scenario.constellation),
         links=_make_links(scenario.links),
@@ -92,7 +98,7 @@ def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simula
         ),
         test_snr_db=scenario.model.channel.test_snr_db,
         engine=training.engine,
-        hardware=Hardware(training.device, training.precision, training.workers),
+        hardware=hardware,
         shared=training.shared,
         first_decoders=training.first_decoders,
         tested=training.tested,
@@ -106,6 +112,15 @@ def similarity_scales(scenario: schema.Scenario) -> int:
     """Scales that the MS-SSIM of the scenario's images has; five need images of more than 160 pixels a side."""
     height, width = _images(scenario.data).test_images.shape[-2:]
     return ms_ssim_scales(height, width)
+
+
+@contextmanager
+def _blaming(field: str) -> Iterator[None]:
+    """Turn errors about values into one that names the scenario's field they come from."""
+    try:
+        yield
+    except ValueError as error:
+        raise ScenarioError(f"{field}: {error}") from error
 
 
 def _make_scene(config: schema.Constellation, rng: np.random.Generator) -> Scene:
@@ -178,7 +193,15 @@ def _make_energy(config: schema.EnergyDraws | schema.Battery) -> EnergyDraws | B
 
 
 def _images(config: schema.Data) -> ImageData:
-    return load_images(config.source, data_dir=config.data_dir, image_size=config.image_size)
+    options = {} if config.folder is None else {"folder": config.folder}
+    with _blaming("data.source"):
+        images = load_images(config.source, data_dir=config.data_dir, image_size=config.image_size, **options)
+    if not len(images.train_images) or not len(images.test_images):
+        raise ScenarioError(
+            f"data.source: {config.source!r} must have images for training and for testing, "
+            f"got {len(images.train_images)} and {len(images.test_images)}"
+        )
+    return images
 
 
 def _make_data(config: schema.Data, scene: Scene, rng: np.random.Generator) -> FederatedData:
@@ -189,7 +212,7 @@ def _make_data(config: schema.Data, scene: Scene, rng: np.random.Generator) -> F
     if isinstance(config.partition, schema.TaskPartition):
         return _task_data(config.partition, images, test_images, images.test_labels[chosen], num_satellites, rng)
     if isinstance(config.partition, schema.GroundTrackPartition):
-        shards = _seen_images(config.partition, config.source, images, scene, rng)
+        shards = _seen_images(config.partition, images, scene, rng)
     else:
         shards = _split(config.partition, images.train_labels, num_satellites, rng)
     return _image_data(images, test_images, shards)
@@ -211,14 +234,16 @@ def _task_data(
     tasks = [Task(task.name, task.classes) for task in config.tasks]
     turn = np.arange(num_satellites) % len(tasks)
     own = [tasks[index] for index in turn]
+    _check_classes(tasks, images)
     low, high = config.samples
-    shards = draw_task_samples(
-        images.train_labels,
-        own,
-        sizes=rng.integers(low, high + 1, num_satellites).tolist(),
-        positive_shares=[config.tasks[index].positive_share for index in turn],
-        rng=rng,
-    )
+    with _blaming("data.partition.samples"):
+        shards = draw_task_samples(
+            images.train_labels,
+            own,
+            sizes=rng.integers(low, high + 1, num_satellites).tolist(),
+            positive_shares=[config.tasks[index].positive_share for index in turn],
+            rng=rng,
+        )
     labels = [images.train_labels[shard] for shard in shards]
     alphabet = common_alphabet(tasks)
     outputs = [
@@ -238,6 +263,16 @@ def _task_data(
         test_targets=torch.from_numpy(test_targets[turn]),
         test_weights=torch.from_numpy(np.stack([_balanced_weights(row) for row in test_targets])[turn]),
     )
+
+
+def _check_classes(tasks: Sequence[Task], images: ImageData) -> None:
+    last = len(images.class_names) - 1
+    for index, task in enumerate(tasks):
+        if max(task.classes) > last:
+            raise ScenarioError(
+                f"data.partition.tasks.{index}.classes: must lie in 0..{last} with these images, "
+                f"got {list(task.classes)}"
+            )
 
 
 def _image_data(images: ImageData, test_images: torch.Tensor, shards: IndexArrays) -> FederatedData:
@@ -261,16 +296,12 @@ def _balanced_weights(targets: np.ndarray) -> np.ndarray:
 
 
 def _seen_images(
-    config: schema.GroundTrackPartition, source: str, images: ImageData, scene: Scene, rng: np.random.Generator
+    config: schema.GroundTrackPartition, images: ImageData, scene: Scene, rng: np.random.Generator
 ) -> IndexArrays:
     """What each satellite's sensor swept by day in the span before the episode, `max_samples` at most."""
-    if images.train_places_deg is None:
-        raise ValueError(
-            f"data.source must be 'blue-marble' for data.partition.kind 'ground-track', got {source!r}: "
-            "its images have no place on the Earth"
-        )
-    if not isinstance(scene, ConstellationScene):
-        raise TypeError(f"ground tracks need a ConstellationScene, got {type(scene).__name__}")
+    # The schema lets nothing else through.
+    assert images.train_places_deg is not None
+    assert isinstance(scene, ConstellationScene)
     step_s = config.swath_m / _SAMPLES_PER_SWATH / _GROUND_SPEED_MPS
     track = ground_track(scene.orbits, -np.arange(0.0, config.span_s, step_s))
     daylight = track.sun_elevation_deg >= config.min_sun_elevation_deg
@@ -279,7 +310,7 @@ def _seen_images(
     )
     blind = [satellite for satellite, shard in enumerate(seen) if not len(shard)]
     if blind:
-        raise ValueError(
+        raise ScenarioError(
             f"data.partition.span_s must be longer than {config.span_s:g} s: "
             f"satellites {blind[:10]} saw no image by day"
         )
@@ -293,14 +324,17 @@ def _split(
     rng: np.random.Generator,
 ) -> IndexArrays:
     if isinstance(config, schema.CountsPartition):
-        return count_split(len(labels), config.counts, rng)
+        with _blaming("data.partition.counts"):
+            return count_split(len(labels), config.counts, rng)
     total = config.total_samples or len(labels)
     if total > len(labels):
-        raise ValueError(f"data.partition.total_samples must be at most {len(labels)}, got {total}")
+        raise ScenarioError(f"data.partition.total_samples must be at most {len(labels)}, got {total}")
     pool = rng.permutation(len(labels))[:total]
     if isinstance(config, schema.EqualPartition):
-        return [pool[shard] for shard in equal_split(total, num_satellites, rng)]
-    shards = dirichlet_split(labels[pool], num_satellites, alpha=config.alpha, rng=rng, min_size=config.min_samples)
+        with _blaming("data.partition.total_samples"):
+            return [pool[shard] for shard in equal_split(total, num_satellites, rng)]
+    with _blaming("data.partition.min_samples"):
+        shards = dirichlet_split(labels[pool], num_satellites, alpha=config.alpha, rng=rng, min_size=config.min_samples)
     return [pool[shard] for shard in shards]
 
 
@@ -335,5 +369,17 @@ def _make_model(
     channel = Channel(**config.channel.model_dump(exclude={"test_snr_db", "final_snrs_db"}))
     if config.kind == "mlp-link":
         return MLPLink(int(np.prod(image_shape)), num_outputs, channel=channel, generator=generator, **settings)
+    _check_sides(config, image_shape)
     jscc = ConvJSCC if config.kind == "conv-jscc" else SwinJSCC
-    return jscc(image_shape, channel=channel, generator=generator, **settings)
+    # All else is checked already.
+    with _blaming("model.bandwidth_ratio"):
+        return jscc(image_shape, channel=channel, generator=generator, **settings)
+
+
+def _check_sides(config: schema.ConvJSCCModel | schema.SwinJSCCModel, image_shape: tuple[int, int, int]) -> None:
+    _, height, width = image_shape
+    if height % config.pixel_multiple or width % config.pixel_multiple:
+        raise ScenarioError(
+            f"data.image_size: images must have sides of a multiple of {config.pixel_multiple} pixels "
+            f"for this model of kind {config.kind!r}, got {height} x {width}"
+        )

@@ -1,16 +1,28 @@
 """The configuration of a scenario: every field, its unit, its default and what is allowed.
 
-Unknown keys and impossible values are rejected. Sections mirror the rooms of the package; nothing here computes.
+Unknown keys and impossible values are rejected. Sections mirror the rooms of the package; nothing here computes. A
+field's unit ends its name: _m, _s, _hz, _bps, _w, _j, _k, _deg, _mps (m/s), _db, _dbi.
 """
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
+from satfl_env.data import check_source
 from satfl_env.orbits import load_elements, make_epoch, samples, site
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -18,6 +30,8 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Decibel = Annotated[float, Field(ge=-200, le=200)]
 Count = Annotated[int, Field(ge=1)]
+# Lower there is no orbit; kilometres given for metres lie far below.
+Altitude = Annotated[float, Field(ge=100e3, allow_inf_nan=False)]
 Point = tuple[Finite, Finite]
 
 
@@ -35,14 +49,18 @@ class Circle(Section):
 
 
 class PlanarConstellation(Section):
-    """Satellites on circles over the coverage discs of gateways (SemSpaceFL, section V-A)."""
+    """Satellites on circles over the coverage discs of gateways (SemSpaceFL, section V-A).
+
+    Points are [x, y] on the plane of the gateways. `speed_mps` is the satellites' speed along their circles in m/s.
+    `altitude_m` is at least 100 km.
+    """
 
     kind: Literal["planar"] = "planar"
     circles: Annotated[tuple[Circle, ...], Field(min_length=1)]
     centre_m: Point
     gateways_m: Annotated[tuple[Point, ...], Field(min_length=1)]
     coverage_radius_m: Positive
-    altitude_m: Positive = 500e3
+    altitude_m: Altitude = 500e3
     speed_mps: Positive = 7600.0
 
     @property
@@ -84,8 +102,8 @@ class Gateway(Section):
 class Orbiting(Section):
     """What constellations on the globe have in common.
 
-    An episode starts at a random time within `start_within_s` after the epoch, drawn from its seed; 0 starts all of
-    them at the epoch.
+    `epoch` is an ISO 8601 date and time in UTC, with or without quotes, in the years 2000 to 2035. An episode starts at
+    a random time within `start_within_s` after it, drawn from its seed; 0 starts all of them at the epoch.
     """
 
     gateways: tuple[Gateway, ...]
@@ -95,6 +113,14 @@ class Orbiting(Section):
     def num_gateways(self) -> int:
         """Number of gateways, G."""
         return len(self.gateways)
+
+    @field_validator("epoch", mode="before", check_fields=False)
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        # YAML makes dates of what looks like one; those with an offset from UTC are moved there.
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return value.isoformat() if isinstance(value, date) else value
 
     @field_validator("epoch", check_fields=False)
     @classmethod
@@ -115,14 +141,18 @@ class Orbiting(Section):
 
 
 class WalkerConstellation(Orbiting):
-    """A Walker constellation, delta (nodes over 360 degrees) or star (over 180), two-body with secular J2 if `j2`."""
+    """A Walker constellation, delta (nodes over 360 degrees) or star (over 180), two-body with secular J2 if `j2`.
+
+    `altitude_m` is at least 100 km, above the equatorial radius. `phasing` lies in 0..planes - 1, and `planes` divides
+    `satellites`.
+    """
 
     kind: Literal["walker"] = "walker"
     pattern: Literal["delta", "star"] = "delta"
     satellites: Count
     planes: Count
     phasing: Annotated[int, Field(ge=0)] = 0
-    altitude_m: Positive
+    altitude_m: Altitude
     inclination_deg: Annotated[float, Field(ge=0, le=180)]
     epoch: str
     j2: bool = True
@@ -145,7 +175,7 @@ class ElementsConstellation(Orbiting):
     """Published orbital elements flown by SGP4; `epoch: null` means the newest of the elements' own.
 
     `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file: OMM if it ends in .csv, .json or
-    .xml, TLE otherwise.
+    .xml, TLE otherwise. Inside a scenario's file its path counts from the folder of that file.
     """
 
     kind: Literal["tle"] = "tle"
@@ -199,7 +229,11 @@ class IdealLinks(Uploads):
 
 
 class RadioLinks(Uploads):
-    """The radio link of SemSpaceFL, eq. 8-17."""
+    """The radio link of SemSpaceFL, eq. 8-17.
+
+    The satellites at a gateway share its `bandwidth_hz` equally, but none uses more than `satellite_budget_hz`.
+    `array_shape` is the number of antenna elements of a gateway's array along its two sides.
+    """
 
     kind: Literal["radio"] = "radio"
     carrier_hz: Positive = 10e9
@@ -254,7 +288,11 @@ class Battery(Section):
 
 
 class Onboard(Section):
-    """The on-board computer and its energy (SemSpaceFL, eq. 5-6)."""
+    """The on-board computer and its energy (SemSpaceFL, eq. 5-6).
+
+    `cycles_per_sample` are the CPU cycles that training one sample once takes. `kappa` is the chip's switched
+    capacitance in J s^2 / cycle^3: an epoch over D samples at f Hz costs kappa * cycles_per_sample * D * f^2 joules.
+    """
 
     cpu_max_hz: Positive = 1e9
     cycles_per_sample: Positive = 1e8
@@ -266,7 +304,7 @@ class TaskConfig(Section):
     """A classification task: which classes it tells apart (all others are "other") and how often they occur."""
 
     name: Annotated[str, Field(min_length=1)]
-    classes: Annotated[tuple[int, ...], Field(min_length=1)]
+    classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     positive_share: Annotated[float, Field(gt=0, lt=1)]
 
     @model_validator(mode="after")
@@ -339,36 +377,71 @@ Partition = TaskPartition | EqualPartition | DirichletPartition | CountsPartitio
 
 
 class Data(Section):
-    """Where images come from and how they are split; `data_dir: null` means the SATFL_DATA environment variable."""
+    """Where images come from and how they are split; `data_dir: null` means the SATFL_DATA environment variable.
+
+    Inside a scenario's file, `data_dir` counts from the folder of that file.
+    `source` is `digits`, `blue-marble`, `mnist`, `imagenette`, `eurosat` or `image-folder`. `image_size` is the side in
+    pixels that images are scaled and cropped to: needed by the last three sources, not allowed with the others, whose
+    size is fixed. `folder` is a folder inside the data folder, for `image-folder` alone; null takes the data folder.
+    `test_samples` of the source's test images are drawn anew for each episode; null, or more than there are, means all.
+    """
 
     source: str
     data_dir: str | None = None
+    folder: str | None = None
     image_size: Count | None = None
     partition: Annotated[Partition, Field(discriminator="kind")]
     test_samples: Count | None = None
+
+    @model_validator(mode="after")
+    def _loadable(self) -> Data:
+        check_source(self.source, self.image_size)
+        if self.folder is not None and self.source != "image-folder":
+            raise ValueError(f"folder goes with source 'image-folder' alone, got {self.folder!r} for {self.source!r}")
+        if self.partition.kind == "ground-track" and self.source != "blue-marble":
+            raise ValueError(
+                f"source must be 'blue-marble' for partition.kind 'ground-track', got {self.source!r}: "
+                "its images have no place on the Earth"
+            )
+        return self
 
 
 class Channel(Section):
     """The semantic channel between encoder and decoder; `snr_db` may be a range, drawn anew for each sample.
 
-    `final_snrs_db` are SNRs at which the gateways' models are tested besides, after an episode's last round.
+    `snr_db` is that of training, `test_snr_db` the one of every test; all SNRs lie in -200..200 dB. `rician_k` is the
+    power of the line of sight over the scattered power, linear and without a unit; `rician` alone reads it.
+    `final_snrs_db` are SNRs at which the gateways' models are tested besides, after an episode's last round; it needs
+    `training.shared: all` and an engine other than `none`.
     """
 
     kind: Literal["awgn", "rayleigh", "rician"] = "awgn"
-    snr_db: Finite | tuple[Finite, Finite] = 0.0
+    snr_db: Decibel | tuple[Decibel, Decibel] = 0.0
     rician_k: NonNegative = 3.0
-    test_snr_db: Finite = 0.0
+    test_snr_db: Decibel = 0.0
     final_snrs_db: tuple[Decibel, ...] = ()
 
-    @model_validator(mode="after")
-    def _ordered_range(self) -> Channel:
-        if isinstance(self.snr_db, tuple) and self.snr_db[0] > self.snr_db[1]:
-            raise ValueError(f"snr_db must be a number or [lowest, highest], got {list(self.snr_db)}")
-        return self
+    @field_validator("snr_db", mode="wrap")
+    @classmethod
+    def _number_or_range(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        must = f"must be a number or [lowest, highest] within -200..200 dB, got {value!r}"
+        try:
+            snr_db = validate(value)
+        except ValidationError:
+            raise ValueError(must) from None
+        if isinstance(snr_db, tuple) and snr_db[0] > snr_db[1]:
+            raise ValueError(must)
+        return snr_db
 
 
 class MLPLinkModel(Section):
-    """Two-layer encoder and decoder of the task clustering paper."""
+    """Two-layer encoder and decoder of the task clustering paper.
+
+    `hidden` and `decoder_hidden` are the widths of their hidden layers, `channel_uses` the real channel symbols an
+    image becomes, each sent over `channel_draws` draws of the channel.
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy")
 
     kind: Literal["mlp-link"] = "mlp-link"
     hidden: Count = 32
@@ -379,7 +452,14 @@ class MLPLinkModel(Section):
 
 
 class ConvJSCCModel(Section):
-    """Small convolutional deep joint source-channel coding autoencoder."""
+    """Small convolutional deep joint source-channel coding autoencoder.
+
+    `widths` are the feature maps after each of the encoder's three convolutions; the decoder mirrors them. An image of
+    H x W pixels, multiples of 4, becomes widths[2] * H/4 * W/4 real channel symbols.
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("psnr_db", "ms_ssim")
+    pixel_multiple: ClassVar[int] = 4
 
     kind: Literal["conv-jscc"] = "conv-jscc"
     widths: tuple[Count, Count, Count] = (16, 32, 8)
@@ -387,7 +467,14 @@ class ConvJSCCModel(Section):
 
 
 class SwinJSCCModel(Section):
-    """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n."""
+    """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n.
+
+    Stage i of the encoder has `depths[i]` blocks on tokens of `patch` * 2^i pixels a side with `width` * 2^i features;
+    images have sides that are multiples of the last stage's tokens. An attention head has `head_width` features, a
+    divisor of `width`, and sees a `window` of that many tokens a side. k/n are complex channel symbols a pixel value.
+    """
+
+    metrics: ClassVar[tuple[str, ...]] = ("psnr_db", "ms_ssim")
 
     kind: Literal["swin-jscc"] = "swin-jscc"
     patch: Count = 4
@@ -398,19 +485,34 @@ class SwinJSCCModel(Section):
     bandwidth_ratio: Positive = 1 / 6
     channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)
 
+    @property
+    def pixel_multiple(self) -> int:
+        """Side of a token of the last stage in pixels, which images are cut into."""
+        return int(self.patch * 2 ** (len(self.depths) - 1))
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SwinJSCCModel:
+        if self.width % self.head_width:
+            raise ValueError(f"head_width must divide width = {self.width}, got {self.head_width}")
+        return self
+
 
 class Training(Section):
     """Local training. `batches_per_epoch` says how many real minibatches stand for a simulated epoch (null: all).
 
+    A satellite trains as many epochs in a round as its contact and its energy allow, `max_epochs` at most.
     Of the minibatches of all of a round's epochs the first `round_share` are really trained.
 
+    `shared` is what goes over the links and is aggregated: the `encoder`, while decoders stay on board, or `all`.
     First encoders are the same everywhere. `first_decoders` says whether decoders that stay on board start alike, too.
     `tested` says whether a round is judged by the models that satellites hold after it, or by those that came out of
     their training, before aggregation.
 
     The engine and its hardware change how long a round takes, and its results by rounding alone; all but `bfloat16`,
-    which rounds the matrix products of stacked training to three digits. `workers` is the number of processes or Ray
+    which rounds the matrix products of stacked training to three digits and is for `auto` and `stacked`. `device` is
+    `cpu`, `cuda` or `cuda:<index>`; `processes` and `ray` run on `cpu`. `workers` is the number of processes or Ray
     tasks: null means every core for `processes` and `ray`, and for `auto` as many as the threads PyTorch may use.
+    The engine `none` trains nothing: all models stay as they are at first, and only the physics is played.
     """
 
     engine: Literal["auto", "stacked", "loop", "processes", "ray", "none"] = "auto"
@@ -426,6 +528,16 @@ class Training(Section):
     max_epochs: Count = 100
     batches_per_epoch: Count | None = None
     round_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _engine_can(self) -> Training:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise ValueError(f"device must be cpu, cuda or cuda:<index>, got {self.device!r}")
+        if self.precision == "bfloat16" and self.engine in ("loop", "processes", "ray"):
+            raise ValueError(f"precision must be 'float32' with engine {self.engine!r}, got 'bfloat16'")
+        if self.device != "cpu" and self.engine in ("processes", "ray"):
+            raise ValueError(f"device must be 'cpu' with engine {self.engine!r}, got {self.device!r}")
+        return self
 
 
 class LateUpdates(Section):
@@ -449,6 +561,9 @@ class Relay(Section):
 class Rounds(Section):
     """Communication rounds. `cadence_s: null` ends a round when the last participant is back.
 
+    `minimum_s` is the shortest duration of such a round; a cadence takes its place. The cloud merges the gateways'
+    models at the end of every `cloud_every`-th round of the `episode`.
+
     `cohort` is the most satellites that take part in a round; of more that are associated with a gateway in sight, as
     many are drawn at random and the others sit out. `null` takes all of them. `late: null` means that updates come back
     in the round in which they are trained.
@@ -464,7 +579,10 @@ class Rounds(Section):
 
 
 class Target(Section):
-    """End the episode once the mean test metric reaches a value."""
+    """Ends the episode early, once the mean over satellites of a test metric is at least `value`.
+
+    `metric` is `accuracy` or `balanced_accuracy` of an `mlp-link`, and `psnr_db` or `ms_ssim` of the other models.
+    """
 
     metric: str
     value: Finite
@@ -510,5 +628,21 @@ class Scenario(Section):
         if partition.kind == "counts" and len(partition.counts) != num_satellites:
             raise ValueError(
                 f"data.partition.counts must have {num_satellites} entries (satellites), got {len(partition.counts)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tests_are_possible(self) -> Scenario:
+        if self.target is not None and self.target.metric not in self.model.metrics:
+            raise ValueError(
+                f"target.metric must be one of {', '.join(self.model.metrics)} with model.kind {self.model.kind!r}, "
+                f"got {self.target.metric!r}"
+            )
+        training, final_snrs_db = self.training, self.model.channel.final_snrs_db
+        if final_snrs_db and (training.shared != "all" or training.engine == "none"):
+            raise ValueError(
+                f"model.channel.final_snrs_db must be empty, got {list(final_snrs_db)}: gateways hold whole models to "
+                f"test only where training.shared is 'all' (got {training.shared!r}) and training.engine not 'none' "
+                f"(got {training.engine!r})"
             )
         return self

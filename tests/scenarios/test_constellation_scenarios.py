@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
 from satfl_env.orbits import ConstellationScene
@@ -45,7 +46,7 @@ def test_configurations_know_their_size(name, shape):
     [
         ({"constellation.planes": 7}, ["constellation", "planes must divide satellites = 24, got 7"]),
         ({"constellation.phasing": 6}, ["phasing must lie in 0..5, got 6"]),
-        ({"constellation.altitude_m": -1}, ["constellation.altitude_m", "greater than 0"]),
+        ({"constellation.altitude_m": -1}, ["constellation.altitude_m", "equal to 100000"]),
         ({"constellation.satellites": 0}, ["constellation.satellites", "greater than or equal to 1"]),
         ({"constellation.epoch": "soon"}, ["constellation.epoch", "ISO 8601"]),
         ({"constellation.epoch": "1900-01-01"}, ["constellation.epoch", "years 2000..2035"]),
@@ -71,6 +72,40 @@ def test_bad_constellations_are_refused_with_field_value_and_what_is_allowed(ove
         scenarios.load("walker-earth", **overrides)
     for word in words:
         assert word in str(error.value)
+
+
+def test_paths_inside_a_file_count_from_its_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    sample = scenarios.load("sentinel").constellation.path
+    (folder / f"elements{sample.suffix}").write_bytes(sample.read_bytes())
+    raw = scenarios.load("sentinel").model_dump(mode="json")
+    raw["constellation"]["elements"] = f"elements{sample.suffix}"
+    raw["data"]["data_dir"] = "images"
+    (folder / "scenario.yaml").write_text(yaml.safe_dump(raw))
+    monkeypatch.chdir(tmp_path)
+    scenario = scenarios.load("mine/scenario.yaml")
+    assert scenario.constellation.num_satellites == 7
+    assert scenario.data.data_dir == str(folder / "images")
+    # Overrides count from where one is.
+    elements = f"mine/elements{sample.suffix}"
+    changed = scenarios.load("mine/scenario.yaml", **{"constellation.elements": elements})
+    assert changed.constellation.num_satellites == 7
+    assert scenarios.load("sentinel", **{"constellation.elements": "polar-like"}).constellation.num_satellites
+
+
+@pytest.mark.parametrize(
+    ("text", "epoch"),
+    [
+        ("2026-03-20", "2026-03-20"),
+        ("2026-03-20T06:00:00", "2026-03-20T06:00:00"),
+        ("2026-03-20T06:00:00Z", "2026-03-20T06:00:00"),
+        ("2026-03-20T06:00:00+02:00", "2026-03-20T04:00:00"),
+        ("'2026-03-20T06:00:00'", "2026-03-20T06:00:00"),
+    ],
+)
+def test_epochs_need_no_quotes(text, epoch):
+    assert scenarios.load("walker-earth", **{"constellation.epoch": yaml.safe_load(text)}).constellation.epoch == epoch
 
 
 def test_bad_elements_name_file_and_line(tmp_path):

@@ -1,0 +1,154 @@
+"""What is wrong with a scenario, in words: a line for each field at fault, with its value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from satfl_env.scenarios.schema import Scenario
+
+_NO_SECTION = ("model_type", "model_attributes_type")
+_LONGEST_LINE = 500
+
+Section = type[BaseModel]
+
+
+class _Place(NamedTuple):
+    """Where a problem is: the dotted path as in an override, and which sections may stand there.
+
+    Of `variants` that a section's kind tells apart, `chosen` are those of the kind given. Plain values have none.
+    """
+
+    path: str
+    chosen: Sequence[Section]
+    variants: Sequence[Section]
+
+
+def explain(name: str, error: ValidationError) -> str:
+    """All problems of the scenario `name`, a line each."""
+    problems = error.errors()
+    lines = [_line(problem) for problem in problems if not _follows(problem, problems)]
+    return "\n".join([f"scenario {name!r} is not valid:", *(f"  {line}"[:_LONGEST_LINE] for line in lines)])
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """A question that names the known words most like a wrong one, or nothing."""
+    return _did_you_mean(difflib.get_close_matches(word, known, n=3))
+
+
+def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a sequence is too short only because items are wrong, which is told of each already."""
+    place = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in problems
+    )
+
+
+def _line(problem: Mapping[str, Any]) -> str:
+    kind, location = problem["type"], problem["loc"]
+    place = _find(location)
+    path = place.path or "scenario"
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key{_unknown_key(str(location[-1]), _find(location[:-1]))}"
+    if kind == "union_tag_not_found":
+        return f"{path}.kind: missing, allowed are {_kinds(place.variants)}{_fitting_kinds(problem['input'], place)}"
+    if kind == "union_tag_invalid":
+        return f"{path}.kind: must be one of {_kinds(place.variants)}, got {problem['ctx']['tag']!r}"
+    if kind in _NO_SECTION:
+        return f"{path}: must be a section with {_content(place)}, got {problem['input']!r}"
+    if kind == "missing":
+        return f"{path}: missing"
+    if kind == "value_error":
+        return _own_words(str(problem["ctx"]["error"]), place)
+    return f"{path}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _own_words(text: str, place: _Place) -> str:
+    """What a check of our own says, which tells the value itself and may begin with a field of its section."""
+    prefix = f"{place.path}." if place.path else ""
+    if re.split(r"\W", text, maxsplit=1)[0] in _fields(place.chosen):
+        return prefix + text
+    return f"{place.path or 'scenario'}: {text}"
+
+
+def _find(location: Sequence[int | str]) -> _Place:
+    """The place that pydantic's location of a problem means; kinds are part of that, but not of the path."""
+    path: list[str] = []
+    chosen: Sequence[Section] = (Scenario,)
+    variants = chosen
+    for part in location:
+        of_kind = [section for section in chosen if _kind(section) == part]
+        if len(chosen) > 1 and of_kind:
+            chosen = of_kind
+            continue
+        path.append(str(part))
+        # The items of a sequence are what its field says.
+        if isinstance(part, str):
+            chosen = variants = _sections_in(chosen, part)
+    return _Place(".".join(path), chosen, variants)
+
+
+def _sections_in(sections: Sequence[Section], field: str) -> tuple[Section, ...]:
+    """The sections that a field may hold, in the order of its annotation."""
+    found = (section.model_fields[field].annotation for section in sections if field in section.model_fields)
+    return tuple(dict.fromkeys(inner for annotation in found for inner in _sections_of(annotation)))
+
+
+def _sections_of(annotation: Any) -> Iterator[Section]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections_of(argument)
+
+
+def _kind(section: Section) -> str | None:
+    field = section.model_fields.get("kind")
+    return None if field is None else str(field.default)
+
+
+def _kinds(sections: Sequence[Section]) -> str:
+    return ", ".join(repr(_kind(section)) for section in sections)
+
+
+def _content(place: _Place) -> str:
+    if len(place.variants) > 1:
+        return f"kind {_kinds(place.variants)}"
+    return f"the fields {', '.join(_fields(place.variants))}"
+
+
+def _fields(sections: Sequence[Section]) -> list[str]:
+    return list(dict.fromkeys(field for section in sections for field in section.model_fields))
+
+
+def _fitting_kinds(value: Any, place: _Place) -> str:
+    """The kinds that know all keys given, where those tell kinds apart."""
+    keys = set(value) if isinstance(value, Mapping) else set()
+    fitting = [section for section in place.variants if keys <= set(section.model_fields)]
+    return f"; its keys are those of {_kinds(fitting)}" if keys and fitting else ""
+
+
+def _unknown_key(key: str, place: _Place) -> str:
+    """Where a key belongs that its section does not know: another kind, another spelling, another section."""
+    owners = [section for section in place.variants if key in section.model_fields]
+    if owners:
+        return f" of kind {_kinds(place.chosen)}, belongs to kind {_kinds(owners)}"
+    fields = _fields(place.chosen)
+    guess = near(key, fields) or _did_you_mean(list(dict.fromkeys(_paths_to(key, Scenario)))[:3])
+    return guess or f", allowed are {', '.join(fields)}"
+
+
+def _paths_to(key: str, section: Section) -> Iterator[str]:
+    """Dotted paths of all fields of a name, in a section and those inside."""
+    for field in section.model_fields:
+        if field == key:
+            yield key
+        for inner in _sections_in((section,), field):
+            yield from (f"{field}.{path}" for path in _paths_to(key, inner))
+
+
+def _did_you_mean(guesses: Sequence[str]) -> str:
+    return f", did you mean {' or '.join(map(repr, guesses))}?" if guesses else ""

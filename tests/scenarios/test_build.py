@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from satfl_env import scenarios
+from satfl_env.scenarios import ScenarioError
+
+SWIN = {"kind": "swin-jscc", "patch": 4, "width": 8, "head_width": 4, "depths": (1, 1)}
+
+
+@pytest.mark.parametrize("name", ["leo-multitask", "semspacefl-mini"])
+def test_targets_may_name_the_metrics_that_there_are(name):
+    scenario = scenarios.load(name, **{"training.engine": "none", "data.test_samples": 4})
+    simulation = scenarios.build(scenario)
+    simulation.reset(0)
+    assert set(simulation.test.metrics) == set(scenario.model.metrics)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "words"),
+    [
+        ("leo-multitask", {"data.partition.samples": [9000, 9000]}, ["data.partition.samples: ", "label 2", "only"]),
+        (
+            "leo-multitask",
+            {"data.partition.tasks": [{"name": "A", "classes": [3, 11], "positive_share": 0.5}]},
+            ["data.partition.tasks.0.classes: must lie in 0..9", "got [3, 11]"],
+        ),
+        (
+            "semspacefl-mini",
+            {"data.partition": {"kind": "equal", "total_samples": 5}},
+            ["data.partition.total_samples: ", "5 is too few for 10 satellites"],
+        ),
+        (
+            "semspacefl-mini",
+            {"data.partition": {"kind": "equal", "total_samples": 10**6}},
+            ["data.partition.total_samples must be at most", "got 1000000"],
+        ),
+        (
+            "semspacefl-mini",
+            {"data.partition": {"kind": "counts", "counts": [1000] * 10}},
+            ["data.partition.counts: ", "in sum at most"],
+        ),
+        ("semspacefl-mini", {"data.partition.min_samples": 900}, ["data.partition.min_samples: ", "too few"]),
+        (
+            "semspacefl-mini",
+            {"data.source": "digits", "model": {**SWIN, "patch": 8}},
+            ["data.image_size: ", "multiple of 16 pixels", "got 8 x 8"],
+        ),
+        ("semspacefl-mini", {"model": {**SWIN, "bandwidth_ratio": 1e-4}}, ["model.bandwidth_ratio", "0.0001"]),
+        ("leo-multitask", {"training.device": "cuda:99"}, ["training.device: ", "'cuda:99'", "PyTorch sees cpu"]),
+    ],
+)
+def test_what_does_not_fit_the_images_names_its_field(name, overrides, words):
+    with pytest.raises(ScenarioError) as error:
+        scenarios.build(scenarios.load(name, **overrides)).reset(0)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_images_of_your_own_lie_in_a_folder_of_the_data_folder(tmp_path):
+    for name in ("land", "sea"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (9, 8), (number, 0, 0)).save(tmp_path / "mine" / name / f"{number}.png")
+    mine = {"source": "image-folder", "data_dir": str(tmp_path), "folder": "mine", "image_size": 8}
+    partition = {"kind": "counts", "counts": [1] * 10}
+    changes = {"data": {**mine, "partition": partition}, "training.engine": "none"}
+    simulation = scenarios.build(scenarios.load("semspacefl-mini", **changes))
+    assert simulation.reset(0).samples.tolist() == [1] * 10
+    assert simulation.label_pmf.shape == (10, 2)
+    with pytest.raises(ScenarioError, match=r"data\.folder goes with source 'image-folder' alone, got 'mine'"):
+        scenarios.load("leo-multitask", **{"data.folder": "mine"})
+
+
+def test_a_missing_data_folder_names_the_field(monkeypatch):
+    monkeypatch.delenv("SATFL_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"mnist: .*data\.data_dir.*SATFL_DATA"):
+        scenarios.build(scenarios.load("leo-multitask", **{"data.source": "mnist"}))
