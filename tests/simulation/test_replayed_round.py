@@ -7,8 +7,9 @@ report. Chance comes from the streams of the seed, one child a round: that each 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ import torch
 from torch import Tensor
 
 from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, scenarios
-from satfl_env.federated import Layout
+from satfl_env.federated import Layout, thread_limit
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.semantics import ChannelDraw
 from satfl_env.simulation.relay import Relays, no_relays, plane_relays
-from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
+from satfl_env.simulation.streams import Stream, numpy_generator, satellite_seeds, torch_generator
 
 SEED, ROUNDS = 3, 4
 MODEL_BITS, ISL_RATE_BPS, PLANES, COHORT = 2e10, 5e9, 2, 4
@@ -28,8 +29,11 @@ CYCLES, KAPPA, CPU_MAX_HZ, MEAN_J, STD_J = 1e8, 5e-27, 1e9, 100.0, 10.0
 CARRIER_HZ, BAND_HZ, POWER_W, ARRAY = 10e9, 1e9, 10.0, 16
 PEAK_GAIN, NOISE_W_PER_HZ = 10 ** ((25 + 45 - 1.5) / 10), 1.380649e-23 * 290 * 10 ** (2 / 10)
 LIGHT_MPS, NEVER_SHORTER_S = 299_792_458.0, 60.0
-BATCH, LEARNING_RATE, TEST_SNR_DB, UPLOAD_SNR_DB = 8, 5e-3, 0.0, 3.0
-BUFFER, STALENESS_POWER, SERVER_RATE = 2, 0.7, 0.8
+BATCH, MAX_EPOCHS, LEARNING_RATE, TEST_SNR_DB, UPLOAD_SNR_DB = 8, 3, 5e-3, 0.0, 3.0
+BUFFER, STALENESS_POWER, SERVER_RATE, LATE_CYCLES = 2, 0.7, 0.8, 1e9
+
+# A gateway and a cluster.
+Group = tuple[int, int]
 
 SMALL: dict[str, Any] = {
     "links.model_bits": MODEL_BITS,
@@ -37,7 +41,7 @@ SMALL: dict[str, Any] = {
     "data.partition": {"samples": [10, 30]},
     "data.test_samples": 40,
     "model": {"hidden": 8, "channel_uses": 4, "decoder_hidden": 6},
-    "training": {"batch_size": BATCH, "learning_rate": LEARNING_RATE, "max_epochs": 3},
+    "training": {"batch_size": BATCH, "learning_rate": LEARNING_RATE, "max_epochs": MAX_EPOCHS},
 }
 PHYSICS: dict[str, Any] = {"training.engine": "none", "training.max_epochs": 1000}
 # Two gateways close to each other: a satellite that serves one of them can interfere with the other.
@@ -121,7 +125,15 @@ def costs_by_hand(state: NetworkState, scene: SceneSnapshot, relays: Relays, dec
     """Times and energies of everyone (SemSpaceFL, eq. 5-6 and 16-19), under the names they have in the report."""
     costs: dict[str, Any] = {
         name: np.zeros(state.num_satellites)
-        for name in ("outcome", "epochs", "download_s", "compute_s", "upload_s", "compute_energy_j", "transmit_energy_j")
+        for name in (
+            "outcome",
+            "epochs",
+            "download_s",
+            "compute_s",
+            "upload_s",
+            "compute_energy_j",
+            "transmit_energy_j",
+        )
     }
     pair = np.arange(state.num_satellites), np.minimum(decision.association, state.num_gateways - 1)
     relay = relays.relay[pair]
@@ -201,34 +213,35 @@ class Federation:
         self.shared = self.layout.num_shared("encoder")
         self.held: Tensor = simulation.get_state()["held"]
         self.first = self.held[0, : self.shared].clone()
-        self.at_gateways: dict[tuple[int, int], Tensor] = {}
+        self.at_gateways: dict[Group, Tensor] = {}
         self.test_draw = self.model.draw_channel(
             len(self.data.test_images), torch_generator(SEED, "noise"), snr_db=TEST_SNR_DB
         )
 
-    def train(self, satellite: int, start: Tensor, epochs: int, round_index: int) -> tuple[Tensor, float]:
-        """Adam on shuffled minibatches: the model that comes out, and its mean loss in the last epoch."""
+    def train(self, satellite: int, report: RoundReport) -> float:
+        """Adam on shuffled minibatches, from the model on board; gives the mean loss of the last epoch."""
         data = self.data.train
         own = slice(*data.offsets[satellite : satellite + 2])
         images, targets, mask = data.images[own], data.targets[own], data.output_mask[satellite]
-        chance = torch.Generator().manual_seed(int(satellite_seeds(SEED, round_index, len(self.held))[satellite]))
-        self.layout.load(self.model, start)
+        seeds = satellite_seeds(SEED, report.round, len(self.held))
+        chance = torch.Generator().manual_seed(int(seeds[satellite]))
+        self.layout.load(self.model, self.held[satellite])
         optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE)
-        losses = torch.zeros(0)
-        for _ in range(epochs):
-            order = torch.randperm(len(images), generator=chance)
+        losses: list[Tensor] = []
+        for _ in range(report.epochs[satellite]):
+            order, losses = torch.randperm(len(images), generator=chance), []
             draw = self.model.draw_channel(len(images), chance)
-            losses = torch.zeros(len(images))
             for first in range(0, len(images), BATCH):
                 batch = slice(first, first + BATCH)
                 chosen, met = order[batch], ChannelDraw(*(part[batch] for part in draw))
                 outputs = self.model(images[chosen], met)
-                losses[batch] = self.model.sample_loss(outputs, images[chosen], targets[chosen], mask)
+                loss = self.model.sample_loss(outputs, images[chosen], targets[chosen], mask)
                 optimizer.zero_grad()
-                losses[batch].mean().backward()
+                loss.mean().backward()
                 optimizer.step()
-                losses = losses.detach()
-        return self.layout.flatten(self.model), float(losses.mean())
+                losses.append(loss.detach())
+        self.held[satellite] = self.layout.flatten(self.model)
+        return float(torch.cat(losses).mean())
 
     def test_loss(self) -> list[float]:
         data = self.data
@@ -242,47 +255,51 @@ class Federation:
             losses.append(float((loss * data.test_weights[satellite]).sum()))
         return losses
 
-    def train_and_merge(self, decision: Decision, report: RoundReport, upload_snr_db: float | None) -> np.ndarray:
-        """A round whose updates come back at once; gives the training losses, (S,)."""
-        losses, arrived, shared = np.full(len(self.held), np.nan), self.held[:, : self.shared].clone(), self.shared
-        members = {group: rows for group, rows in groups_of(decision, report).items()}
-        noise = torch.randn(arrived.shape, generator=torch_generator(SEED, "uploads", report.round))
-        for group, satellites in members.items():
+    def play(self, decision: Decision, report: RoundReport, upload_snr_db: float | None) -> np.ndarray:
+        """A round whose updates come back at once, up to the merge; gives the training losses, (S,)."""
+        losses, shared = np.full(len(self.held), np.nan), self.shared
+        noise = torch.randn(len(self.held), shared, generator=torch_generator(SEED, "uploads", report.round))
+        for group, satellites in groups_of(decision, report, Outcome.RETURNED).items():
             start = self.at_gateways.get(group, self.held[satellites, :shared].mean(dim=0))
+            arrived = []
             for satellite in satellites:
                 self.held[satellite, :shared] = start
-                self.held[satellite], losses[satellite] = self.train(
-                    satellite, self.held[satellite], report.epochs[satellite], report.round
-                )
-                arrived[satellite] = self.held[satellite, :shared]
+                losses[satellite] = self.train(satellite, report)
+                update = self.held[satellite, :shared] - start
                 if upload_snr_db is not None:
-                    power = (arrived[satellite] - start).square().mean() * 10 ** (-upload_snr_db / 10)
-                    arrived[satellite] += noise[satellite] * power.sqrt()
-        for group, satellites in members.items():
-            self.at_gateways[group] = mean(arrived[satellites], decision.weights[satellites])
+                    update = update + noise[satellite] * (update.square().mean() * 10 ** (-upload_snr_db / 10)).sqrt()
+                arrived.append(start + update)
+            self.at_gateways[group] = mean(arrived, decision.weights[satellites])
         return losses
 
     def merge(self, weights: np.ndarray) -> None:
         """The cloud merges cluster 0, of which every gateway has a new model."""
-        gateways = range(len(weights))
-        merged = mean(torch.stack([self.at_gateways[gateway, 0] for gateway in gateways]), weights)
-        self.at_gateways = {(gateway, 0): merged for gateway in gateways}
+        merged = mean([self.at_gateways[gateway, 0] for gateway in range(len(weights))], weights)
+        self.at_gateways = {(gateway, 0): merged for gateway in range(len(weights))}
 
-    def hand_out(self, group: tuple[int, int], satellites: list[int]) -> None:
-        self.held[satellites, : self.shared] = self.at_gateways.get(group, self.first)
-
-
-def mean(rows: Tensor, weights: np.ndarray) -> Tensor:
-    return (torch.from_numpy(weights / weights.sum())[:, None] * rows).sum(dim=0).float()
+    def hand_out(self, groups: dict[Group, list[int]]) -> None:
+        for group, satellites in groups.items():
+            self.held[satellites, : self.shared] = self.at_gateways.get(group, self.first)
 
 
-def groups_of(decision: Decision, report: RoundReport, *outcomes: Outcome) -> dict[tuple[int, int], list[int]]:
-    """Satellites of each gateway and cluster that came back."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    for satellite in np.flatnonzero(np.isin(report.outcome, outcomes or [Outcome.RETURNED])).tolist():
+def mean(rows: list[Tensor], weights: np.ndarray) -> Tensor:
+    return (torch.from_numpy(weights / weights.sum())[:, None] * torch.stack(rows)).sum(dim=0).float()
+
+
+def groups_of(decision: Decision, report: RoundReport, *outcomes: Outcome) -> dict[Group, list[int]]:
+    """Satellites with one of these outcomes, by gateway and cluster."""
+    groups: dict[Group, list[int]] = {}
+    for satellite in np.flatnonzero(np.isin(report.outcome, outcomes)).tolist():
         group = int(decision.association[satellite]), int(decision.cluster[satellite])
         groups.setdefault(group, []).append(satellite)
     return groups
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """More threads only get in each other's way with models as small as these."""
+    with thread_limit(1):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -299,17 +316,88 @@ def test_losses_are_those_of_plain_training_and_means(changes: dict[str, Any], l
     state = simulation.reset(SEED)
     federation, last_loss = Federation(simulation), state.last_loss
     np.testing.assert_allclose(simulation.test.loss, federation.test_loss(), rtol=1e-5)
-    for round_index in range(ROUNDS):
+    for _ in range(ROUNDS):
         decision = decide(state, rng, labels=labels)
         state, report = simulation.step(decision)
         assert report.returned.sum() > 4
-        losses = federation.train_and_merge(decision, report, changes.get("links.upload_snr_db"))
+        losses = federation.play(decision, report, changes.get("links.upload_snr_db"))
         if report.merged:
             federation.merge(decision.gateway_weights)
-        for group, satellites in groups_of(decision, report).items():
-            federation.hand_out(group, satellites)
+        federation.hand_out(groups_of(decision, report, Outcome.RETURNED))
         last_loss = np.where(report.returned, losses, last_loss)
-        print(np.nanmax(abs(report.train_loss- losses)), abs(report.test_loss- federation.test_loss()).max(), report.merged, report.returned.sum(), np.nanmean(losses), report.epochs)
         np.testing.assert_allclose(report.train_loss, losses, atol=1e-5)
         np.testing.assert_allclose(state.last_loss, last_loss, atol=1e-5)
         np.testing.assert_allclose(report.test_loss, federation.test_loss(), atol=1e-5)
+
+
+class Fetch(NamedTuple):
+    """When a satellite fetched its model, in which version, and how fast it has trained since."""
+
+    time_s: float
+    version: int
+    cpu_hz: float
+
+
+class LateFederation(Federation):
+    """Updates are trained between two contacts; gateways wait for some and move along their mean (FedBuff)."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        super().__init__(simulation)
+        self.fetches: dict[int, Fetch] = {}
+        self.waiting: dict[Group, list[Tensor]] = {}
+        self.version = 0
+
+    def play_late(self, state: NetworkState, decision: Decision, report: RoundReport) -> dict[str, np.ndarray]:
+        """A round from its state on; gives what its report must say, by name."""
+        expected = {name: np.zeros(state.num_satellites) for name in ("epochs", "compute_s", "staleness")}
+        expected["train_loss"] = np.full(state.num_satellites, np.nan)
+        for group, satellites in groups_of(decision, report, Outcome.RETURNED).items():
+            weights = decision.weights[satellites] / decision.weights[satellites].mean()
+            for satellite, weight in zip(satellites, weights, strict=True):
+                fetch, cycles = self.fetches[satellite], LATE_CYCLES * state.samples[satellite]
+                in_time = (report.time_s - fetch.time_s) * fetch.cpu_hz / cycles
+                in_energy = state.energy_j[satellite] / (KAPPA * cycles * fetch.cpu_hz**2)
+                epochs, staleness = math.floor(min(in_time, in_energy, MAX_EPOCHS)), self.version - fetch.version
+                expected["epochs"][satellite], expected["staleness"][satellite] = epochs, staleness
+                expected["compute_s"][satellite] = epochs * cycles / fetch.cpu_hz
+                fetched = self.held[satellite, : self.shared].clone()
+                expected["train_loss"][satellite] = self.train(satellite, report)
+                update = self.held[satellite, : self.shared] - fetched
+                self.waiting.setdefault(group, []).append(weight * (1 + staleness) ** -STALENESS_POWER * update)
+        self.move_models()
+        takers = groups_of(decision, report, Outcome.RETURNED, Outcome.FETCHED)
+        self.hand_out(takers)
+        for satellite in np.concatenate([*takers.values()]):
+            self.fetches[satellite] = Fetch(report.time_s, self.version, decision.cpu_frequency[satellite])
+        return expected
+
+    def move_models(self) -> None:
+        full = [group for group, updates in self.waiting.items() if len(updates) >= BUFFER]
+        for group in full:
+            step = torch.stack(self.waiting.pop(group)).mean(dim=0)
+            self.at_gateways[group] = self.at_gateways.get(group, self.first) + SERVER_RATE * step
+        self.version += bool(full)
+
+
+def test_late_updates_are_those_of_the_fetch_and_count_less_when_stale() -> None:
+    late = {"buffer": BUFFER, "staleness_power": STALENESS_POWER, "server_rate": SERVER_RATE}
+    changes = {"rounds.late": late, "rounds.cloud_every": 1000, "onboard.cycles_per_sample": LATE_CYCLES}
+    simulation, rng = build(**changes), np.random.default_rng(2)
+    state = simulation.reset(SEED)
+    federation, stalest = LateFederation(simulation), 0
+    for _ in range(2 * ROUNDS):
+        decision, before = decide(state, rng), state
+        state, report = simulation.step(decision)
+        for name, value in federation.play_late(before, decision, report).items():
+            np.testing.assert_allclose(getattr(report, name), value, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(report.test_loss, federation.test_loss(), atol=1e-5)
+        stalest = max(stalest, report.staleness.max())
+    assert stalest > 1
+
+
+@pytest.mark.parametrize("stream", ["energy", "cohort", "uploads"])
+def test_every_round_has_chance_of_its_own(stream: Stream) -> None:
+    drawn = [numpy_generator(SEED, stream, round_index).random() for round_index in range(ROUNDS)]
+    assert len(set(drawn)) == ROUNDS
+    seeds = np.stack([satellite_seeds(SEED, round_index, 10) for round_index in range(ROUNDS)])
+    assert len(np.unique(seeds)) == seeds.size
