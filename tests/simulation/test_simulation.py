@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from satfl_env import Decision, NetworkState, Outcome, Simulation, affordable_epochs, optimal_frequency_hz, scenarios
+from satfl_env import Decision, NetworkState, Outcome, Simulation, optimal_frequency_hz, scenarios
 
 NO_TRAINING = {"training.engine": "none"}
 
@@ -223,16 +223,11 @@ def test_epochs_are_those_the_scheduler_can_foresee():
     simulation = build(**NO_TRAINING)
     state = simulation.reset(0)
     decision = decide(state)
-    rows = np.arange(10)
-    foreseen = affordable_epochs(
-        state.window_s[rows, decision.association],
-        state.link_s[rows, decision.association],
-        state.samples,
-        state.energy_j,
-        decision.cpu_frequency,
-        cycles_per_sample=state.cycles_per_sample,
-        kappa=state.kappa,
-    )
+    chosen, cpu_hz = (np.arange(10), decision.association), decision.cpu_frequency
+    cycles = state.cycles_per_sample * state.samples
+    in_time = (state.window_s[chosen] - state.link_s[chosen]) * cpu_hz / cycles
+    in_energy = state.energy_j / (state.kappa * cycles * cpu_hz**2)
     _, report = simulation.step(decision)
-    # Sharing the band makes transfers a little longer than alone, so an epoch at the very edge may not fit.
-    assert (np.abs(report.epochs - foreseen) <= 1).all()
+    # Sharing the band makes transfers longer than alone, but of models this small by milliseconds only.
+    np.testing.assert_array_equal(report.epochs, np.floor(np.minimum(in_time, in_energy)))
+    assert (report.epochs > 0).all()
