@@ -13,6 +13,7 @@ LATE = {"buffer": 3, "staleness_power": 0.5}
 @pytest.mark.parametrize(
     ("name", "counts"),
     [("fedsat", lambda state: state.samples), ("fedbuff", lambda state: np.ones(len(state.samples)))],
+    ids=["fedsat", "fedbuff"],
 )
 def test_everyone_who_hands_something_over_counts(name, counts):
     simulation = scenarios.build(scenarios.load("leo-multitask", **PHYSICS, **{"rounds.late": LATE}))

@@ -220,14 +220,16 @@ def test_steps_outside_an_episode_are_refused():
 
 
 def test_epochs_are_those_the_scheduler_can_foresee():
-    simulation = build(**NO_TRAINING)
+    simulation = build(**NO_TRAINING, **{"onboard.cycles_per_sample": 1e8, "training.max_epochs": 1000})
     state = simulation.reset(0)
     decision = decide(state)
-    chosen, cpu_hz = (np.arange(10), decision.association), decision.cpu_frequency
-    cycles = state.cycles_per_sample * state.samples
+    # Slower than the best frequency time is short, faster energy.
+    cpu_hz = decision.cpu_frequency * np.tile([0.8, 1.2], 5)
+    chosen, cycles = (np.arange(10), decision.association), state.cycles_per_sample * state.samples
     in_time = (state.window_s[chosen] - state.link_s[chosen]) * cpu_hz / cycles
     in_energy = state.energy_j / (state.kappa * cycles * cpu_hz**2)
-    _, report = simulation.step(decision)
+    assert (in_time < in_energy).tolist() == [True, False] * 5
+    _, report = simulation.step(replace(decision, cpu_frequency=cpu_hz))
     # Sharing the band makes transfers longer than alone, but of models this small by milliseconds only.
     np.testing.assert_array_equal(report.epochs, np.floor(np.minimum(in_time, in_energy)))
-    assert (report.epochs > 0).all()
+    assert (report.epochs > 5).all()
