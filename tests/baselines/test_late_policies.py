@@ -10,20 +10,24 @@ PHYSICS = {"training.engine": "none"}
 LATE = {"buffer": 3, "staleness_power": 0.5}
 
 
-@pytest.mark.parametrize("name", ["fedsat", "fedbuff"])
-def test_everyone_who_hands_something_over_counts(name):
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("fedsat", lambda state: state.samples), ("fedbuff", lambda state: np.ones(len(state.samples)))],
+    ids=["fedsat", "fedbuff"],
+)
+def test_everyone_who_hands_something_over_counts(name, counts):
     simulation = scenarios.build(scenarios.load("leo-multitask", **PHYSICS, **{"rounds.late": LATE}))
-    policy, state, returned = make_policy(name), simulation.reset(0), 0
+    policy, state, sizes = make_policy(name), simulation.reset(0), []
     for _ in range(8):
-        samples = state.samples
-        state, report = simulation.step(policy(state))
+        decision, raw = policy(state), counts(state)
+        state, report = simulation.step(decision)
         assert not report.equal_weight_groups
-        assert (report.weights[report.returned] > 0).all()
-        if name == "fedbuff" and report.returned.any():
-            assert len(np.unique(report.weights[report.returned].round(9))) <= 3
-        returned += report.returned.sum()
-    assert returned > 10
-    assert (samples > 0).all()
+        for gateway in range(3):
+            together = report.returned & (decision.association == gateway)
+            np.testing.assert_allclose(report.weights[together], raw[together] / raw[together].sum())
+            sizes.append(together.sum())
+    assert sum(sizes) > 10
+    assert max(sizes) > 1
 
 
 def test_fedleo_takes_the_longest_contact_of_the_plane():

@@ -116,8 +116,21 @@ def test_a_late_federation_can_be_saved_and_taken_up_elsewhere() -> None:
     np.testing.assert_array_equal(one.staleness, two.staleness)
 
 
-def test_updates_of_the_same_contact_are_never_stale() -> None:
-    assert not any(report.staleness.any() for report in play(build(None), 4))
+def test_an_update_is_as_stale_as_models_have_changed_since_its_fetch() -> None:
+    """All fetch together; then they hand over in threes, each time behind those that came before."""
+    simulation = build({"buffer": 1}, **{"onboard.cycles_per_sample": 1e8})
+    state = simulation.reset(0)
+    state, report = simulation.step(decide(state))
+    fetched = np.flatnonzero(report.outcome == Outcome.FETCHED)
+    assert len(fetched) >= 6
+    for changes, turn in enumerate(np.array_split(fetched, 3)):
+        decision = decide(state)
+        waits = ~np.isin(np.arange(10), turn)
+        association = np.where(waits, state.num_gateways, decision.association)
+        state, report = simulation.step(replace(decision, association=association))
+        assert report.returned[turn].all()
+        assert (report.staleness[report.returned] == changes).all()
+        assert not report.staleness[~report.returned].any()
 
 
 def test_transfers_must_fit_a_fixed_cadence() -> None:
