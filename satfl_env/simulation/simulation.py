@@ -416,6 +416,13 @@ class Simulation:
         self._test_draw = self._draw_test_channel(ingredients.test_snr_db)
 
         num_satellites = self._scene.num_satellites
+        # What never changes is looked at in every round.
+        self._computers = {
+            "cpu_max_hz": np.full(num_satellites, ingredients.computer.cpu_max_hz),
+            "cycles_per_sample": np.full(num_satellites, ingredients.computer.cycles_per_sample),
+            "kappa": np.full(num_satellites, ingredients.computer.kappa),
+            "max_epochs": np.full(num_satellites, ingredients.max_epochs, dtype=np.int64),
+        }
         energy = ingredients.energy
         initial_j = 0.0 if isinstance(energy, EnergyDraws) else energy.initial_j
         self._progress = _Progress(
@@ -451,7 +458,7 @@ class Simulation:
 
     def _observe(self) -> None:
         """Look at the network at the current time."""
-        progress, computer = self._progress, self.ingredients.computer
+        progress = self._progress
         relay = self.ingredients.rounds.relay
         self._direct = snapshot = self._scene.at(progress.time_s)
         self._relays = no_relays(snapshot)
@@ -460,7 +467,6 @@ class Simulation:
             snapshot = self._relays.snapshot
         rate_bps = self.ingredients.links.solo_rate_bps(snapshot.distance_m)
         link_s = 2 * (link_time_s(self._model_bits, rate_bps, snapshot.distance_m) + self._relays.carry_s)
-        num_satellites = self._scene.num_satellites
         self._snapshot = snapshot
         self._state = NetworkState(
             round=progress.round,
@@ -479,10 +485,7 @@ class Simulation:
             cluster=progress.cluster,
             similarity=self._similarity,
             update_similarity=progress.update_similarity,
-            cpu_max_hz=np.full(num_satellites, computer.cpu_max_hz),
-            cycles_per_sample=np.full(num_satellites, computer.cycles_per_sample),
-            kappa=np.full(num_satellites, computer.kappa),
-            max_epochs=np.full(num_satellites, self.ingredients.max_epochs, dtype=np.int64),
+            **self._computers,
         )
 
     def _available_energy_j(self) -> FloatArray:
@@ -588,9 +591,10 @@ class Simulation:
 
         One that diverged starts from its gateway's next time anyway; where updates come late it takes that along now.
         """
-        late = self.ingredients.rounds.late is not None
-        fetched = [Outcome.RETURNED, Outcome.FETCHED, *([Outcome.DIVERGED] if late else [])]
-        return np.isin(outcome, fetched)
+        fetched = (outcome == Outcome.RETURNED.value) | (outcome == Outcome.FETCHED.value)
+        if self.ingredients.rounds.late is not None:
+            fetched = fetched | (outcome == Outcome.DIVERGED.value)
+        return np.asarray(fetched)
 
     def _charge_after(self, report: RoundReport) -> FloatArray:
         energy = self.ingredients.energy

@@ -198,11 +198,11 @@ class RoundReport:
 
 def _protect(record: NetworkState | RoundReport) -> None:
     """Put read-only views in place of a record's arrays; their owner may still write to them."""
-    for name, value in vars(record).items():
+    fields = vars(record)
+    for name, value in fields.items():
         if isinstance(value, np.ndarray):
-            view = value.view()
-            view.flags.writeable = False
-            object.__setattr__(record, name, view)
+            fields[name] = view = value.view()
+            view.setflags(write=False)
 
 
 def check_decision(decision: Decision, state: NetworkState) -> None:
