@@ -182,7 +182,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self.action_space = action_space(constellation.num_satellites, constellation.num_gateways)
         self.observation_space = observation_space(self.scenario, self.simulation)
         self._write_observation = ObservationWriter(self.observation_space)
-        self.running = False
+        self._running = False
         self._snapshot: SceneSnapshot
         self._last_round: LastRound | None = None
         self._history: list[dict[str, float]] = []
@@ -204,7 +204,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         super().reset(seed=seed)
         episode_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         state = self.simulation.reset(episode_seed)
-        self.running = True
+        self._running = True
         self._snapshot = self.simulation.snapshot
         self._last_round = None
         self._history = [self._mean_metrics()]
@@ -229,7 +229,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
             ResetNeeded: Before the first reset and after the end of an episode.
             ValueError: If the action is outside the action space.
         """
-        if not self.running:
+        if not self._running:
             raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
         return action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
 
@@ -242,7 +242,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self._history.append(self._mean_metrics())
 
         terminated, truncated = self._target_reached(), self.simulation.finished
-        self.running = not (terminated or truncated)
+        self._running = not (terminated or truncated)
         terms = reward_terms(report)
         info = self._common_info() | {
             "reward_terms": terms,

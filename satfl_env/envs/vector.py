@@ -212,8 +212,6 @@ def _check_wrappers(env: AnyEnv) -> None:
 
 def _begin(number: int, env: AnyEnv, inner: SatFLEnv, action: Any) -> Decision:
     """The decision that one environment's action stands for; an error says which environment it is."""
-    if not inner.running:
-        raise ResetNeeded("no episode is running: call reset() before the first step()")
     try:
         return inner.begin_step(_native_action(env, action))
     except ValueError as error:

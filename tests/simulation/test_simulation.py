@@ -291,4 +291,4 @@ def test_a_policy_that_returns_something_else_is_told_so():
     simulation = build(**NO_TRAINING)
     simulation.reset(0)
     with pytest.raises(ValueError, match="a policy must return a Decision, got NoneType"):
-        simulation.step(None)  # type: ignore[arg-type]
+        simulation.step(None)
