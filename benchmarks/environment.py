@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from agents.vec_env import SatFLVecEnv
-from baselines import make_policy
 from benchmarks.memory import peak_mb
 from benchmarks.timing import duration_s
+from satfl_agents.vec_env import SatFLVecEnv
+from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
 from satfl_env.federated import TrainingResult
 from satfl_env.federated.hardware import available_cores

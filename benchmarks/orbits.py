@@ -22,9 +22,9 @@ from boinor.twobody import Orbit
 from boinor.twobody.sampling import EpochsArray
 from skyfield.api import EarthSatellite, load, wgs84
 
-from baselines import make_policy
 from benchmarks.memory import forget_peak_mb, peak_mb
 from benchmarks.timing import duration_s
+from satfl_baselines import make_policy
 from satfl_env import SatFLEnv, decision_to_action
 from satfl_env.federated import thread_limit
 from satfl_env.orbits import KeplerOrbits, Sgp4Orbits, contact_windows, load_elements, samples, sites, walker

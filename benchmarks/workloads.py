@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from baselines.semspacefl.training import SIZES
+from satfl_baselines.semspacefl.training import SIZES
 from satfl_env.federated import Layout, LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC
 

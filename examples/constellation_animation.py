@@ -8,7 +8,7 @@ import gymnasium as gym
 from PIL import Image
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
-from baselines import as_agent, make_policy
+from satfl_baselines import as_agent, make_policy
 
 
 def animate(path: str, scenario: str = "walker-earth", rounds: int = 20, seed: int = 0, width: int = 900) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
-from baselines import as_agent, make_policy
+from satfl_baselines import as_agent, make_policy
 
 
 def main(policy: str = "full", seed: int = 0) -> None:

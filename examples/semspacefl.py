@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from baselines import make_policy
+from satfl_baselines import make_policy
 from satfl_env import Simulation
 from satfl_env.scenarios import build, load
 

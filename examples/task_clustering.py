@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
-from baselines.clustering import cluster_tasks
+from satfl_baselines.clustering import cluster_tasks
 
 # What each satellite tells the parameter server: how often its labels are "1", "2", "6" and "other".
 PMFS = np.array([[0.0, 0.7, 0.0, 0.3], [0.45, 0.45, 0.0, 0.1], [0.0, 0.0, 0.7, 0.3]])

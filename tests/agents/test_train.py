@@ -12,10 +12,10 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
-from agents.__main__ import app
-from agents.results import RunFolder
-from agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
-from baselines import make_policy, run_episode
+from satfl_agents.__main__ import app
+from satfl_agents.results import RunFolder
+from satfl_agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
+from satfl_baselines import make_policy, run_episode
 from satfl_env import __version__
 from satfl_env.scenarios import build, load
 
@@ -132,7 +132,7 @@ def test_bad_input_is_named_and_leaves_no_folder(tmp_path, scenario_file):
 def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
     code = (
         "import sys; sys.modules['stable_baselines3'] = None; sys.argv = ['agents', 'train', '--out', sys.argv[1]]; "
-        "from agents.__main__ import app; app()"
+        "from satfl_agents.__main__ import app; app()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, timeout=120

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
-from baselines import as_agent, make_policy
+from satfl_baselines import as_agent, make_policy
 from satfl_env.scenarios import build, load
 
 ROUNDS = 4

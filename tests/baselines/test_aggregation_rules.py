@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.aggregation import (
+from satfl_baselines.aggregation import (
     Participants,
     fed_avep,
     fed_avg,

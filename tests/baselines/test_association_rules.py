@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.association import at_gateway, longest_window, nearest, random_association, single_gateway
+from satfl_baselines.association import at_gateway, longest_window, nearest, random_association, single_gateway
 
 
 def random_pairs(seed: int, num_satellites: int, num_gateways: int) -> dict[str, np.ndarray]:

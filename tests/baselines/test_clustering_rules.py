@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from baselines.clustering import (
+from satfl_baselines.clustering import (
     cluster_tasks,
     jensen_shannon,
     largest_gap_threshold,

@@ -9,8 +9,8 @@ import matplotlib.image
 import pytest
 from typer.testing import CliRunner, Result
 
-from baselines import ResultFolder, evaluate
-from baselines.__main__ import app
+from satfl_baselines import ResultFolder, evaluate
+from satfl_baselines.__main__ import app
 from satfl_env.federated import WorkerError
 from satfl_env.scenarios import load
 

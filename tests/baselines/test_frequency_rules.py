@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.frequency import closed_form, maximum, random_frequency
-from baselines.policies import predicted_epochs
+from satfl_baselines.frequency import closed_form, maximum, random_frequency
+from satfl_baselines.policies import predicted_epochs
 
 
 def test_closed_form_by_hand(make_state):

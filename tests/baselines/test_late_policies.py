@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines import make_policy
+from satfl_baselines import make_policy
 from satfl_env import scenarios
 
 PHYSICS = {"training.engine": "none"}

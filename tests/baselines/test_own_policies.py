@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from baselines import Comparison, ResultFolder, Run, compare, make_policy
+from satfl_baselines import Comparison, ResultFolder, Run, compare, make_policy
 from satfl_env import Decision, NetworkState
 from satfl_env.scenarios import load
 

@@ -12,8 +12,8 @@ from scipy import stats
 from typer.testing import CliRunner, Result
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
-from baselines import Comparison, Run, evaluate, reproduce, study
-from baselines.__main__ import app
+from satfl_baselines import Comparison, Run, evaluate, reproduce, study
+from satfl_baselines.__main__ import app
 from satfl_env.scenarios import load
 
 DIGITS = {"data.source": "digits", "data.partition.samples": [60, 60]}

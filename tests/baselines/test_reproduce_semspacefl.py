@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner, Result
 
-from baselines import Comparison, Run, evaluate
-from baselines.__main__ import app
-from baselines.semspacefl import results, scene, training
-from baselines.semspacefl.paper import EPOCHS, SAMPLES, SNRS_DB, TABLE_2, TABLE_3, TABLE_4
+from satfl_baselines import Comparison, Run, evaluate
+from satfl_baselines.__main__ import app
+from satfl_baselines.semspacefl import results, scene, training
+from satfl_baselines.semspacefl.paper import EPOCHS, SAMPLES, SNRS_DB, TABLE_2, TABLE_3, TABLE_4
 
 SMALL = (
     "data={source: digits, partition: {kind: dirichlet, alpha: 0.5, min_samples: 5, total_samples: 300}}",

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from baselines import Comparison, Estimate, Run, as_agent, make_policy, run_episode
-from baselines.evaluate import play
+from satfl_baselines import Comparison, Estimate, Run, as_agent, make_policy, run_episode
+from satfl_baselines.evaluate import play
 from satfl_env.scenarios import build, load
 
 

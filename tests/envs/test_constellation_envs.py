@@ -11,7 +11,7 @@ import yaml
 from gymnasium.utils.env_checker import check_env
 from PIL import Image
 
-from baselines import as_agent, make_policy
+from satfl_baselines import as_agent, make_policy
 from satfl_env import SatFLEnv, observation_to_state, scenarios
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "constellation_animation.py"

@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
 
-import baselines
+import satfl_baselines
 from satfl_env import SatFLEnv, SatFLVectorEnv
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
 
@@ -93,7 +93,7 @@ def test_every_step_is_that_of_single_environments(mode, workers):
 
 def test_a_whole_episode_of_full_training_is_that_of_single_environments():
     envs, reference = make(4, overrides={}), make_reference(4, overrides={})
-    agent = baselines.as_agent(baselines.make_policy("semspacefl"))
+    agent = satfl_baselines.as_agent(satfl_baselines.make_policy("semspacefl"))
     observation, _ = envs.reset(seed=1)
     reference.reset(seed=1)
     for _ in range(30):
@@ -228,7 +228,7 @@ def test_clones_go_on_alike_and_apart(clone):
 
 def test_a_policy_acts_on_all_at_once():
     envs, single = make(2, overrides=PHYSICS_ONLY), SatFLEnv(overrides=PHYSICS_ONLY)
-    agent = baselines.as_agent(baselines.make_policy("semspacefl"))
+    agent = satfl_baselines.as_agent(satfl_baselines.make_policy("semspacefl"))
     observation, _ = envs.reset(seed=3)
     alone, _ = single.reset(seed=4)
     for _ in range(2):

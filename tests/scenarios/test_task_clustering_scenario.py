@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines import make_policy, run_episode
+from satfl_baselines import make_policy, run_episode
 from satfl_env.scenarios import ScenarioError, build, load
 
 DIGITS = {"data.source": "digits", "data.partition.samples": [60, 60]}

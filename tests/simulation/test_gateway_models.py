@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines import make_policy
+from satfl_baselines import make_policy
 from satfl_env import Simulation
 from satfl_env.scenarios import build, load
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from baselines.arrays import FloatArray
-from baselines.association import at_gateway
-from baselines.policies import make_policy
-from baselines.semspacefl.paper import EPOCHS, SAMPLES, TABLE_3
+from satfl_baselines.arrays import FloatArray
+from satfl_baselines.association import at_gateway
+from satfl_baselines.policies import make_policy
+from satfl_baselines.semspacefl.paper import EPOCHS, SAMPLES, TABLE_3
 from satfl_env.scenarios import build, load
 
 RULES = {"proposed": "proposed-fedavg", "nearest": "nearest-fedavg"}

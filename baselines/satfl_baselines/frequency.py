@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from baselines.arrays import FloatArray, IntArray
-from baselines.association import at_gateway
+from satfl_baselines.arrays import FloatArray, IntArray
+from satfl_baselines.association import at_gateway
 from satfl_env import NetworkState, optimal_frequency_hz
 
 FrequencyRule = Callable[[NetworkState, IntArray], FloatArray]

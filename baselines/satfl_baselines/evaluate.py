@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baselines.arrays import BoolArray, FloatArray
-from baselines.policies import make_policy
+from satfl_baselines.arrays import BoolArray, FloatArray
+from satfl_baselines.policies import make_policy
 from satfl_env import Decision, NetworkState, RoundReport, Simulation
 from satfl_env.scenarios import Scenario, build
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from baselines.arrays import FloatArray, IntArray
+from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_env import NetworkState
 
 AssociationRule = Callable[[NetworkState], IntArray]

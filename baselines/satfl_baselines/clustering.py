@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from baselines.arrays import BoolArray, FloatArray, IntArray
+from satfl_baselines.arrays import BoolArray, FloatArray, IntArray
 from satfl_env import NetworkState, semantic_similarity
 
 ClusteringRule = Callable[[NetworkState], IntArray]

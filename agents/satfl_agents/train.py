@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines import as_agent, make_policy
+from satfl_baselines import as_agent, make_policy
 from satfl_env.scenarios import Scenario
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
 

@@ -1,4 +1,4 @@
-"""`python -m baselines reproduce` for SemSpaceFL: plays what is missing, writes CSV and pictures, makes tables."""
+"""`python -m satfl_baselines reproduce` for SemSpaceFL: plays what is missing, writes CSV and pictures, makes tables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from baselines.results import write_csv, write_png
-from baselines.semspacefl import results, scene, training
-from baselines.semspacefl.paper import METRICS, SNRS_DB
-from baselines.summary import Comparison
-from baselines.tables import claims_table
+from satfl_baselines.results import write_csv, write_png
+from satfl_baselines.semspacefl import results, scene, training
+from satfl_baselines.semspacefl.paper import METRICS, SNRS_DB
+from satfl_baselines.summary import Comparison
+from satfl_baselines.tables import claims_table
 from satfl_env.scenarios import Scenario, load
 
 UNTRAINED: Mapping[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
@@ -77,7 +77,7 @@ def _untrained(name: str, out: Path) -> Table:
     write_csv(out / f"{name}.csv", rows)
     if name == "fig5":
         # Matplotlib takes a while to import, and most commands never draw.
-        from baselines.semspacefl.plots import Panel, column, draw_panels
+        from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
 
         satellites = column(rows, "satellite")
         shown = {"samples": ("samples",), "epochs": ("proposed_epochs", "nearest_epochs")}
@@ -121,7 +121,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, An
 
 
 def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
-    from baselines.semspacefl.plots import Panel, column, draw_panels
+    from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
 
     names = [name for name in rows[0] if f"{name}_ci95" in rows[0]]
     lines = {name: tuple(column(rows, key) for key in ("round", name, f"{name}_ci95")) for name in names}
@@ -129,7 +129,7 @@ def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str, p
 
 
 def _draw_over_snr(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
-    from baselines.semspacefl.plots import Panel, draw_panels
+    from satfl_baselines.semspacefl.plots import Panel, draw_panels
 
     panels = [
         Panel(setting, "SNR (dB)", results.LABELS[metric], results.snr_series(rows, setting))

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from baselines.arrays import FloatArray
-from baselines.evaluate import Run
-from baselines.reproduce import Claim
-from baselines.semspacefl.paper import METRICS, SNRS_DB, TABLE_2, TABLE_4, Column
-from baselines.semspacefl.training import ALPHA_1, ALPHA_10, APART, FEDAVG, FEDSEL, HFL
-from baselines.summary import OF, Comparison, Estimate
+from satfl_baselines.arrays import FloatArray
+from satfl_baselines.evaluate import Run
+from satfl_baselines.reproduce import Claim
+from satfl_baselines.semspacefl.paper import METRICS, SNRS_DB, TABLE_2, TABLE_4, Column
+from satfl_baselines.semspacefl.training import ALPHA_1, ALPHA_10, APART, FEDAVG, FEDSEL, HFL
+from satfl_baselines.summary import OF, Comparison, Estimate
 from satfl_env.scenarios import Scenario, similarity_scales
 
 Comparisons = Mapping[str, Comparison]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.compare import compare
-from baselines.results import ResultFolder
-from baselines.semspacefl.paper import TABLE_2, TABLE_4
-from baselines.summary import Comparison
+from satfl_baselines.compare import compare
+from satfl_baselines.results import ResultFolder
+from satfl_baselines.semspacefl.paper import TABLE_2, TABLE_4
+from satfl_baselines.summary import Comparison
 from satfl_env.scenarios import Scenario, load
 
 SCENARIO = "semspacefl"

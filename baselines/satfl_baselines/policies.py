@@ -9,12 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from baselines import aggregation, association, clustering, frequency
-from baselines.aggregation import AggregationRule, Participants
-from baselines.arrays import FloatArray, IntArray
-from baselines.association import AssociationRule, at_gateway
-from baselines.clustering import ClusteringRule
-from baselines.frequency import FrequencyRule
+from satfl_baselines import aggregation, association, clustering, frequency
+from satfl_baselines.aggregation import AggregationRule, Participants
+from satfl_baselines.arrays import FloatArray, IntArray
+from satfl_baselines.association import AssociationRule, at_gateway
+from satfl_baselines.clustering import ClusteringRule
+from satfl_baselines.frequency import FrequencyRule
 from satfl_env import Decision, NetworkState, affordable_epochs
 
 EpochRule = Callable[[NetworkState, IntArray, FloatArray], IntArray]

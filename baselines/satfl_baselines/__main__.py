@@ -1,4 +1,4 @@
-"""Command line: `python -m baselines list`, `compare` and `reproduce`."""
+"""Command line: `python -m satfl_baselines list`, `compare` and `reproduce`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from baselines import reproduce, study
-from baselines.command_line import Overrides, one_line_errors, parse_overrides
-from baselines.compare import compare
-from baselines.policies import make_policy, policy_names
-from baselines.reproduce import Figure
-from baselines.results import ResultFolder
-from baselines.semspacefl import command as semspacefl
-from baselines.tables import accuracy_table, claims_table, comparison_table, gains_table
+from satfl_baselines import reproduce, study
+from satfl_baselines.command_line import Overrides, one_line_errors, parse_overrides
+from satfl_baselines.compare import compare
+from satfl_baselines.policies import make_policy, policy_names
+from satfl_baselines.reproduce import Figure
+from satfl_baselines.results import ResultFolder
+from satfl_baselines.semspacefl import command as semspacefl
+from satfl_baselines.tables import accuracy_table, claims_table, comparison_table, gains_table
 from satfl_env.scenarios import Scenario, load
 
 app = typer.Typer(help="The papers' scheduling policies, and how well they do.", no_args_is_help=True)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from baselines.summary import OF, Comparison, Estimate
+from satfl_baselines.summary import OF, Comparison, Estimate
 
 # Okabe and Ito's colours for all kinds of colour vision, but yellow, which is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from baselines.evaluate import Decide, Episode, Run, play_all
-from baselines.policies import make_policy, policy_names
-from baselines.results import ResultFolder
-from baselines.summary import Comparison
+from satfl_baselines.evaluate import Decide, Episode, Run, play_all
+from satfl_baselines.policies import make_policy, policy_names
+from satfl_baselines.results import ResultFolder
+from satfl_baselines.summary import Comparison
 from satfl_env.scenarios import Scenario
 
 

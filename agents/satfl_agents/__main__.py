@@ -1,4 +1,4 @@
-"""Command line: `python -m agents train`."""
+"""Command line: `python -m satfl_agents train`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agents.results import Record, References, RunFolder
-from baselines.command_line import Overrides, one_line_errors, parse_overrides
+from satfl_agents.results import Record, References, RunFolder
+from satfl_baselines.command_line import Overrides, one_line_errors, parse_overrides
 from satfl_env.scenarios import Scenario, load
 
 app = typer.Typer(help="Train schedulers with Stable-Baselines3.", no_args_is_help=True)
@@ -55,7 +55,7 @@ def _train(
 ) -> tuple[list[Record], References]:
     """Train and keep the results, unless they are there already; returns the evaluation and its references."""
     # Stable-Baselines3 is an optional dependency, and takes seconds to import.
-    from agents.train import FIRST_HELD_OUT_SEED, check_algorithm, evaluate, evaluate_policy, train
+    from satfl_agents.train import FIRST_HELD_OUT_SEED, check_algorithm, evaluate, evaluate_policy, train
 
     check_algorithm(algo)
     folder = RunFolder(out, config, algo=algo, steps=steps, seed=seed)

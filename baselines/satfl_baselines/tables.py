@@ -9,8 +9,8 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from baselines.reproduce import DIFFERENCES, Claim, difference_rows, quantities
-from baselines.summary import Comparison, Estimate
+from satfl_baselines.reproduce import DIFFERENCES, Claim, difference_rows, quantities
+from satfl_baselines.summary import Comparison, Estimate
 
 
 def comparison_table(comparison: Comparison, title: str) -> Table:

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.evaluate import Episode, Run
-from baselines.summary import Comparison, Estimate
+from satfl_baselines.evaluate import Episode, Run
+from satfl_baselines.summary import Comparison, Estimate
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
 
@@ -79,7 +79,7 @@ class ResultFolder:
     def summarise(self, comparison: Comparison) -> dict[str, Any]:
         """Write tables, curves and picture of a comparison; returns what `summary.json` holds."""
         # Matplotlib takes a while to import, and most who import this package never draw.
-        from baselines.plot import draw_curves
+        from satfl_baselines.plot import draw_curves
 
         estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
         summary = {

@@ -6,12 +6,12 @@ clustering and aggregation. Each rule stands in the module of its name.
 
 from __future__ import annotations
 
-from baselines.agent import as_agent
-from baselines.compare import compare
-from baselines.evaluate import Run, run_episode
-from baselines.policies import Policy, make_policy, policy_names
-from baselines.results import ResultFolder
-from baselines.summary import Comparison, Estimate
+from satfl_baselines.agent import as_agent
+from satfl_baselines.compare import compare
+from satfl_baselines.evaluate import Run, run_episode
+from satfl_baselines.policies import Policy, make_policy, policy_names
+from satfl_baselines.results import ResultFolder
+from satfl_baselines.summary import Comparison, Estimate
 
 __all__ = [
     "Comparison",

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from baselines.arrays import FloatArray
-from baselines.compare import compare
-from baselines.results import ResultFolder, curve_rows, write_csv, write_png
-from baselines.summary import OF, Comparison, Estimate
+from satfl_baselines.arrays import FloatArray
+from satfl_baselines.compare import compare
+from satfl_baselines.results import ResultFolder, curve_rows, write_csv, write_png
+from satfl_baselines.summary import OF, Comparison, Estimate
 from satfl_env.scenarios import Scenario
 
 SCENARIO = "task-clustering"
@@ -68,7 +68,7 @@ def play(
 def write(comparison: Comparison, figures: Sequence[Figure], out: Path) -> None:
     """Write curves as PNG and CSV, paired differences, clusters on every seed, and claims."""
     # Matplotlib takes a while to import, and most who import this package never draw.
-    from baselines.plot import draw_curves
+    from satfl_baselines.plot import draw_curves
 
     *of_tasks, average = quantities(comparison).values()
     for figure in figures:

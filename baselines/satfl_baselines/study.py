@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.compare import compare
-from baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
-from baselines.results import ResultFolder, write_csv, write_png
-from baselines.summary import Comparison, Estimate
+from satfl_baselines.compare import compare
+from satfl_baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
+from satfl_baselines.results import ResultFolder, write_csv, write_png
+from satfl_baselines.summary import Comparison, Estimate
 from satfl_env.scenarios import Scenario
 
 POLICIES = (CLUSTERED, UNCLUSTERED, INDIVIDUAL)
@@ -76,7 +76,7 @@ def play(
 def write(study: Mapping[Point, Comparison], out: Path) -> list[dict[str, Any]]:
     """Write the gains as PNG and CSV; returns the rows of the latter."""
     # Matplotlib takes a while to import, and most who import this package never draw.
-    from baselines.plot import draw_gains
+    from satfl_baselines.plot import draw_gains
 
     rows = gain_rows(study)
     write_csv(out / "gains.csv", rows)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from baselines.arrays import FloatArray
-from baselines.evaluate import NOT_PLAYED, Episode, Run
+from satfl_baselines.arrays import FloatArray
+from satfl_baselines.evaluate import NOT_PLAYED, Episode, Run
 
 # Recorded per round, and summed over the rounds of an episode.
 COSTS = ("energy_j", "lost", "epochs", "batches")

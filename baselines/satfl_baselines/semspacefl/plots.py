@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from baselines.plot import COLOURS
+from satfl_baselines.plot import COLOURS
 
 Line = tuple[Sequence[float], ...]
 

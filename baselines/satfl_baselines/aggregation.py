@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.arrays import FloatArray, IntArray
+from satfl_baselines.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

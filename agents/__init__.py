@@ -1,1 +1,0 @@
-"""Training schedulers with Stable-Baselines3: `python -m agents train`."""

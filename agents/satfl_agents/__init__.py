@@ -1,0 +1,1 @@
+"""Training schedulers with Stable-Baselines3: `python -m satfl_agents train`."""
