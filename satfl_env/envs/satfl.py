@@ -180,7 +180,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self.simulation = build(self.scenario, torch_threads=torch_threads)
         constellation = self.scenario.constellation
         self.action_space = action_space(constellation.num_satellites, constellation.num_gateways)
-        self.observation_space = observation_space(self.scenario, self.simulation)
+        self.observation_space = observation_space(self.simulation)
         self._write_observation = ObservationWriter(self.observation_space)
         self._running = False
         self._snapshot: SceneSnapshot
@@ -255,8 +255,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
             "energy_j": report.energy_j,
             "duration_s": report.duration_s,
             "time_s": state.time_s,
-            "equal_weight_groups": report.equal_weight_groups,
-            "equal_weight_merges": report.equal_weight_merges,
+            "equal_weights": report.equal_weights.copy(),
+            "equal_merges": report.equal_merges.copy(),
         }
         observation = self._write_observation(state)
         return observation, weighted_sum(terms, self.reward_weights), terminated, truncated, info

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from satfl_env.simulation.evaluation import Evaluation
-from satfl_env.simulation.ingredients import (
-    Battery,
-    EnergyDraws,
-    FederatedData,
-    Ingredients,
-    LateUpdates,
-    Links,
-    OnboardComputer,
-    PlaneRelays,
-    RoundSettings,
-)
+from satfl_env.simulation.ingredients import FederatedData, Ingredients, most_samples
+from satfl_env.simulation.learner import Learner, PhysicsOnly
+from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
+from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
-from satfl_env.simulation.state import Decision, NetworkState, Outcome, RoundReport, check_decision
+from satfl_env.simulation.state import Decision, NetworkState, RoundReport, check_decision
 from satfl_env.simulation.together import SimulationGroup
+from satfl_env.simulation.updates import Outcome
 
 __all__ = [
-    "Battery",
     "Decision",
-    "EnergyDraws",
     "Evaluation",
     "FederatedData",
     "Ingredients",
     "LateUpdates",
-    "Links",
+    "Learner",
     "NetworkState",
-    "OnboardComputer",
+    "OneContact",
     "Outcome",
+    "PhysicsOnly",
     "PlaneRelays",
+    "RoundProtocol",
     "RoundReport",
     "RoundSettings",
     "Simulation",
     "SimulationGroup",
     "check_decision",
+    "most_samples",
 ]

@@ -1,70 +1,24 @@
-"""What a simulation is made of. Scenarios fill these in; everything that depends on the seed is a factory."""
+"""What a simulation is made of: a scenario fills these in, parts of the user's own take the place of some."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from satfl_env.federated import Hardware, LocalData, SemanticModel, TrainingSettings
+from satfl_env.federated import Combine, LocalData, LocalTrainer, SemanticModel
+from satfl_env.links import Links
+from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
-from satfl_env.simulation.state import FloatArray, IntArray
+from satfl_env.simulation.rounds import RoundSettings
+from satfl_env.simulation.state import FloatArray
 
-
-class Links(Protocol):
-    """Rates between satellites and gateways."""
-
-    @property
-    def transmit_power_w(self) -> float:
-        """Transmit power of a satellite."""
-
-    def solo_rate_bps(self, distance_m: FloatArray) -> FloatArray:
-        """Rate of each pair alone on a gateway's whole band, (S, G)."""
-
-    def associated_rate_bps(
-        self,
-        position_m: FloatArray,
-        gateway_position_m: FloatArray,
-        distance_m: FloatArray,
-        association: IntArray,
-        gateway_frame: FloatArray | None = None,
-    ) -> FloatArray:
-        """Rate of each satellite to its gateway under an association (S,), shared band and interference included."""
-
-
-@dataclass(frozen=True)
-class OnboardComputer:
-    """The on-board computer of every satellite: highest frequency (Hz), cycles a sample, switched capacitance."""
-
-    cpu_max_hz: float
-    cycles_per_sample: float
-    kappa: float
-
-
-@dataclass(frozen=True)
-class EnergyDraws:
-    """Energy for training is drawn anew every round from N(mean_j, std_j), cut at 0."""
-
-    mean_j: float
-    std_j: float
-
-
-@dataclass(frozen=True)
-class Battery:
-    """A battery (J) that carries over, filled with `harvest_w` in sunlight; `standing_w` is drawn all the time.
-
-    Training may use the part `depth_of_discharge` of the capacity.
-    """
-
-    capacity_j: float
-    initial_j: float
-    depth_of_discharge: float
-    harvest_w: float
-    standing_w: float
+if TYPE_CHECKING:
+    from satfl_env.simulation.learner import Learner
+    from satfl_env.simulation.protocols import RoundProtocol
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +28,10 @@ class FederatedData:
     Attributes:
         train: Local data of all satellites.
         label_pmf: Label distribution of each satellite over the common alphabet, (S, A).
-        test_images: Test images, (N, C, H, W).
+        test_images: Test images, (N, ...).
         test_targets: Test targets of each satellite, (S, N).
         test_weights: Weight of each test image in each satellite's test loss, (S, N); rows sum to 1.
+        tasks: Name of the task that each satellite serves, (S,); empty where there are no tasks.
     """
 
     train: LocalData
@@ -84,81 +39,32 @@ class FederatedData:
     test_images: Tensor
     test_targets: Tensor
     test_weights: Tensor
-
-
-@dataclass(frozen=True)
-class LateUpdates:
-    """Updates are trained between two contacts and handed over at the second; see `simulation.late`.
-
-    Attributes:
-        buffer: Updates that a gateway waits for before it changes a model.
-        staleness_power: An update counts (1 + staleness)^-power.
-        server_rate: How far a model moves along the mean of its updates.
-    """
-
-    buffer: int
-    staleness_power: float
-    server_rate: float
-
-
-@dataclass(frozen=True)
-class PlaneRelays:
-    """Satellites reach gateways through those of their orbital plane; see `simulation.relay`.
-
-    Attributes:
-        num_planes: Orbital planes, all of one size.
-        isl_rate_bps: Rate of every inter-satellite link.
-    """
-
-    num_planes: int
-    isl_rate_bps: float
-
-
-@dataclass(frozen=True)
-class RoundSettings:
-    """How rounds go: episode length, cloud merges, and how long a round lasts.
-
-    Attributes:
-        episode: Rounds in an episode.
-        cohort: Most satellites that take part in a round; None takes all.
-        cloud_every: The cloud merges after every so many rounds.
-        minimum_s: Shortest duration of a round.
-        cadence_s: Fixed duration of a round; None ends it when the last participant is back.
-        relay: If satellites relay for those of their plane, how.
-        late: If updates come a contact late, how they count; None: they come back in the round they are trained in.
-    """
-
-    episode: int
-    cohort: int | None
-    cloud_every: int
-    minimum_s: float
-    cadence_s: float | None
-    late: LateUpdates | None = None
-    relay: PlaneRelays | None = None
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ingredients:
-    """Everything a `Simulation` needs.
+    """Everything a `Simulation` needs. What depends on the seed is a factory.
 
     Attributes:
         scene: Makes the satellites and gateways of an episode.
         links: Rates between them.
         model_bits: Size of a model on the link; None means 32 bits a shared parameter.
         upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
-        computer: The on-board computer.
+        computer: The on-board computers.
         energy: Energy for training.
         data: Makes the data of an episode, which may depend on what the satellites see.
-        model: Makes one freshly initialised model.
+        model: Makes a model.
         test_snr_db: Channel SNR of the test.
-        training: Local training.
-        engine: How satellites train; "none" leaves all models as they are.
-        hardware: Where they train.
+        learner: What trains, moves and tests the models.
+        trainer: Makes the local trainer of a model.
         shared: Which parameters are federated.
         first_decoders: Whether decoders that stay on board start from draws of their own or from a common one.
         tested: Which models a round is judged by: those that satellites hold after it, or as they came out of training,
             before they are aggregated and handed out.
+        combine: How the updates of a group become one.
         max_epochs: Most local epochs in a round.
+        protocol: Who trains when, from which model, and when updates count.
         rounds: How rounds go.
     """
 
@@ -166,16 +72,26 @@ class Ingredients:
     links: Links
     model_bits: float | None
     upload_snr_db: float | None
-    computer: OnboardComputer
-    energy: EnergyDraws | Battery
+    computer: Computer
+    energy: Energy
     data: Callable[[Scene, np.random.Generator], FederatedData]
-    model: Callable[[torch.Generator], SemanticModel]
+    model: Callable[[], SemanticModel]
     test_snr_db: float
-    training: TrainingSettings
-    engine: Literal["auto", "stacked", "loop", "processes", "ray", "none"]
-    hardware: Hardware
+    learner: Callable[[Ingredients], Learner]
+    trainer: Callable[[SemanticModel], LocalTrainer]
     shared: Literal["encoder", "all"]
     first_decoders: Literal["own", "common"]
     tested: Literal["held", "trained"]
+    combine: Combine
     max_epochs: int
+    protocol: RoundProtocol
     rounds: RoundSettings
+
+
+def most_samples(ingredients: Ingredients, scene: Scene) -> int:
+    """Most training samples that a satellite can hold, whatever the seed: what the data part says, if it does.
+
+    Otherwise all the samples of one draw together, as of a split without overlap.
+    """
+    known = getattr(ingredients.data, "max_samples", None)
+    return int(ingredients.data(scene, np.random.default_rng(0)).train.samples.sum()) if known is None else int(known)

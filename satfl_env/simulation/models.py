@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, SemanticModel, cloud_aggregate, gateway_aggregate, normalise_weights
-from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
+from satfl_env.federated import (
+    Combine,
+    cloud_aggregate,
+    cloud_stakes,
+    combine_groups,
+    gateway_aggregate,
+    normalise_weights,
+)
+from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
 Group = tuple[int, int]
 # Gateways and labels of K groups, each (K,).
 Groups = tuple[IntArray, IntArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrivals:
+    """What came of training, as far as gateways can tell.
+
+    Attributes:
+        start: Parameters that satellites trained from, (S, P).
+        trained: Parameters after training, (S, P).
+        received: Shared parameters as they arrived, (S, num_shared).
+        returned: Satellites whose update came back, (S,).
+    """
+
+    start: Tensor
+    trained: Tensor
+    received: Tensor
+    returned: BoolArray
 
 
 class ModelStore:
@@ -35,8 +60,8 @@ class ModelStore:
         self._first = held[0, :num_shared].clone()
         # How often gateways have changed their models.
         self.version = 0
-        # Of each group, the sum of the updates that wait and their number.
-        self.waiting: dict[Group, tuple[Tensor, int]] = {}
+        # Of each group, the updates that wait, (n, num_shared), and how much each counts, (n,).
+        self.waiting: dict[Group, tuple[Tensor, Tensor]] = {}
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
         self._row = np.full((num_gateways, len(held)), -1)
         # Raw weight at the cloud of each group that changed since the last merge, NaN for the others.
@@ -54,7 +79,7 @@ class ModelStore:
         if models:
             self._put(tuple(np.array(list(models)).T), torch.stack(list(models.values())))
 
-    def start_parameters(self, association: IntArray, cluster: IntArray, trains: BoolArray) -> Tensor:
+    def start_parameters(self, decision: Decision, trains: BoolArray) -> Tensor:
         """Parameters satellites start the round from, (S, P).
 
         A participant takes its cluster's model at its gateway; where there is none yet, the mean of the encoders of the
@@ -62,138 +87,118 @@ class ModelStore:
         """
         start = self.held.clone()
         members = np.flatnonzero(trains)
-        row = self._row[association[members], cluster[members]]
+        row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
             _write_rows(start[:, : self.num_shared], known, self._models, row[row >= 0])
         if new.size:
-            _, index = self._groups(association, cluster, new)
+            _, index = self._groups(decision, new)
             equal = 1.0 / np.bincount(index)[index]
             means = gateway_aggregate(take_rows(self.held[:, : self.num_shared], new), equal, index)
             _write_rows(start[:, : self.num_shared], new, means, index)
         return start
 
-    def aggregate(
-        self,
-        trained: Tensor,
-        raw_weights: FloatArray,
-        raw_gateway_weights: FloatArray,
-        association: IntArray,
-        cluster: IntArray,
-        returned: BoolArray,
-        *,
-        received: Tensor | None = None,
-    ) -> tuple[FloatArray, tuple[Group, ...]]:
-        """Gateways average the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5).
-
-        Args:
-            trained: Locally trained parameters, (S, P).
-            raw_weights: Raw weights, (S,).
-            raw_gateway_weights: Raw weights of the gateways at the cloud, (G,).
-            association: Gateway of each satellite, (S,).
-            cluster: Cluster label of each satellite, (S,).
-            returned: Satellites whose update came back, (S,).
-            received: Shared parameters as they arrived, (S, num_shared); None means as they were sent.
+    def aggregate(self, decision: Decision, arrivals: Arrivals, combine: Combine) -> tuple[FloatArray, BoolArray]:
+        """Gateways combine the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5).
 
         Returns:
-            The weights used, (S,), and the groups whose raw weights were all zero and were made equal.
+            The weights used, (S,), and the satellites of groups whose raw weights were all zero and were made equal.
         """
-        used = np.zeros(len(returned))
-        members = np.flatnonzero(returned)
+        used, equal = np.zeros(len(arrivals.returned)), np.zeros(len(arrivals.returned), dtype=np.bool_)
+        members = np.flatnonzero(arrivals.returned)
         if members.size == 0:
-            return used, ()
-        groups, index = self._groups(association, cluster, members)
-        used[members], made_equal = normalise_weights(raw_weights[members], index)
-        received = trained[:, : self.num_shared] if received is None else received
-        self._put(groups, gateway_aggregate(take_rows(received, members), used[members], index))
-        self.stake[groups] = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
+            return used, equal
+        groups, index = self._groups(decision, members)
+        used[members], equal[members] = normalise_weights(decision.weights[members], index)
+        start, received = (take_rows(rows, members) for rows in (arrivals.start, arrivals.received))
+        models = combine_groups(start[:, : self.num_shared], received, used[members], index, combine)
+        self._put(groups, models)
+        self.stake[groups] = cloud_stakes(decision.gateway_weights, decision.weights[members], groups[0], index)
         self.version += 1
-        _write_rows(self.held, members, trained, members)
-        return used, _named(groups, made_equal)
+        _write_rows(self.held, members, arrivals.trained, members)
+        return used, equal
 
     def collect(
         self,
-        trained: Tensor,
-        updates: Tensor,
-        raw_weights: FloatArray,
-        raw_gateway_weights: FloatArray,
+        decision: Decision,
+        arrivals: Arrivals,
         discount: FloatArray,
-        association: IntArray,
-        cluster: IntArray,
-        returned: BoolArray,
+        combine: Combine,
         *,
         buffer: int,
         server_rate: float,
-    ) -> tuple[FloatArray, tuple[Group, ...]]:
-        """Gateways collect late updates, and move their models along the mean of `buffer` of them (FedBuff, Alg. 1).
+    ) -> tuple[FloatArray, BoolArray]:
+        """Gateways collect late updates, and move a model along what `buffer` of them combine to (FedBuff, Alg. 1).
 
         Args:
-            trained: Locally trained parameters, (S, P).
-            updates: What training changed in the shared parameters, (R, num_shared), of those that came back.
-            raw_weights: Raw weights, (S,).
-            raw_gateway_weights: Raw weights of the gateways at the cloud, (G,).
-            discount: How much an update still counts, (S,).
-            association: Gateway of each satellite, (S,).
-            cluster: Cluster label of each satellite, (S,).
-            returned: Satellites whose update came back, (S,).
+            decision: The decision of the round.
+            arrivals: What came back.
+            discount: How much each update still counts, (S,).
+            combine: How updates become one.
             buffer: Updates to wait for.
-            server_rate: How far a model moves along their mean.
+            server_rate: How far a model moves along it.
 
         Returns:
-            The weights used, (S,), and the groups whose raw weights were all zero and were made equal.
+            The weights used, (S,), and the satellites of groups whose raw weights were all zero and were made equal.
         """
-        used, before = np.zeros(len(returned)), self.version
-        members = np.flatnonzero(returned)
+        used, equal = np.zeros(len(arrivals.returned)), np.zeros(len(arrivals.returned), dtype=np.bool_)
+        members, before = np.flatnonzero(arrivals.returned), self.version
         if members.size == 0:
-            return used, ()
-        groups, index = self._groups(association, cluster, members)
-        used[members], made_equal = normalise_weights(raw_weights[members], index)
-        sums = gateway_aggregate(
-            torch.from_numpy(discount[members]).to(updates)[:, None] * updates, used[members], index
-        )
-        counts = np.bincount(index)
-        stakes = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
-        self.held[members] = trained[members]
-        for row, group in enumerate(_named(groups)):
-            total, count = self.waiting.pop(group, (torch.zeros_like(self._first), 0))
-            total, count = total + sums[row] * int(counts[row]), count + int(counts[row])
-            if count < buffer:
-                self.waiting[group] = total, count
+            return used, equal
+        groups, index = self._groups(decision, members)
+        used[members], equal[members] = normalise_weights(decision.weights[members], index)
+        stakes = cloud_stakes(decision.gateway_weights, decision.weights[members], groups[0], index)
+        updates = take_rows(arrivals.received, members) - take_rows(arrivals.start, members)[:, : self.num_shared]
+        updates = torch.from_numpy(discount[members]).to(updates)[:, None] * updates
+        _write_rows(self.held, members, arrivals.trained, members)
+        for row, group in enumerate(zip(*(labels.tolist() for labels in groups), strict=True)):
+            own = np.flatnonzero(index == row)
+            # The updates of a round count as many times as they are.
+            counts = torch.from_numpy(used[members[own]] * own.size)
+            waiting = self.waiting.pop(group, (updates[:0], counts[:0]))
+            rows, counts = torch.cat([waiting[0], updates[own]]), torch.cat([waiting[1], counts])
+            if len(rows) < buffer:
+                self.waiting[group] = rows, counts
                 continue
             known = self._row[group]
             model = self._models[known] if known >= 0 else self._first
-            self._put(([group[0]], [group[1]]), (model + server_rate / count * total)[None])
+            moved = combine_groups(
+                torch.zeros_like(rows), rows, (counts / len(rows)).numpy(), np.zeros(len(rows), dtype=np.int64), combine
+            )
+            self._put(([group[0]], [group[1]]), model + server_rate * moved)
             self.stake[group] = stakes[row]
             self.version = before + 1
-        return used, _named(groups, made_equal)
+        return used, equal
 
-    def merge(self) -> tuple[FloatArray, tuple[int, ...]]:
+    def merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges, cluster by cluster, what changed since its last merge (SemSpaceFL, eq. 3).
 
-        A gateway's raw weight is that of the last round in which its model changed. It is divided among the gateway's
-        clusters as the weights of the satellites that came back then; with weights of gateways that are the sums of
-        their satellites', clusters with members at several gateways get the mean over all of them. Every gateway then
-        holds the merged model of each merged cluster.
+        A gateway's raw weight is that of the last round in which its model changed; see `cloud_stakes`. Every gateway
+        then holds the merged model of each merged cluster.
 
         Returns:
-            The weights used, (S, G), and the clusters whose raw weights were all zero and were made equal.
+            The weights used, (S, G), and the clusters, by label, whose raw weights were all zero and were made equal, (S,).
         """
-        used = np.zeros(self.stake.T.shape)
+        used, equal = self.no_merge()
         labels, gateways = np.nonzero(~np.isnan(self.stake.T))
         if not labels.size:
-            return used, ()
+            return used, equal
         clusters, index = distinct(labels)
-        weights, made_equal = normalise_weights(self.stake[gateways, labels], index)
+        weights, equal[labels] = normalise_weights(self.stake[gateways, labels], index)
         used[labels, gateways] = weights
         merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
         self._put((slice(None), clusters), merged)
         self.stake[:] = np.nan
-        return used, tuple(clusters[made_equal].tolist())
+        return used, equal
 
-    def distribute(self, association: IntArray, cluster: IntArray, returned: BoolArray) -> None:
-        """Satellites that came back receive the model their gateway now holds for their cluster; the first if none."""
-        members = np.flatnonzero(returned)
-        row = self._row[association[members], cluster[members]]
+    def no_merge(self) -> tuple[FloatArray, BoolArray]:
+        """What `merge` returns where nothing is merged."""
+        return np.zeros(self.stake.T.shape), np.zeros(len(self.held), dtype=np.bool_)
+
+    def distribute(self, decision: Decision, fetches: BoolArray) -> None:
+        """Satellites that fetch, (S,), get the model their gateway now holds for their cluster; the first if none."""
+        members = np.flatnonzero(fetches)
+        row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
             _write_rows(self.held[:, : self.num_shared], known, self._models, row[row >= 0])
@@ -207,28 +212,11 @@ class ModelStore:
         in_use, self._row[held] = distinct(self._row[held])
         self._models = take_rows(torch.cat([self._models, models]), in_use)
 
-    def _groups(self, association: IntArray, cluster: IntArray, members: IntArray) -> tuple[Groups, IntArray]:
+    def _groups(self, decision: Decision, members: IntArray) -> tuple[Groups, IntArray]:
         """Distinct (gateway, cluster) groups of some satellites, and the index of each one's group."""
         num_labels = self._row.shape[1]
-        codes, index = distinct(association[members] * num_labels + cluster[members])
+        codes, index = distinct(decision.association[members] * num_labels + decision.cluster[members])
         return np.divmod(codes, num_labels), index
-
-
-def _stakes(raw_gateway_weights: FloatArray, raw_weights: FloatArray, groups: Groups, index: IntArray) -> FloatArray:
-    """Raw weight of each group at the cloud, (K,): its part of its gateway's, from the members' raw weights (R,)."""
-    gateways, _ = groups
-    part = np.bincount(index, weights=raw_weights / (raw_weights.max() or 1.0))
-    whole = np.bincount(gateways, weights=part)[gateways]
-    # Where all weights are zero, members count alike.
-    size = np.bincount(index)
-    alike = size / np.bincount(gateways, weights=size)[gateways]
-    return raw_gateway_weights[gateways] * np.divide(part, whole, out=alike, where=whole > 0)
-
-
-def _named(groups: Groups, which: IntArray | slice = slice(None)) -> tuple[Group, ...]:
-    """All or some of the groups one by one."""
-    gateways, labels = groups
-    return tuple(zip(gateways[which].tolist(), labels[which].tolist(), strict=True))
 
 
 def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
@@ -245,25 +233,3 @@ def take_rows(source: Tensor, which: IntArray) -> Tensor:
 def _write_rows(target: Tensor, rows: IntArray, source: Tensor, source_rows: IntArray) -> None:
     """Overwrite some rows of a matrix by rows of another."""
     target.index_copy_(0, torch.from_numpy(rows), take_rows(source, source_rows))
-
-
-def first_models(
-    model: SemanticModel,
-    generator: torch.Generator,
-    num_satellites: int,
-    num_shared: int,
-    *,
-    own_decoders: bool,
-) -> Tensor:
-    """One common first model for all, or one with a first decoder of its own where decoders stay on board, (S, P).
-
-    The model's own parameters are overwritten.
-    """
-    layout = Layout.of(model)
-    model.draw_weights(generator)
-    held = layout.flatten(model).repeat(num_satellites, 1)
-    if own_decoders and num_shared < layout.num_parameters:
-        for satellite in range(1, num_satellites):
-            model.draw_weights(generator)
-            held[satellite, num_shared:] = layout.flatten(model)[num_shared:]
-    return held

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from satfl_env.federated import Layout, LocalTrainer, TrainingResult, make_trainer, thread_limit
+from satfl_env.federated import LocalTrainer, TrainingResult, thread_limit
 from satfl_env.links import link_time_s
-from satfl_env.onboard import battery_after_j, draw_energy_j, usable_charge_j
 from satfl_env.orbits import Scene, SceneSnapshot
-from satfl_env.semantics import ChannelDraw, semantic_similarity
-from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate, training_loss
-from satfl_env.simulation.ingredients import EnergyDraws, Ingredients
-from satfl_env.simulation.late import participate_late, staleness_discount
-from satfl_env.simulation.models import ModelStore, first_models, take_rows
-from satfl_env.simulation.participation import Participation, limit_cohort, participate
-from satfl_env.simulation.relay import no_relays, plane_relays
+from satfl_env.semantics import semantic_similarity
+from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, training_loss
+from satfl_env.simulation.ingredients import Ingredients
+from satfl_env.simulation.models import Arrivals
+from satfl_env.simulation.protocols import Aggregation, Fetched, Participation
+from satfl_env.simulation.rounds import limit_cohort
 from satfl_env.simulation.state import (
     BoolArray,
     Decision,
     FloatArray,
     IntArray,
     NetworkState,
-    Outcome,
     RoundReport,
     check_decision,
 )
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
-from satfl_env.simulation.training import NoTraining, TrainingJob
-from satfl_env.simulation.updates import noisy_updates, refreshed, update_cosines
+from satfl_env.simulation.training import TrainingJob
+from satfl_env.simulation.updates import Outcome
+from satfl_env.simulation.uploads import receive_updates, refreshed, update_cosines
 
 
 @dataclass
@@ -49,8 +46,7 @@ class _Progress:
     cluster: IntArray
     update_similarity: FloatArray
     test: Evaluation
-    # When each satellite fetched its model, in which version, and how fast its CPU has been to run since: only where
-    # updates come a contact late.
+    # When each satellite last fetched a model, in which version, and the CPU frequency decided then.
     fetched_s: FloatArray
     fetched_version: IntArray
     fetched_cpu_hz: FloatArray
@@ -78,11 +74,10 @@ class LearnedRound(NamedTuple):
         participation: Who was to train, and what it cost.
         job: The test to be done.
         outcome: What became of each satellite's part, (S,).
-        staleness: How often models have changed since it fetched the one it trained from, (S,).
-        weights: Weights used at the gateways, (S,).
-        equal_weight_groups: Groups whose weights were made equal.
+        fetches: Satellites that leave the round with their gateway's model, (S,).
+        aggregation: How updates counted at the gateways.
         gateway_weights: Weights used in the cloud, (S, G).
-        equal_weight_merges: Clusters whose gateways' weights were made equal.
+        equal_merges: Clusters, by label, whose gateways' weights were made equal, (S,).
         train_loss: Loss in the last local epoch, (S,).
         batches: Minibatches trained, (S,).
         update_similarity: How alike updates look by now, (S, S).
@@ -92,11 +87,10 @@ class LearnedRound(NamedTuple):
     participation: Participation
     job: EvaluationJob
     outcome: IntArray
-    staleness: IntArray
-    weights: FloatArray
-    equal_weight_groups: tuple[tuple[int, int], ...]
+    fetches: BoolArray
+    aggregation: Aggregation
     gateway_weights: FloatArray
-    equal_weight_merges: tuple[int, ...]
+    equal_merges: BoolArray
     train_loss: FloatArray
     batches: IntArray
     update_similarity: FloatArray
@@ -118,11 +112,7 @@ class Simulation:
             raise ValueError(f"torch_threads must be at least 1 or None, got {torch_threads}")
         self.ingredients = ingredients
         self.torch_threads = torch_threads
-        self._model = ingredients.model(torch.Generator())
-        self._layout = Layout.of(self._model)
-        self._trainer: LocalTrainer = NoTraining()
-        if ingredients.engine != "none":
-            self._trainer = make_trainer(ingredients.engine, self._model, ingredients.training, ingredients.hardware)
+        self._learner = ingredients.learner(ingredients)
         self._seed: int | None = None
         self._progress: _Progress
         self._state: NetworkState
@@ -162,73 +152,62 @@ class Simulation:
         if self.finished:
             raise RuntimeError(f"the episode ended after {self._progress.round} rounds; call reset() first")
         check_decision(decision, self.state)
+        seed, round_index, protocol = self._require_seed(), self._progress.round, self.ingredients.protocol
         cohort = self.ingredients.rounds.cohort
         if cohort is not None:
-            rng = numpy_generator(self._require_seed(), "cohort", self._progress.round)
-            decision = limit_cohort(decision, self.state, cohort, rng)
-        part = self._participate(decision)
-        held = self._models.held
-        if self.ingredients.rounds.late is None:
-            held = self._models.start_parameters(decision.association, decision.cluster, part.trains)
+            decision = limit_cohort(decision, self.state, cohort, numpy_generator(seed, "cohort", round_index))
+        part = protocol.participate(
+            self._state,
+            decision,
+            self._transfer_s(decision),
+            self._fetched(),
+            transmit_power_w=self.ingredients.links.transmit_power_w,
+            cadence_s=self.ingredients.rounds.cadence_s,
+        )
         job = TrainingJob(
-            parameters=held,
+            parameters=protocol.start(self._models, decision, part.trains),
             data=self._data.train,
             epochs=part.epochs,
-            seeds=satellite_seeds(self._require_seed(), self._progress.round, len(part.epochs)),
+            seeds=satellite_seeds(seed, round_index, len(part.epochs)),
         )
         return OpenRound(decision, part, job)
 
     def learn(self, opened: OpenRound, result: TrainingResult) -> LearnedRound:
         """Second part, after training: gateways and cloud aggregate, and hand the new models out."""
         decision, part, job = opened
+        protocol, models = self.ingredients.protocol, self._models
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
-        returned = outcome == Outcome.RETURNED.value
-        received, update_similarity = self._receive(job.parameters, result.parameters, returned)
-        late = returned & (self.ingredients.rounds.late is not None)
-        staleness = np.where(late, self._models.version - self._progress.fetched_version, 0)
-        weights, equal_groups = self._aggregate(opened, result.parameters, received, returned, staleness)
-        gateway_weights, equal_merges = np.zeros((len(returned), self._scene.num_gateways)), tuple[int, ...]()
-        if self._merges:
-            gateway_weights, equal_merges = self._models.merge()
-        # Who sat out holds what was tested before, unless that was a model on its way to the gateway.
-        came_back = self._fetched(outcome)
-        changed = np.flatnonzero(came_back) if self.ingredients.tested == "held" else np.arange(len(returned))
-        held = self._models.held if self.ingredients.tested == "held" else self._models.held.clone()
-        self._models.distribute(decision.association, decision.cluster, came_back)
+        arrivals, update_similarity = self._receive(job, result, returned=outcome == Outcome.RETURNED.value)
+        aggregation = protocol.aggregate(models, decision, arrivals, self._fetched(), self.ingredients.combine)
+        gateway_weights, equal_merges = models.merge() if self._merges else models.no_merge()
+        fetches = protocol.fetches(outcome)
+        changed, judged = self._learner.hand_out(models, decision, fetches)
         return LearnedRound(
             decision=decision,
             participation=part,
-            job=self._evaluation_job(changed, take_rows(held, changed)),
+            job=EvaluationJob(judged, changed, self._data, self._test_draw),
             outcome=outcome,
-            staleness=staleness,
-            weights=weights,
-            equal_weight_groups=equal_groups,
+            fetches=fetches,
+            aggregation=aggregation,
             gateway_weights=gateway_weights,
-            equal_weight_merges=equal_merges,
+            equal_merges=equal_merges,
             train_loss=result.last_loss,
             batches=result.batches,
             update_similarity=update_similarity,
         )
 
-    def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation | None]:
-        """Third part: test the models of one or more simulations of these ingredients; None where nobody trains."""
-        if self.ingredients.engine == "none":
-            return [None] * len(jobs)
-        return [*evaluate(self._model, self._layout, jobs)]
+    def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
+        """Third part: test the models of one or more simulations of these ingredients."""
+        return self._learner.evaluate(jobs)
 
-    def finish(self, learned: LearnedRound, test: Evaluation | None) -> tuple[NetworkState, RoundReport]:
-        """Last part: report on the round, and look at the network at its end.
-
-        Args:
-            learned: The round.
-            test: Its test; None if it is that of the round before.
-        """
-        before, part = self._progress, learned.participation
-        test = before.test if test is None else before.test.updated(learned.job.satellites, test)
+    def finish(self, learned: LearnedRound, test: Evaluation) -> tuple[NetworkState, RoundReport]:
+        """Last part, after the test of the models: report on the round, and look at the network at its end."""
+        before, part, rounds = self._progress, learned.participation, self.ingredients.rounds
+        test = before.test.updated(learned.job.satellites, test)
         report = RoundReport(
             round=before.round,
             time_s=before.time_s,
-            duration_s=self._duration_s(part),
+            duration_s=rounds.duration_s(part.busy_s),
             outcome=learned.outcome,
             epochs=part.epochs,
             batches=learned.batches,
@@ -237,18 +216,20 @@ class Simulation:
             upload_s=part.upload_s,
             compute_energy_j=part.compute_energy_j,
             transmit_energy_j=part.transmit_energy_j,
-            staleness=learned.staleness,
-            weights=learned.weights,
-            equal_weight_groups=learned.equal_weight_groups,
+            staleness=learned.aggregation.staleness,
+            weights=learned.aggregation.weights,
+            equal_weights=learned.aggregation.equal_weights,
             merged=self._merges,
             gateway_weights=learned.gateway_weights,
-            equal_weight_merges=learned.equal_weight_merges,
+            equal_merges=learned.equal_merges,
             train_loss=learned.train_loss,
             test_loss_before=before.test.loss,
             test_loss=test.loss,
+            metrics_before=before.test.metrics,
             metrics=test.metrics,
+            last=before.round + 1 == rounds.episode,
         )
-        fetched = self._fetched(report.outcome)
+        fetches = learned.fetches
         self._progress = _Progress(
             round=before.round + 1,
             time_s=before.time_s + report.duration_s,
@@ -258,9 +239,9 @@ class Simulation:
             cluster=learned.decision.cluster.astype(np.int64),
             update_similarity=learned.update_similarity,
             test=test,
-            fetched_s=np.where(fetched, before.time_s, before.fetched_s),
-            fetched_version=np.where(fetched, self._models.version, before.fetched_version),
-            fetched_cpu_hz=np.where(fetched, learned.decision.cpu_frequency, before.fetched_cpu_hz),
+            fetched_s=np.where(fetches, before.time_s, before.fetched_s),
+            fetched_version=np.where(fetches, self._models.version, before.fetched_version),
+            fetched_cpu_hz=np.where(fetches, learned.decision.cpu_frequency, before.fetched_cpu_hz),
         )
         self._observe()
         return self._state, report
@@ -268,7 +249,7 @@ class Simulation:
     @property
     def trainer(self) -> LocalTrainer:
         """What trains the satellites; it does as well for other simulations of these ingredients."""
-        return self._trainer
+        return self._learner.trainer
 
     @property
     def finished(self) -> bool:
@@ -301,6 +282,12 @@ class Simulation:
         return self._data.label_pmf
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """Name of the task that each satellite serves, (S,); empty where there are no tasks."""
+        self._require_reset()
+        return self._data.tasks
+
+    @property
     def test(self) -> Evaluation:
         """Test loss and metrics of the models the satellites hold now."""
         self._require_reset()
@@ -319,36 +306,20 @@ class Simulation:
         self._require_reset()
         if self._data.train.output_mask is not None:
             raise RuntimeError("satellites serve tasks of their own: a gateway has no task to be tested on")
-        if self._models.num_shared < self._layout.num_parameters:
+        if self._models.num_shared < self._learner.layout.num_parameters:
             raise RuntimeError(
                 "gateways hold no whole models to test: training.shared must be 'all', engine not 'none'"
             )
-        models, held, test = self._models.gateway_models, self._models.held, self._progress.test
-        holders = [gateway for gateway in range(self._scene.num_gateways) if (gateway, 0) in models]
+        models = {gateway: model for (gateway, cluster), model in self._models.gateway_models.items() if cluster == 0}
         nan = np.full(self._scene.num_gateways, np.nan)
-        result = Evaluation(nan, dict.fromkeys(test.metrics, nan))
-        if not holders:
-            return result
-        tested = self.ingredients.tested == "held" and snr_db is None
-        pending = []
-        for gateway in holders:
-            satellites = np.flatnonzero((held == models[gateway, 0]).all(dim=1).numpy())
-            if tested and satellites.size:
-                first = satellites[:1]
-                own = Evaluation(test.loss[first], {name: values[first] for name, values in test.metrics.items()})
-                result = result.updated(np.array([gateway]), own)
-            else:
-                pending.append(gateway)
-        if not pending:
-            return result
-        job = EvaluationJob(
-            models=torch.stack([models[gateway, 0] for gateway in pending]),
-            satellites=np.zeros(len(pending), dtype=np.int64),
-            data=self._data,
-            draw=self._test_draw if snr_db is None else self._draw_test_channel(snr_db),
-        )
+        untested = Evaluation(nan, dict.fromkeys(self._progress.test.metrics, nan))
+        if not models:
+            return untested
+        draw = self._test_draw if snr_db is None else self._draw_test_channel(snr_db)
+        # Without tasks of their own all satellites are tested alike, so that the first one stands for a gateway.
+        job = EvaluationJob(torch.stack([*models.values()]), np.zeros(len(models), dtype=np.int64), self._data, draw)
         with thread_limit(self.torch_threads):
-            return result.updated(np.array(pending), evaluate(self._model, self._layout, [job])[0])
+            return untested.updated(np.array([*models]), self._learner.evaluate([job])[0])
 
     def get_state(self) -> dict[str, Any]:
         """Everything needed to go on from here: plain numbers, strings, NumPy arrays and tensors.
@@ -396,46 +367,32 @@ class Simulation:
             raise RuntimeError("call reset(seed) first")
 
     def _start(self, seed: int) -> NetworkState:
-        ingredients = self.ingredients
+        ingredients, learner = self.ingredients, self._learner
         self._seed = seed
         self._scene = ingredients.scene(numpy_generator(seed, "orbits"))
         self._data = ingredients.data(self._scene, numpy_generator(seed, "split"))
         self._similarity = semantic_similarity(self._data.label_pmf)
-        num_shared = self._layout.num_shared(ingredients.shared)
-        first = first_models(
-            self._model,
-            torch_generator(seed, "weights", 0),
-            self._scene.num_satellites,
-            num_shared,
-            own_decoders=ingredients.first_decoders == "own",
-        )
-        # Where nobody trains, models are not moved about either.
-        moved = (first, num_shared) if ingredients.engine != "none" else (first[:, :0], 0)
-        self._models = ModelStore(*moved, self._scene.num_gateways)
-        self._model_bits = ingredients.model_bits or 32.0 * num_shared
-        self._test_draw = self._draw_test_channel(ingredients.test_snr_db)
-
         num_satellites = self._scene.num_satellites
+        first = learner.first_models(seed, num_satellites)
+        self._models = learner.store(first, self._scene.num_gateways)
+        self._model_bits = ingredients.model_bits or 32.0 * learner.num_shared
+        self._test_draw = self._draw_test_channel()
         # What never changes is looked at in every round.
         self._computers = {
-            "cpu_max_hz": np.full(num_satellites, ingredients.computer.cpu_max_hz),
-            "cycles_per_sample": np.full(num_satellites, ingredients.computer.cycles_per_sample),
-            "kappa": np.full(num_satellites, ingredients.computer.kappa),
-            "max_epochs": np.full(num_satellites, ingredients.max_epochs, dtype=np.int64),
+            name: np.array(np.broadcast_to(getattr(ingredients.computer, name), num_satellites), dtype=np.float64)
+            for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
         }
-        energy = ingredients.energy
-        initial_j = 0.0 if isinstance(energy, EnergyDraws) else energy.initial_j
+        self._max_epochs = np.full(num_satellites, ingredients.max_epochs, dtype=np.int64)
+        everyone, noise = np.arange(num_satellites), torch_generator(seed, "noise", 0)
         self._progress = _Progress(
             round=0,
             time_s=0.0,
-            charge_j=np.full(num_satellites, initial_j),
-            last_loss=training_loss(
-                self._model, self._layout, first, self._data.train, torch_generator(seed, "noise", 0)
-            ),
+            charge_j=ingredients.energy.first_charge_j(num_satellites),
+            last_loss=training_loss(learner.model, learner.layout, first, self._data.train, noise),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
             update_similarity=np.eye(num_satellites),
-            test=evaluate(self._model, self._layout, [self._evaluation_job(np.arange(num_satellites), first)])[0],
+            test=learner.evaluate([EvaluationJob(first, everyone, self._data, self._test_draw)])[0],
             fetched_s=np.full(num_satellites, np.nan),
             fetched_version=np.zeros(num_satellites, dtype=np.int64),
             fetched_cpu_hz=np.zeros(num_satellites),
@@ -448,25 +405,20 @@ class Simulation:
         assert self._seed is not None
         return self._seed
 
-    def _draw_test_channel(self, snr_db: float) -> ChannelDraw:
-        generator = torch_generator(self._require_seed(), "noise")
-        draw: ChannelDraw = self._model.draw_channel(len(self._data.test_images), generator, snr_db=snr_db)
-        return draw
-
-    def _evaluation_job(self, satellites: IntArray, models: Tensor) -> EvaluationJob:
-        return EvaluationJob(models, satellites, self._data, self._test_draw)
+    def _draw_test_channel(self, snr_db: float | None = None) -> Any:
+        return self._learner.test_draw(self._require_seed(), len(self._data.test_images), snr_db)
 
     def _observe(self) -> None:
         """Look at the network at the current time."""
-        progress = self._progress
-        relay = self.ingredients.rounds.relay
-        self._direct = snapshot = self._scene.at(progress.time_s)
-        self._relays = no_relays(snapshot)
-        if relay is not None:
-            self._relays = plane_relays(snapshot, relay.num_planes, self._model_bits, relay.isl_rate_bps)
-            snapshot = self._relays.snapshot
-        rate_bps = self.ingredients.links.solo_rate_bps(snapshot.distance_m)
-        link_s = 2 * (link_time_s(self._model_bits, rate_bps, snapshot.distance_m) + self._relays.carry_s)
+        progress, ingredients = self._progress, self.ingredients
+        self._direct = self._scene.at(progress.time_s)
+        self._contacts = ingredients.protocol.contacts(self._direct, self._model_bits)
+        snapshot = self._contacts.snapshot
+        rate_bps = ingredients.links.solo_rate_bps(snapshot)
+        link_s = 2 * (link_time_s(self._model_bits, rate_bps, snapshot.distance_m) + self._contacts.carry_s)
+        available_j = ingredients.energy.available_j(
+            progress.charge_j, numpy_generator(self._require_seed(), "energy", progress.round)
+        )
         self._snapshot = snapshot
         self._state = NetworkState(
             round=progress.round,
@@ -478,133 +430,60 @@ class Simulation:
             window_s=snapshot.window_s,
             rate_bps=rate_bps,
             link_s=np.minimum(link_s, self._scene.horizon_s),
-            energy_j=self._available_energy_j(),
+            energy_j=available_j,
             samples=self._data.train.samples,
             last_loss=progress.last_loss,
             last_epochs=progress.last_epochs,
             cluster=progress.cluster,
             similarity=self._similarity,
             update_similarity=progress.update_similarity,
+            max_epochs=self._max_epochs,
             **self._computers,
-        )
-
-    def _available_energy_j(self) -> FloatArray:
-        energy = self.ingredients.energy
-        if isinstance(energy, EnergyDraws):
-            rng = numpy_generator(self._require_seed(), "energy", self._progress.round)
-            return draw_energy_j(rng, self._scene.num_satellites, energy.mean_j, energy.std_j)
-        return usable_charge_j(
-            self._progress.charge_j, capacity_j=energy.capacity_j, depth_of_discharge=energy.depth_of_discharge
         )
 
     @property
     def _merges(self) -> bool:
         """Whether the cloud merges in the round that comes next."""
-        return (self._progress.round + 1) % self.ingredients.rounds.cloud_every == 0
+        return self.ingredients.rounds.merges(self._progress.round)
 
-    def _duration_s(self, part: Participation) -> float:
-        rounds = self.ingredients.rounds
-        return rounds.cadence_s or max(rounds.minimum_s, float(part.busy_s.max()))
+    def _fetched(self) -> Fetched:
+        progress = self._progress
+        return Fetched(progress.time_s - progress.fetched_s, progress.fetched_version, progress.fetched_cpu_hz)
 
-    def _participate(self, decision: Decision) -> Participation:
-        links, direct, num_gateways = self.ingredients.links, self._direct, self._scene.num_gateways
-        gateway = np.minimum(decision.association, num_gateways - 1)
-        pair = np.arange(len(gateway)), gateway
-        sender = self._relays.relay[pair]
-        rate_bps = links.associated_rate_bps(
-            direct.position_m[sender],
-            direct.gateway_position_m,
-            direct.distance_m[sender],
-            # Who is out of sight does not send.
-            np.where(self._snapshot.visible[pair], decision.association, num_gateways),
-            direct.gateway_frame,
+    def _transfer_s(self, decision: Decision) -> FloatArray:
+        """One-way model transfer time of each satellite under a decision, (S,) (SemSpaceFL, eq. 16-17)."""
+        contacts, direct, pair = self._contacts, self._direct, decision.pairs
+        sender = contacts.sender[pair]
+        senders = replace(
+            direct,
+            position_m=direct.position_m[sender],
+            velocity_mps=direct.velocity_mps[sender],
+            distance_m=direct.distance_m[sender],
         )
-        distance_m = self._snapshot.distance_m[pair]
-        transfer_s = link_time_s(self._model_bits, rate_bps, distance_m) + self._relays.carry_s[pair]
-        power_w, rounds, progress = links.transmit_power_w, self.ingredients.rounds, self._progress
-        if rounds.late is not None:
-            away_s = progress.time_s - progress.fetched_s
-            return participate_late(
-                self._state,
-                decision,
-                transfer_s,
-                away_s,
-                progress.fetched_cpu_hz,
-                transmit_power_w=power_w,
-                cadence_s=rounds.cadence_s,
-            )
-        return participate(self._state, decision, transfer_s, transmit_power_w=power_w, cadence_s=rounds.cadence_s)
+        # Who is out of sight does not send.
+        sends = np.where(contacts.snapshot.visible[pair], decision.association, self._state.sits_out)
+        rate_bps = self.ingredients.links.associated_rate_bps(senders, sends)
+        return link_time_s(self._model_bits, rate_bps, contacts.snapshot.distance_m[pair]) + contacts.carry_s[pair]
 
-    def _aggregate(
-        self,
-        opened: OpenRound,
-        trained: Tensor,
-        received: Tensor | None,
-        returned: BoolArray,
-        staleness: IntArray,
-    ) -> tuple[FloatArray, tuple[tuple[int, int], ...]]:
-        """Gateways take the updates in; gives the weights used and the groups in which they were made equal."""
-        late, decision = self.ingredients.rounds.late, opened.decision
-        if late is None:
-            return self._models.aggregate(
-                trained,
-                decision.weights,
-                decision.gateway_weights,
-                decision.association,
-                decision.cluster,
-                returned,
-                received=received,
-            )
-        shared, members = self._models.num_shared, torch.from_numpy(returned)
-        arrived = trained[:, :shared] if received is None else received
-        return self._models.collect(
-            trained,
-            arrived[members] - opened.job.parameters[members, :shared],
-            decision.weights,
-            decision.gateway_weights,
-            staleness_discount(staleness, late.staleness_power),
-            decision.association,
-            decision.cluster,
-            returned,
-            buffer=late.buffer,
-            server_rate=late.server_rate,
+    def _receive(
+        self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray
+    ) -> tuple[Arrivals, FloatArray]:
+        """What arrives at the gateways, and how alike updates look by now, (S, S)."""
+        shared, before = self._models.num_shared, self._progress
+        received, updates = receive_updates(
+            job.parameters[:, :shared],
+            result.parameters[:, :shared],
+            np.flatnonzero(returned),
+            self.ingredients.upload_snr_db,
+            lambda: torch_generator(self._require_seed(), "uploads", before.round),
         )
-
-    def _receive(self, start: Tensor, trained: Tensor, returned: BoolArray) -> tuple[Tensor | None, FloatArray]:
-        """Shared parameters as they arrive if not as sent, and how alike updates look by now, (S, S)."""
-        if self.ingredients.engine == "none":
-            return None, self._progress.update_similarity
-        shared, snr_db = self._models.num_shared, self.ingredients.upload_snr_db
-        trained, start, received = trained[:, :shared], start[:, :shared], None
-        members = np.flatnonzero(returned)
-        if snr_db is None:
-            updates = take_rows(trained, members) - take_rows(start, members)
-        else:
-            generator = torch_generator(self._require_seed(), "uploads", self._progress.round)
-            noisy = noisy_updates(trained - start, snr_db, generator)
-            updates, received = take_rows(noisy, members), start + noisy
-        cosines = update_cosines(updates)
-        return received, refreshed(self._progress.update_similarity, cosines, returned)
-
-    def _fetched(self, outcome: IntArray) -> BoolArray:
-        """Satellites that leave a round with their gateway's model, (S,).
-
-        One that diverged starts from its gateway's next time anyway; where updates come late it takes that along now.
-        """
-        fetched = (outcome == Outcome.RETURNED.value) | (outcome == Outcome.FETCHED.value)
-        if self.ingredients.rounds.late is not None:
-            fetched = fetched | (outcome == Outcome.DIVERGED.value)
-        return np.asarray(fetched)
+        similarity = refreshed(before.update_similarity, update_cosines(updates), returned)
+        return Arrivals(job.parameters, result.parameters, received, returned), similarity
 
     def _charge_after(self, report: RoundReport) -> FloatArray:
-        energy = self.ingredients.energy
-        if isinstance(energy, EnergyDraws):
-            return self._progress.charge_j
-        lit_s = self._scene.sunlit_s(report.time_s, report.time_s + report.duration_s)
-        return battery_after_j(
+        return self.ingredients.energy.charge_after_j(
             self._progress.charge_j,
-            report.energy_j + energy.standing_w * report.duration_s,
-            report.duration_s,
-            harvest_w=energy.harvest_w * lit_s / report.duration_s,
-            capacity_j=energy.capacity_j,
+            spent_j=report.energy_j,
+            sunlit_s=self._scene.sunlit_s(report.time_s, report.time_s + report.duration_s),
+            duration_s=report.duration_s,
         )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from satfl_env.simulation.updates import Outcome, is_lost
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -80,6 +81,11 @@ class NetworkState:
         """Number of gateways, G."""
         return int(self.distance_m.shape[1])
 
+    @property
+    def sits_out(self) -> int:
+        """The association of a satellite that sits the round out: G, one more than the last gateway."""
+        return self.num_gateways
+
 
 @dataclass(frozen=True, eq=False)
 class Decision:
@@ -101,27 +107,15 @@ class Decision:
     weights: FloatArray
     gateway_weights: FloatArray
 
+    @property
+    def associated(self) -> BoolArray:
+        """Satellites that are associated with a gateway, (S,); the others sit the round out."""
+        return np.asarray(self.association < len(self.gateway_weights))
 
-class Outcome(IntEnum):
-    """What became of a satellite's part in a round."""
-
-    RETURNED = 0
-    """Trained, and its update was aggregated."""
-    SAT_OUT = 1
-    """Was not associated with any gateway, or not drawn for the round's cohort."""
-    NOT_VISIBLE = 2
-    """Was associated with a gateway that does not see it."""
-    OUT_OF_TIME = 3
-    """Not even one epoch and the model transfers fit the contact window."""
-    OUT_OF_ENERGY = 4
-    """Not even one epoch fits the energy budget."""
-    DIVERGED = 5
-    """Training gave NaN or infinity; the update was dropped."""
-    FETCHED = 6
-    """Fetched its first model to train from; only where updates come a contact late."""
-
-
-_LOSES = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])
+    @property
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Index of each satellite's own entry in an array (S, G); where it sits out, that of gateway 0."""
+        return np.arange(len(self.association)), np.where(self.associated, self.association, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +137,17 @@ class RoundReport:
         staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
             updates come back in the round they were trained in.
         weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
-        equal_weight_groups: The (gateway, cluster) groups whose raw weights were all zero and were made equal.
+        equal_weights: Satellites in groups whose raw weights were all zero and were made equal, (S,).
         merged: Whether the cloud merged the gateways' models at the end of this round.
         gateway_weights: Weights actually used in the merge, (S, G): row k for cluster k; zeros without a merge.
-        equal_weight_merges: The clusters whose gateways' raw weights were all zero and were made equal.
+        equal_merges: Clusters, by label, whose gateways' raw weights were all zero and were made equal, (S,).
         train_loss: Mean training loss in the last local epoch, (S,); NaN for satellites that did not train.
         test_loss_before: Test loss of the model each satellite held before the round, (S,); for a task, its classes
             count the same.
         test_loss: Test loss of the model each satellite holds after the round, (S,).
+        metrics_before: Test metrics of the model each satellite held before the round, each (S,).
         metrics: Test metrics of the model each satellite holds after the round, each (S,).
+        last: Whether it was the last round of the episode.
     """
 
     round: int
@@ -167,14 +163,16 @@ class RoundReport:
     transmit_energy_j: FloatArray
     staleness: IntArray
     weights: FloatArray
-    equal_weight_groups: tuple[tuple[int, int], ...]
+    equal_weights: BoolArray
     merged: bool
     gateway_weights: FloatArray
-    equal_weight_merges: tuple[int, ...]
+    equal_merges: BoolArray
     train_loss: FloatArray
     test_loss_before: FloatArray
     test_loss: FloatArray
+    metrics_before: Mapping[str, FloatArray]
     metrics: Mapping[str, FloatArray]
+    last: bool
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: later rounds go on from some of them."""
@@ -188,7 +186,7 @@ class RoundReport:
     @property
     def lost(self) -> BoolArray:
         """Satellites that were associated but whose update was lost, (S,)."""
-        return np.asarray(_LOSES[self.outcome])
+        return is_lost(self.outcome)
 
     @property
     def energy_j(self) -> FloatArray:
@@ -217,10 +215,9 @@ def check_decision(decision: Decision, state: NetworkState) -> None:
     for name in ("weights", "gateway_weights"):
         if (getattr(decision, name) < 0).any():
             raise ValueError(f"decision.{name} must not be negative, got {getattr(decision, name)}")
-    taking_part = decision.association < num_gateways
     frequency = decision.cpu_frequency
     too_fast = frequency > state.cpu_max_hz * (1 + 1e-9)
-    if (taking_part & ((frequency < 0) | too_fast)).any():
+    if (decision.associated & ((frequency < 0) | too_fast)).any():
         raise ValueError(f"decision.cpu_frequency must lie in 0..cpu_max_hz = {state.cpu_max_hz} Hz, got {frequency}")
 
 

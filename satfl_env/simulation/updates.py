@@ -1,49 +1,43 @@
-"""What a server sees of the satellites' updates: the noise on their way, and how alike they are."""
+"""What became of each satellite's update, and which outcomes count as lost."""
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
-import torch
-from torch import Tensor
-
-from satfl_env.simulation.state import BoolArray, FloatArray
+from numpy.typing import NDArray
 
 
-def noisy_updates(updates: Tensor, snr_db: float, generator: torch.Generator) -> Tensor:
-    """Updates as received over an analogue link: white Gaussian noise at an SNR of each update's own power.
+class Outcome(IntEnum):
+    """What became of a satellite's part in a round."""
 
-    Task clustering names noisy model updates as future work (section V).
-
-    Args:
-        updates: One update a row, (S, P).
-        snr_db: Mean power of an update's entries over the power of the noise, in dB.
-        generator: Source of the noise; every row draws its own, whoever else sends.
-
-    Returns:
-        A new tensor, (S, P).
-    """
-    power = updates.square().mean(dim=1, keepdim=True)
-    noise = torch.randn(updates.shape, generator=generator).to(updates)
-    received: Tensor = updates + noise * (power * 10.0 ** (-snr_db / 10.0)).sqrt()
-    return received
-
-
-def update_cosines(updates: Tensor) -> FloatArray:
-    """Cosine similarity of every two updates, (R, P) -> (R, R), in [-1, 1].
-
-    F. Sattler, K.-R. Müller, W. Samek, "Clustered Federated Learning", IEEE TNNLS 32(8), 2021. An update that is all
-    zero has similarity 0 to all others.
-    """
-    norm = updates.norm(dim=1, keepdim=True)
-    unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
-    cosines: FloatArray = (unit @ unit.T).double().numpy()
-    return np.asarray(np.clip(cosines, -1.0, 1.0))
+    RETURNED = 0
+    """Trained, and its update was aggregated."""
+    SAT_OUT = 1
+    """Was not associated with any gateway, or not drawn for the round's cohort."""
+    NOT_VISIBLE = 2
+    """Was associated with a gateway that does not see it."""
+    OUT_OF_TIME = 3
+    """Not even one epoch and the model transfers fit the contact window."""
+    OUT_OF_ENERGY = 4
+    """Not even one epoch fits the energy budget."""
+    DIVERGED = 5
+    """Training gave NaN or infinity; the update was dropped."""
+    FETCHED = 6
+    """Fetched its first model to train from; only where updates come a contact late."""
 
 
-def refreshed(similarity: FloatArray, cosines: FloatArray, returned: BoolArray) -> FloatArray:
-    """A similarity matrix (S, S) with new cosines (R, R) of those whose update `returned` (S,); others keep theirs."""
-    members = np.flatnonzero(returned)
-    similarity = similarity.copy()
-    similarity[np.ix_(members, members)] = cosines
-    np.fill_diagonal(similarity, 1.0)
-    return similarity
+_COUNTS_AS_LOST = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])
+
+
+def first_reason(*reasons: tuple[Outcome, NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """Outcome of each satellite: the first reason that holds for it, returned where none does, (S,)."""
+    outcome = np.full(len(reasons[0][1]), Outcome.RETURNED.value)
+    for reason, holds in reversed(reasons):
+        outcome[holds] = reason.value
+    return outcome
+
+
+def is_lost(outcome: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether an update counts as lost, (S,): its satellite was associated, but nothing could be aggregated."""
+    return np.asarray(_COUNTS_AS_LOST[outcome])

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_baselines.association import at_gateway, longest_window, nearest, random_association, single_gateway
+from tests.factories import make_state
 
 
 def random_pairs(seed: int, num_satellites: int, num_gateways: int) -> dict[str, np.ndarray]:
@@ -20,7 +21,7 @@ def random_pairs(seed: int, num_satellites: int, num_gateways: int) -> dict[str,
 
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32), num_satellites=st.integers(1, 12), num_gateways=st.integers(1, 5))
-def test_rules_choose_what_a_search_over_all_gateways_chooses(make_state, seed, num_satellites, num_gateways):
+def test_rules_choose_what_a_search_over_all_gateways_chooses(seed, num_satellites, num_gateways):
     pairs = random_pairs(seed, num_satellites, num_gateways)
     state = make_state(num_satellites, num_gateways, **pairs)
     longest, closest = longest_window(state), nearest(state)
@@ -32,22 +33,22 @@ def test_rules_choose_what_a_search_over_all_gateways_chooses(make_state, seed, 
         assert closest[satellite] == min(seen, key=distance.__getitem__, default=num_gateways)
 
 
-def test_the_nearest_gateway_that_does_not_see_the_satellite_is_not_chosen(make_state):
+def test_the_nearest_gateway_that_does_not_see_the_satellite_is_not_chosen():
     state = make_state(1, 2, distance_m=np.array([[1e5, 2e6]]), visible=np.array([[False, True]]))
     assert nearest(state).tolist() == [1]
 
 
-def test_a_window_of_zero_still_beats_an_invisible_gateway(make_state):
+def test_a_window_of_zero_still_beats_an_invisible_gateway():
     state = make_state(1, 2, window_s=np.zeros((1, 2)), visible=np.array([[False, True]]))
     assert longest_window(state).tolist() == [1]
 
 
-def test_only_gateway_0_is_there_for_single_gateway(make_state):
+def test_only_gateway_0_is_there_for_single_gateway():
     state = make_state(3, 2, visible=np.array([[True, True], [False, True], [False, False]]))
     assert single_gateway(state).tolist() == [0, 2, 2]
 
 
-def test_random_association_is_uniform_over_visible_gateways_and_seeded(make_state):
+def test_random_association_is_uniform_over_visible_gateways_and_seeded():
     visible = np.tile([True, False, True], (2000, 1))
     visible[-1] = False
     state = make_state(2000, 3, visible=visible)

@@ -20,6 +20,7 @@ from satfl_baselines.clustering import (
     singletons,
     transitive_closure,
 )
+from tests.factories import make_state
 
 
 def similarity_matrix(size: int, seed: int, levels: int) -> np.ndarray:
@@ -45,7 +46,7 @@ def closure_by_hand(relation: np.ndarray) -> list[int]:
     return labels
 
 
-def test_the_papers_example(make_state):
+def test_the_papers_example():
     similarity = np.array([[1.0, 0.804, 0.515], [0.804, 1.0, 0.419], [0.515, 0.419, 1.0]])
     assert midpoint_threshold(similarity) == pytest.approx(0.612, abs=6e-4)
     assert relation_matrix(similarity, midpoint_threshold(similarity)).astype(int).tolist() == [
@@ -65,7 +66,7 @@ def test_chains_are_closed():
 
 @settings(max_examples=100, deadline=None)
 @given(similarity=matrices)
-def test_clusters_are_those_of_a_closure_by_hand(make_state, similarity):
+def test_clusters_are_those_of_a_closure_by_hand(similarity):
     relation = relation_matrix(similarity, midpoint_threshold(similarity))
     labels = jensen_shannon(make_state(len(similarity), similarity=similarity))
     assert labels.tolist() == closure_by_hand(relation)
@@ -73,7 +74,7 @@ def test_clusters_are_those_of_a_closure_by_hand(make_state, similarity):
 
 @settings(max_examples=100, deadline=None)
 @given(similarity=matrices)
-def test_labels_form_a_partition_named_after_lowest_members(make_state, similarity):
+def test_labels_form_a_partition_named_after_lowest_members(similarity):
     labels = jensen_shannon(make_state(len(similarity), similarity=similarity))
     assert labels.shape == (len(similarity),)
     for label in set(labels.tolist()):
@@ -85,7 +86,7 @@ def test_labels_form_a_partition_named_after_lowest_members(make_state, similari
 
 @settings(max_examples=100, deadline=None)
 @given(similarity=matrices, seed=st.integers(0, 2**32))
-def test_the_partition_does_not_depend_on_the_order_of_satellites(make_state, similarity, seed):
+def test_the_partition_does_not_depend_on_the_order_of_satellites(similarity, seed):
     order = np.random.default_rng(seed).permutation(len(similarity))
     labels = jensen_shannon(make_state(len(similarity), similarity=similarity))
     shuffled = jensen_shannon(make_state(len(similarity), similarity=similarity[np.ix_(order, order)]))
@@ -93,7 +94,7 @@ def test_the_partition_does_not_depend_on_the_order_of_satellites(make_state, si
     assert np.array_equal(same[np.ix_(order, order)], same_shuffled)
 
 
-def test_degenerate_networks_are_one_cluster(make_state):
+def test_degenerate_networks_are_one_cluster():
     assert jensen_shannon(make_state(1)).tolist() == [0]
     assert jensen_shannon(make_state(2, similarity=np.array([[1, 0.4], [0.4, 1]]))).tolist() == [0, 0]
     equal = np.full((5, 5), 0.3) + 0.7 * np.eye(5)
@@ -102,7 +103,7 @@ def test_degenerate_networks_are_one_cluster(make_state):
     assert jensen_shannon(make_state(5, similarity=equal + noise + noise.T)).tolist() == [0] * 5
 
 
-def test_fixed_and_random_labels(make_state):
+def test_fixed_and_random_labels():
     state = make_state(50)
     assert one_cluster(state).tolist() == [0] * 50
     assert singletons(state).tolist() == list(range(50))
@@ -194,7 +195,7 @@ def test_unknown_thresholds_are_named(threshold):
         similarity_threshold(np.eye(2), threshold)
 
 
-def test_clusters_by_updates_are_found_once_after_a_round_together(make_state):
+def test_clusters_by_updates_are_found_once_after_a_round_together():
     updates = np.array([[1, 0.6, -0.2], [0.6, 1, -0.1], [-0.2, -0.1, 1]])
     assert similar_updates(make_state(3, round=0, update_similarity=np.eye(3))).tolist() == [0, 0, 0]
     assert similar_updates(make_state(3, round=1, update_similarity=updates)).tolist() == [0, 0, 2]

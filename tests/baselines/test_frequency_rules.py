@@ -5,9 +5,10 @@ import pytest
 
 from satfl_baselines.frequency import closed_form, maximum, random_frequency
 from satfl_baselines.policies import predicted_epochs
+from tests.factories import make_state
 
 
-def test_closed_form_by_hand(make_state):
+def test_closed_form_by_hand():
     window = np.array([[400.5, 50.5], [400.5, 50.5], [1.0, 1.0], [0.4, 0.4]])
     state = make_state(4, 2, window_s=window)
     frequency = closed_form(state, np.array([0, 1, 2, 0]))
@@ -15,13 +16,13 @@ def test_closed_form_by_hand(make_state):
     assert frequency == pytest.approx([(100 / (5e-27 * 400)) ** (1 / 3), (100 / (5e-27 * 50)) ** (1 / 3), 0.0, 0.0])
 
 
-def test_closed_form_stays_below_the_highest_frequency(make_state):
+def test_closed_form_stays_below_the_highest_frequency():
     state = make_state(1, 1, energy_j=np.array([1e6]))
     assert closed_form(state, np.array([0])) == pytest.approx([1e9])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_frequency_on_a_grid_affords_more_epochs(make_state, seed):
+def test_no_frequency_on_a_grid_affords_more_epochs(seed):
     rng = np.random.default_rng(seed)
     state = make_state(
         20,
@@ -36,7 +37,7 @@ def test_no_frequency_on_a_grid_affords_more_epochs(make_state, seed):
         assert (predicted_epochs(state, gateway, share * state.cpu_max_hz) <= best).all()
 
 
-def test_maximum_and_random_stay_in_range(make_state):
+def test_maximum_and_random_stay_in_range():
     state = make_state(500, 1)
     gateway = np.zeros(500, dtype=np.int64)
     assert (maximum(state, gateway) == 1e9).all()
@@ -45,7 +46,7 @@ def test_maximum_and_random_stay_in_range(make_state):
     assert drawn.mean() == pytest.approx(5e8, rel=0.1)
 
 
-def test_predicted_epochs_respect_the_limit_and_sitting_out(make_state):
+def test_predicted_epochs_respect_the_limit_and_sitting_out():
     state = make_state(3, 1, max_epochs=np.array([3, 100, 100]))
     epochs = predicted_epochs(state, np.array([0, 0, 1]), np.full(3, 2e8))
     # Time allows 399.5 s / 50 s = 7 epochs, energy 100 J / 2 J = 50.

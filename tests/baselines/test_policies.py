@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from satfl_baselines import make_policy, policy_names
 from satfl_env import Decision
+from tests.factories import make_state
 
 TASKS = np.array([[1.0, 0.9, 0.2, 0.2], [0.9, 1.0, 0.2, 0.2], [0.2, 0.2, 1.0, 0.9], [0.2, 0.2, 0.9, 1.0]])
 
 
 @pytest.fixture
-def state(make_state):
+def state():
     """Four satellites, two tasks; 0, 1, 2 go to gateway 1, the last sees nobody."""
     return make_state(
         4,
@@ -79,7 +80,7 @@ def test_benchmarks_differ_from_full_where_they_should(state):
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), num_satellites=st.integers(1, 10), num_gateways=st.integers(1, 4))
-def test_every_policy_decides_within_bounds(make_state, seed, num_satellites, num_gateways):
+def test_every_policy_decides_within_bounds(seed, num_satellites, num_gateways):
     rng = np.random.default_rng(seed)
     visible = rng.random((num_satellites, num_gateways)) < 0.5
     half = np.triu(rng.uniform(0.3, 1, (num_satellites, num_satellites)), 1)

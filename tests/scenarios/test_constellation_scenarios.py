@@ -7,6 +7,7 @@ import yaml
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
 from satfl_env.orbits import ConstellationScene
 from satfl_env.scenarios import ScenarioError
+from tests.factories import decide as longest_window
 
 NO_TRAINING = {"training.engine": "none"}
 SMALL = {**NO_TRAINING, "data.test_samples": 4, "data.partition.max_samples": 20, "data.partition.span_s": 7200.0}
@@ -17,15 +18,7 @@ def build(name: str, **overrides: object) -> Simulation:
 
 
 def decide(state: NetworkState) -> Decision:
-    """The longest window, an easy frequency, one cluster, equal weights."""
-    best = np.where(state.visible, state.window_s, -1.0).argmax(axis=1)
-    return Decision(
-        association=np.where(state.visible.any(axis=1), best, state.num_gateways),
-        cpu_frequency=np.full(state.num_satellites, 3e8),
-        cluster=np.zeros(state.num_satellites, dtype=np.int64),
-        weights=np.ones(state.num_satellites),
-        gateway_weights=np.ones(state.num_gateways),
-    )
+    return longest_window(state, cpu_frequency=np.full(state.num_satellites, 3e8))
 
 
 @pytest.fixture(scope="module")

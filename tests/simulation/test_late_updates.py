@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satfl_env import Decision, NetworkState, Outcome, RoundReport, SatFLEnv, Simulation, scenarios
+from satfl_env.federated import weighted_mean
 from satfl_env.scenarios import ScenarioError
-from satfl_env.simulation.late import staleness_discount
-from satfl_env.simulation.models import ModelStore
+from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.protocols import staleness_discount
+from tests.factories import decide as longest_window
+from tests.factories import make_decision
 
 QUICK = {"training.max_epochs": 2, "rounds.cloud_every": 1000}
 
@@ -22,14 +25,7 @@ def build(late: dict | None, **overrides: object) -> Simulation:
 
 
 def decide(state: NetworkState) -> Decision:
-    best = np.where(state.visible, state.window_s, -1.0).argmax(axis=1)
-    return Decision(
-        association=np.where(state.visible.any(axis=1), best, state.num_gateways),
-        cpu_frequency=np.full(state.num_satellites, 2.5e8),
-        cluster=np.zeros(state.num_satellites, dtype=np.int64),
-        weights=np.ones(state.num_satellites),
-        gateway_weights=np.ones(state.num_gateways),
-    )
+    return longest_window(state, cpu_frequency=np.full(state.num_satellites, 2.5e8))
 
 
 def play(simulation: Simulation, rounds: int, seed: int = 0) -> list[RoundReport]:
@@ -56,19 +52,9 @@ def test_fedbuff_by_hand() -> None:
     for arrivals in ([0, 2], [1], [3, 0], [2]):
         updates, discount = rng.normal(size=(4, 5)).astype(np.float32), rng.uniform(0.2, 1.0, 4)
         returned = np.isin(np.arange(4), arrivals)
-        zeros = np.zeros(4, dtype=np.int64)
-        store.collect(
-            store.held + torch.from_numpy(updates),
-            torch.from_numpy(updates[returned]),
-            np.ones(4),
-            np.ones(2),
-            discount,
-            zeros,
-            zeros,
-            returned,
-            buffer=3,
-            server_rate=0.5,
-        )
+        start, trained = store.held.clone(), store.held + torch.from_numpy(updates)
+        arrived = Arrivals(start, trained, trained, returned)
+        store.collect(make_decision(np.zeros(4, np.int64)), arrived, discount, weighted_mean, buffer=3, server_rate=0.5)
         waiting += [discount[it] * updates[it] for it in sorted(arrivals)]
         if len(waiting) >= 3:
             model, waiting = model + 0.5 * np.mean(waiting, axis=0), []
@@ -104,7 +90,7 @@ def test_a_full_buffer_is_needed_before_a_model_changes() -> None:
     play(simulation, 5)
     state = simulation.get_state()
     assert state["gateway_models"] == {}
-    assert sum(count for _, count in state["waiting"].values()) > 0
+    assert sum(len(updates) for updates, _ in state["waiting"].values()) > 0
 
 
 def test_a_late_federation_can_be_saved_and_taken_up_elsewhere() -> None:
@@ -140,7 +126,7 @@ def test_transfers_must_fit_a_fixed_cadence() -> None:
     assert set(play(cut, 1)[0].outcome) <= {Outcome.OUT_OF_TIME, Outcome.SAT_OUT}
 
 
-def test_the_face_stays_the_same() -> None:
+def test_spaces_stay_the_same() -> None:
     plain, late = SatFLEnv("leo-multitask"), SatFLEnv("leo-multitask", {"rounds.late": {"buffer": 2}})
     assert plain.action_space == late.action_space
     assert plain.observation_space == late.observation_space

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from satfl_env.simulation.models import ModelStore, distinct
+from satfl_env import Decision
+from satfl_env.federated import weighted_mean
+from satfl_env.simulation.models import Arrivals, ModelStore, distinct
+from tests.factories import make_decision
 
 SATELLITES, GATEWAYS, SHARED, TOTAL = 7, 3, 5, 8
 
@@ -12,6 +15,17 @@ SATELLITES, GATEWAYS, SHARED, TOTAL = 7, 3, 5, 8
 def make_store(seed: int = 0) -> ModelStore:
     held = torch.randn(SATELLITES, TOTAL, generator=torch.Generator().manual_seed(seed))
     return ModelStore(held, SHARED, GATEWAYS)
+
+
+def place(association: np.ndarray, cluster: np.ndarray, **changes: np.ndarray) -> Decision:
+    return make_decision(association, GATEWAYS, cluster=cluster, **changes)
+
+
+def aggregate(
+    store: ModelStore, trained: torch.Tensor, decision: Decision, returned: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    arrivals = Arrivals(store.held, trained, trained[:, :SHARED], returned)
+    return store.aggregate(decision, arrivals, weighted_mean)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -25,9 +39,10 @@ def test_a_round_of_aggregation_equals_plain_loops(seed):
     raw, raw_gateway = rng.random(SATELLITES), rng.random(GATEWAYS)
     trained = torch.randn(SATELLITES, TOTAL, generator=torch.Generator().manual_seed(seed + 100))
 
-    used, made_equal = store.aggregate(trained, raw, raw_gateway, association, cluster, returned)
+    decision = place(association, cluster, weights=raw, gateway_weights=raw_gateway)
+    used, made_equal = aggregate(store, trained, decision, returned)
     gateway_used, merge_equal = store.merge()
-    store.distribute(association, cluster, returned)
+    store.distribute(decision, returned)
 
     models: dict[tuple[int, int], torch.Tensor] = {}
     for gateway in range(GATEWAYS):
@@ -53,8 +68,8 @@ def test_a_round_of_aggregation_equals_plain_loops(seed):
                 torch.testing.assert_close(store.held[s, :SHARED], merged, rtol=1e-5, atol=1e-6)
                 torch.testing.assert_close(store.held[s, SHARED:], trained[s, SHARED:])
     torch.testing.assert_close(store.held[~returned], before[~returned])
-    assert made_equal == ()
-    assert merge_equal == ()
+    assert not made_equal.any()
+    assert not merge_equal.any()
 
 
 def test_a_cluster_new_to_a_gateway_starts_from_the_mean_of_its_members():
@@ -62,7 +77,7 @@ def test_a_cluster_new_to_a_gateway_starts_from_the_mean_of_its_members():
     association = np.array([0, 0, 1, 1, 0, 3, 3])
     cluster = np.array([0, 0, 0, 1, 2, 0, 0])
     trains = np.array([True, True, True, True, False, False, False])
-    start = store.start_parameters(association, cluster, trains)
+    start = store.start_parameters(place(association, cluster), trains)
     torch.testing.assert_close(start[0, :SHARED], store.held[:2, :SHARED].mean(0))
     torch.testing.assert_close(start[1, :SHARED], start[0, :SHARED])
     for alone in (2, 3, 4, 5, 6):
@@ -74,7 +89,7 @@ def test_a_cluster_known_to_a_gateway_starts_from_its_model_there():
     store = make_store()
     model = torch.arange(float(SHARED))
     store.gateway_models = {(1, 4): model}
-    start = store.start_parameters(np.full(7, 1), np.array([4, 4, 0, 0, 0, 0, 0]), np.ones(7, dtype=bool))
+    start = store.start_parameters(place(np.full(7, 1), np.array([4, 4, 0, 0, 0, 0, 0])), np.ones(7, dtype=bool))
     torch.testing.assert_close(start[:2, :SHARED], model.expand(2, SHARED))
     torch.testing.assert_close(start[2:, :SHARED], store.held[2:, :SHARED].mean(0).expand(5, SHARED))
 
@@ -83,13 +98,13 @@ def test_all_zero_weights_fall_back_to_equal_and_say_so():
     store = make_store()
     everyone = np.ones(7, dtype=bool)
     association, cluster = np.array([0, 0, 1, 1, 1, 2, 2]), np.zeros(7, dtype=np.int64)
-    used, made_equal = store.aggregate(
-        store.held.clone(), np.array([1, 1, 0, 0, 0, 1, 1.0]), np.zeros(3), association, cluster, everyone
-    )
-    assert made_equal == ((1, 0),)
+    raw = np.array([1, 1, 0, 0, 0, 1, 1.0])
+    decision = place(association, cluster, weights=raw, gateway_weights=np.zeros(3))
+    used, made_equal = aggregate(store, store.held.clone(), decision, everyone)
+    assert made_equal.tolist() == [False, False, True, True, True, False, False]
     assert used[2:5] == pytest.approx(1 / 3)
     gateway_used, merge_equal = store.merge()
-    assert merge_equal == (0,)
+    assert np.flatnonzero(merge_equal).tolist() == [0]
     assert gateway_used[0] == pytest.approx(1 / 3)
 
 
@@ -97,10 +112,11 @@ def test_the_cloud_merges_only_what_changed_since_its_last_merge():
     store = make_store()
     one, other = np.arange(7) == 0, np.arange(7) == 1
     association, cluster = np.array([0, 1, 0, 0, 0, 0, 0]), np.zeros(7, dtype=np.int64)
-    store.aggregate(store.held.clone(), np.ones(7), np.ones(3), association, cluster, one)
+    decision = place(association, cluster)
+    aggregate(store, store.held.clone(), decision, one)
     store.merge()
     trained = store.held + 1
-    store.aggregate(trained, np.ones(7), np.ones(3), association, cluster, other)
+    aggregate(store, trained, decision, other)
     used, _ = store.merge()
     assert used[0].tolist() == [0, 1, 0]
     for gateway in range(3):
@@ -109,13 +125,13 @@ def test_the_cloud_merges_only_what_changed_since_its_last_merge():
 
 
 def test_a_gateway_that_rests_in_the_merging_round_keeps_the_weight_of_its_last_one():
-    store, ones, cluster = make_store(), np.ones(7), np.zeros(7, dtype=np.int64)
+    store, cluster = make_store(), np.zeros(7, dtype=np.int64)
     trained = torch.arange(7.0)[:, None].expand(7, TOTAL).clone()
     first, second = np.array([0, 1, 3, 3, 3, 3, 3]), np.array([3, 1, 3, 3, 3, 3, 3])
-    store.aggregate(trained, ones, np.array([2.0, 5.0, 0.0]), first, cluster, first < 3)
-    store.aggregate(trained + 10, ones, np.array([0.0, 3.0, 0.0]), second, cluster, second < 3)
+    aggregate(store, trained, place(first, cluster, gateway_weights=np.array([2.0, 5.0, 0.0])), first < 3)
+    aggregate(store, trained + 10, place(second, cluster, gateway_weights=np.array([0.0, 3.0, 0.0])), second < 3)
     used, made_equal = store.merge()
-    assert made_equal == ()
+    assert not made_equal.any()
     assert used[0] == pytest.approx([2 / 5, 3 / 5, 0])
     torch.testing.assert_close(store.gateway_models[2, 0], torch.full((SHARED,), 2 / 5 * 0 + 3 / 5 * 11))
 
@@ -129,7 +145,7 @@ def test_with_gateway_weights_that_are_sums_each_cluster_gets_the_mean_of_its_me
     everyone, raw = np.ones(SATELLITES, dtype=bool), rng.random(SATELLITES)
     trained = torch.randn(SATELLITES, TOTAL, generator=torch.Generator().manual_seed(seed))
     sums = np.bincount(association, weights=raw, minlength=GATEWAYS)
-    store.aggregate(trained, raw, sums, association, cluster, everyone)
+    aggregate(store, trained, place(association, cluster, weights=raw, gateway_weights=sums), everyone)
     store.merge()
     for label in np.unique(cluster).tolist():
         members = torch.from_numpy(np.flatnonzero(cluster == label))
@@ -140,9 +156,8 @@ def test_with_gateway_weights_that_are_sums_each_cluster_gets_the_mean_of_its_me
 
 def test_huge_weights_do_not_overflow():
     store, cluster = make_store(), np.array([0, 0, 0, 1, 1, 1, 1])
-    store.aggregate(
-        store.held + 1, np.full(7, 1e308), np.full(3, 1e308), np.zeros(7, np.int64), cluster, np.ones(7, bool)
-    )
+    huge = {"weights": np.full(7, 1e308), "gateway_weights": np.full(3, 1e308)}
+    aggregate(store, store.held + 1, place(np.zeros(7, np.int64), cluster, **huge), np.ones(7, bool))
     used, _ = store.merge()
     assert used[:2, 0].tolist() == [1, 1]
 
@@ -152,12 +167,13 @@ def test_a_round_without_participants_changes_nothing():
     before = store.held.clone()
     nobody = np.zeros(7, dtype=bool)
     association, cluster = np.full(7, 3), np.zeros(7, dtype=np.int64)
-    torch.testing.assert_close(store.start_parameters(association, cluster, nobody), before)
-    used, made_equal = store.aggregate(before + 1, np.ones(7), np.ones(3), association, cluster, nobody)
+    decision = place(association, cluster)
+    torch.testing.assert_close(store.start_parameters(decision, nobody), before)
+    used, made_equal = aggregate(store, before + 1, decision, nobody)
     store.merge()
-    store.distribute(association, cluster, nobody)
+    store.distribute(decision, nobody)
     assert not used.any()
-    assert made_equal == ()
+    assert not made_equal.any()
     torch.testing.assert_close(store.held, before)
     assert not store.gateway_models
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import shortest_path
 
-from satfl_env import Decision, scenarios
+from satfl_env import scenarios
 from satfl_env.orbits import ConstellationScene, line_of_sight, site, walker
 from satfl_env.scenarios import ScenarioError
-from satfl_env.simulation.relay import no_relays, plane_relays
+from satfl_env.simulation.protocols import direct_contacts, plane_contacts
+from tests.factories import decide
 
 BITS, RATE_BPS, LIGHT_MPS = 1e8, 1e8, 299_792_458.0
 RELAYED = {
@@ -29,7 +30,7 @@ def scene() -> ConstellationScene:
 @pytest.mark.parametrize("time_s", [0.0, 1500.0, 3300.0, 5100.0])
 def test_relays_are_those_that_leave_the_most_time(scene, time_s):
     snapshot = scene.at(time_s)
-    relays = plane_relays(snapshot, 2, BITS, RATE_BPS)
+    relays = plane_contacts(snapshot, 2, BITS, RATE_BPS)
     for plane in (range(9), range(9, 18)):
         position = snapshot.position_m[list(plane)]
         apart = np.linalg.norm(position[:, None] - position, axis=-1)
@@ -46,7 +47,7 @@ def test_relays_are_those_that_leave_the_most_time(scene, time_s):
                 if max(left) <= 0:
                     assert relays.snapshot.window_s[satellite, gateway] == 0
                     continue
-                chosen = relays.relay[satellite, gateway] - plane[0]
+                chosen = relays.sender[satellite, gateway] - plane[0]
                 assert left[chosen] == pytest.approx(max(left))
                 assert relays.carry_s[satellite, gateway] == pytest.approx(carry[one, chosen])
                 assert relays.snapshot.distance_m[satellite, gateway] == snapshot.distance_m[plane[chosen], gateway]
@@ -56,9 +57,9 @@ def test_relays_are_those_that_leave_the_most_time(scene, time_s):
 def test_planes_whose_satellites_do_not_see_one_another_have_no_relays():
     orbits = walker(8, 2, 1, altitude_m=600e3, inclination_deg=70, epoch="2026-03-20T00:00:00")
     snapshot = ConstellationScene(orbits, [site("Svalbard")]).at(0.0)
-    relays = plane_relays(snapshot, 2, BITS, RATE_BPS)
+    relays = plane_contacts(snapshot, 2, BITS, RATE_BPS)
     np.testing.assert_array_equal(relays.snapshot.visible, snapshot.visible)
-    np.testing.assert_array_equal(relays.relay, no_relays(snapshot).relay)
+    np.testing.assert_array_equal(relays.sender, direct_contacts(snapshot).sender)
 
 
 def test_relays_bring_more_updates_back():
@@ -69,16 +70,7 @@ def test_relays_bring_more_updates_back():
         state = simulation.reset(0)
         returned = 0
         for _ in range(4):
-            best = np.where(state.visible, state.window_s, -1.0).argmax(axis=1)
-            state, report = simulation.step(
-                Decision(
-                    association=np.where(state.visible.any(axis=1), best, state.num_gateways),
-                    cpu_frequency=np.full(27, 3e8),
-                    cluster=np.zeros(27, dtype=np.int64),
-                    weights=np.ones(27),
-                    gateway_weights=np.ones(10),
-                )
-            )
+            state, report = simulation.step(decide(state, cpu_frequency=np.full(27, 3e8)))
             returned += report.returned.sum()
         counts.append(returned)
     assert counts[1] > 1.5 * counts[0]

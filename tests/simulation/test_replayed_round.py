@@ -20,7 +20,7 @@ from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, 
 from satfl_env.federated import Layout, thread_limit
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.semantics import ChannelDraw
-from satfl_env.simulation.relay import Relays, no_relays, plane_relays
+from satfl_env.simulation.protocols import Contacts, direct_contacts, plane_contacts
 from satfl_env.simulation.streams import Stream, numpy_generator, satellite_seeds, torch_generator
 
 SEED, ROUNDS = 3, 4
@@ -112,7 +112,7 @@ def cohort_by_hand(decision: Decision, state: NetworkState, round_index: int) ->
     return replace(decision, association=np.where(takes_part, decision.association, state.num_gateways))
 
 
-def link_s_by_hand(relays: Relays, horizon_s: float) -> np.ndarray:
+def link_s_by_hand(relays: Contacts, horizon_s: float) -> np.ndarray:
     """There and back, alone on the whole band."""
     distance_m = relays.snapshot.distance_m
     arriving_w = POWER_W * PEAK_GAIN / (4 * np.pi * distance_m * CARRIER_HZ / LIGHT_MPS) ** 2
@@ -121,7 +121,7 @@ def link_s_by_hand(relays: Relays, horizon_s: float) -> np.ndarray:
     return np.minimum(2 * one_way_s, horizon_s)
 
 
-def costs_by_hand(state: NetworkState, scene: SceneSnapshot, relays: Relays, decision: Decision) -> dict[str, Any]:
+def costs_by_hand(state: NetworkState, scene: SceneSnapshot, relays: Contacts, decision: Decision) -> dict[str, Any]:
     """Times and energies of everyone (SemSpaceFL, eq. 5-6 and 16-19), under the names they have in the report."""
     costs: dict[str, Any] = {
         name: np.zeros(state.num_satellites)
@@ -136,7 +136,7 @@ def costs_by_hand(state: NetworkState, scene: SceneSnapshot, relays: Relays, dec
         )
     }
     pair = np.arange(state.num_satellites), np.minimum(decision.association, state.num_gateways - 1)
-    relay = relays.relay[pair]
+    relay = relays.sender[pair]
     for satellite, gateway in enumerate(decision.association):
         if gateway == state.num_gateways:
             costs["outcome"][satellite] = Outcome.SAT_OUT
@@ -175,9 +175,9 @@ def test_times_and_energies_are_those_of_the_equations(changes: dict[str, Any]) 
     last_epochs = np.zeros(state.num_satellites)
     for round_index in range(ROUNDS):
         scene = simulation.scene.at(time_s)
-        relays = no_relays(scene)
+        relays = direct_contacts(scene)
         if "rounds.relay" in changes:
-            relays = plane_relays(scene, PLANES, MODEL_BITS, ISL_RATE_BPS)
+            relays = plane_contacts(scene, PLANES, MODEL_BITS, ISL_RATE_BPS)
         np.testing.assert_allclose(state.energy_j, energy_by_hand(round_index, state.num_satellites))
         np.testing.assert_allclose(state.link_s, link_s_by_hand(relays, simulation.scene.horizon_s))
         decision = decide(state, rng)
@@ -208,7 +208,7 @@ class Federation:
     def __init__(self, simulation: Simulation) -> None:
         ingredients = simulation.ingredients
         self.data = ingredients.data(simulation.scene, numpy_generator(SEED, "split"))
-        self.model = ingredients.model(torch.Generator())
+        self.model = ingredients.model()
         self.layout = Layout.of(self.model)
         self.shared = self.layout.num_shared("encoder")
         self.held: Tensor = simulation.get_state()["held"]

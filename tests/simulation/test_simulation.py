@@ -10,35 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from satfl_env import Decision, NetworkState, Outcome, Simulation, optimal_frequency_hz, scenarios
+from satfl_env import Outcome, Simulation, scenarios
+from tests.factories import decide
 
 NO_TRAINING = {"training.engine": "none"}
 
 
 def build(name: str = "leo-multitask", **overrides: object) -> Simulation:
     return scenarios.build(scenarios.load(name, **overrides))
-
-
-def decide(state: NetworkState, **changes: object) -> Decision:
-    """Longest window, closed-form frequency, one cluster, equal weights."""
-    window = np.where(state.visible, state.window_s, -1.0)
-    association = np.where(state.visible.any(axis=1), window.argmax(axis=1), state.num_gateways)
-    rows, columns = np.arange(state.num_satellites), window.argmax(axis=1)
-    frequency = optimal_frequency_hz(
-        state.energy_j,
-        state.window_s[rows, columns],
-        state.link_s[rows, columns],
-        cpu_max_hz=state.cpu_max_hz,
-        kappa=state.kappa,
-    )
-    decision = Decision(
-        association=association,
-        cpu_frequency=frequency,
-        cluster=np.zeros(state.num_satellites, dtype=np.int64),
-        weights=np.ones(state.num_satellites),
-        gateway_weights=np.ones(state.num_gateways),
-    )
-    return replace(decision, **changes)
 
 
 def run(simulation: Simulation, seed: int, rounds: int, **changes: object) -> list:

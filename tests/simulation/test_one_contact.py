@@ -7,53 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satfl_env import Decision, NetworkState, Outcome
-from satfl_env.simulation.participation import participate
+from satfl_env import NetworkState, Outcome
+from satfl_env.simulation.protocols import Fetched, OneContact
 from satfl_env.simulation.state import check_decision
+from tests.factories import make_decision
+from tests.factories import make_state as make_any_state
 
 CYCLES, KAPPA, CPU_MAX = 1e8, 5e-27, 1e9
+NOTHING = Fetched(np.array(np.nan), np.array(0), np.array(0.0))
 
 
-def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: object) -> NetworkState:
-    pairs = (num_satellites, num_gateways)
-    state = NetworkState(
-        round=0,
-        time_s=0.0,
-        position_m=np.zeros((num_satellites, 3)),
-        velocity_mps=np.zeros((num_satellites, 3)),
-        distance_m=np.full(pairs, 1e6),
-        visible=np.ones(pairs, dtype=bool),
-        window_s=np.full(pairs, 400.0),
-        rate_bps=np.full(pairs, 1e9),
-        link_s=np.full(pairs, 0.1),
-        energy_j=np.full(num_satellites, 100.0),
-        samples=np.full(num_satellites, 100),
-        last_loss=np.ones(num_satellites),
-        last_epochs=np.zeros(num_satellites, dtype=np.int64),
-        cluster=np.zeros(num_satellites, dtype=np.int64),
-        similarity=np.ones((num_satellites, num_satellites)),
-        update_similarity=np.eye(num_satellites),
-        cpu_max_hz=np.full(num_satellites, CPU_MAX),
-        cycles_per_sample=np.full(num_satellites, CYCLES),
-        kappa=np.full(num_satellites, KAPPA),
-        max_epochs=np.full(num_satellites, 1000),
-    )
-    return replace(state, **changes)
+def make_state(num_satellites: int = 4, **changes: object) -> NetworkState:
+    return make_any_state(num_satellites, max_epochs=np.full(num_satellites, 1000), **changes)
 
 
-def make_decision(association: list[int], cpu_hz: float = 3e8, num_gateways: int = 2) -> Decision:
-    num_satellites = len(association)
-    return Decision(
-        association=np.array(association),
-        cpu_frequency=np.full(num_satellites, cpu_hz),
-        cluster=np.zeros(num_satellites, dtype=np.int64),
-        weights=np.ones(num_satellites),
-        gateway_weights=np.ones(num_gateways),
-    )
-
-
-def play(state, decision, transfer_s=0.05, **settings_):
-    return participate(state, decision, np.full(state.num_satellites, transfer_s), transmit_power_w=10.0, **settings_)
+def play(state, decision, transfer_s=0.05, **limits):
+    transfer_s = np.broadcast_to(transfer_s, state.num_satellites)
+    return OneContact().participate(state, decision, transfer_s, NOTHING, transmit_power_w=10.0, **limits)
 
 
 def test_every_reason_for_losing_an_update():
@@ -77,7 +47,7 @@ def test_every_reason_for_losing_an_update():
 
 
 def test_costs_are_those_of_the_equations():
-    part = play(make_state(1), make_decision([0], cpu_hz=2e8))
+    part = play(make_state(1), make_decision([0], cpu_frequency=np.array([2e8])))
     epoch_s, epoch_j = CYCLES * 100 / 2e8, KAPPA * CYCLES * 100 * 2e8**2
     assert part.epochs[0] == min((400.0 - 0.1) // epoch_s, 100.0 // epoch_j)
     assert part.compute_s[0] == pytest.approx(part.epochs[0] * epoch_s)
@@ -96,14 +66,14 @@ def test_costs_are_those_of_the_equations():
     max_epochs=st.integers(1, 50),
 )
 def test_no_more_epochs_than_fit_and_no_fewer(window_s, transfer_s, samples, energy_j, cpu_hz, max_epochs):
-    state = make_state(
+    state = make_any_state(
         1,
         window_s=np.full((1, 2), window_s),
         samples=np.array([samples]),
         energy_j=np.array([energy_j]),
         max_epochs=np.array([max_epochs]),
     )
-    part = play(state, make_decision([0], cpu_hz), transfer_s)
+    part = play(state, make_decision([0], cpu_frequency=np.array([cpu_hz])), transfer_s)
     tolerance = 1 + 1e-6
     assert part.busy_s[0] <= window_s * tolerance
     assert part.compute_energy_j[0] <= energy_j * tolerance
@@ -122,7 +92,7 @@ def test_a_fixed_cadence_limits_everyone():
 
 
 def test_without_a_link_nothing_returns():
-    part = participate(make_state(2), make_decision([0, 0]), np.array([0.1, np.inf]), transmit_power_w=1.0)
+    part = play(make_state(2), make_decision([0, 0]), np.array([0.1, np.inf]))
     assert part.outcome.tolist() == [Outcome.RETURNED, Outcome.OUT_OF_TIME]
     assert np.isfinite(part.busy_s).all()
 

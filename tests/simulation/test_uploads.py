@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cosine
 
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
-from satfl_env.simulation.updates import noisy_updates, refreshed, update_cosines
+from satfl_env.simulation.uploads import noisy_updates, refreshed, update_cosines
+from tests.factories import make_decision
 
 
 def build(**overrides: object) -> Simulation:
@@ -16,15 +15,8 @@ def build(**overrides: object) -> Simulation:
 
 
 def decide(state: NetworkState, cluster: list[int], **changes: object) -> Decision:
-    satellites = state.num_satellites
-    decision = Decision(
-        association=np.zeros(satellites, dtype=np.int64),
-        cpu_frequency=state.cpu_max_hz,
-        cluster=np.array(cluster),
-        weights=np.ones(satellites),
-        gateway_weights=np.ones(1),
-    )
-    return replace(decision, **changes)
+    fast = {"cpu_frequency": state.cpu_max_hz, "cluster": np.array(cluster)}
+    return make_decision(np.zeros(3, dtype=np.int64), 1, **{**fast, **changes})
 
 
 def test_cosines_are_those_of_scipy_and_bounded():

@@ -7,39 +7,70 @@ inter-satellite links to and from its sink, here the satellite whose contact wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict, Field, SkipValidation
+from pydantic.dataclasses import dataclass
+from torch import Tensor
 
+from satfl_env.federated import Combine
 from satfl_env.links import link_time_s
 from satfl_env.orbits import SceneSnapshot, line_of_sight
-from satfl_env.simulation.state import FloatArray, IntArray
+from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.protocols.one_contact import OneContact
+from satfl_env.simulation.protocols.round_protocol import (
+    Aggregation,
+    Contacts,
+    Fetched,
+    Participation,
+    RoundProtocol,
+)
+from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
 
 
-@dataclass(frozen=True, eq=False)
-class Relays:
-    """How satellites reach gateways.
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class PlaneRelays:
+    """Satellites reach gateways through those of their orbital plane; all else is as another protocol has it.
 
     Attributes:
-        snapshot: The geometry, with distance, sight and window of every pair those of its relay.
-        relay: Who speaks to the gateway for the satellite, itself if it sees it longest, (S, G).
-        carry_s: One-way time that a model takes from the satellite to the relay, (S, G); 0 where there is none.
+        num_planes: Orbital planes, all of one size; satellites are numbered plane by plane.
+        isl_rate_bps: Rate of every inter-satellite link in bit/s.
+        protocol: The protocol of the round.
     """
 
-    snapshot: SceneSnapshot
-    relay: IntArray
-    carry_s: FloatArray
+    num_planes: Annotated[int, Field(ge=1)]
+    isl_rate_bps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    protocol: SkipValidation[RoundProtocol] = OneContact()
+
+    def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
+        """Through the satellite of the plane whose contact leaves the most time."""
+        return plane_contacts(snapshot, self.num_planes, model_bits, self.isl_rate_bps)
+
+    def participate(
+        self, state: NetworkState, decision: Decision, transfer_s: FloatArray, fetched: Fetched, **limits: Any
+    ) -> Participation:
+        """See `protocol`."""
+        return self.protocol.participate(state, decision, transfer_s, fetched, **limits)
+
+    def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
+        """See `protocol`."""
+        return self.protocol.start(models, decision, trains)
+
+    def aggregate(
+        self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
+    ) -> Aggregation:
+        """See `protocol`."""
+        return self.protocol.aggregate(models, decision, arrivals, fetched, combine)
+
+    def fetches(self, outcome: IntArray) -> BoolArray:
+        """See `protocol`."""
+        return self.protocol.fetches(outcome)
 
 
-def no_relays(snapshot: SceneSnapshot) -> Relays:
-    """Everyone speaks for itself."""
-    num_satellites, num_gateways = snapshot.distance_m.shape
-    own = np.arange(num_satellites)[:, None].repeat(num_gateways, axis=1)
-    return Relays(snapshot, own, np.zeros((num_satellites, num_gateways)))
-
-
-def plane_relays(snapshot: SceneSnapshot, num_planes: int, model_bits: float, isl_rate_bps: float) -> Relays:
-    """The relays that leave each pair the most time.
+def plane_contacts(snapshot: SceneSnapshot, num_planes: int, model_bits: float, isl_rate_bps: float) -> Contacts:
+    """Contacts through the relays that leave each pair the most time.
 
     Args:
         snapshot: The geometry; satellites are numbered plane by plane, all planes of one size N.
@@ -67,7 +98,7 @@ def plane_relays(snapshot: SceneSnapshot, num_planes: int, model_bits: float, is
         visible=reached,
         window_s=np.where(reached, snapshot.window_s[relay, gateway], 0.0),
     )
-    return Relays(relayed, relay, carry)
+    return Contacts(relayed, relay, carry)
 
 
 def _carrying_times_s(position_m: FloatArray, model_bits: float, isl_rate_bps: float) -> FloatArray:

@@ -1,0 +1,110 @@
+"""What the satellites of a simulation learn: a model, how it is trained, and how it is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from satfl_env.federated import Layout, LocalTrainer, SemanticModel
+from satfl_env.semantics import ChannelDraw
+from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate
+from satfl_env.simulation.ingredients import Ingredients
+from satfl_env.simulation.models import ModelStore, take_rows
+from satfl_env.simulation.state import BoolArray, Decision, IntArray
+from satfl_env.simulation.streams import torch_generator
+from satfl_env.simulation.training import NoTraining
+
+
+class Learner:
+    """Trains, moves and tests the models of a federation.
+
+    Args:
+        ingredients: What the simulation is made of.
+    """
+
+    def __init__(self, ingredients: Ingredients) -> None:
+        self._ingredients = ingredients
+        # A model of the user's own may draw its weights from the global generator; that is left as it was.
+        with torch.random.fork_rng(devices=[]):
+            self.model = ingredients.model()
+        self.layout = Layout.of(self.model)
+        self.num_shared = self.layout.num_shared(ingredients.shared)
+        self.trainer = self._make_trainer()
+
+    def _make_trainer(self) -> LocalTrainer:
+        return self._ingredients.trainer(self.model)
+
+    def first_models(self, seed: int, num_satellites: int) -> Tensor:
+        """The models that satellites hold at first, (S, P): one for all, or with first decoders of their own."""
+        own_decoders = self._ingredients.first_decoders == "own"
+        generator = torch_generator(seed, "weights", 0)
+        return first_models(self.model, generator, num_satellites, self.num_shared, own_decoders=own_decoders)
+
+    def store(self, first: Tensor, num_gateways: int) -> ModelStore:
+        """Who holds which model at the start."""
+        return ModelStore(first, self.num_shared, num_gateways)
+
+    def test_draw(self, seed: int, num_images: int, snr_db: float | None = None) -> ChannelDraw:
+        """The channel of every test, at the usual SNR or another."""
+        snr_db = self._ingredients.test_snr_db if snr_db is None else snr_db
+        draw: ChannelDraw = self.model.draw_channel(num_images, torch_generator(seed, "noise"), snr_db=snr_db)
+        return draw
+
+    def hand_out(self, models: ModelStore, decision: Decision, fetches: BoolArray) -> tuple[IntArray, Tensor]:
+        """Satellites that fetch, (S,), get their gateway's model.
+
+        Returns:
+            The satellites whose test changes, (R,), and the models that they are judged by, (R, P).
+        """
+        if self._ingredients.tested == "trained":
+            judged = models.held.clone()
+            models.distribute(decision, fetches)
+            return np.arange(len(judged)), judged
+        # Who sat out holds what was tested before, unless that was a model on its way to the gateway.
+        models.distribute(decision, fetches)
+        changed = np.flatnonzero(fetches)
+        return changed, take_rows(models.held, changed)
+
+    def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
+        """Test models, those of all jobs together."""
+        return evaluate(self.model, self.layout, jobs)
+
+
+class PhysicsOnly(Learner):
+    """Learns nothing: models stay as they are at first and are not moved about, only the physics is played."""
+
+    def _make_trainer(self) -> LocalTrainer:
+        return NoTraining()
+
+    def store(self, first: Tensor, num_gateways: int) -> ModelStore:
+        """Models without parameters."""
+        return ModelStore(first[:, :0], 0, num_gateways)
+
+    def hand_out(self, models: ModelStore, decision: Decision, fetches: BoolArray) -> tuple[IntArray, Tensor]:
+        """Nobody's test changes."""
+        return np.zeros(0, dtype=np.int64), models.held[:0]
+
+
+def first_models(
+    model: SemanticModel,
+    generator: torch.Generator,
+    num_satellites: int,
+    num_shared: int,
+    *,
+    own_decoders: bool,
+) -> Tensor:
+    """One common first model for all, or one with a first decoder of its own where decoders stay on board, (S, P).
+
+    The model's own parameters are overwritten.
+    """
+    layout = Layout.of(model)
+    model.draw_weights(generator)
+    held = layout.flatten(model).repeat(num_satellites, 1)
+    if own_decoders and num_shared < layout.num_parameters:
+        for satellite in range(1, num_satellites):
+            model.draw_weights(generator)
+            held[satellite, num_shared:] = layout.flatten(model)[num_shared:]
+    return held

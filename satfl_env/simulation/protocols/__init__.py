@@ -1,0 +1,29 @@
+"""Round protocols: who trains when, from which model, and when updates count."""
+
+from __future__ import annotations
+
+from satfl_env.simulation.protocols.late_updates import LateUpdates, staleness_discount
+from satfl_env.simulation.protocols.one_contact import OneContact
+from satfl_env.simulation.protocols.plane_relays import PlaneRelays, plane_contacts
+from satfl_env.simulation.protocols.round_protocol import (
+    Aggregation,
+    Contacts,
+    Fetched,
+    Participation,
+    RoundProtocol,
+    direct_contacts,
+)
+
+__all__ = [
+    "Aggregation",
+    "Contacts",
+    "Fetched",
+    "LateUpdates",
+    "OneContact",
+    "Participation",
+    "PlaneRelays",
+    "RoundProtocol",
+    "direct_contacts",
+    "plane_contacts",
+    "staleness_discount",
+]

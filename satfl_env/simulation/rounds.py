@@ -1,0 +1,56 @@
+"""How rounds go, and who is drawn to take part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from satfl_env.simulation.state import Decision, FloatArray, NetworkState
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RoundSettings:
+    """How rounds go: episode length, participants, cloud merges, and how long a round lasts.
+
+    Attributes:
+        episode: Rounds in an episode.
+        cohort: Most satellites that take part in a round; None takes all. Of more that are associated with a gateway
+            in sight, as many are drawn at random and the others sit out.
+        cloud_every: The cloud merges the gateways' models at the end of every so many rounds.
+        minimum_s: Shortest duration of a round that ends when the last participant is back; a cadence takes its place.
+        cadence_s: Fixed duration of a round; None ends it when the last participant is back.
+    """
+
+    episode: Count = 30
+    cohort: Count | None = None
+    cloud_every: Count = 1
+    minimum_s: Positive = 60.0
+    cadence_s: Positive | None = None
+
+    def duration_s(self, busy_s: FloatArray | float) -> float:
+        """Duration of a round in s, from the time until each satellite's update is back, (S,) or the longest."""
+        return self.cadence_s or max(self.minimum_s, float(np.max(busy_s)))
+
+    def merges(self, round_index: int) -> bool:
+        """Whether the cloud merges at the end of a round, counted from 0."""
+        return (round_index + 1) % self.cloud_every == 0
+
+
+def limit_cohort(decision: Decision, state: NetworkState, cohort: int, rng: np.random.Generator) -> Decision:
+    """Let `cohort` satellites at most take part, drawn uniformly from those associated with a gateway in sight.
+
+    The sampling of clients in FedAvg (McMahan et al., AISTATS 2017); the others sit the round out.
+    """
+    candidates = np.flatnonzero(decision.associated & state.visible[decision.pairs])
+    if len(candidates) <= cohort:
+        return decision
+    association = decision.association.copy()
+    association[rng.permutation(candidates)[cohort:]] = state.sits_out
+    return replace(decision, association=association)

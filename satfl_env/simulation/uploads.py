@@ -1,0 +1,70 @@
+"""What a server receives of the satellites' updates: the noise on their way, and how alike they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from satfl_env.simulation.models import take_rows
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
+
+
+def receive_updates(
+    start: Tensor, trained: Tensor, members: IntArray, snr_db: float | None, generator: Callable[[], torch.Generator]
+) -> tuple[Tensor, Tensor]:
+    """Shared parameters as the server has them, (S, P), and the updates of some members, (R, P).
+
+    Args:
+        start: Shared parameters before training, (S, P).
+        trained: The same after it, (S, P).
+        members: Satellites whose update came back, (R,).
+        snr_db: SNR at which updates arrive, in dB; None means that they arrive as they were sent.
+        generator: Makes the source of the noise.
+    """
+    if snr_db is None:
+        return trained, take_rows(trained, members) - take_rows(start, members)
+    updates = noisy_updates(trained - start, snr_db, generator())
+    return start + updates, take_rows(updates, members)
+
+
+def noisy_updates(updates: Tensor, snr_db: float, generator: torch.Generator) -> Tensor:
+    """Updates as received over an analogue link: white Gaussian noise at an SNR of each update's own power.
+
+    Task clustering names noisy model updates as future work (section V).
+
+    Args:
+        updates: One update a row, (S, P).
+        snr_db: Mean power of an update's entries over the power of the noise, in dB.
+        generator: Source of the noise; every row draws its own, whoever else sends.
+
+    Returns:
+        A new tensor, (S, P).
+    """
+    power = updates.square().mean(dim=1, keepdim=True)
+    noise = torch.randn(updates.shape, generator=generator).to(updates)
+    received: Tensor = updates + noise * (power * 10.0 ** (-snr_db / 10.0)).sqrt()
+    return received
+
+
+def update_cosines(updates: Tensor) -> FloatArray:
+    """Cosine similarity of every two updates, (R, P) -> (R, R), in [-1, 1].
+
+    F. Sattler, K.-R. Müller, W. Samek, "Clustered Federated Learning", IEEE TNNLS 32(8), 2021. An update that is all
+    zero has similarity 0 to all others.
+    """
+    norm = updates.norm(dim=1, keepdim=True)
+    unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
+    cosines: FloatArray = (unit @ unit.T).double().numpy()
+    return np.asarray(np.clip(cosines, -1.0, 1.0))
+
+
+def refreshed(similarity: FloatArray, cosines: FloatArray, returned: BoolArray) -> FloatArray:
+    """A similarity matrix (S, S) with new cosines (R, R) of those whose update `returned` (S,); others keep theirs."""
+    members = np.flatnonzero(returned)
+    similarity = similarity.copy()
+    similarity[np.ix_(members, members)] = cosines
+    np.fill_diagonal(similarity, 1.0)
+    return similarity

@@ -1,0 +1,66 @@
+"""States and decisions that tests start from; any field can be changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from satfl_env import Decision, NetworkState, optimal_frequency_hz
+
+
+def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) -> NetworkState:
+    """A state made by hand: everyone sees every gateway for 400 s."""
+    pairs = (num_satellites, num_gateways)
+    state = NetworkState(
+        round=0,
+        time_s=0.0,
+        position_m=np.zeros((num_satellites, 3)),
+        velocity_mps=np.zeros((num_satellites, 3)),
+        distance_m=np.full(pairs, 1e6),
+        visible=np.ones(pairs, dtype=bool),
+        window_s=np.full(pairs, 400.0),
+        rate_bps=np.full(pairs, 1e9),
+        link_s=np.full(pairs, 0.5),
+        energy_j=np.full(num_satellites, 100.0),
+        samples=np.full(num_satellites, 100),
+        last_loss=np.ones(num_satellites),
+        last_epochs=np.zeros(num_satellites, dtype=np.int64),
+        cluster=np.zeros(num_satellites, dtype=np.int64),
+        similarity=np.ones((num_satellites, num_satellites)),
+        update_similarity=np.eye(num_satellites),
+        cpu_max_hz=np.full(num_satellites, 1e9),
+        cycles_per_sample=np.full(num_satellites, 1e8),
+        kappa=np.full(num_satellites, 5e-27),
+        max_epochs=np.full(num_satellites, 100),
+    )
+    return replace(state, **changes)
+
+
+def make_decision(association: Any, num_gateways: int = 2, /, **changes: Any) -> Decision:
+    """A decision made by hand: 300 MHz, one cluster, equal weights."""
+    num_satellites = len(association)
+    decision = Decision(
+        association=np.asarray(association),
+        cpu_frequency=np.full(num_satellites, 3e8),
+        cluster=np.zeros(num_satellites, dtype=np.int64),
+        weights=np.ones(num_satellites),
+        gateway_weights=np.ones(num_gateways),
+    )
+    return replace(decision, **changes)
+
+
+def decide(state: NetworkState, **changes: Any) -> Decision:
+    """Longest window, closed-form frequency, one cluster, equal weights."""
+    window = np.where(state.visible, state.window_s, -1.0)
+    rows, best = np.arange(state.num_satellites), window.argmax(axis=1)
+    frequency = optimal_frequency_hz(
+        state.energy_j,
+        state.window_s[rows, best],
+        state.link_s[rows, best],
+        cpu_max_hz=state.cpu_max_hz,
+        kappa=state.kappa,
+    )
+    association = np.where(state.visible.any(axis=1), best, state.sits_out)
+    return make_decision(association, state.num_gateways, **{"cpu_frequency": frequency, **changes})
