@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_DIR ?= results/first-light
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint docs bench clean
 
 # The stamp makes every command set up once and again only when the requirements change.
 .venv/ready: pyproject.toml constraints.txt
@@ -12,7 +12,7 @@ RUN_DIR ?= results/first-light
 	touch $@
 
 run: .venv/ready
-	$(BIN)/python -m satfl_baselines compare --scenario leo-multitask --seeds 5 --out $(RUN_DIR) \
+	$(BIN)/satfl compare --scenario leo-multitask --seeds 5 --out $(RUN_DIR) \
 		--policies full,semspacefl,task-clustering,nearest-fedavg,individual,random
 
 test: .venv/ready
@@ -24,8 +24,16 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# mkdocs is needed here alone.
+.venv/docs-ready: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: .venv/docs-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: .venv/ready
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv results
+	rm -rf .venv results site

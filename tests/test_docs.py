@@ -1,0 +1,186 @@
+"""README and docs: every example runs, every command and every name exists."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import satfl_env
+import typer
+from satfl_env.commands import make_app
+from satfl_env.simulation.parts import PARTS
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OWN = ROOT / "docs" / "bring-your-own.md"
+# These take no time.
+QUICK_COMMANDS = ("list", "show", "sites", "passes", "doctor")
+
+# An HTML comment before a block says that it goes on where the one before ended.
+BLOCK = re.compile(
+    r'^(?P<continued><!-- continued -->\n)?```(?P<language>\w+)(?: title="(?P<file>[\w.]+)")?\n(?P<text>.*?)^```$',
+    re.MULTILINE | re.DOTALL,
+)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@dataclass(frozen=True)
+class Block:
+    page: Path
+    line: int
+    language: str
+    file: str | None
+    continued: bool
+    text: str
+
+    def run(self, names: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run it as a script, or go on with the names of one; returns the names."""
+        names = {"__name__": "__main__"} if names is None else names
+        # Empty lines in front give tracebacks the lines of the page.
+        exec(compile("\n" * self.line + self.text, self.page, "exec"), names)
+        return names
+
+
+def blocks(page: Path, text: str | None = None) -> Iterator[Block]:
+    """Code blocks of a page, or of some text in it."""
+    whole = page.read_text()
+    for block in BLOCK.finditer(whole if text is None else text):
+        yield Block(
+            page,
+            whole[: whole.index(block["text"])].count("\n"),
+            block["language"],
+            block["file"],
+            block["continued"] is not None,
+            block["text"],
+        )
+
+
+def section(name: str) -> list[Block]:
+    """Blocks of the section on a part."""
+    _, *sections = re.split(r"^## ", OWN.read_text(), flags=re.MULTILINE)
+    (text,) = (text for text in sections if text.partition("\n")[0] == name.capitalize())
+    return list(blocks(OWN, text))
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Arguments of every `satfl` command in the shell blocks of a page."""
+    for block in blocks(page):
+        if block.language == "sh":
+            for line in block.text.splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["satfl"]:
+                    yield words[1:]
+
+
+def satfl(*arguments: str) -> str:
+    result = CliRunner().invoke(make_app(), list(arguments))
+    assert result.exit_code == 0, f"satfl {' '.join(arguments)}\n{result.output}"
+    return result.output
+
+
+@each_page
+def test_examples_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = None
+    for block in blocks(page):
+        if block.file is not None:
+            Path(block.file).write_text(block.text)
+        if block.language == "python":
+            names = block.run(names if block.continued else None)
+
+
+@each_page
+def test_commands_exist(page):
+    app = typer.main.get_command(make_app())
+    mentioned = [shlex.split(text)[1:] for text in re.findall(r"`(satfl [^`]+)`", page.read_text())]
+    for arguments in [*commands(page), *mentioned]:
+        context = app.make_context("satfl", [*arguments])
+        name, command, rest = app.resolve_command(context, arguments)
+        command.make_context(name, rest, parent=context)
+
+
+@each_page
+def test_quick_commands_run(page):
+    for arguments in commands(page):
+        if arguments[0] in QUICK_COMMANDS:
+            assert satfl(*arguments)
+
+
+@each_page
+def test_names_exist(page):
+    for name in re.findall(r"`(satfl_(?:\w+\.)+\w+)", page.read_text()):
+        assert pkgutil.resolve_name(name) is not None
+
+
+def test_files_that_the_readme_names_exist():
+    readme = PAGES[0].read_text()
+    files = re.findall(r"\]\((?!https?:)([^)#]+)", readme) + re.findall(r"python (\S+\.py)", readme)
+    assert files
+    for file in files:
+        assert (ROOT / file).is_file(), file
+
+
+def test_commands_of_bring_your_own_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(OWN):
+        if block.file is not None:
+            Path(block.file).write_text(block.text)
+    for arguments in commands(OWN):
+        assert satfl(*arguments)
+
+
+@pytest.fixture(params=[*PARTS, "reward"])
+def part(request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return request.param
+
+
+def trajectory(env: gym.Env) -> list[Any]:
+    """What an environment shows in two rounds of the same actions, as far as sizes allow."""
+    observation, info = env.reset(seed=0)
+    env.action_space.seed(0)
+    shown = [observation, info["metrics"]]
+    for _ in range(2):
+        observation, reward, _, _, info = env.step(env.action_space.sample())
+        assert np.isfinite(reward)
+        assert env.observation_space.contains(observation)
+        shown += [observation, reward, info["metrics"], info["outcome"]]
+    return shown
+
+
+def test_a_part_s_example_is_short_and_changes_what_happens(part):
+    (example,) = section(part)
+    assert sum(bool(line.strip()) for line in example.text.splitlines()) <= 15
+    env = example.run()["env"]
+    plain = gym.make("SatFL-v0", scenario=env.unwrapped.scenario)
+    with pytest.raises(AssertionError):
+        np.testing.assert_equal(trajectory(env), trajectory(plain))
+
+
+def test_a_part_s_example_runs_in_a_vector_environment(part):
+    (example,) = section(part)
+    names = example.run()
+    own = {name: names[name] for name in ("parts", "reward") if name in names}
+    envs = gym.make_vec(
+        "SatFL-v0",
+        num_envs=2,
+        vectorization_mode="vector_entry_point",
+        scenario=names["env"].unwrapped.scenario,
+        **own,
+    )
+    first, _ = names["env"].reset(seed=0)
+    observations, _ = envs.reset(seed=[0, 1])
+    for name, values in first.items():
+        np.testing.assert_equal(observations[name][0], values)
+    envs.action_space.seed(0)
+    _, rewards, *_ = envs.step(envs.action_space.sample())
+    assert np.isfinite(rewards).all()
