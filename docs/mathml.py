@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from html import unescape
 from typing import Any
@@ -10,6 +11,7 @@ from latex2mathml.converter import convert
 
 # What pymdownx.arithmatex makes of $...$ and $$...$$.
 _FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL)
+_log = logging.getLogger("mkdocs.hooks.mathml")
 
 
 def on_page_content(html: str, **_: Any) -> str:
@@ -18,4 +20,9 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def _mathml(formula: re.Match[str]) -> str:
-    return convert(unescape(formula["latex"]), display="block" if formula["tag"] == "div" else "inline")
+    # The converter does not know \arg, and leaves what it does not know as it is.
+    latex = unescape(formula["latex"]).replace(r"\arg", r"\operatorname{arg}")
+    mathml = convert(latex, display="block" if formula["tag"] == "div" else "inline")
+    if "\\" in mathml:
+        _log.warning("no MathML for the formula %s", latex)
+    return mathml

@@ -13,11 +13,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-import satfl_env
 import typer
 from satfl_env.commands import make_app
-from satfl_env.simulation.parts import PARTS
 from typer.testing import CliRunner
+
+from satfl_env.simulation.parts import PARTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
