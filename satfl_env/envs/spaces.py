@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from satfl_env.scenarios import Scenario
-from satfl_env.simulation import Battery, Decision, NetworkState, Simulation, check_decision
+from satfl_env.simulation import Decision, NetworkState, Simulation, check_decision
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -54,7 +54,7 @@ def observation_space(scenario: Scenario, simulation: Simulation) -> spaces.Dict
     rounds, computer = ingredients.rounds, ingredients.computer
     satellites, gateways = scene.num_satellites, scene.num_gateways
     longest_round_s = rounds.cadence_s or max(rounds.minimum_s, scene.horizon_s)
-    highest_rate_bps = float(ingredients.links.solo_rate_bps(np.array([scene.min_distance_m])).max())
+    highest_rate_bps = ingredients.links.highest_rate_bps(scene.min_distance_m)
     per_satellite, per_pair = (satellites,), (satellites, gateways)
 
     return spaces.Dict(
@@ -68,16 +68,16 @@ def observation_space(scenario: Scenario, simulation: Simulation) -> spaces.Dict
             ("window_s", _box(scene.horizon_s, per_pair)),
             ("rate_bps", _box(highest_rate_bps, per_pair)),
             ("link_s", _box(scene.horizon_s, per_pair)),
-            ("energy_j", _box(_highest_energy_j(simulation), per_satellite)),
+            ("energy_j", _box(ingredients.energy.highest_j, per_satellite)),
             ("samples", _box(_most_samples(scenario, simulation), per_satellite)),
             ("last_loss", _box(MAX_LOSS, per_satellite)),
             ("last_epochs", _box(ingredients.max_epochs, per_satellite)),
             ("cluster", spaces.MultiDiscrete([satellites] * satellites)),
             ("similarity", _box(1.0, (satellites, satellites))),
             ("update_similarity", _box(1.0, (satellites, satellites), signed=True)),
-            ("cpu_max_hz", _box(computer.cpu_max_hz, per_satellite)),
-            ("cycles_per_sample", _box(computer.cycles_per_sample, per_satellite)),
-            ("kappa", _box(computer.kappa, per_satellite)),
+            ("cpu_max_hz", _box(float(np.max(computer.cpu_max_hz)), per_satellite)),
+            ("cycles_per_sample", _box(float(np.max(computer.cycles_per_sample)), per_satellite)),
+            ("kappa", _box(float(np.max(computer.kappa)), per_satellite)),
             ("max_epochs", _box(ingredients.max_epochs, per_satellite)),
         ]
     )
@@ -235,11 +235,6 @@ def _as_scalar(bound: NDArray[Any]) -> Any:
     """One number for a bound that is the same everywhere: a large array costs as much to read as what it bounds."""
     first = bound.flat[0]
     return first if (bound == first).all() else bound
-
-
-def _highest_energy_j(simulation: Simulation) -> float:
-    energy = simulation.ingredients.energy
-    return energy.capacity_j if isinstance(energy, Battery) else energy.mean_j + 6 * energy.std_j
 
 
 def _most_samples(scenario: Scenario, simulation: Simulation) -> int:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from satfl_env.simulation.evaluation import Evaluation
 from satfl_env.simulation.ingredients import (
-    Battery,
-    EnergyDraws,
     FederatedData,
     Ingredients,
     LateUpdates,
-    Links,
-    OnboardComputer,
     PlaneRelays,
     RoundSettings,
 )
@@ -19,16 +15,12 @@ from satfl_env.simulation.state import Decision, NetworkState, Outcome, RoundRep
 from satfl_env.simulation.together import SimulationGroup
 
 __all__ = [
-    "Battery",
     "Decision",
-    "EnergyDraws",
     "Evaluation",
     "FederatedData",
     "Ingredients",
     "LateUpdates",
-    "Links",
     "NetworkState",
-    "OnboardComputer",
     "Outcome",
     "PlaneRelays",
     "RoundReport",

@@ -4,67 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-import torch
+import pydantic.dataclasses
 from torch import Tensor
 
 from satfl_env.federated import Hardware, LocalData, SemanticModel, TrainingSettings
+from satfl_env.links import Links
+from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
-from satfl_env.simulation.state import FloatArray, IntArray
-
-
-class Links(Protocol):
-    """Rates between satellites and gateways."""
-
-    @property
-    def transmit_power_w(self) -> float:
-        """Transmit power of a satellite."""
-
-    def solo_rate_bps(self, distance_m: FloatArray) -> FloatArray:
-        """Rate of each pair alone on a gateway's whole band, (S, G)."""
-
-    def associated_rate_bps(
-        self,
-        position_m: FloatArray,
-        gateway_position_m: FloatArray,
-        distance_m: FloatArray,
-        association: IntArray,
-        gateway_frame: FloatArray | None = None,
-    ) -> FloatArray:
-        """Rate of each satellite to its gateway under an association (S,), shared band and interference included."""
-
-
-@dataclass(frozen=True)
-class OnboardComputer:
-    """The on-board computer of every satellite: highest frequency (Hz), cycles a sample, switched capacitance."""
-
-    cpu_max_hz: float
-    cycles_per_sample: float
-    kappa: float
-
-
-@dataclass(frozen=True)
-class EnergyDraws:
-    """Energy for training is drawn anew every round from N(mean_j, std_j), cut at 0."""
-
-    mean_j: float
-    std_j: float
-
-
-@dataclass(frozen=True)
-class Battery:
-    """A battery (J) that carries over, filled with `harvest_w` in sunlight; `standing_w` is drawn all the time.
-
-    Training may use the part `depth_of_discharge` of the capacity.
-    """
-
-    capacity_j: float
-    initial_j: float
-    depth_of_discharge: float
-    harvest_w: float
-    standing_w: float
+from satfl_env.settings import STRICT, Count, NonNegative, Positive
+from satfl_env.simulation.state import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +37,23 @@ class FederatedData:
     test_weights: Tensor
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class LateUpdates:
-    """Updates are trained between two contacts and handed over at the second; see `simulation.late`.
+    """Updates come a contact late: trained between two contacts, handed over at the second (FedSat, FedBuff).
 
     Attributes:
-        buffer: Updates that a gateway waits for before it changes a model.
-        staleness_power: An update counts (1 + staleness)^-power.
+        buffer: Updates of a cluster that a gateway waits for before it changes a model.
+        staleness_power: An update counts (1 + staleness)^-power, the staleness being how often models have changed
+            since it was fetched.
         server_rate: How far a model moves along the mean of its updates.
     """
 
-    buffer: int
-    staleness_power: float
-    server_rate: float
+    buffer: Count = 1
+    staleness_power: NonNegative = 0.5
+    server_rate: Positive = 1.0
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class PlaneRelays:
     """Satellites reach gateways through those of their orbital plane; see `simulation.relay`.
 
@@ -110,31 +62,28 @@ class PlaneRelays:
         isl_rate_bps: Rate of every inter-satellite link.
     """
 
-    num_planes: int
-    isl_rate_bps: float
+    num_planes: Count
+    isl_rate_bps: Positive
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class RoundSettings:
-    """How rounds go: episode length, cloud merges, and how long a round lasts.
+    """How rounds go: episode length, participants, cloud merges, and how long a round lasts.
 
     Attributes:
         episode: Rounds in an episode.
-        cohort: Most satellites that take part in a round; None takes all.
-        cloud_every: The cloud merges after every so many rounds.
-        minimum_s: Shortest duration of a round.
+        cohort: Most satellites that take part in a round; None takes all. Of more that are associated with a gateway
+            in sight, as many are drawn at random and the others sit out.
+        cloud_every: The cloud merges the gateways' models at the end of every so many rounds.
+        minimum_s: Shortest duration of a round that ends when the last participant is back; a cadence takes its place.
         cadence_s: Fixed duration of a round; None ends it when the last participant is back.
-        relay: If satellites relay for those of their plane, how.
-        late: If updates come a contact late, how they count; None: they come back in the round they are trained in.
     """
 
-    episode: int
-    cohort: int | None
-    cloud_every: int
-    minimum_s: float
-    cadence_s: float | None
-    late: LateUpdates | None = None
-    relay: PlaneRelays | None = None
+    episode: Count = 30
+    cohort: Count | None = None
+    cloud_every: Count = 1
+    minimum_s: Positive = 60.0
+    cadence_s: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +98,7 @@ class Ingredients:
         computer: The on-board computer.
         energy: Energy for training.
         data: Makes the data of an episode, which may depend on what the satellites see.
-        model: Makes one freshly initialised model.
+        model: Makes a model.
         test_snr_db: Channel SNR of the test.
         training: Local training.
         engine: How satellites train; "none" leaves all models as they are.
@@ -160,22 +109,26 @@ class Ingredients:
             before they are aggregated and handed out.
         max_epochs: Most local epochs in a round.
         rounds: How rounds go.
+        late: If updates come a contact late, how they count; None: they come back in the round they are trained in.
+        relay: If satellites relay for those of their plane, how.
     """
 
     scene: Callable[[np.random.Generator], Scene]
     links: Links
     model_bits: float | None
     upload_snr_db: float | None
-    computer: OnboardComputer
-    energy: EnergyDraws | Battery
+    computer: Computer
+    energy: Energy
     data: Callable[[Scene, np.random.Generator], FederatedData]
-    model: Callable[[torch.Generator], SemanticModel]
+    model: Callable[[], SemanticModel]
     test_snr_db: float
     training: TrainingSettings
-    engine: Literal["auto", "stacked", "loop", "processes", "ray", "none"]
+    engine: str
     hardware: Hardware
     shared: Literal["encoder", "all"]
     first_decoders: Literal["own", "common"]
     tested: Literal["held", "trained"]
     max_epochs: int
     rounds: RoundSettings
+    late: LateUpdates | None
+    relay: PlaneRelays | None

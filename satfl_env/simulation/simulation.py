@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,10 @@ from torch import Tensor
 
 from satfl_env.federated import Layout, LocalTrainer, TrainingResult, make_trainer, thread_limit
 from satfl_env.links import link_time_s
-from satfl_env.onboard import battery_after_j, draw_energy_j, usable_charge_j
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import ChannelDraw, semantic_similarity
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate, training_loss
-from satfl_env.simulation.ingredients import EnergyDraws, Ingredients
+from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.late import participate_late, staleness_discount
 from satfl_env.simulation.models import ModelStore, first_models, take_rows
 from satfl_env.simulation.participation import Participation, limit_cohort, participate
@@ -118,7 +117,7 @@ class Simulation:
             raise ValueError(f"torch_threads must be at least 1 or None, got {torch_threads}")
         self.ingredients = ingredients
         self.torch_threads = torch_threads
-        self._model = ingredients.model(torch.Generator())
+        self._model = ingredients.model()
         self._layout = Layout.of(self._model)
         self._trainer: LocalTrainer = NoTraining()
         if ingredients.engine != "none":
@@ -168,7 +167,7 @@ class Simulation:
             decision = limit_cohort(decision, self.state, cohort, rng)
         part = self._participate(decision)
         held = self._models.held
-        if self.ingredients.rounds.late is None:
+        if self.ingredients.late is None:
             held = self._models.start_parameters(decision.association, decision.cluster, part.trains)
         job = TrainingJob(
             parameters=held,
@@ -184,7 +183,7 @@ class Simulation:
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
         returned = outcome == Outcome.RETURNED.value
         received, update_similarity = self._receive(job.parameters, result.parameters, returned)
-        late = returned & (self.ingredients.rounds.late is not None)
+        late = returned & (self.ingredients.late is not None)
         staleness = np.where(late, self._models.version - self._progress.fetched_version, 0)
         weights, equal_groups = self._aggregate(opened, result.parameters, received, returned, staleness)
         gateway_weights, equal_merges = np.zeros((len(returned), self._scene.num_gateways)), tuple[int, ...]()
@@ -423,12 +422,10 @@ class Simulation:
             "kappa": np.full(num_satellites, ingredients.computer.kappa),
             "max_epochs": np.full(num_satellites, ingredients.max_epochs, dtype=np.int64),
         }
-        energy = ingredients.energy
-        initial_j = 0.0 if isinstance(energy, EnergyDraws) else energy.initial_j
         self._progress = _Progress(
             round=0,
             time_s=0.0,
-            charge_j=np.full(num_satellites, initial_j),
+            charge_j=ingredients.energy.first_charge_j(num_satellites),
             last_loss=training_loss(
                 self._model, self._layout, first, self._data.train, torch_generator(seed, "noise", 0)
             ),
@@ -459,13 +456,13 @@ class Simulation:
     def _observe(self) -> None:
         """Look at the network at the current time."""
         progress = self._progress
-        relay = self.ingredients.rounds.relay
+        relay = self.ingredients.relay
         self._direct = snapshot = self._scene.at(progress.time_s)
         self._relays = no_relays(snapshot)
         if relay is not None:
             self._relays = plane_relays(snapshot, relay.num_planes, self._model_bits, relay.isl_rate_bps)
             snapshot = self._relays.snapshot
-        rate_bps = self.ingredients.links.solo_rate_bps(snapshot.distance_m)
+        rate_bps = self.ingredients.links.solo_rate_bps(snapshot)
         link_s = 2 * (link_time_s(self._model_bits, rate_bps, snapshot.distance_m) + self._relays.carry_s)
         self._snapshot = snapshot
         self._state = NetworkState(
@@ -489,13 +486,8 @@ class Simulation:
         )
 
     def _available_energy_j(self) -> FloatArray:
-        energy = self.ingredients.energy
-        if isinstance(energy, EnergyDraws):
-            rng = numpy_generator(self._require_seed(), "energy", self._progress.round)
-            return draw_energy_j(rng, self._scene.num_satellites, energy.mean_j, energy.std_j)
-        return usable_charge_j(
-            self._progress.charge_j, capacity_j=energy.capacity_j, depth_of_discharge=energy.depth_of_discharge
-        )
+        rng = numpy_generator(self._require_seed(), "energy", self._progress.round)
+        return self.ingredients.energy.available_j(self._progress.charge_j, rng)
 
     @property
     def _merges(self) -> bool:
@@ -512,17 +504,14 @@ class Simulation:
         pair = np.arange(len(gateway)), gateway
         sender = self._relays.relay[pair]
         rate_bps = links.associated_rate_bps(
-            direct.position_m[sender],
-            direct.gateway_position_m,
-            direct.distance_m[sender],
+            replace(direct, position_m=direct.position_m[sender], distance_m=direct.distance_m[sender]),
             # Who is out of sight does not send.
             np.where(self._snapshot.visible[pair], decision.association, num_gateways),
-            direct.gateway_frame,
         )
         distance_m = self._snapshot.distance_m[pair]
         transfer_s = link_time_s(self._model_bits, rate_bps, distance_m) + self._relays.carry_s[pair]
         power_w, rounds, progress = links.transmit_power_w, self.ingredients.rounds, self._progress
-        if rounds.late is not None:
+        if self.ingredients.late is not None:
             away_s = progress.time_s - progress.fetched_s
             return participate_late(
                 self._state,
@@ -544,7 +533,7 @@ class Simulation:
         staleness: IntArray,
     ) -> tuple[FloatArray, tuple[tuple[int, int], ...]]:
         """Gateways take the updates in; gives the weights used and the groups in which they were made equal."""
-        late, decision = self.ingredients.rounds.late, opened.decision
+        late, decision = self.ingredients.late, opened.decision
         if late is None:
             return self._models.aggregate(
                 trained,
@@ -592,19 +581,14 @@ class Simulation:
         One that diverged starts from its gateway's next time anyway; where updates come late it takes that along now.
         """
         fetched = (outcome == Outcome.RETURNED.value) | (outcome == Outcome.FETCHED.value)
-        if self.ingredients.rounds.late is not None:
+        if self.ingredients.late is not None:
             fetched = fetched | (outcome == Outcome.DIVERGED.value)
         return np.asarray(fetched)
 
     def _charge_after(self, report: RoundReport) -> FloatArray:
-        energy = self.ingredients.energy
-        if isinstance(energy, EnergyDraws):
-            return self._progress.charge_j
-        lit_s = self._scene.sunlit_s(report.time_s, report.time_s + report.duration_s)
-        return battery_after_j(
+        return self.ingredients.energy.charge_after_j(
             self._progress.charge_j,
-            report.energy_j + energy.standing_w * report.duration_s,
-            report.duration_s,
-            harvest_w=energy.harvest_w * lit_s / report.duration_s,
-            capacity_j=energy.capacity_j,
+            spent_j=report.energy_j,
+            sunlit_s=self._scene.sunlit_s(report.time_s, report.time_s + report.duration_s),
+            duration_s=report.duration_s,
         )

@@ -233,10 +233,9 @@ def test_small_minibatches_are_stacked_and_large_ones_looped(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"device": "tpu"}, "device is 'tpu'; PyTorch sees cpu"),
-        ({"device": "cuda:99"}, "cuda:99"),
-        ({"precision": "int8"}, "float32, bfloat16"),
-        ({"workers": 0}, "workers is 0"),
+        ({"device": "tpu"}, "must be cpu, cuda or cuda:<index>, got 'tpu'"),
+        ({"precision": "int8"}, "'float32' or 'bfloat16'"),
+        ({"workers": 0}, r"workers\n.* greater than or equal to 1"),
     ],
 )
 def test_bad_hardware_is_rejected(changes: dict, word: str):
@@ -244,10 +243,22 @@ def test_bad_hardware_is_rejected(changes: dict, word: str):
         Hardware(**changes)
 
 
+def test_a_device_is_looked_for_where_it_is_needed():
+    absent = Hardware("cuda:99")
+    with pytest.raises(ValueError, match="device is 'cuda:99'; PyTorch sees cpu"):
+        make_trainer("loop", link(), TrainingSettings(), absent)
+
+
 @pytest.mark.parametrize("engine", ["loop", "processes"])
 def test_engines_without_mixed_precision_say_so(engine: str):
-    with pytest.raises(ValueError, match="float32' alone"):
+    with pytest.raises(ValueError, match=f"precision must be 'float32' with engine '{engine}', got 'bfloat16'"):
         make_trainer(engine, link(), TrainingSettings(), Hardware(precision="bfloat16"))
+
+
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_engines_for_the_cpu_say_so(engine: str):
+    with pytest.raises(ValueError, match=f"device must be 'cpu' with engine '{engine}', got 'cuda'"):
+        make_trainer(engine, link(), TrainingSettings(), Hardware("cuda"))
 
 
 def test_thread_limit_is_lifted_again():
