@@ -39,6 +39,7 @@ from satfl_env.scenarios import schema
 from satfl_env.scenarios.loader import ScenarioError
 from satfl_env.scenarios.models import ImageShape, Model
 from satfl_env.semantics import ms_ssim_scales
+from satfl_env.settings import default_of
 from satfl_env.simulation import FederatedData, Ingredients, PlaneRelays, Simulation
 
 IndexArrays = list[np.ndarray]
@@ -48,7 +49,9 @@ SharedOut = schema.EqualPartition | schema.DirichletPartition | schema.CountsPar
 _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
 
 
-def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simulation:
+def build(
+    scenario: schema.Scenario, *, torch_threads: int | None = default_of(Simulation, "torch_threads")
+) -> Simulation:
     """Build the simulation that a scenario describes.
 
     Args:

@@ -31,6 +31,7 @@ class Channel(semantics.Channel):
     final_snrs_db: tuple[Decibel, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelSection(ABC):
     """What a scenario knows of its model."""
 
@@ -38,6 +39,8 @@ class ModelSection(ABC):
     """Test metrics that the model has."""
     needs_tasks: ClassVar[bool]
     """Whether it serves the tasks of a partition of kind `tasks`; other models reconstruct images of the others."""
+
+    channel: Channel
 
     @abstractmethod
     def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
@@ -53,7 +56,7 @@ class ModelSection(ABC):
 
     def _arguments(self) -> dict[str, Any]:
         """The settings as the model's class takes them; its first weights are drawn anew for each episode."""
-        settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "kind"}  # type: ignore[arg-type]
+        settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "kind"}
         return {"generator": torch.Generator(), **settings}
 
 

@@ -87,7 +87,7 @@ def test_balance_is_near_the_best_of_all_splits(cost: list[int], workers: int):
 
 def test_forward_flops_are_those_of_the_layers():
     images = torch.rand(3, 9)
-    assert forward_flops(link(), images) == 2 * (9 * 64 + 64 * 8 + 8 * 16 + 16 * 2)
+    assert forward_flops(link(), images) == 2 * (9 * 32 + 32 * 8 + 8 * 16 + 16 * 2)
     conv = ConvJSCC((1, 8, 8), channel=Channel(), generator=torch.Generator().manual_seed(0), widths=(4, 6, 8))
     per_tap = 16 * 1 * 4 + 4 * 4 * 6 + 4 * 6 * 8 + 4 * 8 * 6 + 4 * 6 * 4 + 16 * 4 * 1
     assert forward_flops(conv, torch.rand(1, 1, 8, 8, dtype=torch.float64)) == 2 * 25 * per_tap

@@ -208,7 +208,7 @@ class Federation:
     def __init__(self, simulation: Simulation) -> None:
         ingredients = simulation.ingredients
         self.data = ingredients.data(simulation.scene, numpy_generator(SEED, "split"))
-        self.model = ingredients.model(torch.Generator())
+        self.model = ingredients.model()
         self.layout = Layout.of(self.model)
         self.shared = self.layout.num_shared("encoder")
         self.held: Tensor = simulation.get_state()["held"]
