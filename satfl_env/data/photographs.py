@@ -10,6 +10,7 @@ import numpy as np
 
 from satfl_env.data.folders import require_folder
 from satfl_env.data.images import FloatArray, ImageData, IntArray, images_from_bytes, split_train_test
+from satfl_env.settings import default_of
 
 
 def load_imagenette(*, data_dir: Path, image_size: int, download: bool = False) -> ImageData:
@@ -42,7 +43,13 @@ def load_eurosat(*, data_dir: Path, image_size: int, download: bool = False) -> 
     return split_train_test(*_read_all(images), tuple(images.classes))
 
 
-def load_image_folder(*, data_dir: Path, image_size: int, folder: str = "", test_share: float = 0.2) -> ImageData:
+def load_image_folder(
+    *,
+    data_dir: Path,
+    image_size: int,
+    folder: str = "",
+    test_share: float = default_of(split_train_test, "test_share"),
+) -> ImageData:
     """Load `data_dir`/`folder` with one subfolder of images for each class; fixed stratified split.
 
     Raises:

@@ -25,7 +25,8 @@ from satfl_env.envs.spaces import (
 )
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.scenarios import Scenario, build, load
-from satfl_env.simulation import Decision, NetworkState, RoundReport
+from satfl_env.settings import default_of
+from satfl_env.simulation import Decision, NetworkState, RoundReport, Simulation
 
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
@@ -170,7 +171,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         overrides: Mapping[str, Any] | None = None,
         reward: Mapping[str, float] | None = None,
         render_mode: str | None = None,
-        torch_threads: int | None = 1,
+        torch_threads: int | None = default_of(Simulation, "torch_threads"),
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}")

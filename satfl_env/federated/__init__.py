@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from satfl_env.federated.aggregation import cloud_aggregate, gateway_aggregate, normalise_weights
 from satfl_env.federated.cost import forward_flops
-from satfl_env.federated.engines import ENGINES, make_trainer
+from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
@@ -25,6 +25,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "WorkerError",
+    "check_engine",
     "cloud_aggregate",
     "dead_worker",
     "forward_flops",

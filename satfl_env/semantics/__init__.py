@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satfl_env.semantics.channel import CHANNEL_KINDS, Channel, ChannelDraw, normalise_power, transmit
+from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, transmit
 from satfl_env.semantics.conv_jscc import ConvJSCC
 from satfl_env.semantics.losses import infomax_loss, mask_logits, reconstruction_loss
 from satfl_env.semantics.metrics import accuracy, balanced_accuracy, ms_ssim, ms_ssim_scales, psnr_db
@@ -11,7 +11,6 @@ from satfl_env.semantics.similarity import jensen_shannon_divergence, semantic_s
 from satfl_env.semantics.swin_jscc import SwinJSCC
 
 __all__ = [
-    "CHANNEL_KINDS",
     "Channel",
     "ChannelDraw",
     "ConvJSCC",

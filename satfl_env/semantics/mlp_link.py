@@ -47,7 +47,7 @@ class MLPLink(nn.Module):
         *,
         channel: Channel,
         generator: torch.Generator,
-        hidden: int = 64,
+        hidden: int = 32,
         channel_uses: int = 8,
         decoder_hidden: int = 16,
         channel_draws: int = 1,

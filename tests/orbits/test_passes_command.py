@@ -52,7 +52,7 @@ def test_sites_are_listed() -> None:
     ("arguments", "message"),
     [
         (("--tle", "absent.tle", "--site", "Kiruna"), "there is no file of orbital elements"),
-        (("--tle", TLE, "--site", "Kirunna"), "did you mean Kiruna"),
+        (("--tle", TLE, "--site", "Kirunna"), "did you mean 'Kiruna'"),
         (("--tle", TLE, "--site", "Kiruna", "--start", "2030-01-01"), "epoch must be within 30 days"),
         (("--tle", TLE, "--site", "Kiruna", "--start", "soon"), "epoch must be an ISO 8601"),
     ],

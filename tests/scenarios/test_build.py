@@ -45,9 +45,10 @@ def test_targets_may_name_the_metrics_that_there_are(name):
         (
             "semspacefl-mini",
             {"data.source": "digits", "model": {**SWIN, "patch": 8}},
-            ["data.image_size: ", "multiple of 16 pixels", "got 8 x 8"],
+            ["model: image_shape is (1, 8, 8)", "multiples of 16"],
         ),
-        ("semspacefl-mini", {"model": {**SWIN, "bandwidth_ratio": 1e-4}}, ["model.bandwidth_ratio", "0.0001"]),
+        ("semspacefl-mini", {"model": {**SWIN, "bandwidth_ratio": 1e-4}}, ["model: bandwidth_ratio is 0.0001"]),
+        ("semspacefl-mini", {"model": {**SWIN, "head_width": 7}}, ["model: head_width is 7", "divide width 8"]),
         ("leo-multitask", {"training.device": "cuda:99"}, ["training.device: ", "'cuda:99'", "PyTorch sees cpu"]),
     ],
 )
