@@ -14,6 +14,9 @@ from torch import Tensor
 
 Combine = Callable[[Tensor, Tensor], Tensor]
 
+# Sums of weights that are equal but for rounding in single precision differ by less.
+_ROUNDING = 1e-6
+
 
 def weighted_mean(updates: Tensor, weights: Tensor) -> Tensor:
     r"""Weighted mean $\sum_i w_i u_i$ (SemSpaceFL, eq. 2; FedAvg, McMahan et al., AISTATS 2017).
@@ -148,7 +151,8 @@ class ClippedMean:
     def __call__(self, updates: Tensor, weights: Tensor) -> Tensor:
         """Combine updates (n, P) with weights (n,) to (P,)."""
         norm = torch.linalg.vector_norm(updates, dim=1)
-        return (weights * (self.max_norm / norm).clamp(max=1.0)) @ updates
+        clipped: Tensor = (weights * (self.max_norm / norm).clamp(max=1.0)) @ updates
+        return clipped
 
 
 # The rules by name; those that have parameters take their defaults.
@@ -160,10 +164,8 @@ COMBINE_RULES: Mapping[str, Combine] = {
     "clipped_mean": ClippedMean(max_norm=1.0),
 }
 
-# Sums of weights that are equal but for rounding differ by less.
-_ROUNDING = 1e-9
-
 
 def _distances(updates: Tensor, point: Tensor) -> Tensor:
     """Euclidean distance of each update from a point, (n,)."""
-    return torch.linalg.vector_norm(updates - point, dim=1)
+    distances: Tensor = torch.linalg.vector_norm(updates - point, dim=1)
+    return distances

@@ -9,7 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, SemanticModel, cloud_aggregate, gateway_aggregate, normalise_weights
+from satfl_env.federated import (
+    Layout,
+    SemanticModel,
+    cloud_aggregate,
+    gateway_aggregate,
+    normalise_weights,
+    raw_cloud_weights,
+)
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 Group = tuple[int, int]
@@ -106,7 +113,7 @@ class ModelStore:
         used[members], made_equal = normalise_weights(raw_weights[members], index)
         received = trained[:, : self.num_shared] if received is None else received
         self._put(groups, gateway_aggregate(take_rows(received, members), used[members], index))
-        self.stake[groups] = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
+        self.stake[groups] = raw_cloud_weights(raw_gateway_weights, raw_weights[members], groups[0], index)
         self.version += 1
         _write_rows(self.held, members, trained, members)
         return used, _named(groups, made_equal)
@@ -152,7 +159,7 @@ class ModelStore:
             torch.from_numpy(discount[members]).to(updates)[:, None] * updates, used[members], index
         )
         counts = np.bincount(index)
-        stakes = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
+        stakes = raw_cloud_weights(raw_gateway_weights, raw_weights[members], groups[0], index)
         self.held[members] = trained[members]
         for row, group in enumerate(_named(groups)):
             total, count = self.waiting.pop(group, (torch.zeros_like(self._first), 0))
@@ -212,17 +219,6 @@ class ModelStore:
         num_labels = self._row.shape[1]
         codes, index = distinct(association[members] * num_labels + cluster[members])
         return np.divmod(codes, num_labels), index
-
-
-def _stakes(raw_gateway_weights: FloatArray, raw_weights: FloatArray, groups: Groups, index: IntArray) -> FloatArray:
-    """Raw weight of each group at the cloud, (K,): its part of its gateway's, from the members' raw weights (R,)."""
-    gateways, _ = groups
-    part = np.bincount(index, weights=raw_weights / (raw_weights.max() or 1.0))
-    whole = np.bincount(gateways, weights=part)[gateways]
-    # Where all weights are zero, members count alike.
-    size = np.bincount(index)
-    alike = size / np.bincount(gateways, weights=size)[gateways]
-    return raw_gateway_weights[gateways] * np.divide(part, whole, out=alike, where=whole > 0)
 
 
 def _named(groups: Groups, which: IntArray | slice = slice(None)) -> tuple[Group, ...]:
