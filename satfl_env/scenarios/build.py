@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from satfl_env.data import (
     task_labels,
     task_letters,
 )
-from satfl_env.federated import LocalData, SemanticModel
+from satfl_env.federated import LocalData, SemanticModel, make_trainer, weighted_mean
 from satfl_env.orbits import (
     ConstellationScene,
     KeplerOrbits,
@@ -40,7 +41,18 @@ from satfl_env.scenarios.loader import ScenarioError
 from satfl_env.scenarios.models import ImageShape, Model
 from satfl_env.semantics import ms_ssim_scales
 from satfl_env.settings import default_of
-from satfl_env.simulation import FederatedData, Ingredients, PlaneRelays, Simulation
+from satfl_env.simulation import (
+    FederatedData,
+    Ingredients,
+    Learner,
+    OneContact,
+    PhysicsOnly,
+    PlaneRelays,
+    RoundProtocol,
+    Simulation,
+    check_parts,
+    try_parts,
+)
 
 IndexArrays = list[np.ndarray]
 SharedOut = schema.EqualPartition | schema.DirichletPartition | schema.CountsPartition
@@ -50,43 +62,51 @@ _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
 
 
 def build(
-    scenario: schema.Scenario, *, torch_threads: int | None = default_of(Simulation, "torch_threads")
+    scenario: schema.Scenario,
+    *,
+    parts: Mapping[str, Any] | None = None,
+    torch_threads: int | None = default_of(Simulation, "torch_threads"),
 ) -> Simulation:
     """Build the simulation that a scenario describes.
 
     Args:
         scenario: A validated scenario.
+        parts: Parts of your own in place of the scenario's, by name; see `satfl_env.simulation.PARTS`.
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
         ScenarioError: If a field does not fit the images or this machine; the message names it. Of what depends on
             the satellites, the split of the images, `reset` tells.
         FileNotFoundError: If the image source needs a data folder that is not there.
+        TypeError: If there is no part of a name, or one has the wrong form; the message names it.
+        ValueError: If a part gives numbers that cannot be.
     """
-    training = scenario.training
+    training, own = scenario.training, check_parts(parts)
     with _blaming("training.device"):
         training.check_visible()
+    scene = own.get("scene") or partial(_make_scene, scenario.constellation)
+    data = own.get("data") or partial(_make_data, scenario.data)
     ingredients = Ingredients(
-        scene=partial(_make_scene, scenario.constellation),
-        links=scenario.links,
+        scene=scene,
+        links=own.get("links") or scenario.links,
         model_bits=scenario.links.model_bits,
         upload_snr_db=scenario.links.upload_snr_db,
-        computer=scenario.onboard,
-        energy=scenario.onboard.energy,
-        data=partial(_make_data, scenario.data),
-        model=_model_factory(scenario),
-        training=training,
+        computer=own.get("computer") or scenario.onboard,
+        energy=own.get("energy") or scenario.onboard.energy,
+        data=data,
+        model=own.get("model") or _model_factory(scenario),
         test_snr_db=scenario.model.channel.test_snr_db,
-        engine=training.engine,
-        hardware=training,
+        learner=PhysicsOnly if training.engine == "none" else Learner,
+        trainer=partial(make_trainer, training.engine, settings=training, hardware=training),
         shared=training.shared,
         first_decoders=training.first_decoders,
         tested=training.tested,
+        combine=own.get("combine") or weighted_mean,
         max_epochs=training.max_epochs,
+        protocol=own.get("protocol") or _make_protocol(scenario),
         rounds=scenario.rounds,
-        late=scenario.rounds.late,
-        relay=_make_relay(scenario),
     )
+    try_parts(ingredients, own)
     return Simulation(ingredients, torch_threads=torch_threads)
 
 
@@ -125,13 +145,14 @@ def _make_scene(config: schema.Constellation, rng: np.random.Generator) -> Scene
     return ConstellationScene(orbits.advanced(start_s), config.gateways)
 
 
-def _make_relay(scenario: schema.Scenario) -> PlaneRelays | None:
-    relay, constellation = scenario.rounds.relay, scenario.constellation
-    if relay is None:
-        return None
+def _make_protocol(scenario: schema.Scenario) -> RoundProtocol:
+    rounds, constellation = scenario.rounds, scenario.constellation
+    protocol = rounds.late or OneContact()
+    if rounds.relay is None:
+        return protocol
     # The schema lets nothing else through.
     assert isinstance(constellation, schema.WalkerConstellation)
-    return PlaneRelays(constellation.planes, relay.isl_rate_bps)
+    return PlaneRelays(constellation.planes, rounds.relay.isl_rate_bps, protocol)
 
 
 def _model_factory(scenario: schema.Scenario) -> Callable[[], SemanticModel]:
