@@ -1,7 +1,7 @@
 """The configuration of a scenario: every field, its unit, its default and what is allowed.
 
-Unknown keys and impossible values are rejected. Sections mirror the rooms of the package; nothing here computes. A
-field's unit ends its name: _m, _s, _hz, _bps, _w, _j, _k, _deg, _mps (m/s), _db, _dbi.
+Unknown keys and impossible values are rejected. Where a section says what a runtime object says, it is that object's
+class. A field's unit ends its name: _m, _s, _hz, _bps, _w, _j, _k, _deg, _mps (m/s), _db, _dbi.
 """
 
 from __future__ import annotations

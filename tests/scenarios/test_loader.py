@@ -120,7 +120,7 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "leo-multitask",
             {"data.source": "digitz"},
-            "data.source: unknown name 'digitz'; did you mean 'digits'? "
+            "data.source: unknown name 'digitz', did you mean 'digits'? "
             "allowed: blue-marble, digits, eurosat, image-folder, imagenette, mnist",
         ),
         (
