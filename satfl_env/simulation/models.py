@@ -83,7 +83,7 @@ class ModelStore:
         returned: BoolArray,
         *,
         received: Tensor | None = None,
-    ) -> tuple[FloatArray, tuple[Group, ...]]:
+    ) -> tuple[FloatArray, BoolArray]:
         """Gateways average the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5).
 
         Args:
@@ -96,20 +96,22 @@ class ModelStore:
             received: Shared parameters as they arrived, (S, num_shared); None means as they were sent.
 
         Returns:
-            The weights used, (S,), and the groups whose raw weights were all zero and were made equal.
+            The weights used, (S,), and the satellites of groups whose raw weights were all zero and were made equal,
+            (S,).
         """
-        used = np.zeros(len(returned))
+        used, equal = np.zeros(len(returned)), np.zeros(len(returned), dtype=np.bool_)
         members = np.flatnonzero(returned)
         if members.size == 0:
-            return used, ()
+            return used, equal
         groups, index = self._groups(association, cluster, members)
         used[members], made_equal = normalise_weights(raw_weights[members], index)
+        equal[members] = np.isin(index, made_equal)
         received = trained[:, : self.num_shared] if received is None else received
         self._put(groups, gateway_aggregate(take_rows(received, members), used[members], index))
         self.stake[groups] = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
         self.version += 1
         _write_rows(self.held, members, trained, members)
-        return used, _named(groups, made_equal)
+        return used, equal
 
     def collect(
         self,
@@ -124,7 +126,7 @@ class ModelStore:
         *,
         buffer: int,
         server_rate: float,
-    ) -> tuple[FloatArray, tuple[Group, ...]]:
+    ) -> tuple[FloatArray, BoolArray]:
         """Gateways collect late updates, and move their models along the mean of `buffer` of them (FedBuff, Alg. 1).
 
         Args:
@@ -140,14 +142,16 @@ class ModelStore:
             server_rate: How far a model moves along their mean.
 
         Returns:
-            The weights used, (S,), and the groups whose raw weights were all zero and were made equal.
+            The weights used, (S,), and the satellites of groups whose raw weights were all zero and were made equal,
+            (S,).
         """
-        used, before = np.zeros(len(returned)), self.version
+        used, equal, before = np.zeros(len(returned)), np.zeros(len(returned), dtype=np.bool_), self.version
         members = np.flatnonzero(returned)
         if members.size == 0:
-            return used, ()
+            return used, equal
         groups, index = self._groups(association, cluster, members)
         used[members], made_equal = normalise_weights(raw_weights[members], index)
+        equal[members] = np.isin(index, made_equal)
         sums = gateway_aggregate(
             torch.from_numpy(discount[members]).to(updates)[:, None] * updates, used[members], index
         )
@@ -165,9 +169,9 @@ class ModelStore:
             self._put(([group[0]], [group[1]]), (model + server_rate / count * total)[None])
             self.stake[group] = stakes[row]
             self.version = before + 1
-        return used, _named(groups, made_equal)
+        return used, equal
 
-    def merge(self) -> tuple[FloatArray, tuple[int, ...]]:
+    def merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges, cluster by cluster, what changed since its last merge (SemSpaceFL, eq. 3).
 
         A gateway's raw weight is that of the last round in which its model changed. It is divided among the gateway's
@@ -176,19 +180,21 @@ class ModelStore:
         holds the merged model of each merged cluster.
 
         Returns:
-            The weights used, (S, G), and the clusters whose raw weights were all zero and were made equal.
+            The weights used, (S, G), and the clusters whose raw weights were all zero and were made equal, (S,).
         """
         used = np.zeros(self.stake.T.shape)
+        equal = np.zeros(len(used), dtype=np.bool_)
         labels, gateways = np.nonzero(~np.isnan(self.stake.T))
         if not labels.size:
-            return used, ()
+            return used, equal
         clusters, index = distinct(labels)
         weights, made_equal = normalise_weights(self.stake[gateways, labels], index)
         used[labels, gateways] = weights
+        equal[clusters[made_equal]] = True
         merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
         self._put((slice(None), clusters), merged)
         self.stake[:] = np.nan
-        return used, tuple(clusters[made_equal].tolist())
+        return used, equal
 
     def distribute(self, association: IntArray, cluster: IntArray, returned: BoolArray) -> None:
         """Satellites that came back receive the model their gateway now holds for their cluster; the first if none."""
@@ -225,10 +231,10 @@ def _stakes(raw_gateway_weights: FloatArray, raw_weights: FloatArray, groups: Gr
     return raw_gateway_weights[gateways] * np.divide(part, whole, out=alike, where=whole > 0)
 
 
-def _named(groups: Groups, which: IntArray | slice = slice(None)) -> tuple[Group, ...]:
-    """All or some of the groups one by one."""
+def _named(groups: Groups) -> tuple[Group, ...]:
+    """The groups one by one."""
     gateways, labels = groups
-    return tuple(zip(gateways[which].tolist(), labels[which].tolist(), strict=True))
+    return tuple(zip(gateways.tolist(), labels.tolist(), strict=True))
 
 
 def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:

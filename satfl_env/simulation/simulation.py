@@ -80,9 +80,9 @@ class LearnedRound(NamedTuple):
         outcome: What became of each satellite's part, (S,).
         staleness: How often models have changed since it fetched the one it trained from, (S,).
         weights: Weights used at the gateways, (S,).
-        equal_weight_groups: Groups whose weights were made equal.
+        equal_weights: Satellites in groups whose weights were made equal, (S,).
         gateway_weights: Weights used in the cloud, (S, G).
-        equal_weight_merges: Clusters whose gateways' weights were made equal.
+        equal_merges: Clusters whose gateways' weights were made equal, (S,).
         train_loss: Loss in the last local epoch, (S,).
         batches: Minibatches trained, (S,).
         update_similarity: How alike updates look by now, (S, S).
@@ -94,9 +94,9 @@ class LearnedRound(NamedTuple):
     outcome: IntArray
     staleness: IntArray
     weights: FloatArray
-    equal_weight_groups: tuple[tuple[int, int], ...]
+    equal_weights: BoolArray
     gateway_weights: FloatArray
-    equal_weight_merges: tuple[int, ...]
+    equal_merges: BoolArray
     train_loss: FloatArray
     batches: IntArray
     update_similarity: FloatArray
@@ -186,8 +186,9 @@ class Simulation:
         received, update_similarity = self._receive(job.parameters, result.parameters, returned)
         late = returned & (self.ingredients.rounds.late is not None)
         staleness = np.where(late, self._models.version - self._progress.fetched_version, 0)
-        weights, equal_groups = self._aggregate(opened, result.parameters, received, returned, staleness)
-        gateway_weights, equal_merges = np.zeros((len(returned), self._scene.num_gateways)), tuple[int, ...]()
+        weights, equal_weights = self._aggregate(opened, result.parameters, received, returned, staleness)
+        gateway_weights = np.zeros((len(returned), self._scene.num_gateways))
+        equal_merges = np.zeros(len(returned), dtype=np.bool_)
         if self._merges:
             gateway_weights, equal_merges = self._models.merge()
         # Who sat out holds what was tested before, unless that was a model on its way to the gateway.
@@ -202,9 +203,9 @@ class Simulation:
             outcome=outcome,
             staleness=staleness,
             weights=weights,
-            equal_weight_groups=equal_groups,
+            equal_weights=equal_weights,
             gateway_weights=gateway_weights,
-            equal_weight_merges=equal_merges,
+            equal_merges=equal_merges,
             train_loss=result.last_loss,
             batches=result.batches,
             update_similarity=update_similarity,
@@ -239,14 +240,16 @@ class Simulation:
             transmit_energy_j=part.transmit_energy_j,
             staleness=learned.staleness,
             weights=learned.weights,
-            equal_weight_groups=learned.equal_weight_groups,
+            equal_weights=learned.equal_weights,
             merged=self._merges,
             gateway_weights=learned.gateway_weights,
-            equal_weight_merges=learned.equal_weight_merges,
+            equal_merges=learned.equal_merges,
             train_loss=learned.train_loss,
             test_loss_before=before.test.loss,
             test_loss=test.loss,
+            metrics_before=before.test.metrics,
             metrics=test.metrics,
+            last=before.round + 1 == self.ingredients.rounds.episode,
         )
         fetched = self._fetched(report.outcome)
         self._progress = _Progress(
@@ -542,8 +545,8 @@ class Simulation:
         received: Tensor | None,
         returned: BoolArray,
         staleness: IntArray,
-    ) -> tuple[FloatArray, tuple[tuple[int, int], ...]]:
-        """Gateways take the updates in; gives the weights used and the groups in which they were made equal."""
+    ) -> tuple[FloatArray, BoolArray]:
+        """Gateways take the updates in; gives the weights used and where they were made equal, (S,)."""
         late, decision = self.ingredients.rounds.late, opened.decision
         if late is None:
             return self._models.aggregate(

@@ -143,15 +143,17 @@ class RoundReport:
         staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
             updates come back in the round they were trained in.
         weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
-        equal_weight_groups: The (gateway, cluster) groups whose raw weights were all zero and were made equal.
+        equal_weights: Satellites in a (gateway, cluster) group whose raw weights were all zero and made equal, (S,).
         merged: Whether the cloud merged the gateways' models at the end of this round.
         gateway_weights: Weights actually used in the merge, (S, G): row k for cluster k; zeros without a merge.
-        equal_weight_merges: The clusters whose gateways' raw weights were all zero and were made equal.
+        equal_merges: Clusters whose gateways' raw weights were all zero and were made equal, by label, (S,).
         train_loss: Mean training loss in the last local epoch, (S,); NaN for satellites that did not train.
         test_loss_before: Test loss of the model each satellite held before the round, (S,); for a task, its classes
             count the same.
         test_loss: Test loss of the model each satellite holds after the round, (S,).
+        metrics_before: Test metrics of the model each satellite held before the round, each (S,).
         metrics: Test metrics of the model each satellite holds after the round, each (S,).
+        last: Whether the episode ends with this round.
     """
 
     round: int
@@ -167,14 +169,16 @@ class RoundReport:
     transmit_energy_j: FloatArray
     staleness: IntArray
     weights: FloatArray
-    equal_weight_groups: tuple[tuple[int, int], ...]
+    equal_weights: BoolArray
     merged: bool
     gateway_weights: FloatArray
-    equal_weight_merges: tuple[int, ...]
+    equal_merges: BoolArray
     train_loss: FloatArray
     test_loss_before: FloatArray
     test_loss: FloatArray
+    metrics_before: Mapping[str, FloatArray]
     metrics: Mapping[str, FloatArray]
+    last: bool
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: later rounds go on from some of them."""
