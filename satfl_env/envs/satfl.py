@@ -14,6 +14,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from satfl_env.envs.info import no_round_info, round_info
+from satfl_env.envs.joint_step import play
 from satfl_env.envs.rewards import Reward, RewardChoice, headline
 from satfl_env.envs.spaces import (
     Action,
@@ -27,7 +28,7 @@ from satfl_env.envs.spaces import (
 )
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.scenarios import Scenario, build, load
-from satfl_env.simulation import Decision, NetworkState, RoundReport
+from satfl_env.simulation import Decision, RoundReport
 
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
@@ -242,26 +243,14 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
         Raises:
             ResetNeeded: Before the first reset and after the end of an episode.
-            ValueError: If the action is outside the action space; nothing has changed then.
-        """
-        decision = self.begin_step(action)
-        return self.finish_step(decision, *self.simulation.step(decision))
-
-    def begin_step(self, action: Action) -> Decision:
-        """First part of a step: the decision that the action stands for. Nothing has changed yet.
-
-        Raises:
-            ResetNeeded: Before the first reset and after the end of an episode.
-            ValueError: If the action is outside the action space.
+            TypeError: If a reward function gives no number.
+            ValueError: If the action is outside the action space; nothing has changed then. If a reward function gives
+                NaN or infinity; the round has been played then.
         """
         if not self._running:
             raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
-        return action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
-
-    def finish_step(
-        self, decision: Decision, state: NetworkState, report: RoundReport
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Last part of a step, once the simulation has played the decision's round: what `step` returns."""
+        decision = action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
+        state, report = play(self.simulation, decision)
         self._last_round = (self._snapshot, decision, report)
         self._snapshot = self.simulation.snapshot
         self._history.append(self._mean_metrics())

@@ -105,7 +105,8 @@ class ModelStore:
             return used, equal
         groups, index = self._groups(association, cluster, members)
         used[members], made_equal = normalise_weights(raw_weights[members], index)
-        equal[members] = np.isin(index, made_equal)
+        if made_equal.size:
+            equal[members] = np.isin(index, made_equal)
         received = trained[:, : self.num_shared] if received is None else received
         self._put(groups, gateway_aggregate(take_rows(received, members), used[members], index))
         self.stake[groups] = _stakes(raw_gateway_weights, raw_weights[members], groups, index)
@@ -151,7 +152,8 @@ class ModelStore:
             return used, equal
         groups, index = self._groups(association, cluster, members)
         used[members], made_equal = normalise_weights(raw_weights[members], index)
-        equal[members] = np.isin(index, made_equal)
+        if made_equal.size:
+            equal[members] = np.isin(index, made_equal)
         sums = gateway_aggregate(
             torch.from_numpy(discount[members]).to(updates)[:, None] * updates, used[members], index
         )
