@@ -8,9 +8,9 @@ from __future__ import annotations
 import gymnasium as gym
 
 from satfl_env.envs import (
+    ProcessVectorEnv,
     SatFLEnv,
     SatFLVectorEnv,
-    SpreadVectorEnv,
     decision_to_action,
     make_vector_env,
     observation_to_state,
@@ -25,11 +25,11 @@ __all__ = [
     "Decision",
     "NetworkState",
     "Outcome",
+    "ProcessVectorEnv",
     "RoundReport",
     "SatFLEnv",
     "SatFLVectorEnv",
     "Simulation",
-    "SpreadVectorEnv",
     "__version__",
     "affordable_epochs",
     "decision_to_action",
@@ -44,5 +44,5 @@ if "SatFL-v0" not in gym.registry:
     gym.register(
         "SatFL-v0",
         entry_point="satfl_env.envs.satfl:SatFLEnv",
-        vector_entry_point="satfl_env.envs.spread:make_vector_env",
+        vector_entry_point="satfl_env.envs.process_vector:make_vector_env",
     )
