@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,11 +64,14 @@ SharedOut = schema.EqualPartition | schema.DirichletPartition | schema.CountsPar
 _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
 
 
-def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simulation:
+def build(
+    scenario: schema.Scenario, *, parts: Mapping[str, Any] | None = None, torch_threads: int | None = 1
+) -> Simulation:
     """Build the simulation that a scenario describes.
 
     Args:
         scenario: A validated scenario.
+        parts: Your own parts, by the names of `Ingredients`, in place of the scenario's.
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
@@ -105,7 +110,7 @@ def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simula
         max_epochs=training.max_epochs,
         rounds=_make_rounds(scenario.rounds, scenario.constellation),
     )
-    return Simulation(ingredients, torch_threads=torch_threads)
+    return Simulation(replace(ingredients, **(parts or {})), torch_threads=torch_threads)
 
 
 def similarity_scales(scenario: schema.Scenario) -> int:
