@@ -39,9 +39,9 @@ def compare(
         progress: Called with the numbers of finished and of all episodes whenever the first changes.
 
     Raises:
-        ValueError: If an own policy has the name of one in the registry, or a name is in neither; if the folder was opened
-            for other parts, or knows another function by that name; if there are several workers and an own policy or
-            part cannot be pickled for them.
+        ValueError: If an own policy has the name of one in the registry, or a name is in neither; if the folder was
+            opened for other parts, or knows another function by that name; if there are several workers and an own
+            policy or part cannot be pickled for them.
     """
     _check_names(policies, own)
     folder.enter(own, parts)

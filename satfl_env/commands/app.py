@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-COMMANDS = "satfl.commands"
+NAME = "satfl"
+COMMANDS = f"{NAME}.commands"
 
 
 def main() -> None:
-    """Run `satfl`."""
-    make_app()(prog_name="satfl")
+    """Run `satfl`, or complete a line of it for a shell."""
+    if f"_{NAME.upper()}_COMPLETE" in os.environ:
+        # Shells take every line for a candidate, so no help may be broken into lines.
+        os.environ["COLUMNS"] = "1000"
+    make_app()(prog_name=NAME)
 
 
 def make_app(commands: Iterable[EntryPoint] | None = None) -> typer.Typer:

@@ -26,13 +26,14 @@ def doctor(
     data: Annotated[Path | None, typer.Option(help="Folder with data sets; that of SATFL_DATA if not given.")] = None,
 ) -> None:
     """Tell versions, threads, device, data sets found and optional packages missing."""
+    from rich.markup import escape
     from rich.table import Table
 
     console = output_console()
     for heading, rows in (("package", package_rows()), ("machine", machine_rows()), ("data", data_rows(data))):
         table = Table(heading, "", box=None)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table, "")
     missing = [name for name, extra in requirements() if extra is None and _version(name) is None]
     if missing:

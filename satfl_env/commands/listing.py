@@ -44,6 +44,7 @@ def list_names(
     ] = None,
 ) -> None:
     """List scenarios, policies, models, data, rewards and parts."""
+    from rich.markup import escape
     from rich.table import Table
 
     with one_line_errors(Console(stderr=True)):
@@ -55,7 +56,7 @@ def list_names(
         for name, entry in chosen.items():
             tables[name] = Table(name, "what it is", box=None)
             for row in entry.load()():
-                tables[name].add_row(*row)
+                tables[name].add_row(*map(escape, row))
     output_console().print(*tables.values(), sep="\n\n")
 
 
