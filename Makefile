@@ -12,7 +12,7 @@ RUN_DIR ?= results/first-light
 	touch $@
 
 run: .venv/ready
-	$(BIN)/python -m satfl_baselines compare --scenario leo-multitask --seeds 5 --out $(RUN_DIR) \
+	$(BIN)/satfl compare --scenario leo-multitask --seeds 5 --out $(RUN_DIR) \
 		--policies full,semspacefl,task-clustering,nearest-fedavg,individual,random
 
 test: .venv/ready
