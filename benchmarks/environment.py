@@ -118,7 +118,7 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
         learned = simulation.learn(opened, result)
         learn_s.append(time.perf_counter() - began)
         test_s.append(duration_s(partial(simulation.evaluate, [learned.job])))
-        simulation.finish(learned, None)
+        simulation.finish(learned, *simulation.evaluate([learned.job]))
     return {
         f"{name}: step without training, ms": 1e3 * physics_s,
         f"{name}: aggregating and comparing models, ms": 1e3 * statistics.median(learn_s),

@@ -26,6 +26,7 @@ from benchmarks.memory import forget_peak_mb, peak_mb
 from benchmarks.timing import duration_s
 from satfl_baselines import make_policy
 from satfl_env import SatFLEnv, decision_to_action
+from satfl_env.envs.joint_step import JointStep
 from satfl_env.federated import thread_limit
 from satfl_env.orbits import KeplerOrbits, Sgp4Orbits, contact_windows, load_elements, samples, sites, walker
 from satfl_env.scenarios import load as load_scenario
@@ -136,15 +137,15 @@ def _step_besides_training_s(env: SatFLEnv) -> float:
     simulation = env.simulation
     action = decision_to_action(make_policy("semspacefl")(simulation.state), simulation.state)
     with thread_limit(1):
+        step = JointStep(env.step, simulation)
         began = time.perf_counter()
-        decision = env.begin_step(action)
-        opened = simulation.begin(decision)
+        opened = simulation.begin(step.switch(action))
         before_s = time.perf_counter() - began
         trained = simulation.trainer.train(*opened.job)
         began = time.perf_counter()
         learned = simulation.learn(opened, trained)
         (test,) = simulation.evaluate([learned.job])
-        env.finish_step(decision, *simulation.finish(learned, test))
+        step.switch(simulation.finish(learned, test))
         return before_s + time.perf_counter() - began
 
 

@@ -1,1 +1,1 @@
-"""Training schedulers with Stable-Baselines3: `python -m satfl_agents train`."""
+"""Training schedulers with Stable-Baselines3: `satfl train`."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from satfl_baselines import as_agent, make_policy
 from satfl_env.scenarios import Scenario
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
+from satfl_env.wrappers.native import native_sizes
 
 try:
     from sb3_contrib import MaskablePPO
@@ -39,17 +40,18 @@ def check_algorithm(algo: str) -> None:
         raise ValueError(f"unknown algorithm {algo!r}; there are: {', '.join(ALGORITHMS)}")
 
 
-def make_env(scenario: Scenario, algo: str) -> gym.Env[NDArray[np.float32], Any]:
-    """The environment with the flat spaces an algorithm needs."""
-    env = gym.make("SatFL-v0", scenario=scenario)
-    num_clusters = min(NUM_CLUSTERS, scenario.constellation.num_satellites)
+def make_env(scenario: Scenario, algo: str, **brought: Any) -> gym.Env[NDArray[np.float32], Any]:
+    """The environment with the flat spaces an algorithm needs; `brought` are other arguments of `SatFLEnv`."""
+    env = gym.make("SatFL-v0", scenario=scenario, **brought)
+    num_satellites, _ = native_sizes(env)
+    num_clusters = min(NUM_CLUSTERS, num_satellites)
     if algo == "ppo":
         return ScaledObservation(BoxAction(env, num_clusters=num_clusters))
     return ScaledObservation(DiscreteAction(env, num_clusters=num_clusters))
 
 
 def train(
-    scenario: Scenario, algo: str, *, steps: int, seed: int, progress: Callable[[int], None]
+    scenario: Scenario, algo: str, *, steps: int, seed: int, progress: Callable[[int], None], **brought: Any
 ) -> tuple[Scheduler, list[Record]]:
     """Train a scheduler.
 
@@ -59,6 +61,7 @@ def train(
         steps: Rounds to train on; rounded up to whole updates of `STEPS_PER_UPDATE`.
         seed: Seed of the episodes and of the learner.
         progress: Called with the number of steps made so far.
+        **brought: Other arguments of `SatFLEnv`: your own parts and reward.
 
     Returns:
         The scheduler, and one record per finished training episode: step, return, length and final metrics.
@@ -81,7 +84,7 @@ def train(
     learner = PPO if algo == "ppo" else MaskablePPO
     scheduler = learner(
         "MlpPolicy",
-        Monitor(make_env(scenario, algo)),
+        Monitor(make_env(scenario, algo, **brought)),
         n_steps=STEPS_PER_UPDATE,
         batch_size=MINIBATCH,
         seed=seed,
@@ -91,9 +94,9 @@ def train(
     return scheduler, curve
 
 
-def evaluate(scheduler: Scheduler, scenario: Scenario, algo: str, seeds: Iterable[int]) -> list[Record]:
+def evaluate(scheduler: Scheduler, scenario: Scenario, algo: str, seeds: Iterable[int], **brought: Any) -> list[Record]:
     """Play one episode a seed without exploration: seed, return, length and final metrics of each."""
-    env = make_env(scenario, algo)
+    env = make_env(scenario, algo, **brought)
 
     def act(observation: Any) -> Any:
         masks = {"action_masks": env.get_wrapper_attr("action_masks")()} if isinstance(scheduler, MaskablePPO) else {}
@@ -102,9 +105,9 @@ def evaluate(scheduler: Scheduler, scenario: Scenario, algo: str, seeds: Iterabl
     return [_play(act, env, seed) for seed in seeds]
 
 
-def evaluate_policy(name: str, scenario: Scenario, seeds: Iterable[int]) -> list[Record]:
+def evaluate_policy(name: str, scenario: Scenario, seeds: Iterable[int], **brought: Any) -> list[Record]:
     """The same under a policy of the baselines."""
-    env = gym.make("SatFL-v0", scenario=scenario)
+    env = gym.make("SatFL-v0", scenario=scenario, **brought)
     return [_play(as_agent(make_policy(name, seed)), env, seed) for seed in seeds]
 
 

@@ -28,7 +28,7 @@ class SatFLVecEnv(VecEnv):
     Args:
         num_envs: Number of environments.
         wrap: Gives one environment the flat spaces that the algorithm needs; see `SatFLVectorEnv`.
-        workers: Processes to share the environments among; see `SpreadVectorEnv`.
+        workers: Processes to share the environments among; see `ProcessVectorEnv`.
         **kwargs: Arguments of `SatFLEnv`, the same for all.
     """
 

@@ -7,13 +7,16 @@ the round out (G).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray, IntArray
-from satfl_env import NetworkState
 
-AssociationRule = Callable[[NetworkState], IntArray]
+if TYPE_CHECKING:
+    from satfl_env import NetworkState
+
+AssociationRule = Callable[["NetworkState"], IntArray]
 
 
 def longest_window(state: NetworkState) -> IntArray:

@@ -6,15 +6,17 @@ A rule maps a `NetworkState` to labels (S,) in 0..S-1. Deterministic rules name 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
+import satfl_env
 from satfl_baselines.arrays import BoolArray, FloatArray, IntArray
-from satfl_env import NetworkState, semantic_similarity
 
-ClusteringRule = Callable[[NetworkState], IntArray]
+if TYPE_CHECKING:
+    from satfl_env import NetworkState
+
+ClusteringRule = Callable[["NetworkState"], IntArray]
 Threshold = float | Literal["midpoint", "largest-gap"]
 
 # Similarities this close are equal: rounding must not tear a cluster apart.
@@ -38,7 +40,7 @@ def cluster_tasks(pmfs: FloatArray, threshold: Threshold = "midpoint") -> IntArr
     pmfs = np.asarray(pmfs, dtype=np.float64)
     labels = np.arange(len(pmfs))
     present = np.flatnonzero(pmfs.any(axis=1))
-    omega = semantic_similarity(pmfs[present])
+    omega = satfl_env.semantic_similarity(pmfs[present])
     labels[present] = present[similar_groups(omega, threshold)]
     return labels
 
@@ -142,6 +144,9 @@ def transitive_closure(relation: BoolArray) -> IntArray:
     Returns:
         For each satellite the lowest index in its component, (S,).
     """
+    # SciPy takes longer to import than the names of all policies, which completion asks for.
+    from scipy.sparse.csgraph import connected_components
+
     _, component = connected_components(relation, directed=False)
     _, lowest = np.unique(component, return_index=True)
     return np.asarray(lowest[component], dtype=np.int64)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from satfl_baselines.arrays import BoolArray, FloatArray
 from satfl_baselines.policies import make_policy
+from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, RoundReport, Simulation
 from satfl_env.scenarios import Scenario, build
 
@@ -84,37 +86,61 @@ def run_episode(
     return episode
 
 
-def play(scenario: Scenario, run: Run, policy: Decide | None = None) -> Episode:
+def play(scenario: Scenario, run: Run, policy: Decide | None = None, parts: Mapping[str, Any] | None = None) -> Episode:
     """Play one run of a scenario from its first round to its last, or to the scenario's target.
 
-    The policy is the registry's of that name if it is None.
+    The policy is the registry's of that name if it is None. Own `parts` take the place of the scenario's; with own data
+    or satellites its tasks are nobody's, and are not told apart in the records.
     """
-    rounds, tasks = scenario.rounds.episode, scenario.satellite_tasks
+    rounds = scenario.rounds.episode
+    tasks = () if parts and not parts.keys().isdisjoint({"data", "scene"}) else scenario.satellite_tasks
     final_snrs_db = scenario.model.channel.final_snrs_db
     target = None if scenario.target is None else (scenario.target.metric, scenario.target.value)
-    return run_episode(build(scenario), policy or make_policy(*run), run.seed, rounds, tasks, final_snrs_db, target)
+    simulation = build(scenario, parts=parts)
+    return run_episode(simulation, policy or make_policy(*run), run.seed, rounds, tasks, final_snrs_db, target)
 
 
 def play_all(
-    scenario: Scenario, runs: Sequence[Run], *, own: Mapping[str, Decide], workers: int = 1
+    scenario: Scenario,
+    runs: Sequence[Run],
+    *,
+    own: Mapping[str, Decide],
+    parts: Mapping[str, Any] | None = None,
+    workers: int = 1,
 ) -> Iterator[tuple[Run, Episode]]:
     """Play several runs, in this process or in several; each is yielded as soon as it is finished.
 
     Policies that are not in `own` are the registry's. The number of workers changes nothing but the order in which runs
     finish.
+
+    Raises:
+        ValueError: If there are several workers and an own policy or part cannot be sent to them.
     """
     if workers == 1:
-        yield from ((run, play(scenario, run, own.get(run.policy))) for run in runs)
+        yield from ((run, play(scenario, run, own.get(run.policy), parts)) for run in runs)
         return
+    _require_picklable("policy", own)
+    _require_picklable("part", parts or {})
     # Forking a process that has used PyTorch can hang, so workers start afresh.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
-        pending = {pool.submit(play, scenario, run, own.get(run.policy)): run for run in runs}
+        pending = {pool.submit(play, scenario, run, own.get(run.policy), parts): run for run in runs}
         try:
             for finished in as_completed(pending):
                 yield pending[finished], finished.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _require_picklable(kind: str, brought: Mapping[str, Any]) -> None:
+    for name, value in brought.items():
+        try:
+            pickle.dumps(value)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{kind} {name!r} ({qualified_name(value)}) cannot be pickled for worker processes: {error}; "
+                "define it at the top of a module, or play with one worker"
+            ) from error
 
 
 def _end_with_parent() -> None:

@@ -6,14 +6,18 @@ A rule maps a `NetworkState` and an association (S,) to frequencies (S,) in Hz, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_baselines.association import at_gateway
-from satfl_env import NetworkState, optimal_frequency_hz
+from satfl_env import optimal_frequency_hz
 
-FrequencyRule = Callable[[NetworkState, IntArray], FloatArray]
+if TYPE_CHECKING:
+    from satfl_env import NetworkState
+
+FrequencyRule = Callable[["NetworkState", IntArray], FloatArray]
 
 
 def closed_form(state: NetworkState, association: IntArray) -> FloatArray:

@@ -6,18 +6,22 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+import satfl_env
 from satfl_baselines import aggregation, association, clustering, frequency
 from satfl_baselines.aggregation import AggregationRule, Participants
 from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_baselines.association import AssociationRule, at_gateway
 from satfl_baselines.clustering import ClusteringRule
 from satfl_baselines.frequency import FrequencyRule
-from satfl_env import Decision, NetworkState, affordable_epochs
 
-EpochRule = Callable[[NetworkState, IntArray, FloatArray], IntArray]
+if TYPE_CHECKING:
+    from satfl_env import Decision, NetworkState
+
+EpochRule = Callable[["NetworkState", IntArray, FloatArray], IntArray]
 
 
 def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
@@ -25,7 +29,7 @@ def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: Floa
 
     The link time is that of a satellite alone on its gateway's band, so crowded gateways may bring a little less.
     """
-    epochs = affordable_epochs(
+    epochs = satfl_env.affordable_epochs(
         at_gateway(state.window_s, gateway),
         at_gateway(state.link_s, gateway),
         state.samples,
@@ -84,7 +88,7 @@ class Policy:
         weights = np.zeros(state.num_satellites)
         weights[members] = contribution
         gateway_weights = aggregation.gateway_contribution(contribution, gateway[members], state.num_gateways)
-        return Decision(
+        return satfl_env.Decision(
             association=gateway,
             cpu_frequency=cpu_frequency,
             cluster=cluster,

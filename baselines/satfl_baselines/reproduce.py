@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.compare import compare
+from satfl_baselines.comparison import compare
 from satfl_baselines.results import ResultFolder, curve_rows, write_csv, write_png
 from satfl_baselines.summary import OF, Comparison, Estimate
 from satfl_env.scenarios import Scenario

@@ -1,6 +1,7 @@
 """The folder of a comparison: what was asked for, every finished run, and the summary.
 
-    manifest.json               scenario, rounds, batches per epoch, version; policies and seeds asked for so far
+    manifest.json               scenario, own parts, rounds, batches per epoch, version; policies and seeds asked for
+                                so far, and what stands behind policies of your own
     runs/<policy>-<seed>.json   one finished episode each
     summary.csv, summary.json   outcomes of each policy: means and half widths of their 95 % intervals
     curves.csv, curves.png      the same round by round
@@ -20,7 +21,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from satfl_baselines.evaluate import Episode, Run
+from satfl_baselines.evaluate import Decide, Episode, Run
+from satfl_baselines.qualified import qualified_names
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
@@ -42,25 +44,46 @@ class ResultFolder:
         scenario: The scenario all runs have in common.
         policies: Names of the policies asked for.
         seeds: The seeds asked for.
+        parts: Your own parts, in place of the scenario's; the folder knows them by their qualified names alone.
 
     Raises:
         ValueError: If the folder holds another comparison, or anything else.
         OSError: If it cannot be read or written.
     """
 
-    def __init__(self, path: str | Path, scenario: Scenario, policies: Iterable[str], seeds: Iterable[int]) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        scenario: Scenario,
+        policies: Iterable[str],
+        seeds: Iterable[int],
+        parts: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = Path(path)
-        self.identity = _identity(scenario)
+        self.identity = _identity(scenario, parts)
         earlier = _read_manifest(self.path)
         if earlier is not None:
             _require_same(self.path, earlier, self.identity)
         before = earlier or {"policies": [], "seeds": []}
-        asked = {
+        self._asked = {
             "policies": list(dict.fromkeys([*before["policies"], *policies])),
             "seeds": sorted({*before["seeds"], *seeds}),
+            "own": before.get("own", {}),
         }
         (self.path / "runs").mkdir(parents=True, exist_ok=True)
-        _write_json(self.path / "manifest.json", self.identity | asked)
+        self._write_manifest()
+
+    def enter(self, own: Mapping[str, Decide], parts: Mapping[str, Any] | None) -> None:
+        """Note what stands behind own policies, and make sure that the parts are those the folder was opened for.
+
+        Raises:
+            ValueError: If parts are others, or a policy's name stood for another function before.
+        """
+        known, policies = self._asked["own"], qualified_names(own)
+        there = {"parts": self.identity["parts"], "own": policies | known}
+        _require_same(self.path, there, {"parts": qualified_names(parts), "own": known | policies})
+        self._asked["own"] = known | policies
+        self._write_manifest()
 
     def has(self, run: Run) -> bool:
         """Whether a run is finished."""
@@ -84,7 +107,7 @@ class ResultFolder:
         estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
         summary = {
             "scenario": self.identity["scenario"]["name"],
-            **{key: self.identity[key] for key in ("rounds", "batches_per_epoch", "version")},
+            **{key: self.identity[key] for key in ("rounds", "batches_per_epoch", "version", "parts")},
             "round_share": self.identity["scenario"]["training"]["round_share"],
             "seeds": list(comparison.seeds),
             "primary": list(comparison.primary),
@@ -105,16 +128,21 @@ class ResultFolder:
         return summary
 
     def _run_path(self, run: Run) -> Path:
-        return self.path / "runs" / f"{run.policy}-{run.seed}.json"
+        # Not every system has colons in names of files, as policies named module:function have them.
+        return self.path / "runs" / f"{run.policy.replace(':', '.')}-{run.seed}.json"
+
+    def _write_manifest(self) -> None:
+        _write_json(self.path / "manifest.json", self.identity | self._asked)
 
 
-def _identity(scenario: Scenario) -> dict[str, Any]:
+def _identity(scenario: Scenario, parts: Mapping[str, Any] | None) -> dict[str, Any]:
     """What all runs of a folder have in common."""
     return {
         "format": FORMAT,
         "version": __version__,
         "rounds": scenario.rounds.episode,
         "batches_per_epoch": scenario.training.batches_per_epoch,
+        "parts": qualified_names(parts),
         "scenario": scenario.model_dump(mode="json"),
     }
 

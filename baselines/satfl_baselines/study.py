@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from satfl_baselines.compare import compare
+from satfl_baselines.comparison import compare
 from satfl_baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
 from satfl_baselines.results import ResultFolder, write_csv, write_png
 from satfl_baselines.summary import Comparison, Estimate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from satfl_env.data.folders import require_folder
+from satfl_env.data.folders import FOLDERS, require_folder
 from satfl_env.data.images import ByteArray, FloatArray, ImageData, IntArray, images_from_bytes, split_train_test
 
 DIGIT_NAMES = tuple("0123456789")
@@ -32,7 +32,7 @@ def load_mnist(*, data_dir: Path, download: bool = False) -> ImageData:
         from torchvision.datasets import MNIST
 
         MNIST(data_dir, download=True)
-    folder = require_folder(data_dir / "MNIST" / "raw", "mnist", downloadable=True)
+    folder = require_folder(data_dir / FOLDERS["mnist"], "mnist", downloadable=True)
     return ImageData(*_read_mnist_part(folder, "train"), *_read_mnist_part(folder, "t10k"), DIGIT_NAMES)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 DATA_DIR_VARIABLE = "SATFL_DATA"
+
+# Where each image set lies inside the data folder.
+FOLDERS: Mapping[str, str] = {"mnist": "MNIST/raw", "imagenette": "imagenette2", "eurosat": "eurosat/2750"}
 
 
 def resolve_data_dir(data_dir: str | Path | None, source: str) -> Path:

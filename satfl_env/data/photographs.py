@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from satfl_env.data.folders import require_folder
+from satfl_env.data.folders import FOLDERS, require_folder
 from satfl_env.data.images import FloatArray, ImageData, IntArray, images_from_bytes, split_train_test
+from satfl_env.settings import default_of
 
 
 def load_imagenette(*, data_dir: Path, image_size: int, download: bool = False) -> ImageData:
@@ -21,7 +22,7 @@ def load_imagenette(*, data_dir: Path, image_size: int, download: bool = False) 
     from torchvision.datasets import Imagenette
 
     if not download:
-        require_folder(data_dir / "imagenette2", "imagenette", downloadable=True)
+        require_folder(data_dir / FOLDERS["imagenette"], "imagenette", downloadable=True)
     transform = square_crop(image_size)
     train = Imagenette(data_dir, "train", size="full", download=download, transform=transform)
     test = Imagenette(data_dir, "val", size="full", transform=transform)
@@ -37,12 +38,18 @@ def load_eurosat(*, data_dir: Path, image_size: int, download: bool = False) -> 
     from torchvision.datasets import EuroSAT
 
     if not download:
-        require_folder(data_dir / "eurosat" / "2750", "eurosat", downloadable=True)
+        require_folder(data_dir / FOLDERS["eurosat"], "eurosat", downloadable=True)
     images = EuroSAT(data_dir, download=download, transform=square_crop(image_size))
     return split_train_test(*_read_all(images), tuple(images.classes))
 
 
-def load_image_folder(*, data_dir: Path, image_size: int, folder: str = "", test_share: float = 0.2) -> ImageData:
+def load_image_folder(
+    *,
+    data_dir: Path,
+    image_size: int,
+    folder: str = "",
+    test_share: float = default_of(split_train_test, "test_share"),
+) -> ImageData:
     """Load `data_dir`/`folder` with one subfolder of images for each class; fixed stratified split.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -14,6 +13,7 @@ from satfl_env.data.digits import load_digits, load_mnist
 from satfl_env.data.folders import resolve_data_dir
 from satfl_env.data.images import ImageData
 from satfl_env.data.photographs import load_eurosat, load_image_folder, load_imagenette
+from satfl_env.suggestions import did_you_mean
 
 SOURCES: dict[str, Callable[..., ImageData]] = {
     "digits": load_digits,
@@ -83,6 +83,4 @@ def check_source(name: str, image_size: int | None) -> None:
 
 def _suggest(wrong: str, allowed: Iterable[str]) -> str:
     names = sorted(allowed)
-    near = difflib.get_close_matches(wrong, names)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
-    return f"{hint} allowed: {', '.join(names) or 'none'}"
+    return f"{did_you_mean(wrong, names) or ';'} allowed: {', '.join(names) or 'none'}"

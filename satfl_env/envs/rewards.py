@@ -1,15 +1,39 @@
-"""Named reward terms, each a pure function of what happened in a round; more is always better.
+"""The reward: a weighted sum of named terms, each a function of what happened in a round; more is always better.
 
-The reward is their weighted sum. Costs count negative already, so that a positive weight is a price.
+Costs count negative already, so that a positive weight is a price.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from satfl_env.simulation import RoundReport
+from satfl_env.suggestions import did_you_mean
+
+FloatArray = NDArray[np.float64]
+Term = Callable[[RoundReport], float]
+RewardChoice = Term | Mapping[str | Term, float]
+
+
+def metric_gain(report: RoundReport, metric: str | None = None) -> float:
+    """Rise of the mean test metric over the round; over an episode it telescopes to last minus first metric.
+
+    Args:
+        report: The round.
+        metric: Name of the metric; None takes the headline.
+    """
+    return _mean(report.metrics, metric) - _mean(report.metrics_before, metric)
+
+
+def final_metric(report: RoundReport, metric: str | None = None) -> float:
+    """The mean test metric at the end of an episode, 0 in all rounds before; arguments as for `metric_gain`."""
+    return _mean(report.metrics, metric) if report.last else 0.0
 
 
 def loss_drop(report: RoundReport) -> float:
@@ -32,44 +56,109 @@ def lost_updates(report: RoundReport) -> float:
     return -float(report.lost.sum())
 
 
-TERMS: Mapping[str, Callable[[RoundReport], float]] = {
-    "loss_drop": loss_drop,
-    "energy_j": energy_j,
-    "time_s": time_s,
-    "lost_updates": lost_updates,
+# Each term's function and default weight.
+TERMS: dict[str, tuple[Term, float]] = {
+    "metric_gain": (metric_gain, 1.0),
+    "final_metric": (final_metric, 0.0),
+    "loss_drop": (loss_drop, 0.0),
+    "energy_j": (energy_j, 0.0),
+    "time_s": (time_s, 0.0),
+    "lost_updates": (lost_updates, 0.0),
 }
 
-DEFAULT_WEIGHTS: Mapping[str, float] = {"loss_drop": 1.0, "energy_j": 0.0, "time_s": 0.0, "lost_updates": 0.0}
+# These judge by the scenario's target metric, where it has one.
+_JUDGING = (metric_gain, final_metric)
 
 
-def reward_weights(changes: Mapping[str, float] | None) -> dict[str, float]:
-    """The default weights with some of them changed.
+def headline(metrics: Iterable[str]) -> str:
+    """The metric that stands for all: the balanced accuracy, else the first there is."""
+    names = list(metrics)
+    return "balanced_accuracy" if "balanced_accuracy" in names else names[0]
+
+
+class Reward:
+    """The weighted sum of the terms of `TERMS` and of own ones.
+
+    Args:
+        choice: A function `RoundReport -> float` is the whole reward. A mapping changes the default weights: its keys
+            are names of terms or functions `RoundReport -> float`, its values their weights. A function's term is named
+            by its `__name__`. None takes the default weights.
+        metric: Metric that `metric_gain` and `final_metric` take; None takes the headline.
 
     Raises:
-        ValueError: If a term does not exist, or a weight is negative or not finite.
+        TypeError: If the choice is of another form.
+        ValueError: If a term does not exist or two have one name, if a weight is not finite, or the weight of a term of
+            the table is negative.
     """
-    weights = {**DEFAULT_WEIGHTS, **(changes or {})}
-    for name, weight in weights.items():
-        if name not in TERMS:
-            raise ValueError(f"unknown reward term {name!r}{_near(name)}; there are: {', '.join(TERMS)}")
-        if not math.isfinite(weight) or weight < 0:
-            raise ValueError(
-                f"the weight of reward term {name!r} must be finite and not negative (costs count negative already), "
-                f"got {weight}"
-            )
-    return weights
+
+    def __init__(self, choice: RewardChoice | None = None, metric: str | None = None) -> None:
+        table = dict(TERMS)
+        self._terms = {
+            name: partial(term, metric=metric) if metric is not None and term in _JUDGING else term
+            for name, (term, _) in table.items()
+        }
+        self._own: dict[str, Term] = {}
+        self.weights = {name: 0.0 if callable(choice) else weight for name, (_, weight) in table.items()}
+        for key, weight in _weighted(choice):
+            if not callable(key):
+                self.weights[key] = _checked_weight(_known(key, table), weight, lowest=0.0)
+                continue
+            name = getattr(key, "__name__", type(key).__name__)
+            if name in self.weights:
+                raise ValueError(f"two reward terms have the name {name!r}: give the function another __name__")
+            self._own[name], self.weights[name] = key, _checked_weight(name, weight)
+
+    def terms(self, report: RoundReport) -> dict[str, float]:
+        """All terms of a round, without their weights.
+
+        Raises:
+            TypeError: If an own function gives no number.
+            ValueError: If an own function gives NaN or infinity.
+        """
+        values = {name: term(report) for name, term in self._terms.items()}
+        return values | {name: _finite(name, term(report)) for name, term in self._own.items()}
+
+    def total(self, terms: Mapping[str, float]) -> float:
+        """The reward: the sum of weight times term."""
+        return sum(weight * terms[name] for name, weight in self.weights.items() if weight)
 
 
-def reward_terms(report: RoundReport) -> dict[str, float]:
-    """All terms of a round, without their weights."""
-    return {name: term(report) for name, term in TERMS.items()}
+def _mean(metrics: Mapping[str, FloatArray], name: str | None) -> float:
+    return float(metrics[headline(metrics) if name is None else name].mean())
 
 
-def weighted_sum(terms: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """The reward: the sum of weight times term."""
-    return sum(weights[name] * value for name, value in terms.items())
+def _weighted(choice: object) -> list[tuple[Any, Any]]:
+    """The terms chosen and their weights."""
+    if choice is None:
+        return []
+    if callable(choice):
+        return [(choice, 1.0)]
+    if isinstance(choice, Mapping):
+        return list(choice.items())
+    raise TypeError(
+        "reward must be a function RoundReport -> float, or a mapping of names of terms or such functions to weights, "
+        f"got {choice!r}"
+    )
 
 
-def _near(name: str) -> str:
-    matches = difflib.get_close_matches(name, TERMS, n=1)
-    return f", did you mean {matches[0]!r}?" if matches else ""
+def _known(name: object, table: Mapping[str, object]) -> str:
+    if isinstance(name, str) and name in table:
+        return name
+    raise ValueError(f"unknown reward term {name!r}{did_you_mean(str(name), table)}; there are: {', '.join(table)}")
+
+
+def _checked_weight(name: str, weight: object, lowest: float = -math.inf) -> float:
+    if not isinstance(weight, int | float | np.number) or not math.isfinite(weight) or weight < lowest:
+        rule = "finite" if lowest == -math.inf else "finite and not negative (costs count negative already)"
+        raise ValueError(f"the weight of reward term {name!r} must be {rule}, got {weight!r}")
+    return float(weight)
+
+
+def _finite(name: str, value: object) -> float:
+    """What an own function gave as a finite number."""
+    number = np.asarray(value)
+    if number.shape != () or number.dtype.kind not in "biuf":
+        raise TypeError(f"reward term {name!r} must give a number, got {value!r}")
+    if not np.isfinite(number):
+        raise ValueError(f"reward term {name!r} must give a finite number, got {value!r}")
+    return float(number)

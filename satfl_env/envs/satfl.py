@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from satfl_env.envs.rewards import reward_terms, reward_weights, weighted_sum
+from satfl_env.envs.info import no_round_info, round_info
+from satfl_env.envs.joint_step import play
+from satfl_env.envs.rewards import Reward, RewardChoice, headline
 from satfl_env.envs.spaces import (
     Action,
     BoolArray,
@@ -25,7 +28,8 @@ from satfl_env.envs.spaces import (
 )
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.scenarios import Scenario, build, load
-from satfl_env.simulation import Decision, NetworkState, RoundReport
+from satfl_env.settings import default_of
+from satfl_env.simulation import Decision, RoundReport, Simulation
 
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
@@ -56,7 +60,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `weights`         | `Box(0, 1, (S,), float64)` | raw weight of the update in its (gateway, cluster) group  |
     | `gateway_weights` | `Box(0, 1, (G,), float64)` | raw weight of each gateway when the cloud merges          |
 
-    A group whose raw weights are all zero falls back to equal weights and is named in `info`. Associating a satellite
+    A group whose raw weights are all zero falls back to equal weights, and `info` says so. Associating a satellite
     with a gateway that does not see it is allowed, but its update is lost; `action_masks()` tells which gateways do.
     Actions outside the space raise `ValueError` and leave the environment as it was.
 
@@ -96,10 +100,26 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     | Term           | Default weight | Value                                                           |
     |----------------|----------------|-----------------------------------------------------------------|
-    | `loss_drop`    | 1              | drop of the mean test loss; the return is first minus last loss |
+    | `metric_gain`  | 1              | rise of the mean test metric; the return is last minus first    |
+    | `final_metric` | 0              | the mean test metric at the episode's end, 0 before             |
+    | `loss_drop`    | 0              | drop of the mean test loss; the return is first minus last loss |
     | `energy_j`     | 0              | minus the joules spent on training and transmission             |
     | `time_s`       | 0              | minus the seconds the round took                                |
     | `lost_updates` | 0              | minus the number of associated satellites with a lost update    |
+
+    The metric is the one of the scenario's target; without a target it is the balanced accuracy, or the first metric
+    where there is none. The drop of the loss can rank overconfident models below untrained ones, so it is an option.
+
+    `reward` takes a mapping with weights that differ from these, or a function `RoundReport -> float`, which is then
+    the whole reward. A mapping may have such functions among its keys as well:
+
+    ```python
+    >>> def fairness(report):
+    ...     return -float(report.test_loss.std())
+    >>> alone = gym.make("SatFL-v0", reward=fairness)
+    >>> both = gym.make("SatFL-v0", reward={"energy_j": 1e-4, fairness: 0.5})  # metric_gain counts too
+
+    ```
 
     ## Starting State
 
@@ -126,7 +146,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     |-----------------|-------------------------------------|-------------------|-------------------------------------|
     | `scenario`      | **str**, **Path** or **Scenario**   | `"leo-multitask"` | built-in name, YAML file, or loaded |
     | `overrides`     | **dict** or **None**                | `None`            | scenario fields to change, dotted   |
-    | `reward`        | **dict** or **None**                | `None`            | reward weights that differ          |
+    | `reward`        | **dict**, function or **None**      | `None`            | weights that differ, own terms      |
     | `render_mode`   | `"rgb_array"`, `"ansi"` or **None** | `None`            | what `render()` returns             |
     | `torch_threads` | **int** or **None**                 | `1`               | PyTorch threads; None: as they are  |
 
@@ -135,25 +155,30 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     ## Info
 
-    | Key                    | After | Meaning                                                             |
-    |------------------------|-------|---------------------------------------------------------------------|
-    | `action_mask`          | both  | `{"association": (S, G+1) bool}`: visible gateways, and sitting out |
-    | `metrics`              | both  | mean over satellites of each test metric                            |
-    | `satellite_metrics`    | both  | each test metric, `(S,)`                                            |
-    | `test_loss`            | both  | mean test loss over satellites                                      |
-    | `satellite_test_loss`  | both  | test loss, `(S,)`                                                   |
-    | `scenario`, `seed`     | reset | name of the scenario, seed of the episode                           |
-    | `label_pmf`            | reset | distribution of each satellite's labels, `(S, labels)`              |
-    | `reward_terms`         | step  | value of each reward term, without its weight                       |
-    | `outcome`              | step  | `satfl_env.Outcome` of each satellite, `(S,)`                       |
-    | `epochs`, `batches`    | step  | simulated epochs and really trained minibatches, `(S,)`             |
-    | `batches_per_epoch`    | step  | minibatches that stand for a simulated epoch; None: all             |
-    | `round_share`          | step  | share of those minibatches that is really trained, in (0, 1]        |
-    | `staleness`            | step  | changes of the models since an update's one was fetched, `(S,)`     |
-    | `energy_j`             | step  | energy spent, `(S,)`                                                |
-    | `duration_s`, `time_s` | step  | duration of the round, simulated time at its end                    |
-    | `equal_weight_groups`  | step  | (gateway, cluster) groups whose raw weights were all zero           |
-    | `equal_weight_merges`  | step  | clusters whose gateways' raw weights were all zero in a merge       |
+    `reset` and `step` give the same keys, each a number, an array of fixed shape or a `dict` of these:
+
+    | Key                   | Meaning                                                             |
+    |-----------------------|---------------------------------------------------------------------|
+    | `seed`                | seed of the episode                                                 |
+    | `label_pmf`           | distribution of each satellite's labels, `(S, labels)`              |
+    | `batches_per_epoch`   | minibatches that stand for a simulated epoch; 0: all                |
+    | `round_share`         | share of those minibatches that is really trained, in (0, 1]        |
+    | `action_mask`         | `{"association": (S, G+1) bool}`: visible gateways, and sitting out |
+    | `metrics`             | mean over satellites of each test metric                            |
+    | `satellite_metrics`   | each test metric, `(S,)`                                            |
+    | `test_loss`           | mean test loss over satellites                                      |
+    | `satellite_test_loss` | test loss, `(S,)`                                                   |
+    | `time_s`              | simulated time                                                      |
+    | `reward_terms`        | value of each reward term, without its weight                       |
+    | `outcome`             | `satfl_env.Outcome` of each satellite, `(S,)`                       |
+    | `epochs`, `batches`   | simulated epochs and really trained minibatches, `(S,)`             |
+    | `staleness`           | changes of the models since an update's one was fetched, `(S,)`     |
+    | `energy_j`            | energy spent, `(S,)`                                                |
+    | `duration_s`          | duration of the round                                               |
+    | `equal_weights`       | satellites in a group whose raw weights were all zero, `(S,)` bool  |
+    | `equal_merges`        | clusters whose gateways' raw weights were all zero, `(S,)` bool     |
+
+    From `reward_terms` on they tell of the last round; at `reset` they are 0, and all satellites have sat out.
 
     ## Version History
 
@@ -168,14 +193,15 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self,
         scenario: str | Path | Scenario = "leo-multitask",
         overrides: Mapping[str, Any] | None = None,
-        reward: Mapping[str, float] | None = None,
+        reward: RewardChoice | None = None,
         render_mode: str | None = None,
-        torch_threads: int | None = 1,
+        torch_threads: int | None = default_of(Simulation, "torch_threads"),
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}")
         self.scenario = _resolve(scenario, overrides)
-        self.reward_weights = reward_weights(reward)
+        target = self.scenario.target
+        self._reward = Reward(reward, None if target is None else target.metric)
         self.render_mode = render_mode
         self.simulation = build(self.scenario, torch_threads=torch_threads)
         constellation = self.scenario.constellation
@@ -183,6 +209,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self.observation_space = observation_space(self.simulation)
         self._write_observation = ObservationWriter(self.observation_space)
         self._running = False
+        self._seed: int
         self._snapshot: SceneSnapshot
         self._last_round: LastRound | None = None
         self._history: list[dict[str, float]] = []
@@ -208,8 +235,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self._snapshot = self.simulation.snapshot
         self._last_round = None
         self._history = [self._mean_metrics()]
-        label_pmf = self.simulation.label_pmf.copy()
-        info = self._common_info() | {"scenario": self.scenario.name, "seed": episode_seed, "label_pmf": label_pmf}
+        self._seed = episode_seed
+        info = self._info(dict.fromkeys(self._reward.weights, 0.0)) | no_round_info(state.num_satellites)
         return self._write_observation(state), info
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -217,49 +244,24 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
         Raises:
             ResetNeeded: Before the first reset and after the end of an episode.
-            ValueError: If the action is outside the action space; nothing has changed then.
-        """
-        decision = self.begin_step(action)
-        return self.finish_step(decision, *self.simulation.step(decision))
-
-    def begin_step(self, action: Action) -> Decision:
-        """First part of a step: the decision that the action stands for. Nothing has changed yet.
-
-        Raises:
-            ResetNeeded: Before the first reset and after the end of an episode.
-            ValueError: If the action is outside the action space.
+            TypeError: If a reward function gives no number.
+            ValueError: If the action is outside the action space; nothing has changed then. If a reward function gives
+                NaN or infinity; the round has been played then.
         """
         if not self._running:
             raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
-        return action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
-
-    def finish_step(
-        self, decision: Decision, state: NetworkState, report: RoundReport
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Last part of a step, once the simulation has played the decision's round: what `step` returns."""
+        decision = action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
+        state, report = play(self.simulation, decision)
         self._last_round = (self._snapshot, decision, report)
         self._snapshot = self.simulation.snapshot
         self._history.append(self._mean_metrics())
 
         terminated, truncated = self._target_reached(), self.simulation.finished
         self._running = not (terminated or truncated)
-        terms = reward_terms(report)
-        info = self._common_info() | {
-            "reward_terms": terms,
-            "outcome": report.outcome.copy(),
-            "epochs": report.epochs.copy(),
-            "batches": report.batches.copy(),
-            "batches_per_epoch": self.scenario.training.batches_per_epoch,
-            "round_share": self.scenario.training.round_share,
-            "staleness": report.staleness.copy(),
-            "energy_j": report.energy_j,
-            "duration_s": report.duration_s,
-            "time_s": state.time_s,
-            "equal_weights": report.equal_weights.copy(),
-            "equal_merges": report.equal_merges.copy(),
-        }
-        observation = self._write_observation(state)
-        return observation, weighted_sum(terms, self.reward_weights), terminated, truncated, info
+        # The simulation knows no target: that an episode ends by one is told here.
+        terms = self._reward.terms(replace(report, last=True) if terminated else report)
+        info = self._info(terms) | round_info(report)
+        return self._write_observation(state), self._reward.total(terms), terminated, truncated, info
 
     def action_masks(self) -> dict[str, BoolArray]:
         """Which values of the discrete parts of the action make sense: `association`, (S, G + 1).
@@ -286,8 +288,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
         from satfl_env.envs.frame import Frame
         from satfl_env.envs.render import describe, draw
 
-        test = self.simulation.test
-        metric = self._headline()
+        test, target = self.simulation.test, self.scenario.target
+        metric = headline(test.metrics) if target is None else target.metric
         coverage_radius_m = getattr(self.scenario.constellation, "coverage_radius_m", None)
         last = self._last_round
         frame = Frame(
@@ -304,21 +306,21 @@ class SatFLEnv(gym.Env[Observation, Action]):
         )
         return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
 
-    def _headline(self) -> str:
-        """The metric a rendering shows: the target's, else the balanced accuracy, else the first there is."""
-        if self.scenario.target is not None:
-            return self.scenario.target.metric
-        metrics = self.simulation.test.metrics
-        return "balanced_accuracy" if "balanced_accuracy" in metrics else next(iter(metrics))
-
-    def _common_info(self) -> dict[str, Any]:
-        test = self.simulation.test
+    def _info(self, reward_terms: dict[str, float]) -> dict[str, Any]:
+        """What `info` tells of now and of the episode."""
+        test, training = self.simulation.test, self.scenario.training
         return {
+            "seed": self._seed,
+            "label_pmf": self.simulation.label_pmf.copy(),
+            "batches_per_epoch": training.batches_per_epoch or 0,
+            "round_share": training.round_share,
             "action_mask": self.action_masks(),
             "metrics": dict(self._history[-1]),
             "satellite_metrics": {name: values.copy() for name, values in test.metrics.items()},
             "test_loss": float(test.loss.mean()),
             "satellite_test_loss": test.loss.copy(),
+            "time_s": self.simulation.state.time_s,
+            "reward_terms": reward_terms,
         }
 
     def _mean_metrics(self) -> dict[str, float]:

@@ -62,7 +62,7 @@ def observation_space(simulation: Simulation) -> spaces.Dict:
             ("position_m", _box(scene.max_position_m, (satellites, 3), signed=True)),
             ("velocity_mps", _box(scene.max_speed_mps, (satellites, 3), signed=True)),
             ("distance_m", _box(scene.max_distance_m, per_pair)),
-            ("visible", spaces.MultiBinary(per_pair)),
+            ("visible", spaces.Box(0, 1, per_pair, np.int8)),
             ("window_s", _box(scene.horizon_s, per_pair)),
             ("rate_bps", _box(highest_rate_bps, per_pair)),
             ("link_s", _box(scene.horizon_s, per_pair)),
@@ -211,7 +211,7 @@ def checked_array(name: str, value: object, space: spaces.Space[Any]) -> NDArray
 
 
 def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Lowest and highest values of a `Box`, `MultiBinary` or `MultiDiscrete` space, each in the space's shape.
+    """Lowest and highest values of a `Box` or `MultiDiscrete` space, each in the space's shape.
 
     Raises:
         TypeError: If the space is of another kind.
@@ -220,9 +220,7 @@ def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         return space.low, space.high
     if isinstance(space, spaces.MultiDiscrete):
         return space.start, space.start + space.nvec - 1
-    if isinstance(space, spaces.MultiBinary):
-        return np.zeros(space.shape), np.ones(space.shape)
-    raise TypeError(f"only Box, MultiBinary and MultiDiscrete spaces have bounds, got {space}")
+    raise TypeError(f"only Box and MultiDiscrete spaces have bounds, got {space}")
 
 
 def _box(high: float, shape: tuple[int, ...], *, signed: bool = False) -> spaces.Box:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -10,8 +12,10 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
+from satfl_env.envs.joint_step import JointStep
 from satfl_env.envs.satfl import SatFLEnv
 from satfl_env.envs.spaces import check_batch
 from satfl_env.simulation import Decision, SimulationGroup
@@ -21,10 +25,49 @@ BoolArray = NDArray[np.bool_]
 AnyEnv = gym.Env[Any, Any]
 Step = tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 
-_TRANSLATORS = (gym.ActionWrapper, gym.ObservationWrapper, gym.RewardWrapper)
+
+class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
+    """A vector environment whose environments functions can be applied to, wherever they live."""
+
+    @abstractmethod
+    def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
+        """What a function gives for some of the environments, called where they live; None means all."""
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Call a method of every environment, such as `action_masks`, or read an attribute."""
+
+        def function(env: AnyEnv) -> Any:
+            value = env.get_wrapper_attr(name)
+            return value(*args, **kwargs) if callable(value) else value
+
+        return self.apply(function)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Read an attribute of every environment, or call a method without arguments, as Gymnasium has it."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of every environment.
+
+        Args:
+            name: The attribute.
+            values: A list or tuple of one value per environment, or one value for all.
+
+        Raises:
+            ValueError: If there are not as many values as environments.
+        """
+        each = values if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise ValueError(f"values must be {self.num_envs}, one per environment, or one for all; got {len(each)}")
+        for index, value in enumerate(each):
+            self.apply(partial(_set_attr, name=name, value=value), [index])
+
+    def render(self) -> tuple[Any, ...]:
+        """What `render()` of each environment returns."""
+        return self.call("render")
 
 
-class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
+class SatFLVectorEnv(AppliedVectorEnv):
     """`num_envs` environments `SatFLEnv` that play their rounds together.
 
     Every environment goes the way it would go alone with the same seed and the same actions: positions, windows, links,
@@ -43,12 +86,13 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         autoreset_mode: When an environment whose episode has ended starts anew. `NextStep`: in the next step, whose
             action it ignores and whose reward is 0. `SameStep`: at once; the last observation and info of the old
             episode are then in `final_obs` and `final_info`. `Disabled`: by `reset(options={"reset_mask": ...})`.
-        wrap: Puts action, observation and reward wrappers around one environment; applied to each of them.
+        wrap: Puts wrappers around one environment; applied to each of them.
+        max_episode_steps: Most steps in an episode, after which it is truncated; None leaves that to the scenario.
         **kwargs: Arguments of `SatFLEnv`, the same for all.
 
     Raises:
-        TypeError: If `wrap` uses wrappers of another kind, whose steps could not be played together.
-        ValueError: If `num_envs` is below 1, or an argument of `SatFLEnv` is out of range.
+        TypeError: If `wrap` gives no environment.
+        ValueError: If `num_envs` or `max_episode_steps` is below 1, or an argument of `SatFLEnv` is out of range.
     """
 
     def __init__(
@@ -57,16 +101,18 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         wrap: Callable[[AnyEnv], AnyEnv] | None = None,
+        max_episode_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs must be at least 1, got {num_envs}")
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps must be at least 1 or None, got {max_episode_steps}")
         self.num_envs = num_envs
         self.first_number = 0  # of the first environment in messages, where these are a part of more
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self._inner = [SatFLEnv(**kwargs) for _ in range(num_envs)]
-        self.envs: list[AnyEnv] = [env if wrap is None else wrap(env) for env in self._inner]
-        _check_wrappers(self.envs[0])
+        self.envs = [_wrapped(env, wrap, max_episode_steps) for env in self._inner]
         self._group = SimulationGroup([env.simulation for env in self._inner])
         self.metadata = {**SatFLEnv.metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = self._inner[0].render_mode
@@ -105,21 +151,18 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
         Raises:
             ResetNeeded: Before the first reset; with autoreset disabled, if an episode has ended.
-            ValueError: If an action is outside the action space; nothing has changed then.
+            ValueError: If an action is outside the action space; no round has been played then.
+
+        An error in a wrapper or a reward function after the round leaves the environments in the middle of a step; they
+        all need a reset then.
         """
         check_batch(actions, self.action_space, self.num_envs)
         if self.autoreset_mode == AutoresetMode.DISABLED and self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
             raise ResetNeeded(f"the episodes of environments {ended} have ended: reset them first")
         restarts = self._ended
-        decisions = {
-            index: _begin(self.first_number + index, env, inner, action)
-            for index, (env, inner, action) in enumerate(
-                zip(self.envs, self._inner, iterate(self.action_space, actions), strict=True)
-            )
-            if not restarts[index]
-        }
-        rounds = self._group.step(decisions)
+        each = enumerate(iterate(self.action_space, actions))
+        steps = self._play({index: action for index, action in each if not restarts[index]})
         rewards = np.zeros(self.num_envs)
         terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
         infos: dict[str, Any] = {}
@@ -127,10 +170,7 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
             if restarts[index]:
                 self._observations[index], info = env.reset()
             else:
-                observation, reward, terminated, truncated, info = self._inner[index].finish_step(
-                    decisions[index], *rounds[index]
-                )
-                observation, rewards[index] = _outer_observation(env, observation), _outer_reward(env, reward)
+                observation, rewards[index], terminated, truncated, info = steps[index]
                 terminations[index], truncations[index] = terminated, truncated
                 if self.autoreset_mode == AutoresetMode.SAME_STEP and (terminated or truncated):
                     infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, index)
@@ -146,18 +186,35 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         chosen = range(self.num_envs) if indices is None else indices
         return tuple(function(self.envs[index]) for index in chosen)
 
-    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method of every environment, such as `action_masks`, or read an attribute."""
-        return self.apply(calling(name, *args, **kwargs))
-
-    def render(self) -> tuple[Any, ...]:
-        """What `render()` of each environment returns."""
-        return tuple(env.render() for env in self.envs)
-
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environments."""
         for env in self.envs:
             env.close()
+
+    def _play(self, actions: Mapping[int, Any]) -> dict[int, tuple[Any, float, bool, bool, dict[str, Any]]]:
+        """Step some environments, given by their indices; no round is played before all have decided on theirs."""
+        steps = {index: JointStep(self.envs[index].step, self._inner[index].simulation) for index in actions}
+        finished: dict[int, tuple[Any, float, bool, bool, dict[str, Any]]] = {}
+        given: dict[int, Any] = dict(actions)
+        try:
+            while given:
+                decisions: dict[int, Decision] = {}
+                for index, value in given.items():
+                    result = self._go_on(index, steps[index], value)
+                    (finished if steps[index].dead else decisions)[index] = result
+                # What a wrapper opens before the round it closes after it: last in, first out.
+                given = dict(reversed(self._group.step(decisions).items()))
+        finally:
+            for step in steps.values():
+                step.throw()  # ends it if it still waits
+        return finished
+
+    def _go_on(self, index: int, step: JointStep, value: Any) -> Any:
+        """Go on with a step; an error says which environment it is."""
+        try:
+            return step.switch(value)
+        except ValueError as error:
+            raise ValueError(f"environment {self.first_number + index}: {error}") from error
 
     def _batch(self) -> Any:
         """The observations of all environments in fresh arrays."""
@@ -166,14 +223,18 @@ class SatFLVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         return concatenate(space, self._observations, empty)
 
 
-def calling(name: str, *args: Any, **kwargs: Any) -> Callable[[AnyEnv], Any]:
-    """The function that calls a method of an environment, or reads an attribute."""
+def _set_attr(env: AnyEnv, name: str, value: Any) -> None:
+    env.set_wrapper_attr(name, value)
 
-    def function(env: AnyEnv) -> Any:
-        value = env.get_wrapper_attr(name)
-        return value(*args, **kwargs) if callable(value) else value
 
-    return function
+def _wrapped(env: AnyEnv, wrap: Callable[[AnyEnv], AnyEnv] | None, max_episode_steps: int | None) -> AnyEnv:
+    """An environment in its wrappers, the time limit innermost as `gymnasium.make` has it."""
+    if max_episode_steps is not None:
+        env = TimeLimit(env, max_episode_steps)
+    outer = env if wrap is None else wrap(env)
+    if not isinstance(outer, gym.Env):
+        raise TypeError(f"wrap must give the environment in its wrappers, got {outer!r}")
+    return outer
 
 
 def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int | None]:
@@ -201,43 +262,3 @@ def checked_mask(mask: Any, num_envs: int) -> BoolArray:
     if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
         raise ValueError(f"reset_mask must be a bool array of shape ({num_envs},) with at least one True, got {mask!r}")
     return mask
-
-
-def _check_wrappers(env: AnyEnv) -> None:
-    while isinstance(env, gym.Wrapper):
-        if not isinstance(env, _TRANSLATORS):
-            raise TypeError(f"wrap may use action, observation and reward wrappers only, got {type(env).__name__}")
-        env = env.env
-
-
-def _begin(number: int, env: AnyEnv, inner: SatFLEnv, action: Any) -> Decision:
-    """The decision that one environment's action stands for; an error says which environment it is."""
-    try:
-        return inner.begin_step(_native_action(env, action))
-    except ValueError as error:
-        raise ValueError(f"environment {number}: {error}") from error
-
-
-def _native_action(env: AnyEnv, action: Any) -> Any:
-    """An action of the outermost wrapper, translated for the environment inside all of them."""
-    while isinstance(env, gym.Wrapper):
-        if isinstance(env, gym.ActionWrapper):
-            action = env.action(action)
-        env = env.env
-    return action
-
-
-def _outer_observation(env: AnyEnv, observation: Any) -> Any:
-    """An observation of the environment inside all wrappers, translated by each of them."""
-    if not isinstance(env, gym.Wrapper):
-        return observation
-    observation = _outer_observation(env.env, observation)
-    return env.observation(observation) if isinstance(env, gym.ObservationWrapper) else observation
-
-
-def _outer_reward(env: AnyEnv, reward: Any) -> Any:
-    """A reward of the environment inside all wrappers, translated by each of them."""
-    if not isinstance(env, gym.Wrapper):
-        return reward
-    reward = _outer_reward(env.env, reward)
-    return env.reward(reward) if isinstance(env, gym.RewardWrapper) else reward

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from satfl_env.federated.aggregation import cloud_aggregate, gateway_aggregate, normalise_weights
+from satfl_env.federated.aggregation import (
+    cloud_aggregate,
+    combine_groups,
+    combine_updates,
+    gateway_aggregate,
+    normalise_weights,
+    raw_cloud_weights,
+)
+from satfl_env.federated.combine import (
+    COMBINE_RULES,
+    ClippedMean,
+    Combine,
+    GeometricMedian,
+    TrimmedMean,
+    coordinate_median,
+    weighted_mean,
+)
 from satfl_env.federated.cost import forward_flops
-from satfl_env.federated.engines import ENGINES, make_trainer
+from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
@@ -14,7 +30,11 @@ from satfl_env.federated.pool import WorkerError, dead_worker
 from satfl_env.federated.stacked import StackedTrainer
 
 __all__ = [
+    "COMBINE_RULES",
     "ENGINES",
+    "ClippedMean",
+    "Combine",
+    "GeometricMedian",
     "Hardware",
     "Layout",
     "LocalData",
@@ -24,12 +44,19 @@ __all__ = [
     "StackedTrainer",
     "TrainingResult",
     "TrainingSettings",
+    "TrimmedMean",
     "WorkerError",
+    "check_engine",
     "cloud_aggregate",
+    "combine_groups",
+    "combine_updates",
+    "coordinate_median",
     "dead_worker",
     "forward_flops",
     "gateway_aggregate",
     "make_trainer",
     "normalise_weights",
+    "raw_cloud_weights",
     "thread_limit",
+    "weighted_mean",
 ]

@@ -29,6 +29,8 @@ class AutoTrainer(RowTrainer):
     ones by one.
     """
 
+    mixes_precision = True
+
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the engines to pick from."""
         super().__init__(model, settings, hardware)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from satfl_env.federated.auto import AutoTrainer
 from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalTrainer, TrainingSettings
@@ -14,14 +12,24 @@ from satfl_env.federated.ray_trainer import RayTrainer
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.trainer import RowTrainer
 
-ENGINES: Mapping[str, type[RowTrainer]] = {
+ENGINES: dict[str, type[RowTrainer]] = {
     "auto": AutoTrainer,
     "stacked": StackedTrainer,
     "loop": LoopTrainer,
     "processes": ProcessTrainer,
     "ray": RayTrainer,
 }
-_MIXED = ("auto", "stacked")
+"""The engines; one of your own added here can be named like these."""
+
+
+def check_engine(engine: str, hardware: Hardware) -> None:
+    """Raise `ValueError` if there is no such engine, or it cannot use the hardware, whether that is there or not."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {engine!r}")
+    if hardware.precision != "float32" and not ENGINES[engine].mixes_precision:
+        raise ValueError(f"precision must be 'float32' with engine {engine!r}, got {hardware.precision!r}")
+    if hardware.device != "cpu" and ENGINES[engine].needs_cpu:
+        raise ValueError(f"device must be 'cpu' with engine {engine!r}, got {hardware.device!r}")
 
 
 def make_trainer(
@@ -37,11 +45,10 @@ def make_trainer(
         hardware: Where; the CPU in float32 by default.
 
     Raises:
-        ValueError: If the engine is unknown, or its hardware is not for it.
+        ValueError: If the engine is unknown, or its hardware is not for it or not there.
         ImportError: If the engine is `ray` and Ray is not installed.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine is {engine!r}; allowed are {', '.join(ENGINES)}")
-    if hardware and hardware.precision != "float32" and engine not in _MIXED:
-        raise ValueError(f"precision is {hardware.precision!r}; the engine {engine!r} allows 'float32' alone")
+    hardware = hardware or Hardware()
+    check_engine(engine, hardware)
+    hardware.check_visible()
     return ENGINES[engine](model, settings, hardware)

@@ -16,7 +16,7 @@ Gradient = Callable[[StackedBatch], tuple[Tensor, Tensor]]
 
 
 def gradient_of(
-    model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, precision: str = "float32"
+    model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, precision: str
 ) -> Gradient:
     """The gradient at `rows` (A, P), read anew at every call; in closed form where the model offers one.
 

@@ -3,49 +3,55 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
+from pydantic import field_validator
+from pydantic.dataclasses import dataclass
 
 from satfl_env.federated.local import LocalData
-
-PRECISIONS = ("float32", "bfloat16")
+from satfl_env.settings import STRICT, Count
 
 # Data already moved; in-place changes to the original made after its first round there go unseen.
 _moved: WeakKeyDictionary[LocalData, LocalData] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Hardware:
-    """Where training runs.
+    """Where training runs. It changes how long a round takes, and its results by rounding alone.
 
     Attributes:
         device: `cpu`, `cuda` or `cuda:<index>`. Parameters and results stay where the caller has them.
-        precision: `float32`: the precision of the parameters; `bfloat16`: that of the matrix products of the `stacked`
-            engine, while parameters, optimizer and loss keep theirs. Results then agree to about 1e-2 only.
+        precision: `float32`: the precision of the parameters; `bfloat16`: that of the matrix products of stacked
+            training, while parameters, optimizer and loss keep theirs. Results then agree to about 1e-2 only.
         workers: Worker processes of `processes` and `auto`, shards of `ray`. None means every core for `processes` and
             `ray`, and for `auto` as many as the threads that PyTorch may use.
 
     Raises:
-        ValueError: If a value is out of range or PyTorch does not see the device.
+        ValueError: If a value is out of its range.
     """
 
     device: str = "cpu"
-    precision: str = "float32"
-    workers: int | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    workers: Count | None = None
 
-    def __post_init__(self) -> None:
-        """Reject what is not there."""
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}; allowed are {', '.join(PRECISIONS)}")
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers is {self.workers}; allowed are integers >= 1, or None")
-        visible = ["cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-        if self.device not in visible or (self.device == "cuda" and not torch.cuda.is_available()):
-            seen = [name for name in visible if name != "cuda" or torch.cuda.is_available()]
+    @field_validator("device")
+    @classmethod
+    def _cpu_or_cuda(cls, value: str) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+            raise ValueError(f"must be cpu, cuda or cuda:<index>, got {value!r}")
+        return value
+
+    def check_visible(self) -> None:
+        """Raise `ValueError` if PyTorch does not see the device on this machine."""
+        seen = ["cpu"]
+        if torch.cuda.is_available():
+            seen += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        if self.device not in seen:
             raise ValueError(f"device is {self.device!r}; PyTorch sees {', '.join(seen)} here")
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
+import pydantic.dataclasses
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
-OPTIMIZERS = ("adam", "sgd")
+from satfl_env.settings import STRICT, Count, Positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class LocalData:
         return np.diff(self.offsets).astype(np.int64)
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class TrainingSettings:
     """How a satellite trains; the optimizer starts afresh every round.
 
@@ -71,31 +73,19 @@ class TrainingSettings:
         batch_size: Samples in a minibatch; the last one of an epoch may be smaller.
         learning_rate: Step size.
         optimizer: `adam` (usual constants) or `sgd` (no momentum).
-        batches_per_epoch: Most minibatches that stand for an epoch; None means all.
-        round_share: Share of a round's minibatches that is trained, from the first on, in (0, 1].
+        batches_per_epoch: Most real minibatches that stand for a simulated epoch; None means all.
+        round_share: Share of the minibatches of all of a round's epochs that is really trained, from the first on, in
+            (0, 1].
 
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If a value is out of its range.
     """
 
-    batch_size: int = 16
-    learning_rate: float = 2e-3
-    optimizer: str = "adam"
-    batches_per_epoch: int | None = None
-    round_share: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Reject what cannot train."""
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size}; allowed are integers >= 1")
-        if not 0.0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate is {self.learning_rate}; allowed are finite numbers > 0")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer is {self.optimizer!r}; allowed are {', '.join(OPTIMIZERS)}")
-        if self.batches_per_epoch is not None and self.batches_per_epoch < 1:
-            raise ValueError(f"batches_per_epoch is {self.batches_per_epoch}; allowed are integers >= 1, or None")
-        if not 0.0 < self.round_share <= 1.0:
-            raise ValueError(f"round_share is {self.round_share}; allowed are numbers in (0, 1]")
+    batch_size: Count = 16
+    learning_rate: Positive = 2e-3
+    optimizer: Literal["adam", "sgd"] = "adam"
+    batches_per_epoch: Count | None = None
+    round_share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,13 +52,19 @@ class Layout:
         """Number of leading columns that are federated: those of the `encoder`, or `all`.
 
         Raises:
-            ValueError: If `shared` is neither.
+            ValueError: If `shared` is neither, or nothing is named as part of an encoder.
         """
         if shared not in SHARED_PARTS:
             raise ValueError(f"shared is {shared!r}; allowed are {', '.join(SHARED_PARTS)}")
         if shared == "all":
             return self.num_parameters
-        return sum(size for name, size in zip(self.names, self.sizes, strict=True) if name.startswith(_ENCODER_PREFIX))
+        named = zip(self.names, self.sizes, strict=True)
+        if encoder := sum(size for name, size in named if name.startswith(_ENCODER_PREFIX)):
+            return encoder
+        raise ValueError(
+            f"shared is 'encoder', but no parameter of the model has a name that starts with {_ENCODER_PREFIX!r}, the "
+            f"first one is {self.names[0]!r}; name the federated part `encoder`, or set training.shared to 'all'"
+        )
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """Views of flat rows (S, P) as named parameters, each (S, *shape); further columns are padding."""

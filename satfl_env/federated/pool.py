@@ -14,6 +14,7 @@ from multiprocessing import connection, current_process
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
+import cloudpickle
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ class WorkerPool:
         self._known[worker] = (trainer, data, self._rows)
         order = _Order(
             # Pickled apart, since the pipe's own pickling would move the model into shared memory.
-            None if trainer is known_trainer else pickle.dumps(trainer),
+            None if trainer is known_trainer else cloudpickle.dumps(trainer),
             None if data is known_data else data,
             None if self._rows is known_rows else self._rows,
             positions,

@@ -18,16 +18,13 @@ class ProcessTrainer(RowTrainer):
 
     The processes belong to no trainer: the first round that needs them starts them, and they end with this process.
     The data move into shared memory at their first round.
-
-    Raises:
-        ValueError: If the device is not the CPU.
     """
+
+    needs_cpu = True
 
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep what the workers will need."""
         super().__init__(model, settings, hardware)
-        if self.hardware.device != "cpu":
-            raise ValueError(f"device is {self.hardware.device!r}; the engine 'processes' runs on 'cpu' alone")
         self._in_process = InProcessTrainer(model, settings, self.hardware)
 
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:

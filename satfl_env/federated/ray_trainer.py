@@ -29,14 +29,13 @@ class RayTrainer(RowTrainer):
 
     Raises:
         ImportError: If Ray is not installed.
-        ValueError: If the device is not the CPU.
     """
+
+    needs_cpu = True
 
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep what the tasks will need."""
         super().__init__(model, settings, hardware)
-        if self.hardware.device != "cpu":
-            raise ValueError(f"device is {self.hardware.device!r}; the engine 'ray' runs on 'cpu' alone")
         _ray()
         self._in_process = InProcessTrainer(model, settings, self.hardware)
 

@@ -29,6 +29,8 @@ class StackedTrainer(RowTrainer):
     optimizer's state, so that one that is done is simply left out.
     """
 
+    mixes_precision = True
+
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
         """Train the satellites of a shard; see `RowTrainer.train_rows`."""
         data = data_on(self.hardware.device, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -56,7 +56,14 @@ class RowTrainer(ABC):
         model: Gives the computation; its own parameters are neither read nor changed.
         settings: How to train.
         hardware: Where to train.
+
+    Attributes:
+        mixes_precision: Whether the engine can compute in `bfloat16`.
+        needs_cpu: Whether it trains on the CPU alone.
     """
+
+    mixes_precision: ClassVar[bool] = False
+    needs_cpu: ClassVar[bool] = False
 
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the model and work out its layout."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from satfl_env.links.antenna import array_features, upa_gain
 from satfl_env.links.channel import channel_coefficient, doppler_shift_hz, free_space_path_loss_db, path_gain
+from satfl_env.links.contract import Geometry, Links
 from satfl_env.links.ideal import IdealLinks
 from satfl_env.links.radio import RadioLinks
-from satfl_env.links.rate import link_time_s, rate_bps
-from satfl_env.links.sinr import bandwidth_share_hz, sinr, thermal_noise_w
+from satfl_env.links.rate import bandwidth_share_hz, link_time_s, rate_bps
+from satfl_env.links.sinr import sinr, thermal_noise_w
 
 __all__ = [
+    "Geometry",
     "IdealLinks",
+    "Links",
     "RadioLinks",
     "array_features",
     "bandwidth_share_hz",

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
+
+from satfl_env.links.contract import Geometry
+from satfl_env.settings import STRICT, NonNegative, Positive
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class IdealLinks:
-    """The same rate for every pair, whoever else sends (the ideal links of federated task clustering).
+    """Links of one fixed rate without interference (task clustering, section II).
 
     Attributes:
-        rate_bps: Rate of every pair, positive.
-        transmit_power_w: Power drawn while a satellite sends, not negative.
+        rate_bps: Rate of every pair in bit/s, whoever else sends.
+        transmit_power_w: Power that a satellite draws while it sends, in W.
 
     Raises:
         ValueError: If a value is out of its range.
     """
 
-    rate_bps: float = 1e9
-    transmit_power_w: float = 0.0
+    kind: Literal["ideal"] = "ideal"
+    rate_bps: Positive = 1e9
+    transmit_power_w: NonNegative = 0.0
 
-    def __post_init__(self) -> None:
-        if not self.rate_bps > 0:
-            raise ValueError(f"rate_bps must be positive, got {self.rate_bps}")
-        if not self.transmit_power_w >= 0:
-            raise ValueError(f"transmit_power_w must not be negative, got {self.transmit_power_w}")
+    def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
+        """The fixed rate in bit/s for each pair, (S, G)."""
+        return np.full(snapshot.distance_m.shape, self.rate_bps)
 
-    def solo_rate_bps(self, distance_m: FloatArray) -> FloatArray:
-        """The fixed rate in bit/s for each pair, in the shape of `distance_m`."""
-        return np.full(distance_m.shape, self.rate_bps)
-
-    def associated_rate_bps(
-        self,
-        position_m: FloatArray,
-        gateway_position_m: FloatArray,
-        distance_m: FloatArray,
-        association: IntArray,
-        gateway_frame: FloatArray | None = None,
-    ) -> FloatArray:
+    def associated_rate_bps(self, snapshot: Geometry, association: IntArray) -> FloatArray:
         """The fixed rate in bit/s for each satellite, (S,); 0 for those that sit out (`association` = G)."""
-        return np.where(association < distance_m.shape[1], self.rate_bps, 0.0)
+        return np.where(association < snapshot.distance_m.shape[1], self.rate_bps, 0.0)
+
+    def highest_rate_bps(self, min_distance_m: float) -> float:
+        """The fixed rate in bit/s."""
+        return self.rate_bps

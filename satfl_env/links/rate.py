@@ -1,4 +1,4 @@
-"""From SINR to rate and from rate to transfer time."""
+"""From a share of the band and SINR to rate, and from rate to transfer time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,31 @@ from numpy.typing import NDArray
 from satfl_env.links.channel import SPEED_OF_LIGHT_MPS
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def bandwidth_share_hz(
+    association: IntArray, num_gateways: int, bandwidth_hz: float, satellite_budget_hz: float
+) -> FloatArray:
+    """Bandwidth of each satellite (SemSpaceFL, eq. 14): its gateway's band in equal parts, within its own budget.
+
+    Args:
+        association: Gateway of each satellite, (S,).
+        num_gateways: G.
+        bandwidth_hz: Band of every gateway (frequency reuse 1).
+        satellite_budget_hz: Most that one satellite can use.
+
+    Returns:
+        Bandwidths in Hz, (S,); 0 for satellites that sit out.
+
+    Raises:
+        ValueError: If an association lies outside 0..G.
+    """
+    if ((association < 0) | (association > num_gateways)).any():
+        raise ValueError(f"association must lie in 0..{num_gateways} (the last sits out), got {association}")
+    members = np.bincount(association, minlength=num_gateways + 1)[association]
+    share = np.minimum(bandwidth_hz / members, satellite_budget_hz)
+    return np.where(association < num_gateways, share, 0.0)
 
 
 def rate_bps(bandwidth_hz: FloatArray | float, sinr: FloatArray) -> FloatArray:

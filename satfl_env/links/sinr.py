@@ -1,4 +1,4 @@
-"""How satellites share the band, and the SINR that is left to each of them.
+"""The SINR of each satellite among all that send.
 
 `association` is (S,), values 0..G: the gateway of each satellite, G for those that sit out.
 """
@@ -22,30 +22,6 @@ _PAIRS = 2000
 def thermal_noise_w(bandwidth_hz: FloatArray | float, noise_figure_db: float, temperature_k: float) -> FloatArray:
     """Thermal noise power k T B F in W of a receiver with the given noise figure; any shape."""
     return np.asarray(BOLTZMANN_J_PER_K * temperature_k * 10 ** (noise_figure_db / 10) * bandwidth_hz)
-
-
-def bandwidth_share_hz(
-    association: IntArray, num_gateways: int, bandwidth_hz: float, satellite_budget_hz: float
-) -> FloatArray:
-    """Bandwidth of each satellite (SemSpaceFL, eq. 14): its gateway's band in equal parts, within its own budget.
-
-    Args:
-        association: Gateway of each satellite, (S,).
-        num_gateways: G.
-        bandwidth_hz: Band of every gateway (frequency reuse 1).
-        satellite_budget_hz: Most that one satellite can use.
-
-    Returns:
-        Bandwidths in Hz, (S,); 0 for satellites that sit out.
-
-    Raises:
-        ValueError: If an association lies outside 0..G.
-    """
-    if ((association < 0) | (association > num_gateways)).any():
-        raise ValueError(f"association must lie in 0..{num_gateways} (the last sits out), got {association}")
-    members = np.bincount(association, minlength=num_gateways + 1)[association]
-    share = np.minimum(bandwidth_hz / members, satellite_budget_hz)
-    return np.where(association < num_gateways, share, 0.0)
 
 
 def sinr(

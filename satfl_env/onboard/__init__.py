@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from satfl_env.onboard.battery import battery_after_j, solar_power_w, usable_charge_j
-from satfl_env.onboard.compute import affordable_epochs, epoch_energy_j, epoch_time_s, optimal_frequency_hz
-from satfl_env.onboard.energy import draw_energy_j
+from satfl_env.onboard.battery import Battery, Panels
+from satfl_env.onboard.compute import (
+    Computer,
+    OnboardComputer,
+    affordable_epochs,
+    epoch_energy_j,
+    epoch_time_s,
+    optimal_frequency_hz,
+)
+from satfl_env.onboard.energy import Energy, EnergyDraws
 
 __all__ = [
+    "Battery",
+    "Computer",
+    "Energy",
+    "EnergyDraws",
+    "OnboardComputer",
+    "Panels",
     "affordable_epochs",
-    "battery_after_j",
-    "draw_energy_j",
     "epoch_energy_j",
     "epoch_time_s",
     "optimal_frequency_hz",
-    "solar_power_w",
-    "usable_charge_j",
 ]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from satfl_env.settings import STRICT, NonNegative, Positive
 
 FloatArray = NDArray[np.float64]
 
@@ -11,40 +17,76 @@ SOLAR_IRRADIANCE_WPM2 = 1361.0
 """Total solar irradiance at one astronomical unit (Kopp & Lean 2011)."""
 
 
-def solar_power_w(panel_area_m2: float, efficiency: float, sunlit_fraction: FloatArray | float = 1.0) -> FloatArray:
-    """Electrical power of panels that face the Sun: irradiance times area, efficiency and the part of the time lit.
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Panels:
+    """Solar panels that face the Sun.
 
-    Args:
-        panel_area_m2: Area of the panels, not negative.
-        efficiency: From sunlight to the battery, in [0, 1].
-        sunlit_fraction: Part of the Sun, or of a span of time, that reaches each satellite, in [0, 1], (S,).
+    Attributes:
+        area_m2: Their area in m^2.
+        efficiency: From sunlight to the battery, in (0, 1].
+    """
 
-    Returns:
-        Mean power in W, in the shape of `sunlit_fraction`.
+    area_m2: Positive
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.3
+
+    @property
+    def power_w(self) -> float:
+        """Electrical power in sunlight in W: irradiance times area and efficiency."""
+        return SOLAR_IRRADIANCE_WPM2 * self.area_m2 * self.efficiency
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Battery:
+    """A battery that carries over: spent by training, transmission and `standing_w`, filled in sunlight.
+
+    On the globe the harvest stops in the Earth's shadow; the planar scene knows no night.
+
+    Attributes:
+        capacity_j: Capacity in J.
+        initial_j: Charge at the start of an episode in J, at most the capacity.
+        depth_of_discharge: Part of the capacity that training may use, in (0, 1].
+        harvest_w: Power in sunlight in W.
+        panels: What gives that power instead.
+        standing_w: Power that is drawn all the time in W.
 
     Raises:
-        ValueError: If the area or the efficiency is out of its range.
+        ValueError: If a value is out of its range, or both `harvest_w` and `panels` are given.
     """
-    if not panel_area_m2 >= 0:
-        raise ValueError(f"panel_area_m2 must not be negative, got {panel_area_m2}")
-    if not 0 <= efficiency <= 1:
-        raise ValueError(f"efficiency must lie in [0, 1], got {efficiency}")
-    return np.asarray(SOLAR_IRRADIANCE_WPM2 * panel_area_m2 * efficiency * sunlit_fraction)
 
+    kind: Literal["battery"] = "battery"
+    capacity_j: Positive
+    initial_j: NonNegative
+    depth_of_discharge: Annotated[float, Field(gt=0, le=1)] = 1.0
+    harvest_w: NonNegative = 0.0
+    panels: Panels | None = None
+    standing_w: NonNegative = 0.0
 
-def usable_charge_j(charge_j: FloatArray, *, capacity_j: float, depth_of_discharge: float) -> FloatArray:
-    """Charge above the floor (1 - depth of discharge) * capacity, 0 below it; (S,).
+    @model_validator(mode="after")
+    def _consistent(self) -> Battery:
+        if self.initial_j > self.capacity_j:
+            raise ValueError(f"initial_j must be at most capacity_j = {self.capacity_j}, got {self.initial_j}")
+        if self.panels is not None and self.harvest_w:
+            raise ValueError(f"give harvest_w or panels, not both; got harvest_w {self.harvest_w}")
+        return self
 
-    Raises:
-        ValueError: If the depth of discharge lies outside [0, 1].
-    """
-    if not 0 <= depth_of_discharge <= 1:
-        raise ValueError(f"depth_of_discharge must lie in [0, 1], got {depth_of_discharge}")
-    return np.maximum(charge_j - (1 - depth_of_discharge) * capacity_j, 0.0)
+    @property
+    def highest_j(self) -> float:
+        """The capacity."""
+        return self.capacity_j
 
+    def first_charge_j(self, num_satellites: int) -> FloatArray:
+        """`initial_j` for all, (S,)."""
+        return np.full(num_satellites, self.initial_j)
 
-def battery_after_j(
-    charge_j: FloatArray, spent_j: FloatArray, elapsed_s: float, *, harvest_w: FloatArray | float, capacity_j: float
-) -> FloatArray:
-    """Charge after a round: what was there, less what was spent, plus the harvest, within [0, capacity]; (S,)."""
-    return np.clip(charge_j - spent_j + harvest_w * elapsed_s, 0.0, capacity_j)
+    def available_j(self, charge_j: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Charge above the floor (1 - depth of discharge) * capacity, 0 below it; (S,)."""
+        return np.maximum(charge_j - (1 - self.depth_of_discharge) * self.capacity_j, 0.0)
+
+    def charge_after_j(
+        self, charge_j: FloatArray, *, spent_j: FloatArray, sunlit_s: FloatArray, duration_s: float
+    ) -> FloatArray:
+        """What was there, less what was spent, plus the harvest, within [0, capacity]; (S,)."""
+        sunny_w = self.harvest_w if self.panels is None else self.panels.power_w
+        harvest_w = sunny_w * sunlit_s / duration_s
+        spent_j = spent_j + self.standing_w * duration_s
+        return np.clip(charge_j - spent_j + harvest_w * duration_s, 0.0, self.capacity_j)

@@ -7,8 +7,13 @@ capacitance in J s^2 / cycle^3.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
+
+from satfl_env.settings import STRICT, Positive
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -16,6 +21,41 @@ Number = FloatArray | float
 
 # At the best frequency both bounds on the epochs are equal; rounding must not cost an epoch there.
 ROUNDING = 1 + 1e-9
+
+
+class Computer(Protocol):
+    """The on-board computers of S satellites; each value is one number for all or an array (S,)."""
+
+    @property
+    def cpu_max_hz(self) -> Number:
+        """Highest CPU frequency."""
+
+    @property
+    def cycles_per_sample(self) -> Number:
+        """CPU cycles to train one sample once."""
+
+    @property
+    def kappa(self) -> Number:
+        """Switched capacitance in J s^2 / cycle^3."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class OnboardComputer:
+    """The same on-board computer for every satellite (SemSpaceFL, eq. 5-6).
+
+    Attributes:
+        cpu_max_hz: Highest CPU frequency in Hz.
+        cycles_per_sample: CPU cycles to train one sample once.
+        kappa: Switched capacitance in J s^2 / cycle^3: an epoch over D samples at f Hz costs
+            kappa * cycles_per_sample * D * f^2 joules.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    cpu_max_hz: Positive = 1e9
+    cycles_per_sample: Positive = 1e8
+    kappa: Positive = 5e-27
 
 
 def epoch_time_s(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number) -> FloatArray:

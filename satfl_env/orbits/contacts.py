@@ -18,6 +18,7 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 MAX_STEP_S = 120.0
+DEFAULT_STEP_S = 60.0
 # Values of satellites and pairs held at a time: more would need memory, fewer would spend it on calls.
 _CHUNK = 1_000_000
 _MARCH_STEPS = 10
@@ -94,7 +95,7 @@ class ContactWindows:
 
 
 def contact_windows(
-    orbits: Orbits, gateways: Sequence[Gateway], start_s: float, end_s: float, *, step_s: float = 60.0
+    orbits: Orbits, gateways: Sequence[Gateway], start_s: float, end_s: float, *, step_s: float = DEFAULT_STEP_S
 ) -> ContactWindows:
     """Contact windows of all pairs over a span.
 
@@ -127,7 +128,7 @@ def contact_windows(
 
 
 def states_and_windows(
-    orbits: Orbits, ground: GroundSegment, time_s: float, horizon_s: float, *, step_s: float = 60.0
+    orbits: Orbits, ground: GroundSegment, time_s: float, horizon_s: float, *, step_s: float = DEFAULT_STEP_S
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The Earth-fixed states at an instant, and the remaining window of every pair.
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from typing import Annotated
 
 import numpy as np
+import pydantic.dataclasses
 from astropy import units
 from astropy.coordinates import EarthLocation
 from numpy.typing import NDArray
+from pydantic import Field
+
+from satfl_env.settings import STRICT
+from satfl_env.suggestions import did_you_mean
 
 FloatArray = NDArray[np.float64]
 
 DEFAULT_MIN_ELEVATION_DEG = 10.0
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class Gateway:
     """A place on the globe (WGS 84).
 
@@ -34,26 +39,11 @@ class Gateway:
         ValueError: If a value is out of its range.
     """
 
-    name: str
-    latitude_deg: float
-    longitude_deg: float
-    altitude_m: float = 0.0
-    min_elevation_deg: float = DEFAULT_MIN_ELEVATION_DEG
-
-    def __post_init__(self) -> None:
-        for field, low, high in (
-            ("latitude_deg", -90.0, 90.0),
-            ("longitude_deg", -180.0, 360.0),
-            ("altitude_m", -500.0, 9000.0),
-        ):
-            if not low <= getattr(self, field) <= high:
-                raise ValueError(
-                    f"{field} of gateway {self.name!r} must lie in [{low:g}, {high:g}], got {getattr(self, field)}"
-                )
-        if not 0 <= self.min_elevation_deg < 90:
-            raise ValueError(
-                f"min_elevation_deg of gateway {self.name!r} must lie in [0, 90), got {self.min_elevation_deg}"
-            )
+    name: Annotated[str, Field(min_length=1)]
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=360)]
+    altitude_m: Annotated[float, Field(ge=-500, le=9000)] = 0.0
+    min_elevation_deg: Annotated[float, Field(ge=0, lt=90)] = DEFAULT_MIN_ELEVATION_DEG
 
 
 @cache
@@ -81,9 +71,8 @@ def site(name: str, *, min_elevation_deg: float = DEFAULT_MIN_ELEVATION_DEG) -> 
     known = {key.lower(): value for key, value in sites().items()}
     found = known.get(name.lower())
     if found is None:
-        near = difflib.get_close_matches(name.lower(), known, n=3)
-        hint = f"did you mean {', '.join(known[key].name for key in near)}?" if near else f"known: {', '.join(sites())}"
-        raise ValueError(f"there is no site {name!r}; {hint}")
+        hint = did_you_mean(name, sites()) or f"; known: {', '.join(sites())}"
+        raise ValueError(f"there is no site {name!r}{hint}")
     return replace(found, min_elevation_deg=min_elevation_deg)
 
 

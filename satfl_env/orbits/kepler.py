@@ -199,7 +199,7 @@ def solve_kepler(mean_anomaly_rad: FloatArray, eccentricity: FloatArray) -> Floa
 
 
 def orbits_from_states(
-    epoch: Time | str, position_m: ArrayLike, velocity_mps: ArrayLike, *, j2: bool = True
+    epoch: Time | str, position_m: ArrayLike, velocity_mps: ArrayLike, *, j2: bool = KeplerOrbits.j2
 ) -> KeplerOrbits:
     """Orbits through given osculating states in TEME (Vallado, Algorithm 9).
 
@@ -249,7 +249,7 @@ def orbits_from_states(
     return replace(orbits, semi_major_axis_m=axis - _short_period_axis_m(orbits)) if j2 else orbits
 
 
-def orbits_from_boinor(orbits: Sequence[Orbit], *, j2: bool = True) -> KeplerOrbits:
+def orbits_from_boinor(orbits: Sequence[Orbit], *, j2: bool = KeplerOrbits.j2) -> KeplerOrbits:
     """The orbits of a list of `boinor` orbits about the Earth, all of one epoch.
 
     `boinor`'s states are in GCRS; they are turned to TEME of the epoch and read as osculating (`orbits_from_states`).

@@ -23,7 +23,7 @@ def walker(
     epoch: Time | str,
     pattern: Literal["delta", "star"] = "delta",
     raan_deg: float = 0.0,
-    j2: bool = True,
+    j2: bool = KeplerOrbits.j2,
 ) -> KeplerOrbits:
     """Walker constellation i: T/P/F (Walker 1984); satellites are numbered plane by plane.
 

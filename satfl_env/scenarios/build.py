@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,36 +24,34 @@ from satfl_env.data import (
     task_labels,
     task_letters,
 )
-from satfl_env.federated import Hardware, LocalData, SemanticModel, TrainingSettings
-from satfl_env.links import IdealLinks, RadioLinks
-from satfl_env.onboard import solar_power_w
+from satfl_env.federated import LocalData, SemanticModel, make_trainer, weighted_mean
 from satfl_env.orbits import (
     ConstellationScene,
-    Gateway,
     KeplerOrbits,
     PlanarScene,
     Scene,
     Sgp4Orbits,
     ground_track,
     load_elements,
-    site,
     uniform_phases,
     walker,
 )
 from satfl_env.scenarios import schema
 from satfl_env.scenarios.loader import ScenarioError
-from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC, ms_ssim_scales
+from satfl_env.scenarios.models import ImageShape, Model
+from satfl_env.semantics import ms_ssim_scales
+from satfl_env.settings import default_of
 from satfl_env.simulation import (
-    Battery,
-    EnergyDraws,
     FederatedData,
     Ingredients,
-    LateUpdates,
-    Links,
-    OnboardComputer,
+    Learner,
+    OneContact,
+    PhysicsOnly,
     PlaneRelays,
-    RoundSettings,
+    RoundProtocol,
     Simulation,
+    check_parts,
+    try_parts,
 )
 
 IndexArrays = list[np.ndarray]
@@ -62,49 +61,52 @@ SharedOut = schema.EqualPartition | schema.DirichletPartition | schema.CountsPar
 _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
 
 
-def build(scenario: schema.Scenario, *, torch_threads: int | None = 1) -> Simulation:
+def build(
+    scenario: schema.Scenario,
+    *,
+    parts: Mapping[str, Any] | None = None,
+    torch_threads: int | None = default_of(Simulation, "torch_threads"),
+) -> Simulation:
     """Build the simulation that a scenario describes.
 
     Args:
         scenario: A validated scenario.
+        parts: Parts of your own in place of the scenario's, by name; see `satfl_env.simulation.PARTS`.
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
         ScenarioError: If a field does not fit the images or this machine; the message names it. Of what depends on
             the satellites, the split of the images, `reset` tells.
         FileNotFoundError: If the image source needs a data folder that is not there.
+        TypeError: If there is no part of a name, or one has the wrong form; the message names it.
+        ValueError: If a part gives numbers that cannot be.
     """
-    training, onboard = scenario.training, scenario.onboard
-    images = _images(scenario.data)
+    training, own = scenario.training, check_parts(parts)
     with _blaming("training.device"):
-        hardware = Hardware(training.device, training.precision, training.workers)
+        training.check_visible()
+    scene = own.get("scene") or partial(_make_scene, scenario.constellation)
+    data = own.get("data") or partial(_make_data, scenario.data)
     ingredients = Ingredients(
-        scene=partial(_make_scene, scenario.constellation),
-        links=_make_links(scenario.links),
+        scene=scene,
+        links=own.get("links") or scenario.links,
         model_bits=scenario.links.model_bits,
         upload_snr_db=scenario.links.upload_snr_db,
-        computer=OnboardComputer(onboard.cpu_max_hz, onboard.cycles_per_sample, onboard.kappa),
-        energy=_make_energy(onboard.energy),
-        data=partial(_make_data, scenario.data),
-        model=partial(
-            _make_model, scenario.model, images.train_images.shape[1:], _num_outputs(scenario.data.partition)
-        ),
-        training=TrainingSettings(
-            batch_size=training.batch_size,
-            learning_rate=training.learning_rate,
-            optimizer=training.optimizer,
-            batches_per_epoch=training.batches_per_epoch,
-            round_share=training.round_share,
-        ),
+        computer=own.get("computer") or scenario.onboard,
+        energy=own.get("energy") or scenario.onboard.energy,
+        data=data,
+        model=own.get("model") or _model_factory(scenario),
         test_snr_db=scenario.model.channel.test_snr_db,
-        engine=training.engine,
-        hardware=hardware,
+        learner=PhysicsOnly if training.engine == "none" else Learner,
+        trainer=partial(make_trainer, training.engine, settings=training, hardware=training),
         shared=training.shared,
         first_decoders=training.first_decoders,
         tested=training.tested,
+        combine=own.get("combine") or weighted_mean,
         max_epochs=training.max_epochs,
-        rounds=_make_rounds(scenario.rounds, scenario.constellation),
+        protocol=own.get("protocol") or _make_protocol(scenario),
+        rounds=scenario.rounds,
     )
+    try_parts(ingredients, own)
     return Simulation(ingredients, torch_threads=torch_threads)
 
 
@@ -140,23 +142,27 @@ def _make_scene(config: schema.Constellation, rng: np.random.Generator) -> Scene
             j2=config.j2,
         )
     start_s = rng.uniform(0.0, config.start_within_s)
-    return ConstellationScene(orbits.advanced(start_s), [_make_gateway(gateway) for gateway in config.gateways])
+    return ConstellationScene(orbits.advanced(start_s), config.gateways)
 
 
-def _make_rounds(config: schema.Rounds, constellation: schema.Constellation) -> RoundSettings:
-    relay = None
-    if config.relay is not None and isinstance(constellation, schema.WalkerConstellation):
-        relay = PlaneRelays(constellation.planes, config.relay.isl_rate_bps)
-    late = None if config.late is None else LateUpdates(**config.late.model_dump())
-    return RoundSettings(**config.model_dump(exclude={"late", "relay"}), late=late, relay=relay)
+def _make_protocol(scenario: schema.Scenario) -> RoundProtocol:
+    rounds, constellation = scenario.rounds, scenario.constellation
+    protocol = rounds.late or OneContact()
+    if rounds.relay is None:
+        return protocol
+    # The schema lets nothing else through.
+    assert isinstance(constellation, schema.WalkerConstellation)
+    return PlaneRelays(constellation.planes, rounds.relay.isl_rate_bps, protocol)
 
 
-def _make_gateway(config: schema.Gateway) -> Gateway:
-    if config.latitude_deg is None or config.longitude_deg is None:
-        return site(config.name, min_elevation_deg=config.min_elevation_deg)
-    return Gateway(
-        config.name, config.latitude_deg, config.longitude_deg, config.altitude_m or 0.0, config.min_elevation_deg
-    )
+def _model_factory(scenario: schema.Scenario) -> Callable[[], SemanticModel]:
+    images = _images(scenario.data).train_images
+    return partial(_make_model, scenario.model, images.shape[1:], _num_outputs(scenario.data.partition))
+
+
+def _make_model(config: Model, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+    with _blaming("model"):
+        return config.make(image_shape, num_outputs)
 
 
 def _planar_scene(config: schema.PlanarConstellation, rng: np.random.Generator) -> PlanarScene:
@@ -169,26 +175,6 @@ def _planar_scene(config: schema.PlanarConstellation, rng: np.random.Generator) 
         speed_mps=config.speed_mps,
         altitude_m=config.altitude_m,
         coverage_radius_m=config.coverage_radius_m,
-    )
-
-
-def _make_links(config: schema.RadioLinks | schema.IdealLinks) -> Links:
-    settings = config.model_dump(exclude={"kind", "model_bits", "upload_snr_db"})
-    return RadioLinks(**settings) if config.kind == "radio" else IdealLinks(**settings)
-
-
-def _make_energy(config: schema.EnergyDraws | schema.Battery) -> EnergyDraws | Battery:
-    if isinstance(config, schema.EnergyDraws):
-        return EnergyDraws(config.mean_j, config.std_j)
-    panels, harvest_w = config.panels, config.harvest_w
-    if panels is not None:
-        harvest_w = float(solar_power_w(panels.area_m2, panels.efficiency))
-    return Battery(
-        capacity_j=config.capacity_j,
-        initial_j=config.initial_j,
-        depth_of_discharge=config.depth_of_discharge,
-        harvest_w=harvest_w,
-        standing_w=config.standing_w,
     )
 
 
@@ -357,29 +343,3 @@ def _num_outputs(config: schema.Partition) -> int:
     return 1 + (
         len(common_alphabet(tasks)) if config.outputs == "alphabet" else max(len(task.classes) for task in tasks)
     )
-
-
-def _make_model(
-    config: schema.MLPLinkModel | schema.ConvJSCCModel | schema.SwinJSCCModel,
-    image_shape: tuple[int, int, int],
-    num_outputs: int,
-    generator: torch.Generator,
-) -> SemanticModel:
-    settings = config.model_dump(exclude={"kind", "channel"})
-    channel = Channel(**config.channel.model_dump(exclude={"test_snr_db", "final_snrs_db"}))
-    if config.kind == "mlp-link":
-        return MLPLink(int(np.prod(image_shape)), num_outputs, channel=channel, generator=generator, **settings)
-    _check_sides(config, image_shape)
-    jscc = ConvJSCC if config.kind == "conv-jscc" else SwinJSCC
-    # All else is checked already.
-    with _blaming("model.bandwidth_ratio"):
-        return jscc(image_shape, channel=channel, generator=generator, **settings)
-
-
-def _check_sides(config: schema.ConvJSCCModel | schema.SwinJSCCModel, image_shape: tuple[int, int, int]) -> None:
-    _, height, width = image_shape
-    if height % config.pixel_multiple or width % config.pixel_multiple:
-        raise ScenarioError(
-            f"data.image_size: images must have sides of a multiple of {config.pixel_multiple} pixels "
-            f"for this model of kind {config.kind!r}, got {height} x {width}"
-        )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from satfl_env.scenarios.schema import Scenario
+from satfl_env.suggestions import did_you_mean, question
 
-_NO_SECTION = ("model_type", "model_attributes_type")
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+_NO_SECTION = ("model_type", "model_attributes_type", "dataclass_type")
 _LONGEST_LINE = 500
 
-Section = type[BaseModel]
+# A model or a dataclass of pydantic.
+Section = type[Any]
 
 
 class _Place(NamedTuple):
@@ -35,11 +38,6 @@ def explain(name: str, error: ValidationError) -> str:
     return "\n".join([f"scenario {name!r} is not valid:", *(f"  {line}"[:_LONGEST_LINE] for line in lines)])
 
 
-def near(word: str, known: Sequence[str]) -> str:
-    """A question that names the known words most like a wrong one, or nothing."""
-    return _did_you_mean(difflib.get_close_matches(word, known, n=3))
-
-
 def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a sequence is too short only because items are wrong, which is told of each already."""
     place = problem["loc"]
@@ -52,7 +50,7 @@ def _line(problem: Mapping[str, Any]) -> str:
     kind, location = problem["type"], problem["loc"]
     place = _find(location)
     path = place.path or "scenario"
-    if kind == "extra_forbidden":
+    if kind in _UNKNOWN_KEY:
         return f"{path}: unknown key{_unknown_key(str(location[-1]), _find(location[:-1]))}"
     if kind == "union_tag_not_found":
         return f"{path}.kind: missing, allowed are {_kinds(place.variants)}{_fitting_kinds(problem['input'], place)}"
@@ -94,19 +92,24 @@ def _find(location: Sequence[int | str]) -> _Place:
 
 def _sections_in(sections: Sequence[Section], field: str) -> tuple[Section, ...]:
     """The sections that a field may hold, in the order of its annotation."""
-    found = (section.model_fields[field].annotation for section in sections if field in section.model_fields)
+    found = (_fields_of(section)[field].annotation for section in sections if field in _fields_of(section))
     return tuple(dict.fromkeys(inner for annotation in found for inner in _sections_of(annotation)))
 
 
 def _sections_of(annotation: Any) -> Iterator[Section]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if _fields_of(annotation):
         yield annotation
     for argument in get_args(annotation):
         yield from _sections_of(argument)
 
 
+def _fields_of(section: Any) -> dict[str, FieldInfo]:
+    """The fields of a section by name; none of what is no section."""
+    return getattr(section, "__pydantic_fields__", {})
+
+
 def _kind(section: Section) -> str | None:
-    field = section.model_fields.get("kind")
+    field = _fields_of(section).get("kind")
     return None if field is None else str(field.default)
 
 
@@ -121,34 +124,30 @@ def _content(place: _Place) -> str:
 
 
 def _fields(sections: Sequence[Section]) -> list[str]:
-    return list(dict.fromkeys(field for section in sections for field in section.model_fields))
+    return list(dict.fromkeys(field for section in sections for field in _fields_of(section)))
 
 
 def _fitting_kinds(value: Any, place: _Place) -> str:
     """The kinds that know all keys given, where those tell kinds apart."""
     keys = set(value) if isinstance(value, Mapping) else set()
-    fitting = [section for section in place.variants if keys <= set(section.model_fields)]
+    fitting = [section for section in place.variants if keys <= set(_fields_of(section))]
     return f"; its keys are those of {_kinds(fitting)}" if keys and fitting else ""
 
 
 def _unknown_key(key: str, place: _Place) -> str:
     """Where a key belongs that its section does not know: another kind, another spelling, another section."""
-    owners = [section for section in place.variants if key in section.model_fields]
+    owners = [section for section in place.variants if key in _fields_of(section)]
     if owners:
         return f" of kind {_kinds(place.chosen)}, belongs to kind {_kinds(owners)}"
     fields = _fields(place.chosen)
-    guess = near(key, fields) or _did_you_mean(list(dict.fromkeys(_paths_to(key, Scenario)))[:3])
+    guess = did_you_mean(key, fields) or question(list(dict.fromkeys(_paths_to(key, Scenario)))[:3])
     return guess or f", allowed are {', '.join(fields)}"
 
 
 def _paths_to(key: str, section: Section) -> Iterator[str]:
     """Dotted paths of all fields of a name, in a section and those inside."""
-    for field in section.model_fields:
+    for field in _fields_of(section):
         if field == key:
             yield key
         for inner in _sections_in((section,), field):
             yield from (f"{field}.{path}" for path in _paths_to(key, inner))
-
-
-def _did_you_mean(guesses: Sequence[str]) -> str:
-    return f", did you mean {' or '.join(map(repr, guesses))}?" if guesses else ""

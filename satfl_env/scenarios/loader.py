@@ -12,8 +12,9 @@ import yaml
 from pydantic import ValidationError
 
 from satfl_env.orbits import samples
-from satfl_env.scenarios.explain import explain, near
+from satfl_env.scenarios.explain import explain
 from satfl_env.scenarios.schema import Scenario
+from satfl_env.suggestions import did_you_mean
 
 # Fields that hold a path.
 _PATHS = (("constellation", "elements"), ("data", "data_dir"))
@@ -93,7 +94,7 @@ def _read(name_or_path: str | Path) -> str:
         return path.read_text(encoding="utf-8")
     name = str(name_or_path)
     if name not in names():
-        raise ScenarioError(f"unknown scenario {name!r}{near(name, names())}; built in: {', '.join(names())}")
+        raise ScenarioError(f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}")
     return resources.files("satfl_env.scenarios").joinpath("builtin", f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -5,13 +5,16 @@ Symbols are real and have unit average power per sample, so that the SNR alone f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import torch
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-CHANNEL_KINDS = ("awgn", "rayleigh", "rician")
+from satfl_env.settings import STRICT, Decibel, NonNegative
+
 _POWER_FLOOR = 1e-8  # an all-zero code word stays zero instead of turning into NaN
 
 
@@ -29,30 +32,35 @@ class ChannelDraw(NamedTuple):
     snr_db: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Channel:
     """A memoryless channel with a coherent receiver (the phase of the fading is compensated).
 
-    Args:
+    Attributes:
         kind: `awgn`, `rayleigh` or `rician`; block fading is one gain a sample and draw, of unit mean power.
-        snr_db: Average SNR per symbol in dB, fixed or a range (low, high) drawn uniformly for each sample.
-        rician_k: Power of the line of sight over the scattered power, linear, >= 0; read by `rician` only.
+        snr_db: Average SNR per symbol in dB, within -200..200: one number, or a range (lowest, highest) from which it
+            is drawn uniformly for each sample.
+        rician_k: Power of the line of sight over the scattered power, linear; read by `rician` only.
 
     Raises:
-        ValueError: If the kind is unknown, the SNR is not finite or its range reversed, or K is negative or infinite.
+        ValueError: If a value is out of its range.
     """
 
-    kind: str = "awgn"
-    snr_db: float | tuple[float, float] = 0.0
-    rician_k: float = 3.0
+    kind: Literal["awgn", "rayleigh", "rician"] = "awgn"
+    snr_db: Decibel | tuple[Decibel, Decibel] = 0.0
+    rician_k: NonNegative = 3.0
 
-    def __post_init__(self) -> None:
-        """Reject what cannot be drawn."""
-        if self.kind not in CHANNEL_KINDS:
-            raise ValueError(f"kind is {self.kind!r}; allowed are {', '.join(CHANNEL_KINDS)}")
-        _snr_range(self.snr_db)
-        if not 0.0 <= self.rician_k < float("inf"):
-            raise ValueError(f"rician_k is {self.rician_k!r}; allowed are finite numbers >= 0")
+    @field_validator("snr_db", mode="wrap")
+    @classmethod
+    def _number_or_range(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        must = f"must be a number or [lowest, highest] within -200..200 dB, got {value!r}"
+        try:
+            snr_db = validate(value)
+        except ValidationError:
+            raise ValueError(must) from None
+        if isinstance(snr_db, tuple) and snr_db[0] > snr_db[1]:
+            raise ValueError(must)
+        return snr_db
 
     def draw(
         self,
@@ -67,7 +75,8 @@ class Channel:
 
         `snr_db` replaces the channel's own SNR, as when testing at one SNR what was trained at another.
         """
-        low, high = _snr_range(self.snr_db if snr_db is None else snr_db)
+        chosen = self.snr_db if snr_db is None else replace(self, snr_db=snr_db).snr_db
+        low, high = chosen if isinstance(chosen, tuple) else (chosen, chosen)
         noise = torch.randn(count, num_draws, num_symbols, generator=generator)
         if low == high:
             sample_snr_db = torch.full((count,), low)
@@ -106,10 +115,3 @@ def transmit(symbols: Tensor, draw: ChannelDraw) -> Tensor:
         Shape (..., B, L, n): every sample goes out once per draw.
     """
     return torch.addcmul(draw.noise.to(symbols.dtype), draw.gain.to(symbols.dtype), symbols.unsqueeze(-2))
-
-
-def _snr_range(snr_db: float | tuple[float, float]) -> tuple[float, float]:
-    low, high = snr_db if isinstance(snr_db, tuple) else (snr_db, snr_db)
-    if not -200.0 <= low <= high <= 200.0:
-        raise ValueError(f"snr_db is {snr_db!r}; allowed are a number or (low, high) within [-200, 200] dB")
-    return float(low), float(high)

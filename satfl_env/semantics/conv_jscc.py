@@ -8,6 +8,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from satfl_env.semantics.autoencoder import Autoencoder
 from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, power_scale, transmit
 from satfl_env.semantics.conv_gradient import (
     PADDING,
@@ -19,8 +20,6 @@ from satfl_env.semantics.conv_gradient import (
     side_by_side,
 )
 from satfl_env.semantics.initialise import initialise
-from satfl_env.semantics.losses import reconstruction_loss
-from satfl_env.semantics.metrics import ms_ssim, psnr_db
 from satfl_env.semantics.shared_gradient import normalise_power_backward, relu_backward
 
 _KERNEL, _DOWNSAMPLING = 5, 4
@@ -28,7 +27,7 @@ _ENCODER = (ConvLayer("encoder.0", 2), ConvLayer("encoder.2", 2), ConvLayer("enc
 _DECODER = (ConvLayer("decoder.0", 1, True), ConvLayer("decoder.2", 2, True), ConvLayer("decoder.4", 2, True))
 
 
-class ConvJSCC(nn.Module):
+class ConvJSCC(Autoencoder):
     """Encoder of three 5x5 convolutions (strides 2, 2, 1), channel, and the mirrored decoder.
 
     Images are in [0, 1]; the decoder ends in a sigmoid. An image of H x W pixels becomes
@@ -84,10 +83,6 @@ class ConvJSCC(nn.Module):
     def draw_weights(self, generator: torch.Generator) -> None:
         """Draw all weights anew."""
         initialise(self, generator)
-
-    def draw_channel(self, count: int, generator: torch.Generator, *, snr_db: float | None = None) -> ChannelDraw:
-        """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given."""
-        return self.channel.draw(count, 1, self.channel_uses, generator, snr_db=snr_db)
 
     def forward(self, images: Tensor, draw: ChannelDraw) -> Tensor:
         """Images (B, C, H, W) and their channel to reconstructions of the same shape."""
@@ -155,18 +150,6 @@ class ConvJSCC(nn.Module):
         grad = normalise_power_backward(unit, scale, (grad * draw.gain).sum(2))
         _stack_backward(parameters, _ENCODER, encoded, side_by_side(grad.view(code.shape)), gradient)
         return loss
-
-    def sample_loss(
-        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
-    ) -> Tensor:
-        """Mean squared error of each image, (*, B). Targets and mask are not read."""
-        return reconstruction_loss(outputs, images)
-
-    def metrics(
-        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """`psnr_db` and `ms_ssim`, shape (*,), each the mean over the images."""
-        return {"psnr_db": psnr_db(outputs, images).mean(-1), "ms_ssim": ms_ssim(outputs, images).mean(-1)}
 
 
 def _stack(parameters: Mapping[str, Tensor], layers: tuple[ConvLayer, ...], inputs: Tensor) -> list[Tensor]:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, power_scale, transmit
+from satfl_env.semantics.classifier import Classifier
 from satfl_env.semantics.initialise import initialise
-from satfl_env.semantics.losses import infomax_loss, mask_logits
-from satfl_env.semantics.metrics import accuracy, balanced_accuracy
+from satfl_env.semantics.losses import mask_logits
 from satfl_env.semantics.mlp_gradient import (
     column_linear,
     infomax_backward,
@@ -20,7 +20,7 @@ from satfl_env.semantics.mlp_gradient import (
 from satfl_env.semantics.shared_gradient import normalise_power_backward, relu_backward
 
 
-class MLPLink(nn.Module):
+class MLPLink(Classifier):
     """Two-layer encoder in-hidden-n with ReLU, noisy channel of n symbols, two-layer decoder n-hidden-C.
 
     Decoders of different size live in one model that is as wide as the largest; `output_mask` (*, C) of the loss and
@@ -47,13 +47,12 @@ class MLPLink(nn.Module):
         *,
         channel: Channel,
         generator: torch.Generator,
-        hidden: int = 64,
+        hidden: int = 32,
         channel_uses: int = 8,
         decoder_hidden: int = 16,
         channel_draws: int = 1,
     ) -> None:
         """Build the layers and draw their weights."""
-        super().__init__()
         sizes = {
             "num_pixels": num_pixels,
             "num_outputs": num_outputs,
@@ -65,23 +64,21 @@ class MLPLink(nn.Module):
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name} is {size}; allowed are integers >= 1")
+        with torch.device("meta"):
+            super().__init__(
+                nn.Sequential(nn.Linear(num_pixels, hidden), nn.ReLU(), nn.Linear(hidden, channel_uses)),
+                nn.Sequential(
+                    nn.Linear(channel_uses, decoder_hidden), nn.ReLU(), nn.Linear(decoder_hidden, num_outputs)
+                ),
+            )
         self.channel = channel
         self.channel_uses = channel_uses
         self.channel_draws = channel_draws
-        with torch.device("meta"):
-            self.encoder = nn.Sequential(nn.Linear(num_pixels, hidden), nn.ReLU(), nn.Linear(hidden, channel_uses))
-            self.decoder = nn.Sequential(
-                nn.Linear(channel_uses, decoder_hidden), nn.ReLU(), nn.Linear(decoder_hidden, num_outputs)
-            )
         self.draw_weights(generator)
 
     def draw_weights(self, generator: torch.Generator) -> None:
         """Draw all weights anew."""
         initialise(self, generator)
-
-    def draw_channel(self, count: int, generator: torch.Generator, *, snr_db: float | None = None) -> ChannelDraw:
-        """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given."""
-        return self.channel.draw(count, self.channel_draws, self.channel_uses, generator, snr_db=snr_db)
 
     def forward(self, images: Tensor, draw: ChannelDraw) -> Tensor:
         """Images (B, ...) and their channel to logits (B, L, C)."""
@@ -153,16 +150,3 @@ class MLPLink(nn.Module):
         grad = relu_backward(hidden, grad @ parameters["encoder.2.weight"])
         linear_backward(gradient, "encoder.0", inputs, grad)
         return loss
-
-    def sample_loss(
-        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
-    ) -> Tensor:
-        """InfoMax loss of each sample, (*, B); see `infomax_loss`. The images are not read."""
-        return infomax_loss(outputs, targets, output_mask)
-
-    def metrics(
-        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """`accuracy` and `balanced_accuracy` in [0, 1], shape (*,), over samples and channel draws."""
-        logits = mask_logits(outputs, output_mask)
-        return {"accuracy": accuracy(logits, targets), "balanced_accuracy": balanced_accuracy(logits, targets)}

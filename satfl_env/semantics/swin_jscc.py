@@ -6,25 +6,22 @@ ICASSP 2023, which SemSpaceFL trains (section V-A), built from torchvision's Swi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
+from satfl_env.semantics.autoencoder import Autoencoder
 from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, transmit
 from satfl_env.semantics.initialise import initialise
-from satfl_env.semantics.losses import reconstruction_loss
-from satfl_env.semantics.metrics import ms_ssim, psnr_db
 
 _BIAS_STD = 0.02  # of the attention's relative position bias, as in Swin
 _SNR_UNIT_DB = 10.0  # brings SNRs in dB to the order of 1
 _MLP_RATIO = 4.0
 
 
-class SwinJSCC(nn.Module):
+class SwinJSCC(Autoencoder):
     """Encoder of Swin stages, channel, and the mirrored decoder; both are told the SNR.
 
     Images are in [0, 1]; the decoder ends in a sigmoid. Stage i works on tokens of `patch * 2**i` pixels a side with
@@ -90,47 +87,12 @@ class SwinJSCC(nn.Module):
         initialise(self, generator)
         _initialise_swin(self, generator)
 
-    def draw_channel(self, count: int, generator: torch.Generator, *, snr_db: float | None = None) -> ChannelDraw:
-        """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given."""
-        return self.channel.draw(count, 1, self.channel_uses, generator, snr_db=snr_db)
-
     def forward(self, images: Tensor, draw: ChannelDraw) -> Tensor:
         """Images (B, C, H, W) and their channel to reconstructions of the same shape."""
         code = self.encoder(images, draw.snr_db)
         received = transmit(normalise_power(code.flatten(1)), draw)
         outputs: Tensor = self.decoder(received.view(-1, *self.code_shape), draw.snr_db)
         return outputs
-
-    def stacked_forward(self, parameters: Mapping[str, Tensor], images: Tensor, draw: ChannelDraw) -> Tensor:
-        """All satellites at once, each with its own parameters.
-
-        Args:
-            parameters: Every parameter under its own name, with a leading satellite axis, (S, ...).
-            images: Shape (S, B, C, H, W).
-            draw: The channel with leading shape (S, B).
-
-        Returns:
-            Reconstructions, shape (S, B, C, H, W).
-        """
-
-        def forward(own: dict[str, Tensor], own_images: Tensor, *own_draw: Tensor) -> Tensor:
-            outputs: Tensor = functional_call(self, own, (own_images, ChannelDraw(*own_draw)))
-            return outputs
-
-        outputs: Tensor = vmap(forward)(dict(parameters), images, *draw)
-        return outputs
-
-    def sample_loss(
-        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
-    ) -> Tensor:
-        """Mean squared error of each image, (*, B). Targets and mask are not read."""
-        return reconstruction_loss(outputs, images)
-
-    def metrics(
-        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """`psnr_db` and `ms_ssim`, shape (*,), each the mean over the images."""
-        return {"psnr_db": psnr_db(outputs, images).mean(-1), "ms_ssim": ms_ssim(outputs, images).mean(-1)}
 
 
 class _Encoder(nn.Module):

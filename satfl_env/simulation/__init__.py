@@ -5,6 +5,7 @@ from __future__ import annotations
 from satfl_env.simulation.evaluation import Evaluation
 from satfl_env.simulation.ingredients import FederatedData, Ingredients, most_samples
 from satfl_env.simulation.learner import Learner, PhysicsOnly
+from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
@@ -13,6 +14,7 @@ from satfl_env.simulation.together import SimulationGroup
 from satfl_env.simulation.updates import Outcome
 
 __all__ = [
+    "PARTS",
     "Decision",
     "Evaluation",
     "FederatedData",
@@ -30,5 +32,7 @@ __all__ = [
     "Simulation",
     "SimulationGroup",
     "check_decision",
+    "check_parts",
     "most_samples",
+    "try_parts",
 ]

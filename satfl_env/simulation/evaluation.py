@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from satfl_env.federated import Layout, LocalData, SemanticModel
-from satfl_env.semantics import ChannelDraw
 from satfl_env.simulation.ingredients import FederatedData
 from satfl_env.simulation.state import FloatArray, IntArray
 
@@ -52,7 +51,7 @@ class EvaluationJob(NamedTuple):
     models: Tensor
     satellites: IntArray
     data: FederatedData
-    draw: ChannelDraw
+    draw: Any
 
 
 def evaluate(model: SemanticModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
@@ -91,7 +90,7 @@ def _evaluate_chunk(
 ) -> Evaluation:
     data = [job.data for job in jobs]
     images = _common([part.test_images for part in data], owner)
-    draw = ChannelDraw(*(_common(parts, owner) for parts in zip(*(job.draw for job in jobs), strict=True)))
+    draw = type(jobs[0].draw)(*(_common(parts, owner) for parts in zip(*(job.draw for job in jobs), strict=True)))
     targets = _own([part.test_targets for part in data], owner, row)
     weights = _own([part.test_weights for part in data], owner, row)
     masks = [part.train.output_mask for part in data if part.train.output_mask is not None]

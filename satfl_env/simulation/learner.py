@@ -27,9 +27,7 @@ class Learner:
 
     def __init__(self, ingredients: Ingredients) -> None:
         self._ingredients = ingredients
-        # A model of the user's own may draw its weights from the global generator; that is left as it was.
-        with torch.random.fork_rng(devices=[]):
-            self.model = ingredients.model()
+        self.model = ingredients.model()
         self.layout = Layout.of(self.model)
         self.num_shared = self.layout.num_shared(ingredients.shared)
         self.trainer = self._make_trainer()

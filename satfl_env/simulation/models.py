@@ -13,10 +13,11 @@ from torch import Tensor
 from satfl_env.federated import (
     Combine,
     cloud_aggregate,
-    cloud_stakes,
     combine_groups,
+    combine_updates,
     gateway_aggregate,
     normalise_weights,
+    raw_cloud_weights,
 )
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
@@ -113,7 +114,7 @@ class ModelStore:
         start, received = (take_rows(rows, members) for rows in (arrivals.start, arrivals.received))
         models = combine_groups(start[:, : self.num_shared], received, used[members], index, combine)
         self._put(groups, models)
-        self.stake[groups] = cloud_stakes(decision.gateway_weights, decision.weights[members], groups[0], index)
+        self.stake[groups] = raw_cloud_weights(decision.gateway_weights, decision.weights[members], groups[0], index)
         self.version += 1
         _write_rows(self.held, members, arrivals.trained, members)
         return used, equal
@@ -147,7 +148,7 @@ class ModelStore:
             return used, equal
         groups, index = self._groups(decision, members)
         used[members], equal[members] = normalise_weights(decision.weights[members], index)
-        stakes = cloud_stakes(decision.gateway_weights, decision.weights[members], groups[0], index)
+        stakes = raw_cloud_weights(decision.gateway_weights, decision.weights[members], groups[0], index)
         updates = take_rows(arrivals.received, members) - take_rows(arrivals.start, members)[:, : self.num_shared]
         updates = torch.from_numpy(discount[members]).to(updates)[:, None] * updates
         _write_rows(self.held, members, arrivals.trained, members)
@@ -162,9 +163,8 @@ class ModelStore:
                 continue
             known = self._row[group]
             model = self._models[known] if known >= 0 else self._first
-            moved = combine_groups(
-                torch.zeros_like(rows), rows, (counts / len(rows)).numpy(), np.zeros(len(rows), dtype=np.int64), combine
-            )
+            one_group = np.zeros(len(rows), dtype=np.int64)
+            moved = combine_updates(rows, (counts / len(rows)).numpy(), one_group, combine)
             self._put(([group[0]], [group[1]]), model + server_rate * moved)
             self.stake[group] = stakes[row]
             self.version = before + 1
@@ -173,11 +173,11 @@ class ModelStore:
     def merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges, cluster by cluster, what changed since its last merge (SemSpaceFL, eq. 3).
 
-        A gateway's raw weight is that of the last round in which its model changed; see `cloud_stakes`. Every gateway
-        then holds the merged model of each merged cluster.
+        A gateway's raw weight is that of the last round in which its model changed; see `raw_cloud_weights`. Every
+        gateway then holds the merged model of each merged cluster.
 
         Returns:
-            The weights used, (S, G), and the clusters, by label, whose raw weights were all zero and were made equal, (S,).
+            The weights used, (S, G), and the clusters, by label, (S,), whose raw weights were all zero and made equal.
         """
         used, equal = self.no_merge()
         labels, gateways = np.nonzero(~np.isnan(self.stake.T))

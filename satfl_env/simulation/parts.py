@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from satfl_env.orbits import Scene, SceneSnapshot
+from satfl_env.semantics import check_model, model_factory
 from satfl_env.simulation.ingredients import FederatedData, Ingredients
+from satfl_env.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,7 @@ def check_parts(parts: Mapping[str, Any] | None) -> dict[str, Any]:
         if name not in PARTS:
             raise TypeError(f"unknown part {name!r}{did_you_mean(str(name), PARTS)}; there are: {', '.join(PARTS)}")
         _require(name, part, PARTS[name])
-    return {name: _as_factory(part) if name == "model" else part for name, part in parts.items()}
-
-
-def _as_factory(model: Any) -> Callable[[], Any]:
-    """A model as what makes one."""
-    return partial(copy.deepcopy, model) if isinstance(model, nn.Module) else model
+    return {name: model_factory(part) if name == "model" else part for name, part in parts.items()}
 
 
 def _require(name: str, part: Any, form: Part) -> None:
@@ -194,6 +188,13 @@ def _try_data(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -
     _check_numbers("parts['data'].test_targets", data.test_targets, (satellites, *data.test_targets.shape[1:]))
 
 
+def _try_model(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
+    train = ingredients.data(scene, np.random.default_rng(0)).train
+    first = slice(*train.offsets[:2])
+    mask = None if train.output_mask is None else train.output_mask[0]
+    check_model(ingredients.model(), train.images[first], train.targets[first], mask)
+
+
 def _try_protocol(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
     contacts = ingredients.protocol.contacts(snapshot, 1.0)
     for name in ("sender", "carry_s"):
@@ -212,6 +213,7 @@ _TRIALS: Mapping[str, Callable[[Ingredients, Scene, SceneSnapshot], None]] = {
     "energy": _try_energy,
     "computer": _try_computer,
     "data": _try_data,
+    "model": _try_model,
     "protocol": _try_protocol,
     "combine": _try_combine,
 }

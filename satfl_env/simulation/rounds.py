@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from satfl_env.settings import STRICT, Count, Positive
 from satfl_env.simulation.state import Decision, FloatArray, NetworkState
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class RoundSettings:
     """How rounds go: episode length, participants, cloud merges, and how long a round lasts.
 

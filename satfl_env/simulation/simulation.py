@@ -465,9 +465,7 @@ class Simulation:
         rate_bps = self.ingredients.links.associated_rate_bps(senders, sends)
         return link_time_s(self._model_bits, rate_bps, contacts.snapshot.distance_m[pair]) + contacts.carry_s[pair]
 
-    def _receive(
-        self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray
-    ) -> tuple[Arrivals, FloatArray]:
+    def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:
         """What arrives at the gateways, and how alike updates look by now, (S, S)."""
         shared, before = self._models.num_shared, self._progress
         received, updates = receive_updates(

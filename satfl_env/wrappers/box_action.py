@@ -9,7 +9,7 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import association_mask, checked_num_clusters, native_sizes
+from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, checked_num_clusters, native_sizes
 
 
 class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], RecordConstructorArgs):
@@ -34,7 +34,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
         ValueError: If `num_clusters` is out of range.
     """
 
-    def __init__(self, env: gym.Env[Observation, Action], num_clusters: int = 3) -> None:
+    def __init__(self, env: gym.Env[Observation, Action], num_clusters: int = DEFAULT_NUM_CLUSTERS) -> None:
         RecordConstructorArgs.__init__(self, num_clusters=num_clusters)
         super().__init__(env)
         satellites, gateways = native_sizes(env)

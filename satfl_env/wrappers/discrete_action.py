@@ -9,7 +9,7 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import association_mask, checked_num_clusters, native_sizes
+from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, checked_num_clusters, native_sizes
 
 
 class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], RecordConstructorArgs):
@@ -40,7 +40,7 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
         self,
         env: gym.Env[Observation, Action],
         frequency_levels: int = 10,
-        num_clusters: int = 3,
+        num_clusters: int = DEFAULT_NUM_CLUSTERS,
         weight_levels: int = 4,
     ) -> None:
         RecordConstructorArgs.__init__(

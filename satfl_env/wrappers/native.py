@@ -9,6 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+DEFAULT_NUM_CLUSTERS = 3
+
 
 def native_sizes(env: gym.Env[Any, Any]) -> tuple[int, int]:
     """Numbers of satellites and gateways, S and G, of an environment with the native action space.

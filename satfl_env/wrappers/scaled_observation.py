@@ -19,7 +19,7 @@ class ScaledObservation(gym.ObservationWrapper[NDArray[np.float32], Any, Observa
     Entries whose bounds coincide are 0.
 
     Args:
-        env: An environment whose observations are a `Dict` of `Box`, `MultiBinary` and `MultiDiscrete` spaces.
+        env: An environment whose observations are a `Dict` of `Box` and `MultiDiscrete` spaces.
 
     Raises:
         TypeError: If the observation space is another.
@@ -33,7 +33,7 @@ class ScaledObservation(gym.ObservationWrapper[NDArray[np.float32], Any, Observa
         parts = {key: bounds(space) for key, space in env.observation_space.items()}
         self._keys = tuple(parts)
         self._low = np.concatenate([np.ravel(low) for low, _ in parts.values()]).astype(np.float64)
-        self._span = np.concatenate([np.ravel(high - low) for low, high in parts.values()]).astype(np.float64)
+        self._span = np.concatenate([np.ravel(high) for _, high in parts.values()]).astype(np.float64) - self._low
         self.observation_space = spaces.Box(-1.0, 1.0, self._low.shape, np.float32)
 
     def observation(self, observation: Observation) -> NDArray[np.float32]:

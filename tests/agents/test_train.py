@@ -12,11 +12,11 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
-from satfl_agents.__main__ import app
 from satfl_agents.results import RunFolder
 from satfl_agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
 from satfl_baselines import make_policy, run_episode
 from satfl_env import __version__
+from satfl_env.commands import make_app
 from satfl_env.scenarios import build, load
 
 ROUNDS = 8
@@ -32,7 +32,7 @@ def scenario_file(tmp_path_factory):
 
 
 def run(*arguments: object):
-    result = CliRunner().invoke(app, ["train", *map(str, arguments)])
+    result = CliRunner().invoke(make_app(), ["train", *map(str, arguments)])
     return result.exit_code, re.sub(r"\s+", " ", result.output)
 
 
@@ -131,8 +131,8 @@ def test_bad_input_is_named_and_leaves_no_folder(tmp_path, scenario_file):
 
 def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
     code = (
-        "import sys; sys.modules['stable_baselines3'] = None; sys.argv = ['agents', 'train', '--out', sys.argv[1]]; "
-        "from satfl_agents.__main__ import app; app()"
+        "import sys; sys.modules['stable_baselines3'] = None; sys.argv = ['satfl', 'train', '--out', sys.argv[1]]; "
+        "from satfl_env.commands import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, timeout=120

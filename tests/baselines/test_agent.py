@@ -16,12 +16,13 @@ SEEDS = (3, 4)
 def bare_trajectory(policy: str, seed: int) -> tuple[list[float], list[np.ndarray]]:
     simulation, decide = build(load("leo-multitask", **OVERRIDES)), make_policy(policy, seed)
     state = simulation.reset(seed)
-    losses, windows = [], [state.window_s]
+    gains, windows = [], [state.window_s]
     for _ in range(ROUNDS):
         state, report = simulation.step(decide(state))
-        losses.append(float(report.test_loss_before.mean() - report.test_loss.mean()))
+        before, after = (it["balanced_accuracy"].mean() for it in (report.metrics_before, report.metrics))
+        gains.append(float(after - before))
         windows.append(state.window_s)
-    return losses, windows
+    return gains, windows
 
 
 @pytest.mark.parametrize("policy", ["full", "random"])

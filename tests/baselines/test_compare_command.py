@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from satfl_baselines import ResultFolder, evaluate
-from satfl_baselines.__main__ import app
+from satfl_env.commands import make_app
 from satfl_env.federated import WorkerError
 from satfl_env.scenarios import load
 
@@ -18,7 +18,7 @@ FAST = ("--set", "training.engine=none", "--rounds", "3", "--seeds", "2")
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
+    return CliRunner().invoke(make_app(), list(arguments))
 
 
 def compare(out: Path, *arguments: str, policies: str = "full,random") -> Result:
@@ -42,16 +42,16 @@ def played(monkeypatch) -> list[evaluate.Run]:
     runs: list[evaluate.Run] = []
     play = evaluate.play
 
-    def counted(scenario, run, policy):
+    def counted(scenario, run, *brought):
         runs.append(run)
-        return play(scenario, run, policy)
+        return play(scenario, run, *brought)
 
     monkeypatch.setattr(evaluate, "play", counted)
     return runs
 
 
 def test_list_names_every_policy():
-    result = run("list")
+    result = run("list", "policies")
     assert result.exit_code == 0
     for name in ("full", "semspacefl", "single-gateway-fedavg", "random"):
         assert name in result.stdout
@@ -132,11 +132,11 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(tmp_path, monkeypatc
     compare(whole)
     play, finished = evaluate.play, []
 
-    def interrupted(scenario, run, policy):
+    def interrupted(scenario, run, *brought):
         if len(finished) == 3:
             raise KeyboardInterrupt
         finished.append(run)
-        return play(scenario, run, policy)
+        return play(scenario, run, *brought)
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "play", interrupted)

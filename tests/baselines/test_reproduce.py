@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
 from satfl_baselines import Comparison, Run, evaluate, reproduce, study
-from satfl_baselines.__main__ import app
+from satfl_env.commands import make_app
 from satfl_env.scenarios import load
 
 DIGITS = {"data.source": "digits", "data.partition.samples": [60, 60]}
@@ -23,7 +23,7 @@ TASKS = ("Task1", "Task2", "Task3")
 
 
 def run(out: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["reproduce", *arguments, "--out", str(out), *QUICK, "--seeds", "2"])
+    return CliRunner().invoke(make_app(), ["reproduce", *arguments, "--out", str(out), *QUICK, "--seeds", "2"])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -141,17 +141,17 @@ def test_the_command_writes_pictures_tables_and_claims(tmp_path):
 def test_an_interrupted_reproduction_goes_on(tmp_path, monkeypatch):
     play, finished = evaluate.play, []
 
-    def interrupted(scenario, one, policy):
+    def interrupted(scenario, one, *brought):
         if len(finished) == 3:
             raise KeyboardInterrupt
         finished.append(one)
-        return play(scenario, one, policy)
+        return play(scenario, one, *brought)
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "play", interrupted)
         assert run(tmp_path / "broken", "fig3").exit_code != 0
     finished.clear()
-    monkeypatch.setattr(evaluate, "play", lambda scenario, one, _: finished.append(one) or play(scenario, one))
+    monkeypatch.setattr(evaluate, "play", lambda scenario, one, *_: finished.append(one) or play(scenario, one))
     assert run(tmp_path / "broken", "fig3").exit_code == 0
     assert len(finished) == 5
     run(tmp_path / "whole", "fig3")

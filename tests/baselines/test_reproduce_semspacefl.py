@@ -9,9 +9,9 @@ from scipy import stats
 from typer.testing import CliRunner, Result
 
 from satfl_baselines import Comparison, Run, evaluate
-from satfl_baselines.__main__ import app
 from satfl_baselines.semspacefl import results, scene, training
 from satfl_baselines.semspacefl.paper import EPOCHS, SAMPLES, SNRS_DB, TABLE_2, TABLE_3, TABLE_4
+from satfl_env.commands import make_app
 
 SMALL = (
     "data={source: digits, partition: {kind: dirichlet, alpha: 0.5, min_samples: 5, total_samples: 300}}",
@@ -25,7 +25,7 @@ SMALL = (
 
 def run(out: Path, *arguments: str) -> Result:
     changes = [word for change in SMALL for word in ("--set", change)]
-    return CliRunner().invoke(app, ["reproduce", *arguments, "--out", str(out), *changes])
+    return CliRunner().invoke(make_app(), ["reproduce", *arguments, "--out", str(out), *changes])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -140,10 +140,10 @@ def test_command_plays_writes_and_goes_on(tmp_path, monkeypatch):
 
 
 def test_names_find_their_paper(tmp_path):
-    unknown = CliRunner().invoke(app, ["reproduce", "table9", "--out", str(tmp_path)])
+    unknown = CliRunner().invoke(make_app(), ["reproduce", "table9", "--out", str(tmp_path)])
     assert unknown.exit_code == 2
-    mixed = CliRunner().invoke(app, ["reproduce", "fig2", "table3", "--out", str(tmp_path)])
+    mixed = CliRunner().invoke(make_app(), ["reproduce", "fig2", "table3", "--out", str(tmp_path)])
     assert mixed.exit_code == 2
-    plain = CliRunner().invoke(app, ["reproduce", "fig5", "--out", str(tmp_path)])
+    plain = CliRunner().invoke(make_app(), ["reproduce", "fig5", "--out", str(tmp_path)])
     assert plain.exit_code == 0, plain.output
     assert (tmp_path / "fig5.png").stat().st_size > 0

@@ -184,9 +184,9 @@ def test_data_dir_falls_back_to_the_environment_variable(monkeypatch: pytest.Mon
 
 
 def test_unknown_names_and_options_suggest_near_ones() -> None:
-    with pytest.raises(ValueError, match=r"unknown name 'minst'; did you mean 'mnist'\?.*allowed: blue-marble, digits"):
+    with pytest.raises(ValueError, match=r"unknown name 'minst', did you mean 'mnist'\?.*allowed: blue-marble, digits"):
         load_images("minst")
-    with pytest.raises(ValueError, match=r"unknown option 'tile_pixels'; did you mean 'tile_px'\?"):
+    with pytest.raises(ValueError, match=r"unknown option 'tile_pixels', did you mean 'tile_px'\?"):
         load_images("blue-marble", tile_pixels=16)
     with pytest.raises(ValueError, match=r"'digits': unknown option 'zzz'; allowed: none"):
         load_images("digits", zzz=1)

@@ -144,18 +144,21 @@ def test_resets_without_seed_differ_but_follow_from_the_first():
     assert first == seeds(SatFLEnv(overrides=PHYSICS_ONLY)) == seeds(env)
 
 
-def test_the_return_is_first_minus_last_loss():
-    env = SatFLEnv(overrides=QUICK)
+@pytest.mark.parametrize("term", ["metric_gain", "loss_drop"])
+def test_the_return_is_the_metric_gained_or_the_loss_dropped(term):
+    env = SatFLEnv(overrides=QUICK, reward={"metric_gain": 0.0, term: 1.0})
     env.action_space.seed(0)
     _, first = env.reset(seed=0)
     info, total, truncated, steps = first, 0.0, False, 0
     while not truncated:
         _, reward, terminated, truncated, info = env.step(visible_action(env, info))
-        assert reward == info["reward_terms"]["loss_drop"]
+        assert reward == info["reward_terms"][term]
         assert not terminated
         total, steps = total + reward, steps + 1
     assert steps == 6
-    assert total == pytest.approx(first["test_loss"] - info["test_loss"])
+    accuracy = [it["metrics"]["balanced_accuracy"] for it in (first, info)]
+    expected = {"metric_gain": accuracy[1] - accuracy[0], "loss_drop": first["test_loss"] - info["test_loss"]}
+    assert total == pytest.approx(expected[term])
     assert total > 0
 
 
@@ -169,20 +172,38 @@ def test_prices_are_subtracted():
     lost = (info["outcome"] != Outcome.RETURNED) & (info["outcome"] != Outcome.SAT_OUT)
     assert lost.any()
     costs = 1e-3 * info["energy_j"].sum() + 1e-4 * info["duration_s"] + 0.1 * lost.sum()
-    assert reward == pytest.approx(info["reward_terms"]["loss_drop"] - costs)
+    assert reward == pytest.approx(info["reward_terms"]["metric_gain"] - costs)
+
+
+def layout(info: object) -> object:
+    """Keys, shapes and types of an info."""
+    if isinstance(info, dict):
+        return {key: layout(value) for key, value in info.items()}
+    return (info.dtype, info.shape) if isinstance(info, np.ndarray) else type(info)
+
+
+def leaves(layout: dict) -> list:
+    return [one for value in layout.values() for one in (leaves(value) if isinstance(value, dict) else [value])]
 
 
 @pytest.mark.parametrize(
-    ("reward", "message"),
-    [
-        ({"los_drop": 1.0}, "unknown reward term 'los_drop', did you mean 'loss_drop'"),
-        ({"energy_j": -1.0}, "'energy_j' must be finite and not negative"),
-        ({"time_s": float("nan")}, "'time_s' must be finite"),
-    ],
+    "scenario", ["leo-multitask", "semspacefl-mini", "task-clustering-mini", "walker-earth", "sentinel"]
 )
-def test_bad_rewards_are_rejected(reward, message):
-    with pytest.raises(ValueError, match=message):
-        SatFLEnv(reward=reward)
+def test_info_has_the_same_keys_shapes_and_types_at_reset_and_at_every_step(scenario):
+    env = SatFLEnv(scenario, {"training.max_epochs": 1, "data.test_samples": 4, "rounds.episode": 4})
+    env.action_space.seed(0)
+    _, info = env.reset(seed=0)
+    first = layout(info)
+    numbers = [one for one in leaves(first) if isinstance(one, tuple)]
+    assert len(numbers) > 10
+    assert all(one in (int, float) or one[0].kind in "bif" for one in leaves(first))
+    assert (info["outcome"] == Outcome.SAT_OUT).all()
+    for round_number in range(4):
+        action = visible_action(env, info)
+        action["weights"] *= round_number % 2
+        *_, info = env.step(action)
+        assert layout(info) == first
+    assert info["seed"] == 0
 
 
 def test_bad_arguments_are_rejected():
@@ -285,11 +306,14 @@ def test_equal_weights_are_told_when_all_raw_weights_are_zero():
     action["cluster"][:] = 2
     action["weights"][:], action["gateway_weights"][:] = 0.0, 0.0
     info = env.step(action)[4]
-    assert {cluster for _, cluster in info["equal_weight_groups"]} == {2}
-    assert info["equal_weight_merges"] == (2,)
+    returned = info["outcome"] == Outcome.RETURNED
+    assert returned.any()
+    np.testing.assert_array_equal(info["equal_weights"], returned)
+    assert np.flatnonzero(info["equal_merges"]).tolist() == [2]
     action["weights"][:], action["gateway_weights"][:] = 0.5, 0.5
     info = env.step(action)[4]
-    assert info["equal_weight_groups"] == info["equal_weight_merges"] == ()
+    assert not info["equal_weights"].any()
+    assert not info["equal_merges"].any()
 
 
 def test_info_says_how_much_real_training_stands_for_an_epoch():

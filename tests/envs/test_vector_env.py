@@ -3,16 +3,18 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from collections.abc import Callable
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
 import satfl_baselines
-from satfl_env import SatFLEnv, SatFLVectorEnv
+from satfl_env import Outcome, SatFLEnv, SatFLVectorEnv
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
 
 QUICK = {"training.max_epochs": 2, "rounds.episode": 3}
@@ -29,9 +31,11 @@ def make(num_envs: int = 3, mode: str = "NextStep", **kwargs: object) -> SatFLVe
     )
 
 
-def make_reference(num_envs: int = 3, mode: str = "NextStep", **kwargs: object) -> gym.vector.SyncVectorEnv:
-    def one() -> SatFLEnv:
-        return SatFLEnv(**{"overrides": QUICK, **kwargs})
+def make_reference(
+    num_envs: int = 3, mode: str = "NextStep", wrap: Callable[[gym.Env], gym.Env] = lambda env: env, **kwargs: object
+) -> gym.vector.SyncVectorEnv:
+    def one() -> gym.Env:
+        return wrap(SatFLEnv(**{"overrides": QUICK, **kwargs}))
 
     return gym.vector.SyncVectorEnv([one] * num_envs, autoreset_mode=AutoresetMode(mode))
 
@@ -167,8 +171,10 @@ def test_bad_actions_change_nothing():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="num_envs must be at least 1, got 0"):
         SatFLVectorEnv(0)
-    with pytest.raises(TypeError, match="action, observation and reward wrappers only, got TimeLimit"):
-        make(1, wrap=lambda env: TimeLimit(env, 3))
+    with pytest.raises(ValueError, match="max_episode_steps must be at least 1 or None, got 0"):
+        make(1, max_episode_steps=0)
+    with pytest.raises(TypeError, match="wrap must give the environment in its wrappers, got None"):
+        make(1, wrap=lambda env: None)
     envs = make(2, overrides=PHYSICS_ONLY)
     with pytest.raises(ValueError, match="seed must be one number or 2"):
         envs.reset(seed=[1, 2, 3])
@@ -214,6 +220,113 @@ def test_wrappers_of_single_environments_serve_in_each(inner):
     masks = envs.call("action_masks")
     assert len(masks) == 2
     assert envs.call("render_mode") == (None, None)
+
+
+class Fleet(gym.Wrapper):
+    """A reward from info and from what the wrapper has seen before."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.returned = 0
+
+    def reset(self, **kwargs: object) -> tuple:
+        self.returned = 0
+        return self.env.reset(**kwargs)
+
+    def step(self, action: object) -> tuple:
+        observation, _, terminated, truncated, info = self.env.step(action)
+        self.returned += int((info["outcome"] == Outcome.RETURNED).sum())
+        return observation, float(self.returned), terminated, truncated, info | {"returned": self.returned}
+
+
+class Twice(gym.Wrapper):
+    """Every action counts for two rounds."""
+
+    def step(self, action: object) -> tuple:
+        first = self.env.step(action)
+        return first if first[2] or first[3] else self.env.step(action)
+
+
+class LookAhead(gym.Wrapper):
+    """Tries every action on a copy first."""
+
+    def step(self, action: object) -> tuple:
+        expected = copy.deepcopy(self.env).step(action)[0]["time_s"].item()
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, info | {"expected_s": expected}
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+@pytest.mark.parametrize("wrapper", [Fleet, Twice, LookAhead, lambda env: TimeLimit(env, 2)])
+def test_any_wrapper_of_a_single_environment_serves(wrapper, mode):
+    envs, reference = make(mode=mode, wrap=wrapper), make_reference(mode=mode, wrap=wrapper)
+    observation, info = envs.reset(seed=3)
+    expected = reference.reset(seed=3)
+    assert_close(info, expected[1], "info")
+    envs.action_space.seed(0)
+    for _ in range(6):
+        actions = visible_actions(envs, observation)
+        step = envs.step(actions)
+        observation = step[0]
+        assert_same_step(step, reference.step(actions))
+
+
+def test_episode_statistics_are_those_of_single_environments():
+    def wrap(env: gym.Env) -> gym.Env:
+        return RecordEpisodeStatistics(Fleet(env))
+
+    envs, reference = make(2, "SameStep", wrap=wrap), make_reference(2, "SameStep", wrap=wrap)
+    observation, _ = envs.reset(seed=0)
+    reference.reset(seed=0)
+    for _ in range(3):
+        actions = visible_actions(envs, observation)
+        observation, *_, infos = envs.step(actions)
+        *_, expected = reference.step(actions)
+    for name in ("r", "l"):
+        found = [info["episode"][name] for info in (infos["final_info"], expected["final_info"])]
+        np.testing.assert_array_equal(found[0], found[1])
+        assert found[0].all()
+
+
+class Nested(Fleet):
+    """Holds something open around the round that all share, and that has to be closed in order."""
+
+    opened: ClassVar[list[Nested]] = []
+
+    def step(self, action: object) -> tuple:
+        self.opened.append(self)
+        try:
+            return super().step(action)
+        finally:
+            assert self.opened.pop() is self
+
+
+def test_nothing_changes_for_wrappers_either_if_one_action_is_bad():
+    envs, twin = (make(3, wrap=lambda env: TimeLimit(Nested(env), 5)) for _ in range(2))
+    observation, _ = envs.reset(seed=0)
+    twin.reset(seed=0)
+    actions = visible_actions(envs, observation)
+    bad = {**actions, "weights": actions["weights"] + np.array([0.0, 9.0, 0.0])[:, None]}
+    with pytest.raises(ValueError, match=r"environment 1: action\['weights'\]"):
+        envs.step(bad)
+    assert not Nested.opened
+    assert envs.get_attr("_elapsed_steps") == (0, 0, 0)
+    for _ in range(2):
+        assert_same_step(envs.step(actions), twin.step(actions))
+        assert not Nested.opened
+
+
+def test_wrappers_see_what_is_set_around_the_step():
+    class Seen(gym.ActionWrapper):
+        def action(self, action: object) -> object:
+            self.seen = np.geterr()["divide"]
+            return action
+
+    envs = make(2, wrap=Seen, overrides=PHYSICS_ONLY)
+    envs.reset(seed=0)
+    with np.errstate(divide="print"):
+        envs.step(envs.action_space.sample())
+    assert envs.get_attr("seen") == ("print", "print")
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satfl_env.federated import cloud_aggregate, gateway_aggregate, normalise_weights
+from satfl_env.federated import cloud_aggregate, gateway_aggregate, normalise_weights, raw_cloud_weights
 
 
 @pytest.mark.parametrize("aggregate", [gateway_aggregate, cloud_aggregate])
@@ -31,7 +31,7 @@ def test_equal_weights_give_the_cluster_mean():
 def test_hand_numbers_and_all_zero_group_falls_back_to_equal():
     weights, fallen = normalise_weights([1.0, 3.0, 0.0, 0.0], np.array([0, 0, 2, 2]))
     assert weights.tolist() == [0.25, 0.75, 0.5, 0.5]
-    assert fallen.tolist() == [2]
+    assert fallen.tolist() == [False, False, True, True]
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e300), st.integers(0, 3)), min_size=1, max_size=12))
@@ -59,3 +59,24 @@ def test_bad_shapes_and_sums_are_rejected():
         gateway_aggregate(rows, np.array([1.0, 1.0]), np.array([0, 2]))
     with pytest.raises(ValueError, match="do not fit"):
         cloud_aggregate(rows, np.array([1.0]), np.array([0]))
+
+
+def test_a_gateway_s_weight_is_divided_among_its_clusters():
+    # Satellites 0, 1, 2 are at gateway 0 in clusters a, a, b; 3 at gateway 1 in a; 4 and 5 at gateway 2 in a, b.
+    gateways, groups = np.array([0, 0, 1, 2, 2]), np.array([0, 0, 1, 2, 3, 4])
+    raw = np.array([1.0, 2.0, 1.0, 5.0, 0.0, 0.0])
+    found = raw_cloud_weights(np.array([8.0, 5.0, 3.0]), raw, gateways, groups)
+    assert found.tolist() == pytest.approx([6.0, 2.0, 5.0, 1.5, 1.5])
+    assert raw_cloud_weights(np.array([2.0, 1.0, 3.0]), np.zeros(6), gateways, groups).tolist() == pytest.approx(
+        [4 / 3, 2 / 3, 1.0, 1.5, 1.5]
+    )
+
+
+@given(st.lists(st.floats(0, 1e300), min_size=6, max_size=6), st.integers(0, 2))
+def test_gateways_that_weigh_as_much_as_their_satellites_give_the_mean_over_a_cluster(raw: list[float], zero: int):
+    weights = np.array(raw) / 1e300
+    weights[zero] = 0.0
+    gateways, groups = np.array([0, 0, 1, 2, 2]), np.array([0, 0, 1, 2, 3, 4])
+    whole = np.bincount(gateways[groups], weights=weights)
+    found = raw_cloud_weights(whole, weights, gateways, groups)
+    assert found == pytest.approx(np.bincount(groups, weights=weights), abs=1e-12)

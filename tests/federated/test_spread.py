@@ -87,7 +87,7 @@ def test_balance_is_near_the_best_of_all_splits(cost: list[int], workers: int):
 
 def test_forward_flops_are_those_of_the_layers():
     images = torch.rand(3, 9)
-    assert forward_flops(link(), images) == 2 * (9 * 64 + 64 * 8 + 8 * 16 + 16 * 2)
+    assert forward_flops(link(), images) == 2 * (9 * 32 + 32 * 8 + 8 * 16 + 16 * 2)
     conv = ConvJSCC((1, 8, 8), channel=Channel(), generator=torch.Generator().manual_seed(0), widths=(4, 6, 8))
     per_tap = 16 * 1 * 4 + 4 * 4 * 6 + 4 * 6 * 8 + 4 * 8 * 6 + 4 * 6 * 4 + 16 * 4 * 1
     assert forward_flops(conv, torch.rand(1, 1, 8, 8, dtype=torch.float64)) == 2 * 25 * per_tap
@@ -233,10 +233,9 @@ def test_small_minibatches_are_stacked_and_large_ones_looped(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"device": "tpu"}, "device is 'tpu'; PyTorch sees cpu"),
-        ({"device": "cuda:99"}, "cuda:99"),
-        ({"precision": "int8"}, "float32, bfloat16"),
-        ({"workers": 0}, "workers is 0"),
+        ({"device": "tpu"}, "must be cpu, cuda or cuda:<index>, got 'tpu'"),
+        ({"precision": "int8"}, "'float32' or 'bfloat16'"),
+        ({"workers": 0}, r"workers\n.* greater than or equal to 1"),
     ],
 )
 def test_bad_hardware_is_rejected(changes: dict, word: str):
@@ -244,10 +243,22 @@ def test_bad_hardware_is_rejected(changes: dict, word: str):
         Hardware(**changes)
 
 
+def test_a_device_is_looked_for_where_it_is_needed():
+    absent = Hardware("cuda:99")
+    with pytest.raises(ValueError, match="device is 'cuda:99'; PyTorch sees cpu"):
+        make_trainer("loop", link(), TrainingSettings(), absent)
+
+
 @pytest.mark.parametrize("engine", ["loop", "processes"])
 def test_engines_without_mixed_precision_say_so(engine: str):
-    with pytest.raises(ValueError, match="float32' alone"):
+    with pytest.raises(ValueError, match=f"precision must be 'float32' with engine '{engine}', got 'bfloat16'"):
         make_trainer(engine, link(), TrainingSettings(), Hardware(precision="bfloat16"))
+
+
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_engines_for_the_cpu_say_so(engine: str):
+    with pytest.raises(ValueError, match=f"device must be 'cpu' with engine '{engine}', got 'cuda'"):
+        make_trainer(engine, link(), TrainingSettings(), Hardware("cuda"))
 
 
 def test_thread_limit_is_lifted_again():

@@ -278,7 +278,7 @@ def test_bad_rounds_are_rejected(engine: str, changes: dict, word: str):
     [
         ({"batch_size": 0}, "batch_size"),
         ({"learning_rate": float("nan")}, "learning_rate"),
-        ({"optimizer": "lion"}, "adam, sgd"),
+        ({"optimizer": "lion"}, "'adam' or 'sgd'"),
         ({"batches_per_epoch": 0}, "batches_per_epoch"),
         ({"round_share": 0.0}, "round_share"),
         ({"round_share": 1.5}, "round_share"),
@@ -297,5 +297,5 @@ def test_bad_data_and_engines_are_rejected():
         LocalData(images, targets, np.array([0, 3]))
     with pytest.raises(ValueError, match="output_mask has 1 rows"):
         LocalData(images, targets, np.array([0, 2, 4]), torch.ones(1, 2, dtype=torch.bool))
-    with pytest.raises(ValueError, match="auto, stacked, loop, processes, ray"):
+    with pytest.raises(ValueError, match="'auto', 'stacked', 'loop', 'processes', 'ray', got 'warp'"):
         make_trainer("warp", mlp(), TrainingSettings())

@@ -79,18 +79,16 @@ def test_sinr_of_many_satellites_is_that_of_all_pairs(count: int, noise_hz: floa
     np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 
-def test_without_senders_nobody_has_a_signal() -> None:
-    links, distance = RadioLinks(), np.full((4, 2), 1e6)
-    rate = links.associated_rate_bps(1e6 * unit_vectors(4, 0), np.eye(2, 3), distance, np.full(4, 2))
+def test_without_senders_nobody_has_a_signal(at) -> None:
+    rate = RadioLinks().associated_rate_bps(at(1e6 * unit_vectors(4, 0), np.eye(2, 3)), np.full(4, 2))
     assert rate.tolist() == [0.0] * 4
 
 
-def test_an_interferer_in_a_null_does_no_harm() -> None:
+def test_an_interferer_in_a_null_does_no_harm(at) -> None:
     # Half a wavelength apart, 16 elements: the first null lies at a direction cosine of 2 / 16.
     gateway = np.array([[0.0, 0.0, 0.0], [1e6, 0.0, 0.0]])
     null = np.array([1 / 8, 0.0, np.sqrt(1 - 1 / 64)])
-    position = np.array([[0.0, 0.0, 5e5], 5e5 * null])
-    distance = np.linalg.norm(position[:, None] - gateway, axis=-1)
+    scene = at(np.array([[0.0, 0.0, 5e5], 5e5 * null]), gateway)
     links = RadioLinks(array_shape=(16, 16))
-    rate = links.associated_rate_bps(position, gateway, distance, np.array([0, 1]))
-    assert rate[0] == pytest.approx(links.solo_rate_bps(distance)[0, 0], rel=1e-9)
+    rate = links.associated_rate_bps(scene, np.array([0, 1]))
+    assert rate[0] == pytest.approx(links.solo_rate_bps(scene)[0, 0], rel=1e-9)

@@ -86,48 +86,51 @@ def test_association_outside_its_range_is_refused(wrong: int) -> None:
         bandwidth_share_hz(np.array([0, wrong]), 3, 1e9, 1e9)
 
 
-def test_solo_rate_by_hand() -> None:
+def test_solo_rate_by_hand(at) -> None:
     # Received 25 + 45 - 166.43 - 1.5 + 10 = -87.93 dBW; noise -203.98 + 90 + 2 = -111.98 dBW; 24.05 dB at 500 km.
-    rate = RadioLinks().solo_rate_bps(np.array([[500e3]]))
+    rate = RadioLinks().solo_rate_bps(at(np.array([[0.0, 0.0, 500e3]]), np.zeros((1, 3))))
     assert rate[0, 0] == pytest.approx(1e9 * math.log2(1 + 10**2.405), rel=1e-3)
 
 
-def test_satellite_alone_has_its_solo_rate() -> None:
+def test_satellite_alone_has_its_solo_rate(at) -> None:
     links = RadioLinks(satellite_budget_hz=3e8)
-    position, distance, _ = draw_geometry(4, seed=0)
-    association = np.array([3, 1, 3, 3])
-    rate = links.associated_rate_bps(position, GATEWAYS, distance, association)
-    assert rate[1] == pytest.approx(links.solo_rate_bps(distance)[1, 1])
+    scene = at(draw_geometry(4, seed=0)[0], GATEWAYS)
+    rate = links.associated_rate_bps(scene, np.array([3, 1, 3, 3]))
+    assert rate[1] == pytest.approx(links.solo_rate_bps(scene)[1, 1])
     np.testing.assert_array_equal(rate[[0, 2, 3]], 0)
 
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_company_never_raises_a_rate(seed: int) -> None:
+def test_company_never_raises_a_rate(at, seed: int) -> None:
     links = RadioLinks()
-    position, distance, association = draw_geometry(8, seed)
-    rate = links.associated_rate_bps(position, GATEWAYS, distance, association)
+    position, _, association = draw_geometry(8, seed)
+    scene = at(position, GATEWAYS)
+    rate = links.associated_rate_bps(scene, association)
     serving = np.minimum(association, 2)
-    assert (rate <= links.solo_rate_bps(distance)[np.arange(8), serving] * (1 + 1e-9)).all()
+    assert (rate <= links.solo_rate_bps(scene)[np.arange(8), serving] * (1 + 1e-9)).all()
     assert ((rate > 0) == (association < 3)).all()
 
 
-def test_larger_array_suppresses_interference() -> None:
+def test_larger_array_suppresses_interference(at) -> None:
     position, distance, _ = draw_geometry(6, seed=2)
-    association = distance.argmin(axis=1)
     one_element, large = (
-        RadioLinks(array_shape=shape).associated_rate_bps(position, GATEWAYS, distance, association)
+        RadioLinks(array_shape=shape).associated_rate_bps(at(position, GATEWAYS), distance.argmin(axis=1))
         for shape in ((1, 1), (16, 16))
     )
     assert large.sum() > one_element.sum()
 
 
-def test_ideal_links_have_one_rate() -> None:
-    position, distance, _ = draw_geometry(3, seed=1)
-    links = IdealLinks(rate_bps=5e6)
-    np.testing.assert_array_equal(links.solo_rate_bps(distance), np.full((3, 3), 5e6))
-    rate = links.associated_rate_bps(position, GATEWAYS, distance, np.array([0, 3, 0]))
-    np.testing.assert_array_equal(rate, [5e6, 0, 5e6])
+@pytest.mark.parametrize("links", [RadioLinks(), RadioLinks(satellite_budget_hz=2e8), IdealLinks(rate_bps=5e6)])
+def test_the_highest_rate_is_that_of_the_shortest_distance(links, at) -> None:
+    position, distance, _ = draw_geometry(9, seed=3)
+    assert links.highest_rate_bps(distance.min()) == links.solo_rate_bps(at(position, GATEWAYS)).max()
+
+
+def test_ideal_links_have_one_rate(at) -> None:
+    links, scene = IdealLinks(rate_bps=5e6), at(draw_geometry(3, seed=1)[0], GATEWAYS)
+    np.testing.assert_array_equal(links.solo_rate_bps(scene), np.full((3, 3), 5e6))
+    np.testing.assert_array_equal(links.associated_rate_bps(scene, np.array([0, 3, 0])), [5e6, 0, 5e6])
 
 
 def test_rate_is_shannons() -> None:
@@ -143,6 +146,8 @@ def test_rate_is_shannons() -> None:
         ("transmit_power_w", float("nan")),
         ("noise_temperature_k", 0.0),
         ("array_shape", (0, 4)),
+        ("satellite_gain_dbi", float("inf")),
+        ("extra_loss_db", -1.0),
     ],
 )
 def test_bad_radio_values_are_named(name: str, value: object) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s, optimal_frequency_hz
+from satfl_env.onboard import OnboardComputer, affordable_epochs, epoch_energy_j, epoch_time_s, optimal_frequency_hz
 
 
 def one(value: float) -> np.ndarray:
@@ -129,3 +129,9 @@ def test_frequency_is_clipped_to_the_chip(cpu_max_hz: float | np.ndarray) -> Non
         np.full(2, 100.0), np.full(2, 400.0), np.zeros(2), cpu_max_hz=cpu_max_hz, kappa=5e-27
     )
     np.testing.assert_array_equal(frequency, 1e8)
+
+
+@pytest.mark.parametrize("name", ["cpu_max_hz", "cycles_per_sample", "kappa"])
+def test_a_computer_needs_positive_numbers(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}\n.* greater than 0 .*=0.0"):
+        OnboardComputer(**{name: 0.0})

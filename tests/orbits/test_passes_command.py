@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
+from satfl_env.commands import make_app
 from satfl_env.orbits import contact_windows, load_elements, samples, site, sites, times_after
-from satfl_env.orbits.__main__ import app
 
 TLE = str(samples()["sentinel-like"])
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, list(arguments))
+    result = CliRunner().invoke(make_app(), list(arguments))
     return result.exit_code, result.stdout, " ".join(result.stderr.split())
 
 
@@ -52,7 +52,7 @@ def test_sites_are_listed() -> None:
     ("arguments", "message"),
     [
         (("--tle", "absent.tle", "--site", "Kiruna"), "there is no file of orbital elements"),
-        (("--tle", TLE, "--site", "Kirunna"), "did you mean Kiruna"),
+        (("--tle", TLE, "--site", "Kirunna"), "did you mean 'Kiruna'"),
         (("--tle", TLE, "--site", "Kiruna", "--start", "2030-01-01"), "epoch must be within 30 days"),
         (("--tle", TLE, "--site", "Kiruna", "--start", "soon"), "epoch must be an ISO 8601"),
     ],

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from satfl_env import scenarios
+from satfl_env.federated import ENGINES, LoopTrainer
 from satfl_env.scenarios import ScenarioError
 
 SWIN = {"kind": "swin-jscc", "patch": 4, "width": 8, "head_width": 4, "depths": (1, 1)}
@@ -45,9 +46,10 @@ def test_targets_may_name_the_metrics_that_there_are(name):
         (
             "semspacefl-mini",
             {"data.source": "digits", "model": {**SWIN, "patch": 8}},
-            ["data.image_size: ", "multiple of 16 pixels", "got 8 x 8"],
+            ["model: image_shape is (1, 8, 8)", "multiples of 16"],
         ),
-        ("semspacefl-mini", {"model": {**SWIN, "bandwidth_ratio": 1e-4}}, ["model.bandwidth_ratio", "0.0001"]),
+        ("semspacefl-mini", {"model": {**SWIN, "bandwidth_ratio": 1e-4}}, ["model: bandwidth_ratio is 0.0001"]),
+        ("semspacefl-mini", {"model": {**SWIN, "head_width": 7}}, ["model: head_width is 7", "divide width 8"]),
         ("leo-multitask", {"training.device": "cuda:99"}, ["training.device: ", "'cuda:99'", "PyTorch sees cpu"]),
     ],
 )
@@ -71,6 +73,21 @@ def test_images_of_your_own_lie_in_a_folder_of_the_data_folder(tmp_path):
     assert simulation.label_pmf.shape == (10, 2)
     with pytest.raises(ScenarioError, match=r"data\.folder goes with source 'image-folder' alone, got 'mine'"):
         scenarios.load("leo-multitask", **{"data.folder": "mine"})
+
+
+def test_engines_of_your_own_can_be_named(monkeypatch):
+    class Mine(LoopTrainer):
+        needs_cpu = True
+
+    monkeypatch.setitem(ENGINES, "mine", Mine)
+    scenario = scenarios.load("leo-multitask", **{"training.engine": "mine"})
+    assert type(scenarios.build(scenario).trainer) is Mine
+    with pytest.raises(ScenarioError, match=r"training\.device must be 'cpu' with engine 'mine', got 'cuda'"):
+        scenarios.load("leo-multitask", **{"training.engine": "mine", "training.device": "cuda"})
+
+
+def test_a_scenario_may_name_a_device_that_only_another_machine_has():
+    assert scenarios.load("leo-multitask", **{"training.device": "cuda:99"}).training.device == "cuda:99"
 
 
 def test_a_missing_data_folder_names_the_field(monkeypatch):

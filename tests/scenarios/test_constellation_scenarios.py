@@ -44,13 +44,13 @@ def test_configurations_know_their_size(name, shape):
         ({"constellation.epoch": "soon"}, ["constellation.epoch", "ISO 8601"]),
         ({"constellation.epoch": "1900-01-01"}, ["constellation.epoch", "years 2000..2035"]),
         ({"constellation.gateways": []}, ["constellation.gateways: there must be at least one gateway, got none"]),
-        ({"constellation.gateways": ["Svalbord"]}, ["constellation.gateways.0", "did you mean Svalbard"]),
+        ({"constellation.gateways": ["Svalbord"]}, ["constellation.gateways.0", "did you mean 'Svalbard'"]),
         ({"constellation.gateways": ["Kourou", "Kourou"]}, ["constellation.gateways", "distinct names"]),
         (
             {"constellation.gateways": [{"name": "Off", "latitude_deg": 91, "longitude_deg": 0}]},
             ["constellation.gateways.0.latitude_deg", "less than or equal to 90"],
         ),
-        ({"constellation.gateways": [{"name": "Half", "latitude_deg": 1}]}, ["gateways.0", "must both be given"]),
+        ({"constellation.gateways": [{"name": "Half", "latitude_deg": 1}]}, ["gateways.0.longitude_deg: missing"]),
         (
             {"constellation": {"kind": "tle", "elements": "none.tle", "gateways": ["Kourou"]}},
             ["constellation", "no file of orbital elements 'none.tle'", "sentinel-like"],

@@ -65,7 +65,7 @@ def test_test_snr_overrides_the_channels_own():
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ({"kind": "laser"}, "awgn, rayleigh, rician"),
+        ({"kind": "laser"}, "'awgn', 'rayleigh' or 'rician'"),
         ({"snr_db": float("nan")}, "snr_db"),
         ({"snr_db": (5.0, 1.0)}, "snr_db"),
         ({"rician_k": -1.0}, "rician_k"),

@@ -27,14 +27,16 @@ def scene() -> ConstellationScene:
     return ConstellationScene(orbits, [site("Svalbard"), site("Kourou"), site("Awarua")])
 
 
+@pytest.mark.parametrize("rate_bps", [RATE_BPS, RATE_BPS / 100])
 @pytest.mark.parametrize("time_s", [0.0, 1500.0, 3300.0, 5100.0])
-def test_relays_are_those_that_leave_the_most_time(scene, time_s):
+def test_relays_are_those_that_leave_the_most_time(scene, time_s, rate_bps):
+    """Over slow links a model takes so long on its way there and back that a nearer satellite may be the better one."""
     snapshot = scene.at(time_s)
-    relays = plane_contacts(snapshot, 2, BITS, RATE_BPS)
+    relays = plane_contacts(snapshot, 2, BITS, rate_bps)
     for plane in (range(9), range(9, 18)):
         position = snapshot.position_m[list(plane)]
         apart = np.linalg.norm(position[:, None] - position, axis=-1)
-        links = np.where(line_of_sight(position[:, None], position), BITS / RATE_BPS + apart / LIGHT_MPS, 0.0)
+        links = np.where(line_of_sight(position[:, None], position), BITS / rate_bps + apart / LIGHT_MPS, 0.0)
         np.fill_diagonal(links, 0.0)
         carry = shortest_path(links, directed=False)
         for one, satellite in enumerate(plane):
@@ -51,7 +53,8 @@ def test_relays_are_those_that_leave_the_most_time(scene, time_s):
                 assert left[chosen] == pytest.approx(max(left))
                 assert relays.carry_s[satellite, gateway] == pytest.approx(carry[one, chosen])
                 assert relays.snapshot.distance_m[satellite, gateway] == snapshot.distance_m[plane[chosen], gateway]
-    assert not snapshot.visible.any() or relays.snapshot.visible.sum() > snapshot.visible.sum()
+    if snapshot.visible.any() and rate_bps == RATE_BPS:
+        assert relays.snapshot.visible.sum() > snapshot.visible.sum()
 
 
 def test_planes_whose_satellites_do_not_see_one_another_have_no_relays():

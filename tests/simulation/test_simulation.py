@@ -165,6 +165,22 @@ def test_a_diverging_satellite_loses_its_update_and_spoils_nobody():
     assert np.isfinite(after.last_loss).all()
 
 
+def test_a_diverged_satellite_keeps_the_epochs_of_its_last_update():
+    simulation = build(**{"training.learning_rate": 1e30, "training.optimizer": "sgd"})
+    state = simulation.reset(0)
+    after, report = simulation.step(decide(state))
+    diverged = report.outcome == Outcome.DIVERGED
+    assert (report.epochs[diverged] > 0).all()
+    assert diverged.any()
+    np.testing.assert_array_equal(after.last_epochs, np.where(diverged, 0, report.epochs))
+
+
+def test_link_times_are_at_most_the_horizon():
+    simulation = build(**NO_TRAINING, **{"links.model_bits": 1e15})
+    state = simulation.reset(0)
+    assert (state.link_s == simulation.scene.horizon_s).all()
+
+
 def test_the_battery_carries_over():
     battery = {"kind": "battery", "capacity_j": 150.0, "initial_j": 120.0, "depth_of_discharge": 0.9, "harvest_w": 0.05}
     simulation = build(**NO_TRAINING, **{"onboard.energy": battery})

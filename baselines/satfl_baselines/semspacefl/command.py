@@ -1,4 +1,4 @@
-"""`python -m satfl_baselines reproduce` for SemSpaceFL: plays what is missing, writes CSV and pictures, makes tables."""
+"""`satfl reproduce` for SemSpaceFL: plays what is missing, writes CSV and pictures, makes tables."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from satfl_baselines.compare import compare
+from satfl_baselines.comparison import compare
 from satfl_baselines.results import ResultFolder
 from satfl_baselines.semspacefl.paper import TABLE_2, TABLE_4
 from satfl_baselines.summary import Comparison

@@ -8,15 +8,13 @@ power law is that of FedAsync (Xie, Koyejo, Gupta, OPT 2020).
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.federated import Combine
 from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
+from satfl_env.settings import STRICT, Count, NonNegative, Positive
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched, Participation
@@ -29,7 +27,7 @@ def staleness_discount(staleness: IntArray, power: float) -> FloatArray:
     return np.asarray((1.0 + staleness) ** -power)
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class LateUpdates(OneContact):
     """Updates are trained between two contacts and handed over at the second (FedSat, FedBuff).
 
@@ -40,9 +38,9 @@ class LateUpdates(OneContact):
         server_rate: How far a model moves along what its updates combine to.
     """
 
-    buffer: Annotated[int, Field(ge=1)] = 1
-    staleness_power: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
-    server_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    buffer: Count = 1
+    staleness_power: NonNegative = 0.5
+    server_rate: Positive = 1.0
 
     def participate(
         self,
@@ -68,9 +66,7 @@ class LateUpdates(OneContact):
         load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
         away_s = np.where(never, 0.0, fetched.since_s)
         budgets_j = np.array([np.full_like(state.energy_j, np.inf), state.energy_j])
-        in_time, affordable = affordable_epochs(
-            away_s, 0.0 * away_s, state.samples, budgets_j, fetched.cpu_hz, **load
-        )
+        in_time, affordable = affordable_epochs(away_s, 0.0 * away_s, state.samples, budgets_j, fetched.cpu_hz, **load)
         outcome = first_reason(
             (Outcome.SAT_OUT, ~associated),
             (Outcome.NOT_VISIBLE, ~visible),

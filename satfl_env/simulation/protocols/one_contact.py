@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.federated import Combine
 from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
 from satfl_env.orbits import SceneSnapshot
+from satfl_env.settings import STRICT
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
@@ -22,7 +22,7 @@ from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
 class OneContact:
     """Fetch the model, train and return the update within one contact (SemSpaceFL, section III-F)."""
 

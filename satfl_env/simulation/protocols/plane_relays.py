@@ -8,16 +8,17 @@ inter-satellite links to and from its sink, here the satellite whose contact wit
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, Field, SkipValidation
+from pydantic import ConfigDict, SkipValidation
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.federated import Combine
 from satfl_env.links import link_time_s
 from satfl_env.orbits import SceneSnapshot, line_of_sight
+from satfl_env.settings import STRICT, Count, Positive
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
@@ -30,7 +31,7 @@ from satfl_env.simulation.protocols.round_protocol import (
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+@dataclass(frozen=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
 class PlaneRelays:
     """Satellites reach gateways through those of their orbital plane; all else is as another protocol has it.
 
@@ -40,8 +41,8 @@ class PlaneRelays:
         protocol: The protocol of the round.
     """
 
-    num_planes: Annotated[int, Field(ge=1)]
-    isl_rate_bps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    num_planes: Count
+    isl_rate_bps: Positive
     protocol: SkipValidation[RoundProtocol] = OneContact()
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:

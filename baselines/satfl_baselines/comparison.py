@@ -20,6 +20,7 @@ def compare(
     folder: ResultFolder,
     *,
     own: Mapping[str, Decide] = MappingProxyType({}),
+    parts: Mapping[str, Any] | None = None,
     workers: int = 1,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
@@ -31,19 +32,24 @@ def compare(
         seeds: Seeds that every policy plays, distinct.
         folder: Where episodes are kept.
         own: Your own policies: functions that remember nothing from one episode to the next. The folder knows them by
-            name alone: a function that has changed needs another name or another folder.
-        workers: Processes to play them in; with more than one, own policies are functions of a module, and a script
+            their qualified names alone: a function that has changed needs another name or another folder.
+        parts: Your own parts in place of the scenario's, the same that the folder was opened for.
+        workers: Processes to play them in; with more than one, own policies and parts are of a module, and a script
             starts under `if __name__ == "__main__":`.
         progress: Called with the numbers of finished and of all episodes whenever the first changes.
 
     Raises:
-        ValueError: If an own policy has the name of one in the registry, or a name is in neither.
+        ValueError: If an own policy has the name of one in the registry, or a name is in neither; if the folder was
+            opened for other parts, or knows another function by that name; if there are several workers and an own
+            policy or part cannot be pickled for them.
     """
     _check_names(policies, own)
+    folder.enter(own, parts)
     runs = [Run(policy, seed) for seed in seeds for policy in policies]
     episodes: dict[Run, Episode] = {run: folder.load(run) for run in runs if folder.has(run)}
     progress(len(episodes), len(runs))
-    for run, episode in play_all(scenario, [run for run in runs if run not in episodes], own=own, workers=workers):
+    missing = [run for run in runs if run not in episodes]
+    for run, episode in play_all(scenario, missing, own=own, parts=parts, workers=workers):
         folder.save(run, episode)
         episodes[run] = episode
         progress(len(episodes), len(runs))

@@ -11,18 +11,17 @@ from multiprocessing import connection, get_context
 from typing import Any
 
 import cloudpickle
-import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from satfl_env.envs.spaces import check_batch
-from satfl_env.envs.vector import AnyEnv, SatFLVectorEnv, Step, calling, checked_mask, seed_list
+from satfl_env.envs.vector import AnyEnv, AppliedVectorEnv, SatFLVectorEnv, Step, checked_mask, seed_list
 from satfl_env.federated import WorkerError, dead_worker
 
 
-class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
+class ProcessVectorEnv(AppliedVectorEnv):
     """Several `SatFLVectorEnv`s, each in a process of its own with a part of the environments.
 
     It behaves as one `SatFLVectorEnv` of all of them, with one difference: where an action is outside its space, the
@@ -32,9 +31,8 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
     Args:
         num_envs: Number of environments.
         workers: Number of processes, from 1 to `num_envs`.
-        autoreset_mode: As for `SatFLVectorEnv`, and so are the following.
-        wrap: Puts wrappers around one environment.
-        **kwargs: Arguments of `SatFLEnv`, the same for all.
+        autoreset_mode: As for `SatFLVectorEnv`.
+        **kwargs: Other arguments of `SatFLVectorEnv`; `wrap` and a reward function may be lambdas.
 
     Raises:
         ValueError: If there are fewer environments than workers, or an argument is out of range.
@@ -47,7 +45,6 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         *,
         workers: int,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        wrap: Callable[[AnyEnv], AnyEnv] | None = None,
         **kwargs: Any,
     ) -> None:
         if not 1 <= workers <= num_envs:
@@ -60,7 +57,7 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._processes = []
         for number, (first, last) in enumerate(pairwise(self._bounds)):
             ours, theirs = context.Pipe()
-            make = cloudpickle.dumps((first, last - first, {"autoreset_mode": autoreset_mode, "wrap": wrap, **kwargs}))
+            make = cloudpickle.dumps((first, last - first, {"autoreset_mode": autoreset_mode, **kwargs}))
             process = context.Process(target=_serve, args=(theirs, make), name=f"satfl-envs-{number}", daemon=True)
             process.start()
             theirs.close()
@@ -115,14 +112,6 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         answers = {worker: iter(answer) for worker, answer in self._ask("apply", asked).items()}
         return tuple(next(answers[worker]) for worker in owner.tolist())
 
-    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method of every environment, such as `action_masks`, or read an attribute."""
-        return self.apply(calling(name, *args, **kwargs))
-
-    def render(self) -> tuple[Any, ...]:
-        """What `render()` of each environment returns."""
-        return self.call("render")
-
     def close_extras(self, **kwargs: Any) -> None:
         """End the processes."""
         for process in self._processes:
@@ -154,7 +143,7 @@ class SpreadVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         return _join_infos(infos, np.diff(self._bounds).tolist())
 
 
-def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> SatFLVectorEnv | SpreadVectorEnv:
+def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> SatFLVectorEnv | ProcessVectorEnv:
     """What `gymnasium.make_vec("SatFL-v0", vectorization_mode="vector_entry_point")` makes.
 
     Args:
@@ -167,7 +156,7 @@ def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> Sa
     """
     if workers == 1:
         return SatFLVectorEnv(num_envs, **kwargs)
-    return SpreadVectorEnv(num_envs, workers=workers, **kwargs)
+    return ProcessVectorEnv(num_envs, workers=workers, **kwargs)
 
 
 def _serve(pipe: connection.Connection, packed: bytes) -> None:

@@ -1,0 +1,117 @@
+"""`satfl compare`: policies side by side on a scenario."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from satfl_env.commands import (
+    DEFAULT_SCENARIO,
+    Overrides,
+    Parts,
+    ScenarioName,
+    import_object,
+    load_parts,
+    one_line_errors,
+    output_console,
+    parse_overrides,
+    progress_bar,
+)
+
+
+def complete_policies(incomplete: str) -> list[str]:
+    """Lists of policies, separated by commas, that begin so."""
+    from satfl_baselines.policies import policy_names
+
+    before, comma, last = incomplete.rpartition(",")
+    given = before.split(",")
+    return [before + comma + name for name in policy_names() if name.startswith(last) and name not in given]
+
+
+def compare(
+    out: Annotated[Path, typer.Option(help="Result folder; the same command goes on with an interrupted one.")],
+    scenario: ScenarioName = DEFAULT_SCENARIO,
+    policies: Annotated[
+        str,
+        typer.Option(
+            help="Policies, separated by commas: names of `satfl list policies`, or your own as MODULE:FUNCTION; "
+            "all of the list if not given.",
+            autocompletion=complete_policies,
+        ),
+    ] = "",
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; the scenario's if not given.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...")] = 5,
+    overrides: Overrides = None,
+    parts: Parts = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes to play in.")] = 1,
+    json_path: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - prints nothing else.")
+    ] = None,
+) -> None:
+    """Compare policies on a scenario: mean and 95 % interval over seeds, curves, CSV and JSON."""
+    # These take seconds to import, which --help need not wait for.
+    from satfl_baselines import comparison as playing
+    from satfl_baselines.results import ResultFolder
+    from satfl_baselines.tables import comparison_table
+    from satfl_env.scenarios import load
+
+    errors = Console(stderr=True)
+    with one_line_errors(errors):
+        changes = parse_overrides(overrides)
+        if rounds is not None:
+            changes["rounds.episode"] = rounds
+        config = load(scenario, **changes)
+        names = parse_policies(policies)
+        own, own_parts = own_policies(names), load_parts(parts)
+        folder = ResultFolder(out, config, names, range(seeds), own_parts)
+        with progress_bar(errors, "episodes") as progress:
+            comparison = playing.compare(
+                config, names, range(seeds), folder, own=own, parts=own_parts, workers=workers, progress=progress
+            )
+        summary = json.dumps(folder.summarise(comparison), indent=1)
+        if json_path == "-":
+            print(summary)
+            return
+        if json_path is not None:
+            Path(json_path).write_text(summary + "\n", encoding="utf-8")
+    console = output_console()
+    console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
+    console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
+
+
+def list_policies() -> Iterable[tuple[str, str]]:
+    """Policies of the registry, for `satfl list`."""
+    from satfl_baselines.policies import make_policy, policy_names
+
+    return [(name, make_policy(name).description) for name in policy_names()]
+
+
+def parse_policies(text: str) -> tuple[str, ...]:
+    """Distinct names of a comma-separated list, those of the whole registry if it is empty."""
+    from satfl_baselines.policies import policy_names
+
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or policy_names()
+
+
+def own_policies(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
+    """The functions that names of the form `module:function` stand for, by these names.
+
+    Raises:
+        ValueError: If one does not exist or is no function, or a plain name is not in the registry.
+    """
+    from satfl_baselines.policies import make_policy
+
+    own = {}
+    for name in names:
+        if ":" not in name:
+            make_policy(name)
+            continue
+        own[name] = import_object(name)
+        if not callable(own[name]):
+            raise ValueError(f"policy {name} must be a function NetworkState -> Decision, got {own[name]!r}")
+    return own

@@ -1,0 +1,137 @@
+"""`satfl reproduce`: tables and figures of the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from satfl_env.commands import Overrides, one_line_errors, output_console, parse_overrides, progress_bar
+
+if TYPE_CHECKING:
+    from satfl_env.scenarios import Scenario
+
+DEFAULT_SEEDS = 10
+
+
+class Paper(StrEnum):
+    """The papers whose tables and figures can be reproduced."""
+
+    TASK_CLUSTERING = "task-clustering"
+    SEMSPACEFL = "semspacefl"
+
+
+class Size(StrEnum):
+    """Sizes of SemSpaceFL's images and model."""
+
+    TINY = "tiny"
+    PAPER = "paper"
+
+
+def reproduce(
+    figures: Annotated[
+        list[str],
+        typer.Argument(
+            help="Of task-clustering: fig2 (accuracy of each task), fig3 (on average), gains (over the regime). "
+            "Of semspacefl: table2 to table5, fig3 to fig7."
+        ),
+    ],
+    paper: Annotated[
+        Paper | None, typer.Option(help="Whose; if not given, the first that has all of the names.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...; 10, for semspacefl 5.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with data sets; that of SATFL_DATA if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Result folder, results/<paper> if not given; an interrupted command goes on.")
+    ] = None,
+    size: Annotated[Size, typer.Option(help="Size of SemSpaceFL's images and model.")] = Size.TINY,
+    quick: Annotated[bool, typer.Option("--quick", help="SemSpaceFL in a short form.")] = False,
+    overrides: Overrides = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes to play in.")] = 1,
+) -> None:
+    """Reproduce tables and figures of a paper: pictures, CSV, and tables beside the paper's numbers and claims."""
+    # It takes seconds to import, which --help need not wait for.
+    from satfl_baselines.semspacefl import command as semspacefl
+
+    errors, console = Console(stderr=True), output_console()
+    with one_line_errors(errors):
+        paper = paper_of(figures, paper)
+        out = Path("results") / paper if out is None else out
+        changes = parse_overrides(overrides) | ({} if data is None else {"data.data_dir": str(data)})
+        if paper == Paper.SEMSPACEFL:
+            for table in semspacefl.reproduce(
+                figures,
+                changes,
+                out,
+                size=size,
+                seeds=seeds,
+                quick=quick,
+                workers=workers,
+                progress_bar=partial(progress_bar, errors, "episodes"),
+            ):
+                console.print(table)
+        else:
+            _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
+    console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
+
+
+def contents() -> Mapping[Paper, Sequence[str]]:
+    """Names of the tables and figures of each paper."""
+    from satfl_baselines.reproduce import Figure
+    from satfl_baselines.semspacefl.command import NAMES
+
+    return {Paper.TASK_CLUSTERING: [figure.value for figure in Figure], Paper.SEMSPACEFL: NAMES}
+
+
+def paper_of(figures: Sequence[str], paper: Paper | None) -> Paper:
+    """The paper that is asked for, or the first that has all of some tables and figures.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    known = contents()
+    for candidate in Paper if paper is None else [paper]:
+        if set(figures) <= set(known[candidate]):
+            return candidate
+    there = "; ".join(f"{name.value} has {', '.join(own)}" for name, own in known.items())
+    raise ValueError(f"no paper has all of {', '.join(figures)}: {there}")
+
+
+def _reproduce_task_clustering(
+    figures: Sequence[str],
+    changes: Mapping[str, Any],
+    seeds: int,
+    out: Path,
+    workers: int,
+    errors: Console,
+    console: Console,
+) -> None:
+    from satfl_baselines import reproduce, study
+    from satfl_baselines.tables import accuracy_table, claims_table, gains_table
+
+    make_scenario = partial(_task_clustering, changes)
+    curves = [figure for figure in (reproduce.Figure.FIG2, reproduce.Figure.FIG3) if figure in figures]
+    if curves:
+        with progress_bar(errors, "episodes") as progress:
+            comparison = reproduce.play(make_scenario({}), range(seeds), out, workers=workers, progress=progress)
+        reproduce.write(comparison, curves, out)
+        console.print(accuracy_table(comparison), claims_table(reproduce.claims(comparison)))
+    if reproduce.Figure.GAINS in figures:
+        with progress_bar(errors, "episodes") as progress:
+            points = study.play(make_scenario, range(seeds), out, workers=workers, progress=progress)
+        console.print(gains_table(study.write(points, out)))
+
+
+def _task_clustering(changes: Mapping[str, Any], fields: Mapping[str, Any]) -> Scenario:
+    """The paper's scenario with what the user asks for and, on top, what a study changes."""
+    from satfl_baselines.reproduce import SCENARIO
+    from satfl_env.scenarios import load
+
+    return load(SCENARIO, **{**changes, **fields})

@@ -1,0 +1,27 @@
+"""The console command `satfl`, and what its subcommands have in common.
+
+Subcommands are entry points of the group `satfl.commands`, and what `satfl list` lists are those of `satfl.lists`, so
+that a package above this one brings its own. Modules that define a subcommand import nothing heavy before it runs.
+"""
+
+from __future__ import annotations
+
+from satfl_env.commands.app import main, make_app
+from satfl_env.commands.console import one_line_errors, output_console, progress_bar
+from satfl_env.commands.objects import import_object
+from satfl_env.commands.options import DEFAULT_SCENARIO, Overrides, Parts, ScenarioName, load_parts, parse_overrides
+
+__all__ = [
+    "DEFAULT_SCENARIO",
+    "Overrides",
+    "Parts",
+    "ScenarioName",
+    "import_object",
+    "load_parts",
+    "main",
+    "make_app",
+    "one_line_errors",
+    "output_console",
+    "parse_overrides",
+    "progress_bar",
+]

@@ -1,0 +1,101 @@
+"""`satfl doctor`: versions, threads, devices and data sets of this installation."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from satfl_env.commands.console import output_console
+
+DISTRIBUTION = "satfl-env"
+# Extras that only those need who work on the package itself.
+FOR_DEVELOPERS = {"dev", "docs"}
+
+Row = tuple[str, str]
+
+
+def doctor(
+    data: Annotated[Path | None, typer.Option(help="Folder with data sets; that of SATFL_DATA if not given.")] = None,
+) -> None:
+    """Tell versions, threads, device, data sets found and optional packages missing."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = output_console()
+    for heading, rows in (("package", package_rows()), ("machine", machine_rows()), ("data", data_rows(data))):
+        table = Table(heading, "", box=None)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table, "")
+    missing = [name for name, extra in requirements() if extra is None and _version(name) is None]
+    if missing:
+        Console(stderr=True).print(f"error: required packages are missing: {', '.join(missing)}", style="red")
+        raise typer.Exit(1)
+
+
+def requirements() -> Iterator[tuple[str, str | None]]:
+    """Packages that the installed distribution asks for, each with the extra it belongs to or None."""
+    for requirement in metadata.requires(DISTRIBUTION) or []:
+        name = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"extra == ['\"]([\w.-]+)['\"]", requirement)
+        if name is not None and name[0] != DISTRIBUTION and (extra is None or extra[1] not in FOR_DEVELOPERS):
+            yield name[0], extra and extra[1]
+
+
+def package_rows() -> Iterator[Row]:
+    """Versions of the packages that the distribution asks for, and how to get those that are missing."""
+    yield "python", platform.python_version()
+    yield DISTRIBUTION, metadata.version(DISTRIBUTION)
+    for name, extra in requirements():
+        how = "missing" if extra is None else f"missing (optional): pip install '{DISTRIBUTION}[{extra}]'"
+        yield name, _version(name) or how
+
+
+def machine_rows() -> Iterator[Row]:
+    """Cores, threads and accelerators."""
+    import torch
+
+    yield "system", platform.platform()
+    yield "cores", str(os.cpu_count())
+    yield "threads of PyTorch", str(torch.get_num_threads())
+    yield "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "not set")
+    for index in range(torch.cuda.device_count()):
+        yield f"cuda:{index}", torch.cuda.get_device_name(index)
+    if not torch.cuda.is_available():
+        yield "device", "cpu (PyTorch finds no CUDA device)"
+
+
+def data_rows(data: Path | None) -> Iterator[Row]:
+    """Which image sources can be loaded: those embedded in packages, and those found in the data folder."""
+    from satfl_env.data import SOURCES
+    from satfl_env.data.folders import DATA_DIR_VARIABLE, FOLDERS, resolve_data_dir
+
+    try:
+        root: Path | None = resolve_data_dir(data, "data")
+    except FileNotFoundError:
+        root = None
+    yield "folder", f"none: set {DATA_DIR_VARIABLE} or give --data" if root is None else _found(root)
+    for name in SOURCES:
+        if name in FOLDERS:
+            yield name, "not looked for" if root is None else _found(root / FOLDERS[name])
+        else:
+            yield name, "a folder of your own (data.folder)" if name == "image-folder" else "embedded"
+
+
+def _found(folder: Path) -> str:
+    return str(folder) if folder.is_dir() else f"{folder} (missing)"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,99 @@
+"""`satfl list`: what there is to choose from, each kind from an entry point of its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+
+from satfl_env.commands.console import one_line_errors, output_console
+
+LISTS = "satfl.lists"
+# A name, and in one line what it stands for.
+Row = tuple[str, str]
+
+PARTS: Mapping[str, str] = {
+    "scene": "where satellites are: rng -> Scene",
+    "links": "rates from positions: solo_rate_bps, associated_rate_bps, highest_rate_bps, transmit_power_w",
+    "energy": "energy for training: first_charge_j, available_j, charge_after_j, highest_j",
+    "computer": "on-board computers: cpu_max_hz, cycles_per_sample and kappa, each a number or (S,)",
+    "data": "who holds which samples: (scene, rng) -> FederatedData",
+    "model": "what is learned: () -> SemanticModel",
+    "combine": "server rule inside a group: updates (n, P), weights (n,) -> (P,)",
+    "protocol": "who trains when, and when updates count: a RoundProtocol",
+}
+
+
+def lists() -> dict[str, EntryPoint]:
+    """What can be listed, by name; an entry point is a function without arguments that gives rows."""
+    return {entry.name: entry for entry in sorted(entry_points(group=LISTS), key=lambda entry: entry.name)}
+
+
+def complete_kind(incomplete: str) -> list[str]:
+    """Kinds that begin so."""
+    return [name for name in lists() if name.startswith(incomplete)]
+
+
+def list_names(
+    kind: Annotated[
+        str | None, typer.Argument(help="What to list; everything if left out.", autocompletion=complete_kind)
+    ] = None,
+) -> None:
+    """List scenarios, policies, models, data, rewards and parts."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    with one_line_errors(Console(stderr=True)):
+        known = lists()
+        if kind is not None and kind not in known:
+            raise ValueError(f"there is no list of {kind!r}; there are: {', '.join(known)}")
+        chosen = known if kind is None else {kind: known[kind]}
+        tables = {}
+        for name, entry in chosen.items():
+            tables[name] = Table(name, "what it is", box=None)
+            for row in entry.load()():
+                tables[name].add_row(*map(escape, row))
+    output_console().print(*tables.values(), sep="\n\n")
+
+
+def scenarios() -> Iterable[Row]:
+    """Built-in scenarios."""
+    from satfl_env.scenarios import load, names
+
+    for name in names():
+        yield name, load(name).description.partition(". ")[0].rstrip(".")
+
+
+def models() -> Iterable[Row]:
+    """Models, by the kinds of a scenario's section."""
+    from satfl_env.scenarios import Scenario
+
+    for section in get_args(Scenario.model_fields["model"].annotation):
+        yield section.model_fields["kind"].default, _first_line(section)
+
+
+def data() -> Iterable[Row]:
+    """Image sources."""
+    from satfl_env.data import SOURCES
+
+    return [(name, _first_line(source)) for name, source in SOURCES.items()]
+
+
+def rewards() -> Iterable[Row]:
+    """Reward terms."""
+    from satfl_env.envs.rewards import TERMS
+
+    return [(name, _first_line(term)) for name, term in TERMS.items()]
+
+
+def parts() -> Iterable[Row]:
+    """Parts of a simulation that can be the user's own."""
+    return PARTS.items()
+
+
+def _first_line(documented: Any) -> str:
+    return (inspect.getdoc(documented) or "").partition("\n")[0].rstrip(".")

@@ -1,0 +1,86 @@
+"""Options that commands share: `--scenario`, `--set KEY=VALUE` and `--parts module:object`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from satfl_env.commands.objects import import_object
+
+DEFAULT_SCENARIO = "leo-multitask"
+
+
+def complete_scenario(incomplete: str) -> list[str]:
+    """Built-in scenarios whose names begin so: those of `scenarios.names`, without the packages that it imports."""
+    files = resources.files("satfl_env").joinpath("scenarios", "builtin").iterdir()
+    names = sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+ScenarioName = Annotated[
+    str, typer.Option(help="Name of a built-in scenario, or a YAML file.", autocompletion=complete_scenario)
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a scenario value; may be repeated.")
+]
+Parts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parts",
+        metavar="MODULE:OBJECT",
+        help="Parts of your own in place of the scenario's: a mapping of names to parts, or a function that returns "
+        "one; may be repeated. `satfl list parts` names them.",
+    ),
+]
+
+
+def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
+    """Overrides from KEY=VALUE items; values are read as YAML.
+
+    Raises:
+        ValueError: If an item has no key or no `=`, or its value is not valid YAML.
+    """
+    import yaml
+
+    overrides: dict[str, Any] = {}
+    for item in items or []:
+        key, separator, value = item.partition("=")
+        if not separator or not key:
+            raise ValueError(f"--set takes KEY=VALUE, for instance training.batch_size=16, got {item!r}")
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--set {key} has a value that is not valid YAML: {value!r}") from error
+    return overrides
+
+
+def load_parts(specs: Sequence[str] | None) -> dict[str, Any]:
+    """Parts by name, from objects named `module:object`.
+
+    Raises:
+        ValueError: If there is no such object, it is no mapping and returns none, or two of them have the same part.
+    """
+    parts: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for spec in specs or []:
+        for name, part in _mapping(spec).items():
+            if name in parts:
+                raise ValueError(f"--parts {origin[name]} and --parts {spec} both have a part {name!r}")
+            parts[name], origin[name] = part, spec
+    return parts
+
+
+def _mapping(spec: str) -> Mapping[str, Any]:
+    found = import_object(spec)
+    parts = found() if callable(found) else found
+    if not isinstance(parts, Mapping) or not all(isinstance(name, str) for name in parts):
+        returned = " from the call" if callable(found) else ""
+        raise ValueError(
+            f"--parts {spec} must be a mapping of part names to parts, or a function that returns one; "
+            f"got {type(parts).__name__}{returned}"
+        )
+    return parts

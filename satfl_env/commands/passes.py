@@ -1,0 +1,45 @@
+"""`satfl passes` and `satfl sites`: tables of passes for people who want only that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from satfl_env.commands.console import one_line_errors
+
+
+def passes(
+    tle: Annotated[
+        Path, typer.Option(help="Orbital elements: a TLE file, an OMM file (.csv, .json, .xml) or a shipped sample.")
+    ],
+    site_name: Annotated[str, typer.Option("--site", help="Name of a shipped site; `satfl sites` lists them.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=720.0, help="Length of the span.")] = 24.0,
+    start: Annotated[str | None, typer.Option(help="Start in UTC, ISO 8601; the elements' epoch if left out.")] = None,
+    min_elevation: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=89.0, help="Lowest elevation in degrees; a gateway's usual if left out."),
+    ] = None,
+) -> None:
+    """All passes of the satellites of a file over a site, in order of time."""
+    # These take seconds to import, which --help need not wait for.
+    from satfl_env.commands.pass_table import pass_table
+    from satfl_env.orbits import contact_windows, load_elements, samples, site
+    from satfl_env.orbits.frames import utc_text
+
+    with one_line_errors(Console(stderr=True)):
+        orbits = load_elements(samples().get(str(tle), tle), start)
+        gateway = site(site_name, **({} if min_elevation is None else {"min_elevation_deg": min_elevation}))
+        windows = contact_windows(orbits, [gateway], 0.0, hours * 3600.0)
+    above = f"above {gateway.min_elevation_deg:g} degrees"
+    title = f"{gateway.name}, {hours:g} h from {utc_text(orbits.epoch)} UTC, {above}"
+    Console().print(pass_table(orbits, windows, title))
+
+
+def sites() -> None:
+    """List the shipped ground-station sites."""
+    from satfl_env.commands.pass_table import site_table
+
+    Console().print(site_table())

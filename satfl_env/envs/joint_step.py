@@ -1,0 +1,38 @@
+"""Steps of several environments that play their rounds together, whatever wrappers are around each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+from greenlet import getcurrent, greenlet
+
+from satfl_env.simulation import Decision, NetworkState, RoundReport, Simulation
+
+
+class JointStep(greenlet):
+    """A step of an environment that pauses where the round is to be played, deep inside the wrappers.
+
+    `switch(action)` begins it and gives the decision, `switch((state, report))` goes on with the round that was played.
+    A step that needs no further round is `dead` after that, and what `switch` gives is what the step returned.
+
+    Args:
+        step: The `step` of the outermost wrapper.
+        simulation: The simulation whose rounds the step pauses for.
+    """
+
+    def __init__(self, step: Callable[[Any], Any], simulation: Simulation) -> None:
+        super().__init__(step)
+        self.simulation = simulation
+        self.gr_context = copy_context()  # NumPy's error state, for one; a greenlet starts with an empty context
+
+
+def play(simulation: Simulation, decision: Decision) -> tuple[NetworkState, RoundReport]:
+    """Play a round of a simulation: inside a `JointStep` of it when that goes on, else at once."""
+    step = getcurrent()
+    if isinstance(step, JointStep) and step.simulation is simulation:
+        assert step.parent is not None
+        state, report = step.parent.switch(decision)
+        return state, report
+    return simulation.step(decision)

@@ -1,0 +1,56 @@
+"""What links are to a simulation, and what they need to know of the scene."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Geometry(Protocol):
+    """Where S satellites and G gateways are at one instant, such as the snapshot of a scene."""
+
+    @property
+    def position_m(self) -> FloatArray:
+        """Satellite positions, (S, 3)."""
+
+    @property
+    def gateway_position_m(self) -> FloatArray:
+        """Gateway positions, (G, 3)."""
+
+    @property
+    def distance_m(self) -> FloatArray:
+        """Slant ranges, (S, G)."""
+
+    @property
+    def gateway_frame(self) -> FloatArray | None:
+        """Local axes of each gateway in rows, the third up, (G, 3, 3); None where they are x, y and z."""
+
+
+class Links(Protocol):
+    """Rates between satellites and gateways."""
+
+    @property
+    def transmit_power_w(self) -> float:
+        """Power that a satellite draws while it sends, in W."""
+
+    def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
+        """Rate of each pair in bit/s where no other satellite sends, (S, G)."""
+
+    def associated_rate_bps(self, snapshot: Geometry, association: IntArray) -> FloatArray:
+        """Rate of each satellite in bit/s under an association, shared band and interference included, (S,).
+
+        Args:
+            snapshot: Where everything is.
+            association: Gateway of each satellite in 0..G-1, G for those that sit out, (S,).
+
+        Returns:
+            Rates in bit/s, (S,); 0 for satellites that sit out.
+        """
+
+    def highest_rate_bps(self, min_distance_m: float) -> float:
+        """Upper bound of `solo_rate_bps` at slant ranges of at least `min_distance_m`."""

@@ -1,0 +1,134 @@
+"""What is learned: a section for each kind of model, which makes it. A new kind is a section here and its class."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import fields
+from math import prod
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from satfl_env import semantics
+from satfl_env.federated import SemanticModel
+from satfl_env.semantics import ConvJSCC, MLPLink, SwinJSCC
+from satfl_env.settings import STRICT, Count, Decibel, Positive, default_of
+
+ImageShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Channel(semantics.Channel):
+    """The semantic channel between encoder and decoder; `snr_db` is that of training.
+
+    `test_snr_db` is the SNR of every test. `final_snrs_db` are SNRs at which the gateways' models are tested besides,
+    after an episode's last round; it needs `training.shared: all` and an engine other than `none`.
+    """
+
+    test_snr_db: Decibel = 0.0
+    final_snrs_db: tuple[Decibel, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ModelSection(ABC):
+    """What a scenario knows of its model."""
+
+    metrics: ClassVar[tuple[str, ...]]
+    """Test metrics that the model has."""
+    needs_tasks: ClassVar[bool]
+    """Whether it serves the tasks of a partition of kind `tasks`; other models reconstruct images of the others."""
+
+    channel: Channel
+
+    @abstractmethod
+    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+        """Make the model.
+
+        Args:
+            image_shape: Channels, height and width of an image.
+            num_outputs: Outputs of the largest decoder; 0 where there are no tasks.
+
+        Raises:
+            ValueError: If the images do not fit the model.
+        """
+
+    def _arguments(self) -> dict[str, Any]:
+        """The settings as the model's class takes them; its first weights are drawn anew for each episode."""
+        settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "kind"}
+        return {"generator": torch.Generator(), **settings}
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class MLPLinkModel(ModelSection):
+    """Two-layer encoder and decoder of the task clustering paper.
+
+    `hidden` and `decoder_hidden` are the widths of their hidden layers, `channel_uses` the real channel symbols an
+    image becomes, each sent over `channel_draws` draws of the channel.
+    """
+
+    metrics = ("accuracy", "balanced_accuracy")
+    needs_tasks = True
+
+    kind: Literal["mlp-link"] = "mlp-link"
+    hidden: Count = default_of(MLPLink, "hidden")
+    channel_uses: Count = default_of(MLPLink, "channel_uses")
+    decoder_hidden: Count = default_of(MLPLink, "decoder_hidden")
+    channel_draws: Count = default_of(MLPLink, "channel_draws")
+    channel: Channel = Channel()
+
+    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+        """Make the model."""
+        return MLPLink(prod(image_shape), num_outputs, **self._arguments())
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class _Autoencoder(ModelSection):
+    """What models that reconstruct images have in common."""
+
+    metrics = ("psnr_db", "ms_ssim")
+    needs_tasks = False
+
+    channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ConvJSCCModel(_Autoencoder):
+    """Small convolutional deep joint source-channel coding autoencoder.
+
+    `widths` are the feature maps after each of the encoder's three convolutions; the decoder mirrors them. An image of
+    H x W pixels, multiples of 4, becomes widths[2] * H/4 * W/4 real channel symbols.
+    """
+
+    kind: Literal["conv-jscc"] = "conv-jscc"
+    widths: tuple[Count, Count, Count] = default_of(ConvJSCC, "widths")
+
+    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+        """Make the model."""
+        return ConvJSCC(image_shape, **self._arguments())
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SwinJSCCModel(_Autoencoder):
+    """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n.
+
+    Stage i of the encoder has `depths[i]` blocks on tokens of `patch` * 2^i pixels a side with `width` * 2^i features;
+    images have sides that are multiples of the last stage's tokens. An attention head has `head_width` features, a
+    divisor of `width`, and sees a `window` of that many tokens a side. k/n are complex channel symbols a pixel value.
+    """
+
+    kind: Literal["swin-jscc"] = "swin-jscc"
+    patch: Count = default_of(SwinJSCC, "patch")
+    width: Count = default_of(SwinJSCC, "width")
+    depths: Annotated[tuple[Count, ...], Field(min_length=1)] = default_of(SwinJSCC, "depths")
+    head_width: Count = default_of(SwinJSCC, "head_width")
+    window: Count = default_of(SwinJSCC, "window")
+    bandwidth_ratio: Positive = default_of(SwinJSCC, "bandwidth_ratio")
+
+    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+        """Make the model."""
+        return SwinJSCC(image_shape, **self._arguments())
+
+
+Model = MLPLinkModel | ConvJSCCModel | SwinJSCCModel

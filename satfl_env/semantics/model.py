@@ -1,0 +1,124 @@
+"""What a model to be learned is made of, and what it need not write itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from satfl_env.semantics.channel import Channel, ChannelDraw
+
+
+class NoChannelDraw(NamedTuple):
+    """The draw of a model without a channel: nothing."""
+
+
+class SemanticModel(nn.Module, ABC):
+    """A model that satellites train: write `forward`, `sample_loss` and `metrics`.
+
+    Weights, the stacked form for many satellites and, without a channel, its draws come from here; override what you
+    know a better form of. Parameters whose names start with `encoder.` are the ones that `training.shared: encoder`
+    federates; the others stay on board.
+
+    Not supported are buffers that change in `forward` (BatchNorm in training mode), layers that draw random numbers
+    there (dropout in training mode) and samples that look at one another: satellites train side by side, each on its
+    own row of parameters, and nothing else is federated. LayerNorm and GroupNorm do; `check_model` tells.
+
+    Attributes:
+        channel: The channel of training and, unless overridden, of testing; None means there is none.
+        channel_uses: Real channel symbols n of an image.
+        channel_draws: Channel draws L of an image.
+    """
+
+    channel: Channel | None = None
+    channel_uses: int = 0
+    channel_draws: int = 1
+
+    @abstractmethod
+    def forward(self, images: Tensor, draw: Any) -> Tensor:
+        """Images (B, ...) and their channel draws to outputs (B, ...), each from its own image alone."""
+
+    @abstractmethod
+    def sample_loss(
+        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
+    ) -> Tensor:
+        """Loss of each sample, (*, B).
+
+        Args:
+            outputs: What `forward` gave, (*, B, ...); `*` is nothing or one axis of satellites.
+            images: Shape (*, B, ...).
+            targets: Class indices, int64, (*, B).
+            output_mask: True where a satellite's task has a class, (*, C); None where all have all.
+        """
+
+    @abstractmethod
+    def metrics(
+        self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Test metrics by name, each (*,); higher is better. Arguments as for `sample_loss`."""
+
+    def draw_weights(self, generator: torch.Generator) -> None:
+        """Draw all weights anew, by every layer's own `reset_parameters`.
+
+        The global random state is left as it was.
+
+        Raises:
+            TypeError: If a parameter belongs to a layer that has no such method.
+        """
+        for name, layer in self.named_modules():
+            own = [parameter for parameter, _ in layer.named_parameters(name, recurse=False)]
+            if own and _reset_of(layer) is None:
+                raise TypeError(
+                    f"{type(layer).__name__}, the owner of the parameter {own[0]!r}, has no reset_parameters(); "
+                    f"write it, or draw_weights(generator) of {type(self).__name__}"
+                )
+        seed = int(torch.randint(2**63 - 1, (), generator=generator))
+        # Seeded on the CPU alone: `torch.manual_seed` would seed every GPU, too.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.apply(_reset)
+
+    def draw_channel(
+        self, count: int, generator: torch.Generator, *, snr_db: float | None = None
+    ) -> ChannelDraw | NoChannelDraw:
+        """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given.
+
+        A draw is a named tuple of tensors, one row an image.
+        """
+        if self.channel is None:
+            return NoChannelDraw()
+        return self.channel.draw(count, self.channel_draws, self.channel_uses, generator, snr_db=snr_db)
+
+    def stacked_forward(self, parameters: Mapping[str, Tensor], images: Tensor, draw: Any) -> Tensor:
+        """`forward` of all satellites at once, each with its own parameters.
+
+        Args:
+            parameters: Every parameter under its own name, with a leading satellite axis, (S, ...).
+            images: Shape (S, B, ...).
+            draw: The channel with leading shape (S, B).
+
+        Returns:
+            Outputs, shape (S, B, ...).
+        """
+
+        def forward(own: dict[str, Tensor], own_images: Tensor, *own_draw: Tensor) -> Tensor:
+            outputs: Tensor = functional_call(self, own, (own_images, type(draw)(*own_draw)))
+            return outputs
+
+        outputs: Tensor = vmap(forward)(dict(parameters), images, *draw)
+        return outputs
+
+
+def _reset_of(layer: nn.Module) -> Any:
+    """The method that draws a layer's parameters; attention and transformers hide theirs."""
+    return getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
+
+
+def _reset(layer: nn.Module) -> None:
+    reset = _reset_of(layer)
+    if reset is not None:
+        reset()

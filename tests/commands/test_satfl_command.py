@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from satfl_baselines import policy_names
+from satfl_env.commands import doctor, make_app
+from satfl_env.data import SOURCES
+from satfl_env.envs.rewards import TERMS
+from satfl_env.scenarios import load, names
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("compare", "doctor", "list", "passes", "reproduce", "show", "sites", "train")
+HEAVY = ("torch", "scipy", "pandas", "astropy", "matplotlib", "sklearn", "stable_baselines3")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(make_app(), list(arguments))
+
+
+def fresh(code: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, timeout=300, cwd=cwd
+    )
+
+
+def satfl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return fresh("from satfl_env.commands import main; main()", *arguments, cwd=folder)
+
+
+def test_the_subcommands_are_those_that_the_packages_bring():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(f" {name} " in result.stdout for name in COMMANDS)
+
+
+def test_another_package_may_bring_its_own():
+    app = make_app([EntryPoint("greet", "typer:echo", "satfl.commands"), EntryPoint("cut", "typer:style", "-")])
+    assert {command.name for command in app.registered_commands} == {"greet", "cut"}
+    assert {command.callback for command in app.registered_commands} == {typer.echo, typer.style}
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from typer.testing import CliRunner; from satfl_env.commands import make_app\n"
+        "for name in sys.argv[1:]:\n"
+        "    result = CliRunner().invoke(make_app(), [name, '--help'])\n"
+        "    assert result.exit_code == 0 and 'Usage' in result.stdout, result.output\n"
+        f"print(sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    done = fresh(code, *COMMANDS)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        ("scenarios", names()),
+        ("policies", policy_names()),
+        ("models", ("mlp-link", "conv-jscc", "swin-jscc")),
+        ("data", tuple(SOURCES)),
+        ("rewards", tuple(TERMS)),
+        ("parts", ("scene", "links", "energy", "computer", "data", "model", "combine", "protocol")),
+    ],
+)
+def test_every_kind_is_listed_with_a_line_of_its_own(kind, known):
+    result = run("list", kind)
+    assert result.exit_code == 0, result.output
+    heading, *lines = result.stdout.splitlines()
+    assert heading.split()[0] == kind
+    # Long lines go on in further ones, which begin with the spaces of an empty cell.
+    rows = [line.split() for line in lines if not line.startswith("  ")]
+    assert [row[0] for row in rows] == list(known)
+    assert all(len(row) > 2 for row in rows)
+
+
+def test_list_without_a_kind_lists_everything_and_an_unknown_kind_is_refused():
+    everything = run("list").stdout
+    assert "leo-multitask" in everything
+    assert "nearest-fedavg" in everything
+    result = run("list", "policy")
+    assert result.exit_code == 2
+    assert "there is no list of 'policy'; there are: data, models, parts, policies, rewards, scenarios" in result.stderr
+
+
+@pytest.mark.parametrize("name", names())
+def test_show_prints_a_scenario_file_with_all_defaults(tmp_path, name):
+    result = run("show", name)
+    assert result.exit_code == 0, result.output
+    file = tmp_path / "shown.yaml"
+    file.write_text(result.stdout, encoding="utf-8")
+    assert load(file) == load(name)
+    assert "description:" in result.stdout
+    assert "minimum_s:" in result.stdout
+
+
+def test_show_takes_changes_and_refuses_what_is_no_scenario():
+    assert "batch_size: 3\n" in run("show", "leo-multitask", "--set", "training.batch_size=3").stdout
+    result = run("show", "leo-multitsk")
+    assert result.exit_code == 2
+    assert "did you mean 'leo-multitask'" in result.stderr
+    assert result.stdout == ""
+
+
+def test_doctor_tells_versions_and_data(tmp_path, monkeypatch):
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    version = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "ray" else version(name))
+    result = run("doctor", "--data", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in result.stdout.splitlines() if line.strip()}
+    assert rows["torch"] == version("torch")
+    assert rows["ray"] == "missing (optional): pip install 'satfl-env[ray]'"
+    assert "ruff" not in rows
+    assert rows["digits"] == "embedded"
+    assert rows["mnist"] == str(tmp_path / "MNIST" / "raw")
+    assert rows["eurosat"] == f"{tmp_path / 'eurosat' / '2750'} (missing)"
+
+
+def test_doctor_knows_the_folder_of_the_environment_and_fails_without_a_required_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("SATFL_DATA", str(tmp_path))
+    assert str(tmp_path) in run("doctor").stdout
+    monkeypatch.delenv("SATFL_DATA")
+    assert "set SATFL_DATA or give --data" in run("doctor").stdout
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "required packages are missing: astropy" in result.stderr
+
+
+def test_the_wheel_holds_three_packages_and_one_script():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {Path(package).name for package in packages} == {"satfl_env", "satfl_baselines", "satfl_agents"}
+    assert project["project"]["scripts"] == {"satfl": "satfl_env.commands:main"}
+    assert not list(ROOT.glob("*/**/satfl_*/**/__main__.py"))
+
+
+def test_commands_work_beside_folders_of_the_users_own_that_have_our_folders_names(tmp_path):
+    for name in ("agents", "baselines", "torch", "satfl_env"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    (tmp_path / "baselines" / "mine.py").write_text(
+        "from agents import mine as more\nfrom satfl_baselines import make_policy\n"
+        "def nearest(state):\n    return make_policy('nearest-fedavg')(state)\n"
+    )
+    (tmp_path / "agents" / "mine.py").write_text("")
+    policies = ("--policies", "baselines.mine:nearest,nearest-fedavg", "--workers", "2", "--json", "-")
+    short = ("--seeds", "1", "--rounds", "1", "--set", "training.engine=none")
+    done = satfl(tmp_path, "compare", "--out", "out", *policies, *short)
+    assert done.returncode == 0, done.stderr
+    own, registered = json.loads(done.stdout)["policies"].values()
+    assert own["test_loss"] == registered["test_loss"]
+    assert own["energy_j"] == registered["energy_j"]

@@ -1,0 +1,179 @@
+"""Parts of the user's own: they are used, and one of the wrong form is told at once, by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from satfl_env import Outcome, Simulation, scenarios
+from satfl_env.links import IdealLinks
+from satfl_env.onboard import Battery, OnboardComputer
+from satfl_env.orbits import PlanarScene
+from satfl_env.simulation import FederatedData, OneContact
+from tests.factories import decide
+
+QUICK = {"training.max_epochs": 2, "rounds.episode": 3, "data.test_samples": 20}
+
+
+def build(parts: Any, **changes: Any) -> Simulation:
+    return scenarios.build(scenarios.load("leo-multitask", **{**QUICK, **changes}), parts=parts)
+
+
+def play(parts: Any, rounds: int = 3, **changes: Any) -> list:
+    simulation = build(parts, **changes)
+    state, reports = simulation.reset(0), []
+    for _ in range(rounds):
+        state, report = simulation.step(decide(state))
+        reports.append(report)
+    return reports
+
+
+def square(rng: np.random.Generator) -> PlanarScene:
+    return PlanarScene(
+        circle_radius_m=np.full(5, 1e6),
+        phase_rad=rng.uniform(0, 2 * np.pi, 5),
+        gateway_m=[(0.0, 0.0), (1e6, 1e6)],
+        centre_m=(0.0, 0.0),
+        speed_mps=7600.0,
+        altitude_m=500e3,
+        coverage_radius_m=2e6,
+    )
+
+
+class Turns(OneContact):
+    """Satellites with even and with odd numbers take turns."""
+
+    def participate(self, state, decision, transfer_s, fetched, **limits):
+        turn = np.arange(state.num_satellites) % 2 == state.round % 2
+        association = np.where(turn, decision.association, state.sits_out)
+        return super().participate(state, replace(decision, association=association), transfer_s, fetched, **limits)
+
+
+def no_change(updates: Tensor, weights: Tensor) -> Tensor:
+    return torch.zeros(updates.shape[1])
+
+
+def test_a_scene_decides_how_many_satellites_there_are():
+    simulation = build({"scene": square})
+    state = simulation.reset(0)
+    assert (state.num_satellites, state.num_gateways) == (5, 2)
+    assert len(simulation.tasks) == 5
+    _, report = simulation.step(decide(state))
+    assert report.returned.any()
+
+
+def test_a_computer_has_numbers_for_each_satellite():
+    fast = np.linspace(0.1e9, 1e9, 10)
+    simulation = build({"computer": SimpleNamespace(cpu_max_hz=fast, cycles_per_sample=1.2e9, kappa=5e-27)})
+    state = simulation.reset(0)
+    np.testing.assert_array_equal(state.cpu_max_hz, fast)
+    np.testing.assert_array_equal(state.kappa, np.full(10, 5e-27))
+    as_before = build({"computer": OnboardComputer(cpu_max_hz=1e9, cycles_per_sample=1.2e9, kappa=5e-27)})
+    np.testing.assert_array_equal(as_before.reset(0).cpu_max_hz, np.full(10, 1e9))
+
+
+def test_the_same_object_as_a_part_gives_the_same_trajectory():
+    battery = {"kind": "battery", "capacity_j": 150.0, "initial_j": 120.0, "harvest_w": 0.05}
+    links = {"kind": "ideal", "rate_bps": 1e6, "transmit_power_w": 2.0}
+    by_scenario = play(None, **{"onboard.energy": battery, "links": links})
+    by_parts = play(
+        {
+            "energy": Battery(capacity_j=150.0, initial_j=120.0, harvest_w=0.05),
+            "links": IdealLinks(rate_bps=1e6, transmit_power_w=2.0),
+        }
+    )
+    for one, other in zip(by_scenario, by_parts, strict=True):
+        np.testing.assert_array_equal(one.energy_j, other.energy_j)
+        np.testing.assert_array_equal(one.test_loss, other.test_loss)
+
+
+def test_a_protocol_decides_who_trains():
+    for index, report in enumerate(play({"protocol": Turns()})):
+        assert not report.returned[(1 - index % 2) :: 2].any()
+        assert (report.outcome[(1 - index % 2) :: 2] == Outcome.SAT_OUT).all()
+
+
+def test_a_server_rule_decides_what_gateways_learn():
+    """Gateways that change nothing keep the first model, so that encoders stay what they were."""
+    simulation = build({"combine": no_change})
+    state = simulation.reset(0)
+    first = simulation.get_state()["held"]
+    for _ in range(3):
+        state, report = simulation.step(decide(state))
+    assert report.returned.any()
+    after = simulation.get_state()
+    for model in after["gateway_models"].values():
+        torch.testing.assert_close(model, first[0, : len(model)], rtol=0, atol=1e-6)
+    shared = len(model)
+    assert (after["held"][:, shared:] != first[:, shared:]).any()
+
+
+def test_a_model_of_ones_own_leaves_the_global_random_state_alone():
+    from satfl_env import Classifier
+
+    before = torch.get_rng_state()
+    parts = {"model": lambda: Classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)))}
+    first, again = (play(parts, rounds=2)[-1].test_loss for _ in range(2))
+    assert torch.equal(before, torch.get_rng_state())
+    np.testing.assert_array_equal(first, again)
+
+
+class Nothing:
+    """Has no method at all."""
+
+
+BAD: list[tuple[str, Any, type[Exception], str]] = [
+    ("scene", 3, TypeError, r"parts\['scene'\] must be .* got int, which cannot be called"),
+    ("scene", lambda rng: Nothing(), TypeError, r"parts\['scene'\] must be a Scene; Nothing lacks the method at\(\)"),
+    ("links", Nothing(), TypeError, r"parts\['links'\] .* Nothing lacks the method solo_rate_bps\(\)"),
+    ("links", IdealLinks, TypeError, r"parts\['links'\] .* got the class IdealLinks instead of an object of it"),
+    ("energy", Nothing(), TypeError, r"parts\['energy'\] .* Nothing lacks the method first_charge_j\(\)"),
+    ("computer", SimpleNamespace(cpu_max_hz=1e9, kappa=1e-27), TypeError, r"lacks cycles_per_sample"),
+    (
+        "computer",
+        SimpleNamespace(cpu_max_hz=np.ones(3), cycles_per_sample=1e8, kappa=1e-27),
+        ValueError,
+        r"parts\['computer'\].cpu_max_hz must have shape \(10,\), got \(3,\)",
+    ),
+    (
+        "computer",
+        SimpleNamespace(cpu_max_hz=-1e9, cycles_per_sample=1e8, kappa=1e-27),
+        ValueError,
+        r"parts\['computer'\].cpu_max_hz must be finite and at least .*, got -1000000000.0",
+    ),
+    ("data", lambda scene, rng: [1, 2], TypeError, r"parts\['data'\] must be .*FederatedData; it gave list"),
+    ("model", nn.Linear(3, 3), TypeError, r"parts\['model'\]"),
+    ("model", lambda: 7, TypeError, r"parts\['model'\]"),
+    ("protocol", Nothing(), TypeError, r"parts\['protocol'\] .* Nothing lacks the method contacts\(\)"),
+    ("combine", "median", TypeError, r"parts\['combine'\] .* got str, which cannot be called"),
+    ("combine", lambda updates, weights: updates, ValueError, r"combine.* must have shape \(4,\), got \(3, 4\)"),
+    ("combine", lambda updates, weights: updates[0] * np.nan, ValueError, r"combine.* must be finite, got nan"),
+    ("modle", nn.Linear(3, 3), TypeError, r"unknown part 'modle', did you mean 'model'\?; there are: scene, "),
+]
+
+
+@pytest.mark.parametrize(("name", "part", "error", "words"), BAD)
+def test_a_part_of_the_wrong_form_is_told_when_it_comes_in(name, part, error, words):
+    with pytest.raises(error, match=words):
+        build({name: part})
+
+
+def test_parts_are_a_mapping():
+    with pytest.raises(TypeError, match="parts must be a mapping of names to parts, got list"):
+        build([("model", nn.Linear)])
+
+
+def test_data_of_the_wrong_size_is_told_when_it_comes_in():
+    data = build(None).ingredients.data
+
+    def too_few(scene, rng) -> FederatedData:
+        return data(SimpleNamespace(num_satellites=3), rng)
+
+    with pytest.raises(ValueError, match=r"parts\['data'\] must give each of 10 satellites at least one sample"):
+        build({"data": too_few})
