@@ -14,9 +14,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import typer
-from satfl_env.commands import make_app
 from typer.testing import CliRunner
 
+from satfl_env.commands import make_app
 from satfl_env.simulation.parts import PARTS
 
 ROOT = Path(__file__).parents[1]
