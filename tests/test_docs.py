@@ -16,6 +16,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from satfl_baselines import make_policy
+from satfl_env import decision_to_action, observation_to_state
 from satfl_env.commands import make_app
 from satfl_env.simulation.parts import PARTS
 
@@ -71,6 +73,10 @@ def section(name: str) -> list[Block]:
     return list(blocks(OWN, text))
 
 
+def code_lines(block: Block) -> list[str]:
+    return [line for line in block.text.splitlines() if line.strip()]
+
+
 def commands(page: Path) -> Iterator[list[str]]:
     """Arguments of every `satfl` command in the shell blocks of a page."""
     for block in blocks(page):
@@ -101,11 +107,12 @@ def test_examples_run(page, tmp_path, monkeypatch):
 @each_page
 def test_commands_exist(page):
     app = typer.main.get_command(make_app())
-    mentioned = [shlex.split(text)[1:] for text in re.findall(r"`(satfl [^`]+)`", page.read_text())]
-    for arguments in [*commands(page), *mentioned]:
+    for arguments in commands(page):
         context = app.make_context("satfl", [*arguments])
         name, command, rest = app.resolve_command(context, arguments)
         command.make_context(name, rest, parent=context)
+    for name in re.findall(r"`satfl (\w+)", page.read_text()):
+        assert name in app.commands
 
 
 @each_page
@@ -145,12 +152,12 @@ def part(request, tmp_path, monkeypatch):
 
 
 def trajectory(env: gym.Env) -> list[Any]:
-    """What an environment shows in two rounds of the same actions, as far as sizes allow."""
+    """What an environment shows in two rounds of one policy."""
     observation, info = env.reset(seed=0)
-    env.action_space.seed(0)
     shown = [observation, info["metrics"]]
     for _ in range(2):
-        observation, reward, _, _, info = env.step(env.action_space.sample())
+        state = observation_to_state(observation)
+        observation, reward, _, _, info = env.step(decision_to_action(make_policy("semspacefl")(state), state))
         assert np.isfinite(reward)
         assert env.observation_space.contains(observation)
         shown += [observation, reward, info["metrics"], info["outcome"]]
@@ -159,7 +166,7 @@ def trajectory(env: gym.Env) -> list[Any]:
 
 def test_a_part_s_example_is_short_and_changes_what_happens(part):
     (example,) = section(part)
-    assert sum(bool(line.strip()) for line in example.text.splitlines()) <= 15
+    assert len(code_lines(example)) <= 15
     env = example.run()["env"]
     plain = gym.make("SatFL-v0", scenario=env.unwrapped.scenario)
     with pytest.raises(AssertionError):
@@ -184,3 +191,33 @@ def test_a_part_s_example_runs_in_a_vector_environment(part):
     envs.action_space.seed(0)
     _, rewards, *_ = envs.step(envs.action_space.sample())
     assert np.isfinite(rewards).all()
+
+
+def test_a_part_s_example_runs_by_command(part):
+    (example,) = section(part)
+    scenario = example.run()["env"].unwrapped.scenario.name
+    # Modules are known by their names from one test to the next.
+    module = f"my_{part}"
+    Path(f"{module}.py").write_text(example.text)
+    if part == "reward":
+        quick = ("--set", "rounds.episode=2", "--set", "training.engine=none")
+        satfl("train", "--reward", f"{module}:reward", "--steps", "1", "--out", "run", *quick)
+        return
+    own = ("--parts", f"{module}:parts", "--scenario", scenario)
+    satfl("compare", *own, "--policies", "semspacefl", "--rounds", "1", "--seeds", "1", "--out", "run")
+
+
+def test_the_policy_s_example_runs_by_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = section("policy")
+    assert len(code_lines(example)) <= 15
+    Path("my_policy.py").write_text(example.text)
+    satfl("compare", "--policies", "my_policy:policy", "--rounds", "1", "--seeds", "1", "--out", "run")
+
+
+def test_a_network_on_one_s_own_data_learns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = section("your data, your network")
+    assert len(code_lines(example)) <= 25
+    episode = example.run()["episode"]
+    assert episode[-1]["accuracy"] > episode[0]["accuracy"] + 0.3
