@@ -73,7 +73,7 @@ def models() -> Iterable[Row]:
     from satfl_env.scenarios import Scenario
 
     for section in get_args(Scenario.model_fields["model"].annotation):
-        yield section.model_fields["kind"].default, _first_line(section)
+        yield section.kind, _first_line(section)
 
 
 def data() -> Iterable[Row]:
