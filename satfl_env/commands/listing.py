@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, get_args
 
@@ -15,17 +15,6 @@ from satfl_env.commands.console import one_line_errors, output_console
 LISTS = "satfl.lists"
 # A name, and in one line what it stands for.
 Row = tuple[str, str]
-
-PARTS: Mapping[str, str] = {
-    "scene": "where satellites are: rng -> Scene",
-    "links": "rates from positions: solo_rate_bps, associated_rate_bps, highest_rate_bps, transmit_power_w",
-    "energy": "energy for training: first_charge_j, available_j, charge_after_j, highest_j",
-    "computer": "on-board computers: cpu_max_hz, cycles_per_sample and kappa, each a number or (S,)",
-    "data": "who holds which samples: (scene, rng) -> FederatedData",
-    "model": "what is learned: () -> SemanticModel",
-    "combine": "server rule inside a group: updates (n, P), weights (n,) -> (P,)",
-    "protocol": "who trains when, and when updates count: a RoundProtocol",
-}
 
 
 def lists() -> dict[str, EntryPoint]:
@@ -70,10 +59,10 @@ def scenarios() -> Iterable[Row]:
 
 def models() -> Iterable[Row]:
     """Models, by the kinds of a scenario's section."""
-    from satfl_env.scenarios import Scenario
+    from satfl_env.scenarios.models import Model
 
-    for section in get_args(Scenario.model_fields["model"].annotation):
-        yield section.model_fields["kind"].default, _first_line(section)
+    for section in get_args(Model):
+        yield section.kind, _first_line(section)
 
 
 def data() -> Iterable[Row]:
@@ -92,7 +81,9 @@ def rewards() -> Iterable[Row]:
 
 def parts() -> Iterable[Row]:
     """Parts of a simulation that can be the user's own."""
-    return PARTS.items()
+    from satfl_env.simulation import PARTS
+
+    return [(name, part.form) for name, part in PARTS.items()]
 
 
 def _first_line(documented: Any) -> str:

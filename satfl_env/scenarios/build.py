@@ -248,6 +248,7 @@ def _task_data(
         test_images=test_images,
         test_targets=torch.from_numpy(test_targets[turn]),
         test_weights=torch.from_numpy(np.stack([_balanced_weights(row) for row in test_targets])[turn]),
+        tasks=tuple(task.name for task in own),
     )
 
 

@@ -50,7 +50,7 @@ class MLPLink(Classifier):
         hidden: int = 32,
         channel_uses: int = 8,
         decoder_hidden: int = 16,
-        channel_draws: int = 1,
+        channel_draws: int = Classifier.channel_draws,
     ) -> None:
         """Build the layers and draw their weights."""
         sizes = {

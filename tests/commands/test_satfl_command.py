@@ -68,7 +68,7 @@ def test_help_imports_nothing_heavy():
         ("models", ("mlp-link", "conv-jscc", "swin-jscc")),
         ("data", tuple(SOURCES)),
         ("rewards", tuple(TERMS)),
-        ("parts", ("scene", "links", "energy", "computer", "data", "model", "combine", "protocol")),
+        ("parts", ("scene", "links", "energy", "computer", "data", "model", "protocol", "combine")),
     ],
 )
 def test_every_kind_is_listed_with_a_line_of_its_own(kind, known):
