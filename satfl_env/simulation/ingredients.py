@@ -77,6 +77,7 @@ class FederatedData:
         test_images: Test images, (N, C, H, W).
         test_targets: Test targets of each satellite, (S, N).
         test_weights: Weight of each test image in each satellite's test loss, (S, N); rows sum to 1.
+        tasks: Name of the task each satellite serves, (S,); empty where all do the same.
     """
 
     train: LocalData
@@ -84,6 +85,7 @@ class FederatedData:
     test_images: Tensor
     test_targets: Tensor
     test_weights: Tensor
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
