@@ -78,6 +78,9 @@ class FederatedData:
         test_targets: Test targets of each satellite, (S, N).
         test_weights: Weight of each test image in each satellite's test loss, (S, N); rows sum to 1.
         tasks: Name of the task each satellite serves, (S,); empty where all do the same.
+
+    Raises:
+        ValueError: If shapes do not fit together, or a satellite has no sample.
     """
 
     train: LocalData
@@ -86,6 +89,22 @@ class FederatedData:
     test_targets: Tensor
     test_weights: Tensor
     tasks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        satellites, images = self.train.num_satellites, len(self.test_images)
+        if not images:
+            raise ValueError("test_images is empty; at least one is needed")
+        if (self.train.samples < 1).any():
+            raise ValueError(f"train has satellites without a sample: {np.flatnonzero(self.train.samples < 1)[:10]}")
+        for name, shape, expected in (
+            ("label_pmf", self.label_pmf.shape[:1], (satellites,)),
+            ("test_targets", tuple(self.test_targets.shape), (satellites, images)),
+            ("test_weights", tuple(self.test_weights.shape), (satellites, images)),
+            ("tasks", (len(self.tasks) or satellites,), (satellites,)),
+        ):
+            if shape != expected:
+                raise ValueError(f"{name} has shape {shape}; expected {expected}")
 
 
 @dataclass(frozen=True)

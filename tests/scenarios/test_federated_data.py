@@ -13,6 +13,7 @@ from torch import nn
 from satfl_baselines import make_policy
 from satfl_env import Classifier, FederatedImages, Simulation
 from satfl_env.data import load_images
+from satfl_env.federated import LocalData
 from satfl_env.scenarios import ScenarioError, build, load
 from satfl_env.semantics import check_model
 
@@ -126,6 +127,25 @@ def test_own_images_lie_under_ground_tracks():
     data = make(partition, places_deg=places)(scene, np.random.default_rng(0))
     assert len(data.train.samples) == scene.num_satellites
     assert 1 <= data.train.samples.min() <= data.train.samples.max() <= 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label_pmf": np.ones((3, 1))}, r"label_pmf has shape \(3,\); expected \(4,\)"),
+        ({"test_targets": torch.zeros(4, 19)}, r"test_targets has shape \(4, 19\); expected \(4, 20\)"),
+        ({"test_weights": torch.zeros(3, 20)}, r"test_weights has shape \(3, 20\); expected \(4, 20\)"),
+        ({"tasks": ("a", "b")}, r"tasks has shape \(2,\); expected \(4,\)"),
+        ({"test_images": torch.zeros(0, 1, 4, 4)}, "test_images is empty"),
+        (
+            {"train": LocalData(torch.zeros(2, 1), torch.zeros(2), np.array([0, 1, 1, 2, 2]))},
+            r"without a sample: \[1 3\]",
+        ),
+    ],
+)
+def test_data_of_somebody_s_own_must_fit_together(changes: dict, words: str):
+    with pytest.raises(ValueError, match=words):
+        replace(make({"kind": "equal"})(SCENE, np.random.default_rng(0)), **changes)
 
 
 @pytest.mark.parametrize("engine", ["auto", "loop"])
