@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.console import Console
 
 from satfl_env.commands.console import one_line_errors, output_console
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 LISTS = "satfl.lists"
 # A name, and in one line what it stands for.
@@ -33,20 +36,25 @@ def list_names(
     ] = None,
 ) -> None:
     """List scenarios, policies, models, data, rewards and parts."""
-    from rich.markup import escape
-    from rich.table import Table
-
     with one_line_errors(Console(stderr=True)):
         known = lists()
         if kind is not None and kind not in known:
             raise ValueError(f"there is no list of {kind!r}; there are: {', '.join(known)}")
         chosen = known if kind is None else {kind: known[kind]}
-        tables = {}
-        for name, entry in chosen.items():
-            tables[name] = Table(name, "what it is", box=None)
-            for row in entry.load()():
-                tables[name].add_row(*map(escape, row))
-    output_console().print(*tables.values(), sep="\n\n")
+        tables = [_table(name, entry.load()()) for name, entry in chosen.items()]
+    console = output_console()
+    for table in tables:
+        console.print(table, "")
+
+
+def _table(heading: str, rows: Iterable[Row]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(heading, "what it is", box=None)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
 
 
 def scenarios() -> Iterable[Row]:
