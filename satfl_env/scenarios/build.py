@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -74,7 +74,7 @@ def build(
         computer=own.get("computer") or scenario.onboard,
         energy=own.get("energy") or scenario.onboard.energy,
         data=data,
-        model=own.get("model") or _model_factory(scenario.model, data, scene),
+        model=own.get("model") or partial(_make_model, scenario.model, data, scene),
         test_snr_db=scenario.model.channel.test_snr_db,
         learner=PhysicsOnly if training.engine == "none" else Learner,
         trainer=partial(make_trainer, training.engine, settings=training, hardware=training),
@@ -126,20 +126,20 @@ def _make_protocol(scenario: schema.Scenario) -> RoundProtocol:
     return PlaneRelays(constellation.planes, rounds.relay.isl_rate_bps, protocol)
 
 
-def _model_factory(config: Model, data: DataPart, scene: ScenePart) -> Callable[[], SemanticModel]:
-    """What makes models for the data: for their images and, where they have classes, for these."""
-    if isinstance(data, FederatedImages):
-        return partial(_make_model, config, data.image_shape, data.num_outputs)
-    drawn = data(scene(np.random.default_rng(0)), np.random.default_rng(0))
-    targets = torch.cat([drawn.train.targets.flatten(), drawn.test_targets.flatten()])
-    mask = drawn.train.output_mask
-    num_outputs = int(targets.max()) + 1 if mask is None else mask.shape[1]
-    return partial(_make_model, config, tuple(drawn.test_images.shape[1:]), num_outputs)
-
-
-def _make_model(config: Model, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+def _make_model(config: Model, data: DataPart, scene: ScenePart) -> SemanticModel:
+    """A model for the images of the data and the classes that these have."""
     with blaming("model"):
-        return config.make(image_shape, num_outputs)
+        return config.make(*_images_and_classes(data, scene))
+
+
+def _images_and_classes(data: DataPart, scene: ScenePart) -> tuple[ImageShape, int]:
+    """Shape of an image, and number of classes; from one draw where the data part does not tell."""
+    if isinstance(data, FederatedImages):
+        return data.image_shape, data.num_outputs
+    drawn = data(scene(np.random.default_rng(0)), np.random.default_rng(0))
+    targets, mask = torch.cat([drawn.train.targets, drawn.test_targets.flatten()]), drawn.train.output_mask
+    channels, height, width = drawn.test_images.shape[1:]
+    return (channels, height, width), int(targets.max()) + 1 if mask is None else mask.shape[1]
 
 
 def _planar_scene(config: schema.PlanarConstellation, rng: np.random.Generator) -> PlanarScene:
