@@ -18,7 +18,7 @@ from satfl_baselines.arrays import BoolArray, FloatArray
 from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, RoundReport, Simulation
-from satfl_env.scenarios import Scenario, build
+from satfl_env.scenarios import Scenario, Target, build
 
 Record = dict[str, float]
 Episode = list[Record]
@@ -40,9 +40,8 @@ def run_episode(
     policy: Decide,
     seed: int,
     rounds: int,
-    tasks: Sequence[str] = (),
     final_snrs_db: Sequence[float] = (),
-    target: tuple[str, float] | None = None,
+    target: Target | None = None,
 ) -> Episode:
     """Play one episode and record it, to its last round or until it reaches its target.
 
@@ -51,10 +50,9 @@ def run_episode(
         policy: Decides every round.
         seed: Seed of the episode.
         rounds: Rounds to play, at most the scenario's `rounds.episode`.
-        tasks: Name of the task each satellite serves, (S,), or nothing.
         final_snrs_db: SNRs at which the gateways' models are tested at the end; none if models are not all shared.
-        target: A test metric and the value at which its mean over satellites ends the episode after a round, as it
-            terminates the environment's; None plays all rounds.
+        target: Ends the episode after the round that reaches it, as it terminates the environment's; None plays all
+            rounds.
 
     Returns:
         One record more than rounds played, the first of the untrained federation: finished rounds (`round`), mean over
@@ -69,35 +67,34 @@ def run_episode(
         ValueError: If the target names no test metric.
     """
     state = simulation.reset(seed)
+    tasks, test = simulation.tasks, simulation.test
+    _reached(target, test.metrics)  # tells at once if there is no such metric
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
-    test = simulation.test
-    if target is not None and target[0] not in test.metrics:
-        raise ValueError(f"target.metric {target[0]!r} does not exist; there are: {', '.join(test.metrics)}")
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
     episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
     for _ in range(rounds):
         state, report = simulation.step(policy(state))
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
         episode.append(record | gateway_record())
-        if target is not None and record[target[0]] >= target[1]:
+        if _reached(target, report.metrics):
             break
     for snr_db in final_snrs_db:
         episode[-1] |= _gateway_record(simulation, snr_db)
     return episode
 
 
+def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:
+    return target is not None and target.reached({name: float(values.mean()) for name, values in metrics.items()})
+
+
 def play(scenario: Scenario, run: Run, policy: Decide | None = None, parts: Mapping[str, Any] | None = None) -> Episode:
     """Play one run of a scenario from its first round to its last, or to the scenario's target.
 
-    The policy is the registry's of that name if it is None. Own `parts` take the place of the scenario's; with own data
-    or satellites its tasks are nobody's, and are not told apart in the records.
+    The policy is the registry's of that name if it is None. Own `parts` take the place of the scenario's.
     """
     rounds = scenario.rounds.episode
-    tasks = () if parts and not parts.keys().isdisjoint({"data", "scene"}) else scenario.satellite_tasks
-    final_snrs_db = scenario.model.channel.final_snrs_db
-    target = None if scenario.target is None else (scenario.target.metric, scenario.target.value)
-    simulation = build(scenario, parts=parts)
-    return run_episode(simulation, policy or make_policy(*run), run.seed, rounds, tasks, final_snrs_db, target)
+    final_snrs_db, simulation = scenario.model.channel.final_snrs_db, build(scenario, parts=parts)
+    return run_episode(simulation, policy or make_policy(*run), run.seed, rounds, final_snrs_db, scenario.target)
 
 
 def play_all(

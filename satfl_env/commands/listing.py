@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.console import Console
 
 from satfl_env.commands.console import one_line_errors, output_console
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 LISTS = "satfl.lists"
 # A name, and in one line what it stands for.
 Row = tuple[str, str]
-
-PARTS: Mapping[str, str] = {
-    "scene": "where satellites are: rng -> Scene",
-    "links": "rates from positions: solo_rate_bps, associated_rate_bps, highest_rate_bps, transmit_power_w",
-    "energy": "energy for training: first_charge_j, available_j, charge_after_j, highest_j",
-    "computer": "on-board computers: cpu_max_hz, cycles_per_sample and kappa, each a number or (S,)",
-    "data": "who holds which samples: (scene, rng) -> FederatedData",
-    "model": "what is learned: () -> SemanticModel",
-    "combine": "server rule inside a group: updates (n, P), weights (n,) -> (P,)",
-    "protocol": "who trains when, and when updates count: a RoundProtocol",
-}
 
 
 def lists() -> dict[str, EntryPoint]:
@@ -44,20 +36,25 @@ def list_names(
     ] = None,
 ) -> None:
     """List scenarios, policies, models, data, rewards and parts."""
-    from rich.markup import escape
-    from rich.table import Table
-
     with one_line_errors(Console(stderr=True)):
         known = lists()
         if kind is not None and kind not in known:
             raise ValueError(f"there is no list of {kind!r}; there are: {', '.join(known)}")
         chosen = known if kind is None else {kind: known[kind]}
-        tables = {}
-        for name, entry in chosen.items():
-            tables[name] = Table(name, "what it is", box=None)
-            for row in entry.load()():
-                tables[name].add_row(*map(escape, row))
-    output_console().print(*tables.values(), sep="\n\n")
+        tables = [_table(name, entry.load()()) for name, entry in chosen.items()]
+    console = output_console()
+    for table in tables:
+        console.print(table, "")
+
+
+def _table(heading: str, rows: Iterable[Row]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(heading, "what it is", box=None)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
 
 
 def scenarios() -> Iterable[Row]:
@@ -70,9 +67,9 @@ def scenarios() -> Iterable[Row]:
 
 def models() -> Iterable[Row]:
     """Models, by the kinds of a scenario's section."""
-    from satfl_env.scenarios import Scenario
+    from satfl_env.scenarios.models import Model
 
-    for section in get_args(Scenario.model_fields["model"].annotation):
+    for section in get_args(Model):
         yield section.kind, _first_line(section)
 
 
@@ -92,7 +89,9 @@ def rewards() -> Iterable[Row]:
 
 def parts() -> Iterable[Row]:
     """Parts of a simulation that can be the user's own."""
-    return PARTS.items()
+    from satfl_env.simulation import PARTS
+
+    return [(name, part.form) for name, part in PARTS.items()]
 
 
 def _first_line(documented: Any) -> str:

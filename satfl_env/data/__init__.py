@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from satfl_env.data.ground_track import places_under_track
 from satfl_env.data.images import ImageData
+from satfl_env.data.own import own_images
 from satfl_env.data.partition import count_split, dirichlet_split, draw_task_samples, equal_split
 from satfl_env.data.sources import SOURCES, check_source, load_images
 from satfl_env.data.tasks import Task, common_alphabet, label_pmf, task_labels, task_letters
@@ -20,6 +21,7 @@ __all__ = [
     "equal_split",
     "label_pmf",
     "load_images",
+    "own_images",
     "places_under_track",
     "task_labels",
     "task_letters",

@@ -60,7 +60,9 @@ def task_letters(task: Task, alphabet: Sequence[int]) -> IntArray:
 
 
 def label_pmf(task: Task, labels: IntArray, alphabet: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Empirical distribution of a task's labels over the common alphabet (Clustered FL-CMT-SemCom, eq. 7).
+    r"""Empirical distribution of a task's labels over the common alphabet (Clustered FL-CMT-SemCom, eq. 7).
+
+    $$\pi_i(a) = \frac{|\{(s, z) \in D_i : z = a\}|}{|D_i|}$$
 
     Letters are label identities, not a task's output indices: indices would make any two binary tasks look alike.
     What the task itself does not tell apart counts as "other", also where another task names it.

@@ -147,6 +147,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `scenario`      | **str**, **Path** or **Scenario**   | `"leo-multitask"` | built-in name, YAML file, or loaded |
     | `overrides`     | **dict** or **None**                | `None`            | scenario fields to change, dotted   |
     | `reward`        | **dict**, function or **None**      | `None`            | weights that differ, own terms      |
+    | `parts`         | **dict** or **None**                | `None`            | parts of your own, by name          |
     | `render_mode`   | `"rgb_array"`, `"ansi"` or **None** | `None`            | what `render()` returns             |
     | `torch_threads` | **int** or **None**                 | `1`               | PyTorch threads; None: as they are  |
 
@@ -194,6 +195,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         scenario: str | Path | Scenario = "leo-multitask",
         overrides: Mapping[str, Any] | None = None,
         reward: RewardChoice | None = None,
+        parts: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
         torch_threads: int | None = default_of(Simulation, "torch_threads"),
     ) -> None:
@@ -203,10 +205,9 @@ class SatFLEnv(gym.Env[Observation, Action]):
         target = self.scenario.target
         self._reward = Reward(reward, None if target is None else target.metric)
         self.render_mode = render_mode
-        self.simulation = build(self.scenario, torch_threads=torch_threads)
-        constellation = self.scenario.constellation
-        self.action_space = action_space(constellation.num_satellites, constellation.num_gateways)
+        self.simulation = build(self.scenario, parts=parts, torch_threads=torch_threads)
         self.observation_space = observation_space(self.simulation)
+        self.action_space = action_space(self.observation_space)
         self._write_observation = ObservationWriter(self.observation_space)
         self._running = False
         self._seed: int
@@ -235,6 +236,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self._snapshot = self.simulation.snapshot
         self._last_round = None
         self._history = [self._mean_metrics()]
+        self._target_reached()  # tells at once if there is no such metric
         self._seed = episode_seed
         info = self._info(dict.fromkeys(self._reward.weights, 0.0)) | no_round_info(state.num_satellites)
         return self._write_observation(state), info
@@ -290,7 +292,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
         test, target = self.simulation.test, self.scenario.target
         metric = headline(test.metrics) if target is None else target.metric
-        coverage_radius_m = getattr(self.scenario.constellation, "coverage_radius_m", None)
+        coverage_radius_m = getattr(self.simulation.scene, "coverage_radius_m", None)
         last = self._last_round
         frame = Frame(
             scenario=self.scenario.name,
@@ -328,7 +330,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     def _target_reached(self) -> bool:
         target = self.scenario.target
-        return target is not None and self._history[-1][target.metric] >= target.value
+        return target is not None and target.reached(self._history[-1])
 
 
 def _resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None) -> Scenario:

@@ -26,8 +26,9 @@ MAX_LOSS = 10.0
 _INTEGER_FIELDS = ("samples", "last_epochs", "cluster", "max_epochs")
 
 
-def action_space(num_satellites: int, num_gateways: int) -> spaces.Dict:
-    """The native action space; see `SatFLEnv` for its parts."""
+def action_space(observation_space: spaces.Dict) -> spaces.Dict:
+    """The native action space, beside an observation space; see `SatFLEnv` for its parts."""
+    num_satellites, num_gateways = bounds(observation_space["visible"])[1].shape
     # Double precision: a frequency rounded to float32 would lose the last epoch at the optimum.
     return spaces.Dict(
         [

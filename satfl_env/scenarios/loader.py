@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ class _UniqueKeys(yaml.SafeLoader):
 
 class ScenarioError(ValueError):
     """A scenario that does not exist or does not hold together; the message names field, value and what is allowed."""
+
+
+@contextmanager
+def blaming(field: str) -> Iterator[None]:
+    """Turn errors about values into one that names the scenario's field they come from."""
+    try:
+        yield
+    except ValueError as error:
+        raise ScenarioError(f"{field}: {error}") from error
 
 
 def names() -> tuple[str, ...]:

@@ -377,6 +377,16 @@ class Target(Section):
     metric: str
     value: Finite
 
+    def reached(self, means: Mapping[str, float]) -> bool:
+        """Whether the mean over satellites of the metric, one of `means`, is high enough.
+
+        Raises:
+            ValueError: If there is no such metric, as may be with a model of your own.
+        """
+        if self.metric not in means:
+            raise ValueError(f"target.metric must be one of {', '.join(means)}, got {self.metric!r}")
+        return means[self.metric] >= self.value
+
 
 class Scenario(Section):
     """A whole scenario: who flies, what they carry, what they learn and how a round goes."""
@@ -391,15 +401,6 @@ class Scenario(Section):
     training: Training = Training()
     rounds: Rounds = Rounds()
     target: Target | None = None
-
-    @property
-    def satellite_tasks(self) -> tuple[str, ...]:
-        """Name of the task each satellite serves, (S,): all in turn; empty where images are reconstructed."""
-        partition = self.data.partition
-        if not isinstance(partition, TaskPartition):
-            return ()
-        names = [task.name for task in partition.tasks]
-        return tuple(names[satellite % len(names)] for satellite in range(self.constellation.num_satellites))
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Scenario:

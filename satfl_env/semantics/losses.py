@@ -21,7 +21,10 @@ def class_log_softmax(logits: Tensor) -> Tensor:
 
 
 def infomax_loss(logits: Tensor, targets: Tensor, output_mask: Tensor | None = None) -> Tensor:
-    """Empirical InfoMax loss: cross entropy averaged over L channel draws (task-clustering paper, eq. 4).
+    r"""Empirical InfoMax loss: cross entropy averaged over L channel draws (task-clustering paper, eq. 4).
+
+    $$\ell(s, z) = -\frac{1}{L} \sum_{l=1}^{L} \log p_\phi(z \mid y_l), \qquad
+    y_l = f_\theta(s) + n_l, \quad n_l \sim \mathcal{N}(0, \sigma^2 I)$$
 
     Args:
         logits: Decoder outputs, shape (*, B, L, C).
@@ -37,5 +40,5 @@ def infomax_loss(logits: Tensor, targets: Tensor, output_mask: Tensor | None = N
 
 
 def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
-    """Mean squared error of each image; (*, B, C, H, W) -> (*, B)."""
+    r"""Mean squared error of each image, $\frac{1}{n} \lVert \hat{x} - x \rVert^2$; (*, B, C, H, W) -> (*, B)."""
     return (outputs - images).square().mean((-3, -2, -1))

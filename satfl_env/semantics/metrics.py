@@ -32,7 +32,10 @@ def balanced_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def psnr_db(outputs: Tensor, images: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of each image in [0, 1]; (*, B, C, H, W) -> (*, B) (SemSpaceFL, eq. 22)."""
+    r"""Peak signal-to-noise ratio in dB of each image in [0, 1]; (*, B, C, H, W) -> (*, B) (SemSpaceFL, eq. 22).
+
+    $$\mathrm{PSNR} = 10 \log_{10} \frac{1}{\mathrm{MSE}(\hat{x}, x)}$$
+    """
     # Imported here: torchmetrics brings torchvision along, which takes seconds that classifiers need not wait.
     from torchmetrics.functional.image import peak_signal_noise_ratio
 

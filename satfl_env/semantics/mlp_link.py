@@ -17,6 +17,7 @@ from satfl_env.semantics.mlp_gradient import (
     linear,
     linear_backward,
 )
+from satfl_env.semantics.model import SemanticModel
 from satfl_env.semantics.shared_gradient import normalise_power_backward, relu_backward
 
 
@@ -50,7 +51,7 @@ class MLPLink(Classifier):
         hidden: int = 32,
         channel_uses: int = 8,
         decoder_hidden: int = 16,
-        channel_draws: int = 1,
+        channel_draws: int = SemanticModel.channel_draws,
     ) -> None:
         """Build the layers and draw their weights."""
         sizes = {

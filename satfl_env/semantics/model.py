@@ -30,12 +30,12 @@ class SemanticModel(nn.Module, ABC):
 
     Attributes:
         channel: The channel of training and, unless overridden, of testing; None means there is none.
-        channel_uses: Real channel symbols n of an image.
+        channel_uses: Real channel symbols n of an image; read where there is a channel.
         channel_draws: Channel draws L of an image.
     """
 
     channel: Channel | None = None
-    channel_uses: int = 0
+    channel_uses: int
     channel_draws: int = 1
 
     @abstractmethod

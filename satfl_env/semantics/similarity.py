@@ -7,7 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def jensen_shannon_divergence(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
-    """Jensen-Shannon divergence in nats, in [0, log 2] (task-clustering paper, eq. 6).
+    r"""Jensen-Shannon divergence in nats, in [0, log 2] (task-clustering paper, eq. 6).
+
+    $$\mathrm{JS}(p, q) = H\left(\frac{p + q}{2}\right) - \frac{H(p) + H(q)}{2}, \qquad
+    H(p) = -\sum_a p_a \log p_a$$
 
     Args:
         p: Probability mass functions over the last axis.
@@ -21,7 +24,7 @@ def jensen_shannon_divergence(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]
 
 
 def semantic_similarity(pmfs: ArrayLike) -> NDArray[np.float64]:
-    """Similarity omega_ij = 1 - JS(pi_i, pi_j) (task-clustering paper, eq. 8).
+    r"""Similarity $\omega_{ij} = 1 - \mathrm{JS}(\pi_i, \pi_j)$ (task-clustering paper, eq. 8).
 
     Args:
         pmfs: Label distributions over one common alphabet, shape (S, A).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from satfl_env.simulation.evaluation import Evaluation
-from satfl_env.simulation.ingredients import FederatedData, Ingredients, most_samples
+from satfl_env.simulation.ingredients import DataPart, FederatedData, Ingredients, ScenePart, most_samples
 from satfl_env.simulation.learner import Learner, PhysicsOnly
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
@@ -15,6 +15,7 @@ from satfl_env.simulation.updates import Outcome
 
 __all__ = [
     "PARTS",
+    "DataPart",
     "Decision",
     "Evaluation",
     "FederatedData",
@@ -29,6 +30,7 @@ __all__ = [
     "RoundProtocol",
     "RoundReport",
     "RoundSettings",
+    "ScenePart",
     "Simulation",
     "SimulationGroup",
     "check_decision",

@@ -31,7 +31,10 @@ class FederatedData:
         test_images: Test images, (N, ...).
         test_targets: Test targets of each satellite, (S, N).
         test_weights: Weight of each test image in each satellite's test loss, (S, N); rows sum to 1.
-        tasks: Name of the task that each satellite serves, (S,); empty where there are no tasks.
+        tasks: Name of the task each satellite serves, (S,); empty where all do the same.
+
+    Raises:
+        ValueError: If shapes do not fit together, or a satellite has no sample.
     """
 
     train: LocalData
@@ -40,6 +43,26 @@ class FederatedData:
     test_targets: Tensor
     test_weights: Tensor
     tasks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        satellites, images = self.train.num_satellites, len(self.test_images)
+        if not images:
+            raise ValueError("test_images is empty; at least one is needed")
+        if (self.train.samples < 1).any():
+            raise ValueError(f"train has satellites without a sample: {np.flatnonzero(self.train.samples < 1)[:10]}")
+        for name, shape, expected in (
+            ("label_pmf", self.label_pmf.shape[:1], (satellites,)),
+            ("test_targets", tuple(self.test_targets.shape), (satellites, images)),
+            ("test_weights", tuple(self.test_weights.shape), (satellites, images)),
+            ("tasks", (len(self.tasks) or satellites,), (satellites,)),
+        ):
+            if shape != expected:
+                raise ValueError(f"{name} has shape {shape}; expected {expected}")
+
+
+ScenePart = Callable[[np.random.Generator], Scene]
+DataPart = Callable[[Scene, np.random.Generator], FederatedData]
 
 
 @dataclass(frozen=True)
@@ -68,13 +91,13 @@ class Ingredients:
         rounds: How rounds go.
     """
 
-    scene: Callable[[np.random.Generator], Scene]
+    scene: ScenePart
     links: Links
     model_bits: float | None
     upload_snr_db: float | None
     computer: Computer
     energy: Energy
-    data: Callable[[Scene, np.random.Generator], FederatedData]
+    data: DataPart
     model: Callable[[], SemanticModel]
     test_snr_db: float
     learner: Callable[[Ingredients], Learner]

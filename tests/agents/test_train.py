@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import gymnasium as gym
 import pytest
 import yaml
 from sb3_contrib import MaskablePPO
@@ -140,4 +141,51 @@ def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
     assert done.returncode == 1
     assert "pip install 'satfl-env[agents]'" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """A module in the current folder with a reward and parts."""
+    (tmp_path / "mine_train.py").write_text(
+        "weights = {'loss_drop': 3.0}\nclass Model: pass\nparts = {'model': Model}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "mine_train", raising=False)
+
+
+def test_an_own_reward_trains_tests_and_is_recorded(tmp_path, own_module, scenario_file):
+    arguments = ("--scenario", scenario_file, "--steps", 10, "--out", tmp_path / "run")
+    code, output = run(*arguments, "--reward", "mine_train:weights")
+    assert code == 0, output
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["reward"] == {"loss_drop": 3.0}
+    first = json.loads((tmp_path / "run" / "references.json").read_text())["nearest-fedavg"][0]
+    nearest = run_episode(build(load(scenario_file)), make_policy("nearest-fedavg"), FIRST_HELD_OUT_SEED, ROUNDS)
+    assert first["return"] == pytest.approx(3 * (nearest[0]["test_loss"] - nearest[-1]["test_loss"]))
+    code, output = run(*arguments)
+    assert code == 2
+    assert "another training run; it differs in: reward" in output
+
+
+def test_own_parts_reach_every_environment_and_are_recorded(tmp_path, own_module, scenario_file, monkeypatch):
+    make, made = gym.make, []
+
+    def record(*names, parts, **options):
+        made.append(parts)
+        return make(*names, **options)
+
+    monkeypatch.setattr("satfl_agents.train.gym.make", record)
+    out = tmp_path / "run"
+    code, output = run("--scenario", scenario_file, "--steps", 10, "--out", out, "--parts", "mine_train:parts")
+    assert code == 0, output
+    assert json.loads((out / "config.json").read_text())["parts"] == {"model": "mine_train:Model"}
+    # Training, evaluation and one for each policy of reference.
+    assert [list(parts) for parts in made] == [["model"]] * 4
+
+
+def test_parts_that_are_not_there_get_one_line(tmp_path, own_module, scenario_file):
+    code, output = run("--scenario", scenario_file, "--out", tmp_path / "run", "--reward", "mine_train:absent")
+    assert code == 2
+    assert "has no 'absent'" in output
     assert not (tmp_path / "run").exists()

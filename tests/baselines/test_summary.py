@@ -7,7 +7,7 @@ from scipy import stats
 
 from satfl_baselines import Comparison, Estimate, Run, as_agent, make_policy, run_episode
 from satfl_baselines.evaluate import play
-from satfl_env.scenarios import build, load
+from satfl_env.scenarios import Target, build, load
 
 
 def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict[str, float]]:
@@ -116,8 +116,8 @@ def test_an_episode_ends_where_the_environments_does():
 
 def test_a_target_that_is_no_metric_is_named():
     scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 2})
-    with pytest.raises(ValueError, match=r"target\.metric 'psnr_db' does not exist; there are: accuracy"):
-        run_episode(build(scenario), make_policy("full"), seed=0, rounds=2, target=("psnr_db", 20.0))
+    with pytest.raises(ValueError, match=r"target\.metric must be one of accuracy, balanced_accuracy, got 'psnr_db'"):
+        run_episode(build(scenario), make_policy("full"), seed=0, rounds=2, target=Target(metric="psnr_db", value=20.0))
 
 
 def test_an_episode_that_ended_early_stays_at_its_last_record_at_no_cost():

@@ -65,6 +65,13 @@ def test_an_object_is_found_in_the_current_folder_which_comes_last_afterwards(mo
     assert sys.path == [*before, str(Path.cwd())]
 
 
+def test_the_current_folder_comes_before_all_others(module, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / f"{module}.py").write_text("number = 4")
+    sys.path.insert(0, str(elsewhere))
+    assert import_object(f"{module}:number") == 3
+
+
 @pytest.mark.parametrize("text", ["mine", "mine:", ":parts", "mine.py:parts", "a b:c", "mine:a:b", "./mine:parts"])
 def test_text_of_another_form_is_refused(module, text):
     with pytest.raises(ValueError, match="expected MODULE:OBJECT"):

@@ -12,7 +12,7 @@ DIGITS = {"data.source": "digits", "data.partition.samples": [60, 60]}
 def test_it_is_the_papers_set_up():
     scenario = load("task-clustering")
     assert scenario.data.source == "mnist"
-    assert scenario.satellite_tasks == ("Task1", "Task2", "Task3")
+    assert [task.name for task in scenario.data.partition.tasks] == ["Task1", "Task2", "Task3"]
     assert scenario.constellation.num_gateways == 1
     assert (scenario.rounds.episode, scenario.rounds.cloud_every, scenario.training.max_epochs) == (30, 1, 10)
     assert (scenario.links.kind, scenario.model.kind, scenario.model.channel_uses) == ("ideal", "mlp-link", 8)
@@ -31,9 +31,7 @@ def test_everyone_trains_ten_epochs_a_round_and_nothing_is_lost():
 def test_the_whole_scenario_runs_and_learns_under_fading(channel):
     fading, awgn = (load("task-clustering", **DIGITS, **{"model.channel": changes}) for changes in (channel, {}))
     records, clear = (
-        run_episode(
-            build(scenario), make_policy("task-clustering"), 0, scenario.rounds.episode, scenario.satellite_tasks
-        )
+        run_episode(build(scenario), make_policy("task-clustering"), 0, scenario.rounds.episode)
         for scenario in (fading, awgn)
     )
     assert len(records) == 31
@@ -51,8 +49,9 @@ def test_more_tasks_and_several_satellites_a_task_are_configuration():
     ]
     circles = [{"radius_m": 1.2e6, "satellites": 8}]
     scenario = load("task-clustering", **DIGITS, **{"data.partition.tasks": tasks, "constellation.circles": circles})
-    assert scenario.satellite_tasks == ("two", "low", "six", "high") * 2
-    records = run_episode(build(scenario), make_policy("task-clustering"), 0, 1, scenario.satellite_tasks)
+    simulation = build(scenario)
+    records = run_episode(simulation, make_policy("task-clustering"), 0, 1)
+    assert simulation.tasks == ("two", "low", "six", "high") * 2
     labels = make_policy("task-clustering")(build(scenario).reset(0)).cluster
     assert np.array_equal(labels[:4], labels[4:])
     assert records[1]["together/two+low"] == 1.0

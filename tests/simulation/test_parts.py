@@ -175,5 +175,5 @@ def test_data_of_the_wrong_size_is_told_when_it_comes_in():
     def too_few(scene, rng) -> FederatedData:
         return data(SimpleNamespace(num_satellites=3), rng)
 
-    with pytest.raises(ValueError, match=r"parts\['data'\] must give each of 10 satellites at least one sample"):
+    with pytest.raises(ValueError, match=r"parts\['data'\] must hold samples of 10 satellites, got 3"):
         build({"data": too_few})

@@ -1,0 +1,84 @@
+"""The public names of the package and the modules they live in; each is imported when it is first used."""
+
+from . import scenarios as scenarios
+from . import wrappers as wrappers
+from .envs import (
+    ProcessVectorEnv as ProcessVectorEnv,
+)
+from .envs import (
+    SatFLEnv as SatFLEnv,
+)
+from .envs import (
+    SatFLVectorEnv as SatFLVectorEnv,
+)
+from .envs import (
+    decision_to_action as decision_to_action,
+)
+from .envs import (
+    make_vector_env as make_vector_env,
+)
+from .envs import (
+    observation_to_state as observation_to_state,
+)
+from .federated import (
+    COMBINE_RULES as COMBINE_RULES,
+)
+from .federated import (
+    ClippedMean as ClippedMean,
+)
+from .federated import (
+    GeometricMedian as GeometricMedian,
+)
+from .federated import (
+    TrimmedMean as TrimmedMean,
+)
+from .federated import (
+    coordinate_median as coordinate_median,
+)
+from .federated import (
+    weighted_mean as weighted_mean,
+)
+from .onboard import (
+    affordable_epochs as affordable_epochs,
+)
+from .onboard import (
+    optimal_frequency_hz as optimal_frequency_hz,
+)
+from .scenarios import (
+    FederatedImages as FederatedImages,
+)
+from .semantics import (
+    Autoencoder as Autoencoder,
+)
+from .semantics import (
+    Classifier as Classifier,
+)
+from .semantics import (
+    SemanticModel as SemanticModel,
+)
+from .semantics import (
+    semantic_similarity as semantic_similarity,
+)
+from .simulation import (
+    Decision as Decision,
+)
+from .simulation import (
+    FederatedData as FederatedData,
+)
+from .simulation import (
+    NetworkState as NetworkState,
+)
+from .simulation import (
+    OneContact as OneContact,
+)
+from .simulation import (
+    Outcome as Outcome,
+)
+from .simulation import (
+    RoundReport as RoundReport,
+)
+from .simulation import (
+    Simulation as Simulation,
+)
+
+__version__: str
