@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 from satfl_baselines import make_policy
-from satfl_env import Classifier, FederatedImages, Simulation
+from satfl_env import Classifier, FederatedImages
 from satfl_env.data import load_images
 from satfl_env.federated import LocalData
 from satfl_env.scenarios import ScenarioError, build, load
-from satfl_env.semantics import check_model
 
 RNG = np.random.default_rng(1)
 IMAGES = RNG.random((60, 1, 4, 4)).astype(np.float32)
@@ -158,11 +157,8 @@ def test_a_plain_module_learns_to_tell_images_of_somebody_s_own_apart(engine: st
     )
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     scenario = load("leo-multitask", **{"training.engine": engine, "training.learning_rate": 1e-2, "rounds.episode": 6})
-    ingredients = replace(build(scenario).ingredients, data=data, model=lambda *_: Classifier(network))
-    simulation, policy = Simulation(ingredients), make_policy("full")
-    state = simulation.reset(0)
-    local = simulation._data.train
-    check_model(simulation._model, local.images, local.targets)
+    simulation = build(scenario, parts={"data": data, "model": Classifier(network)})
+    policy, state = make_policy("full"), simulation.reset(0)
     first = simulation.test.metrics["accuracy"].mean()
     while not simulation.finished:
         state, report = simulation.step(policy(state))
