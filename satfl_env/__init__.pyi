@@ -6,6 +6,12 @@ from .envs import (
     ProcessVectorEnv as ProcessVectorEnv,
 )
 from .envs import (
+    Reward as Reward,
+)
+from .envs import (
+    RewardChoice as RewardChoice,
+)
+from .envs import (
     SatFLEnv as SatFLEnv,
 )
 from .envs import (

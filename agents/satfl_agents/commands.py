@@ -15,6 +15,7 @@ from satfl_env.commands import (
     DEFAULT_SCENARIO,
     Overrides,
     Parts,
+    RewardName,
     ScenarioName,
     import_object,
     load_parts,
@@ -43,13 +44,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of episodes and learner.")] = 0,
     overrides: Overrides = None,
     parts: Parts = None,
-    reward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODULE:OBJECT",
-            help="Reward of your own: a function of the RoundReport, or a mapping of names to weights.",
-        ),
-    ] = None,
+    reward: RewardName = None,
 ) -> None:
     """Train a scheduler, then test it on episodes it has not seen."""
     # It takes seconds to import, which --help need not wait for.

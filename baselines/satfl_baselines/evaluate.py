@@ -17,7 +17,7 @@ import numpy as np
 from satfl_baselines.arrays import BoolArray, FloatArray
 from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
-from satfl_env import Decision, NetworkState, RoundReport, Simulation
+from satfl_env import Decision, NetworkState, Reward, RewardChoice, RoundReport, Simulation
 from satfl_env.scenarios import Scenario, Target, build
 
 Record = dict[str, float]
@@ -25,7 +25,7 @@ Episode = list[Record]
 Decide = Callable[[NetworkState], Decision]
 
 # What a round that is not played costs.
-NOT_PLAYED = {"energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
+NOT_PLAYED = {"reward": 0.0, "energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
 
 
 class Run(NamedTuple):
@@ -42,6 +42,7 @@ def run_episode(
     rounds: int,
     final_snrs_db: Sequence[float] = (),
     target: Target | None = None,
+    reward: RewardChoice | None = None,
 ) -> Episode:
     """Play one episode and record it, to its last round or until it reaches its target.
 
@@ -53,12 +54,13 @@ def run_episode(
         final_snrs_db: SNRs at which the gateways' models are tested at the end; none if models are not all shared.
         target: Ends the episode after the round that reaches it, as it terminates the environment's; None plays all
             rounds.
+        reward: Names of terms with weights, functions `RoundReport -> float`, or both, as for the environment.
 
     Returns:
         One record more than rounds played, the first of the untrained federation: finished rounds (`round`), mean over
         satellites of the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the
-        round just finished, over all satellites, `energy_j`, updates `lost`, local `epochs` and real `batches`,
-        besides its `duration_s`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two
+        round just finished its `reward`, its `duration_s` and, over all satellites, `energy_j`, updates `lost`, local
+        `epochs` and real `batches`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two
         the share of their satellites' pairs that are in one cluster, `together/<task>+<task>`. With final SNRs also
         the test of each gateway's model, `<metric>/gateway <g>`, and in the last record at each SNR
         `<metric>@<snr>/gateway <g>` with their mean `<metric>@<snr>`.
@@ -67,6 +69,7 @@ def run_episode(
         ValueError: If the target names no test metric.
     """
     state = simulation.reset(seed)
+    judge = Reward(reward, None if target is None else target.metric)
     tasks, test = simulation.tasks, simulation.test
     _reached(target, test.metrics)  # tells at once if there is no such metric
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
@@ -75,8 +78,10 @@ def run_episode(
     for _ in range(rounds):
         state, report = simulation.step(policy(state))
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
+        ended = _reached(target, report.metrics)
+        record["reward"] = judge.total(judge.terms(report, ended=ended))
         episode.append(record | gateway_record())
-        if _reached(target, report.metrics):
+        if ended:
             break
     for snr_db in final_snrs_db:
         episode[-1] |= _gateway_record(simulation, snr_db)
@@ -87,14 +92,26 @@ def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:
     return target is not None and target.reached({name: float(values.mean()) for name, values in metrics.items()})
 
 
-def play(scenario: Scenario, run: Run, policy: Decide | None = None, parts: Mapping[str, Any] | None = None) -> Episode:
+def play(
+    scenario: Scenario,
+    run: Run,
+    policy: Decide | None = None,
+    parts: Mapping[str, Any] | None = None,
+    reward: RewardChoice | None = None,
+) -> Episode:
     """Play one run of a scenario from its first round to its last, or to the scenario's target.
 
     The policy is the registry's of that name if it is None. Own `parts` take the place of the scenario's.
     """
-    rounds = scenario.rounds.episode
-    final_snrs_db, simulation = scenario.model.channel.final_snrs_db, build(scenario, parts=parts)
-    return run_episode(simulation, policy or make_policy(*run), run.seed, rounds, final_snrs_db, scenario.target)
+    return run_episode(
+        build(scenario, parts=parts),
+        policy or make_policy(*run),
+        run.seed,
+        scenario.rounds.episode,
+        scenario.model.channel.final_snrs_db,
+        scenario.target,
+        reward,
+    )
 
 
 def play_all(
@@ -103,6 +120,7 @@ def play_all(
     *,
     own: Mapping[str, Decide],
     parts: Mapping[str, Any] | None = None,
+    reward: RewardChoice | None = None,
     workers: int = 1,
 ) -> Iterator[tuple[Run, Episode]]:
     """Play several runs, in this process or in several; each is yielded as soon as it is finished.
@@ -111,17 +129,18 @@ def play_all(
     finish.
 
     Raises:
-        ValueError: If there are several workers and an own policy or part cannot be sent to them.
+        ValueError: If there are several workers and an own policy, part or reward cannot be sent to them.
     """
     if workers == 1:
-        yield from ((run, play(scenario, run, own.get(run.policy), parts)) for run in runs)
+        yield from ((run, play(scenario, run, own.get(run.policy), parts, reward)) for run in runs)
         return
     _require_picklable("policy", own)
     _require_picklable("part", parts or {})
+    _require_picklable("own", {"reward": reward})
     # Forking a process that has used PyTorch can hang, so workers start afresh.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
-        pending = {pool.submit(play, scenario, run, own.get(run.policy), parts): run for run in runs}
+        pending = {pool.submit(play, scenario, run, own.get(run.policy), parts, reward): run for run in runs}
         try:
             for finished in as_completed(pending):
                 yield pending[finished], finished.result()

@@ -23,5 +23,7 @@ def qualified_names(brought: Mapping[str, Any] | None) -> dict[str, str]:
 def describe(brought: Any) -> Any:
     """What a record keeps of it: plain values as they are, mappings entry by entry, all else by its qualified name."""
     if isinstance(brought, Mapping):
-        return {str(name): describe(value) for name, value in brought.items()}
+        return {
+            name if isinstance(name, str) else qualified_name(name): describe(value) for name, value in brought.items()
+        }
     return brought if isinstance(brought, str | int | float) else qualified_name(brought)

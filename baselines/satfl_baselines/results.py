@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from satfl_baselines.evaluate import Decide, Episode, Run
-from satfl_baselines.qualified import qualified_names
+from satfl_baselines.qualified import describe, qualified_names
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
@@ -30,7 +30,9 @@ from satfl_env.scenarios import Scenario
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMAT = 2
+    from satfl_env import RewardChoice
+
+FORMAT = 3
 PART = ".part"
 # The same data sets may lie elsewhere: the manifest tells where they lay last, and runs do not depend on it.
 PLACES = {"scenario.data.data_dir"}
@@ -45,6 +47,7 @@ class ResultFolder:
         policies: Names of the policies asked for.
         seeds: The seeds asked for.
         parts: Your own parts, in place of the scenario's; the folder knows them by their qualified names alone.
+        reward: Reward that episodes are judged by; functions in it are known by their qualified names.
 
     Raises:
         ValueError: If the folder holds another comparison, or anything else.
@@ -58,9 +61,10 @@ class ResultFolder:
         policies: Iterable[str],
         seeds: Iterable[int],
         parts: Mapping[str, Any] | None = None,
+        reward: RewardChoice | None = None,
     ) -> None:
         self.path = Path(path)
-        self.identity = _identity(scenario, parts)
+        self.identity = _identity(scenario, parts, reward)
         earlier = _read_manifest(self.path)
         if earlier is not None:
             _require_same(self.path, earlier, self.identity)
@@ -73,15 +77,15 @@ class ResultFolder:
         (self.path / "runs").mkdir(parents=True, exist_ok=True)
         self._write_manifest()
 
-    def enter(self, own: Mapping[str, Decide], parts: Mapping[str, Any] | None) -> None:
-        """Note what stands behind own policies, and make sure that the parts are those the folder was opened for.
+    def enter(self, own: Mapping[str, Decide], parts: Mapping[str, Any] | None, reward: RewardChoice | None) -> None:
+        """Note what stands behind own policies, and make sure that all else is what the folder was opened for.
 
         Raises:
-            ValueError: If parts are others, or a policy's name stood for another function before.
+            ValueError: If parts or the reward are others, or a policy's name stood for another function before.
         """
         known, policies = self._asked["own"], qualified_names(own)
-        there = {"parts": self.identity["parts"], "own": policies | known}
-        _require_same(self.path, there, {"parts": qualified_names(parts), "own": known | policies})
+        there = {name: self.identity[name] for name in ("parts", "reward")} | {"own": policies | known}
+        _require_same(self.path, there, _brought(parts, reward) | {"own": known | policies})
         self._asked["own"] = known | policies
         self._write_manifest()
 
@@ -107,7 +111,7 @@ class ResultFolder:
         estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
         summary = {
             "scenario": self.identity["scenario"]["name"],
-            **{key: self.identity[key] for key in ("rounds", "batches_per_epoch", "version", "parts")},
+            **{key: self.identity[key] for key in ("rounds", "batches_per_epoch", "version", "parts", "reward")},
             "round_share": self.identity["scenario"]["training"]["round_share"],
             "seeds": list(comparison.seeds),
             "primary": list(comparison.primary),
@@ -135,14 +139,18 @@ class ResultFolder:
         _write_json(self.path / "manifest.json", self.identity | self._asked)
 
 
-def _identity(scenario: Scenario, parts: Mapping[str, Any] | None) -> dict[str, Any]:
+def _brought(parts: Mapping[str, Any] | None, reward: RewardChoice | None) -> dict[str, Any]:
+    return {"parts": qualified_names(parts), "reward": None if reward is None else describe(reward)}
+
+
+def _identity(scenario: Scenario, parts: Mapping[str, Any] | None, reward: RewardChoice | None) -> dict[str, Any]:
     """What all runs of a folder have in common."""
     return {
         "format": FORMAT,
         "version": __version__,
         "rounds": scenario.rounds.episode,
         "batches_per_epoch": scenario.training.batches_per_epoch,
-        "parts": qualified_names(parts),
+        **_brought(parts, reward),
         "scenario": scenario.model_dump(mode="json"),
     }
 

@@ -13,7 +13,7 @@ from satfl_baselines.evaluate import NOT_PLAYED, Episode, Run
 
 # Recorded per round, and summed over the rounds of an episode.
 COSTS = ("energy_j", "lost", "epochs", "batches")
-NOT_METRICS = {"round", "time_s", "duration_s", "test_loss", "clusters", *COSTS}
+NOT_METRICS = {"round", "time_s", "duration_s", "test_loss", "clusters", "reward", *COSTS}
 # Between a quantity and the task it is of.
 OF = "/"
 
@@ -100,7 +100,7 @@ class Comparison:
 
         Final `test_loss`, metrics and number of `clusters`, also task by task; the primary metrics' means over all
         trained rounds as `mean_<metric>`; simulated `time_s`; and over the whole episode `energy_j`, updates `lost`,
-        `epochs` and `batches`, besides its number of `rounds`.
+        `epochs` and `batches`, the `return` (the sum of the rewards), and its number of `rounds`.
         """
         curves = self.curves(policy)
         by_task = [name for name in self.quantities if OF in name]
@@ -108,6 +108,7 @@ class Comparison:
             **{name: curves[name][:, -1] for name in (*self.metrics, "test_loss", "time_s", "clusters", *by_task)},
             **{f"mean_{name}": curves[name][:, 1:].mean(axis=1) for name in self.primary},
             **{name: curves[name].sum(axis=1) for name in COSTS},
+            "return": curves["reward"].sum(axis=1),
             "rounds": self.rounds_played(policy),
         }
 

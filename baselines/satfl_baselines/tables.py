@@ -18,6 +18,7 @@ def comparison_table(comparison: Comparison, title: str) -> Table:
     columns = [
         *(column for name in comparison.primary for column in _metric_columns(name)),
         *((_heading(name), name, 1.0, 3) for name in comparison.metrics if name not in comparison.primary),
+        ("return", "return", 1.0, 3),
         ("loss", "test_loss", 1.0, 3),
         ("energy (kJ)", "energy_j", 1e-3, 2),
         ("time (h)", "time_s", 1 / 3600, 2),

@@ -9,12 +9,21 @@ from __future__ import annotations
 from satfl_env.commands.app import main, make_app
 from satfl_env.commands.console import one_line_errors, output_console, progress_bar
 from satfl_env.commands.objects import import_object
-from satfl_env.commands.options import DEFAULT_SCENARIO, Overrides, Parts, ScenarioName, load_parts, parse_overrides
+from satfl_env.commands.options import (
+    DEFAULT_SCENARIO,
+    Overrides,
+    Parts,
+    RewardName,
+    ScenarioName,
+    load_parts,
+    parse_overrides,
+)
 
 __all__ = [
     "DEFAULT_SCENARIO",
     "Overrides",
     "Parts",
+    "RewardName",
     "ScenarioName",
     "import_object",
     "load_parts",

@@ -37,6 +37,16 @@ Parts = Annotated[
     ),
 ]
 
+RewardName = Annotated[
+    str | None,
+    typer.Option(
+        "--reward",
+        metavar="MODULE:OBJECT",
+        help="Reward of your own: a function of the RoundReport, or a mapping of terms to weights. "
+        "`satfl list rewards` names the terms.",
+    ),
+]
+
 
 def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
     """Overrides from KEY=VALUE items; values are read as YAML.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from satfl_env.envs.process_vector import ProcessVectorEnv, make_vector_env
+from satfl_env.envs.rewards import Reward, RewardChoice
 from satfl_env.envs.satfl import SatFLEnv
 from satfl_env.envs.spaces import decision_to_action, observation_to_state, state_to_observation
 from satfl_env.envs.vector import SatFLVectorEnv
 
 __all__ = [
     "ProcessVectorEnv",
+    "Reward",
+    "RewardChoice",
     "SatFLEnv",
     "SatFLVectorEnv",
     "decision_to_action",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -108,13 +109,18 @@ class Reward:
                 raise ValueError(f"two reward terms have the name {name!r}: give the function another __name__")
             self._own[name], self.weights[name] = key, _checked_weight(name, weight)
 
-    def terms(self, report: RoundReport) -> dict[str, float]:
+    def terms(self, report: RoundReport, *, ended: bool = False) -> dict[str, float]:
         """All terms of a round, without their weights.
+
+        Args:
+            report: The round.
+            ended: Whether the episode ended with it, as by a target, of which the simulation knows nothing.
 
         Raises:
             TypeError: If an own function gives no number.
             ValueError: If an own function gives NaN or infinity.
         """
+        report = replace(report, last=report.last or ended)
         values = {name: term(report) for name, term in self._terms.items()}
         return values | {name: _finite(name, term(report)) for name, term in self._own.items()}
 

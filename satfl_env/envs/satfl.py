@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,8 +259,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
         terminated, truncated = self._target_reached(), self.simulation.finished
         self._running = not (terminated or truncated)
-        # The simulation knows no target: that an episode ends by one is told here.
-        terms = self._reward.terms(replace(report, last=True) if terminated else report)
+        terms = self._reward.terms(report, ended=terminated)
         info = self._info(terms) | round_info(report)
         return self._write_observation(state), self._reward.total(terms), terminated, truncated, info
 

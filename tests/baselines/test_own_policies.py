@@ -41,3 +41,16 @@ def test_names_of_the_registry_are_taken(tmp_path):
 def test_a_name_that_nobody_knows_is_refused(tmp_path):
     with pytest.raises(ValueError, match="unknown policy 'mien'"):
         play(tmp_path, ("mien",), {"mine": nearest}, 1)
+
+
+def test_a_folder_is_that_of_one_reward(tmp_path) -> None:
+    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 2})
+    prices = {"energy_j": 1e-4}
+    folder = ResultFolder(tmp_path, scenario, ["full"], [0], reward=prices)
+    comparison = compare(scenario, ["full"], [0], folder, reward=prices)
+    energy_j = comparison.outcomes("full")["energy_j"]
+    assert comparison.outcomes("full")["return"] == pytest.approx(-1e-4 * energy_j)
+    with pytest.raises(ValueError, match=r"reward.energy_j is 0.0001 there and None here"):
+        compare(scenario, ["full"], [0], folder)
+    with pytest.raises(ValueError, match="belongs to another comparison: reward"):
+        ResultFolder(tmp_path, scenario, ["full"], [0])

@@ -45,7 +45,7 @@ def episode(finals: dict[str, float], together: tuple[int, int, int], curve: tup
             **{f"test_loss/{task}": 1.0 for task in TASKS},
             **{f"accuracy/{task}": finals[task] for task in TASKS},
             **{f"together/{pair}": share for pair, share in pairs.items()},
-            **dict.fromkeys(("energy_j", "lost", "epochs", "batches", "duration_s"), 0.0),
+            **dict.fromkeys(("reward", "energy_j", "lost", "epochs", "batches", "duration_s"), 0.0),
         }
         for index, value in enumerate(curve)
     ]

@@ -11,7 +11,7 @@ from satfl_env.scenarios import Target, build, load
 
 
 def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict[str, float]]:
-    costs = {"energy_j": 10.0, "lost": 1.0, "epochs": 5.0, "batches": 7.0, "duration_s": 60.0}
+    costs = {"reward": 0.5, "energy_j": 10.0, "lost": 1.0, "epochs": 5.0, "batches": 7.0, "duration_s": 60.0}
     return [
         {
             "round": float(index),
@@ -70,6 +70,7 @@ def test_outcomes_by_hand_and_differences_seed_by_seed():
     assert estimates["time_s"].mean == pytest.approx(120.0)
     assert estimates["energy_j"].mean == pytest.approx(20.0)
     assert estimates["lost"].mean == pytest.approx(2.0)
+    assert estimates["return"].mean == pytest.approx(1.0)
     # Both seeds differ by the same 0.1, whatever their spread.
     assert estimates["balanced_accuracy_difference"].mean == pytest.approx(0.1)
     assert estimates["balanced_accuracy_difference"].half_width == pytest.approx(0.0, abs=1e-12)
@@ -131,3 +132,22 @@ def test_an_episode_that_ended_early_stays_at_its_last_record_at_no_cost():
     assert comparison.outcomes("a")["rounds"].tolist() == [1]
     assert comparison.outcomes("b")["rounds"].tolist() == [3]
     assert comparison.outcomes("a")["energy_j"].tolist() == [10]
+
+
+def lost_and_ended(report):
+    return 10.0 * report.last - report.lost.sum()
+
+
+@pytest.mark.parametrize("target", [None, {"metric": "balanced_accuracy", "value": 0.55}])
+def test_rewards_of_an_episode_are_those_of_the_environment(target):
+    scenario = load("leo-multitask", **{"rounds.episode": 3, "target": target})
+    choice = {lost_and_ended: 0.5, "final_metric": 2.0}
+    records = play(scenario, Run("full", 0), reward=choice)
+    env, agent = gym.make("SatFL-v0", scenario=scenario, reward=choice), as_agent(make_policy("full", 0))
+    observation, _ = env.reset(seed=0)
+    rewards, done = [], False
+    while not done:
+        observation, reward, terminated, truncated, _ = env.step(agent(observation))
+        rewards.append(reward)
+        done = terminated or truncated
+    assert [record["reward"] for record in records] == [0.0, *rewards]

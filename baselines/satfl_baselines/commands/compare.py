@@ -14,6 +14,7 @@ from satfl_env.commands import (
     DEFAULT_SCENARIO,
     Overrides,
     Parts,
+    RewardName,
     ScenarioName,
     import_object,
     load_parts,
@@ -48,6 +49,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...")] = 5,
     overrides: Overrides = None,
     parts: Parts = None,
+    reward: RewardName = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes to play in.")] = 1,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - prints nothing else.")
@@ -68,10 +70,19 @@ def compare(
         config = load(scenario, **changes)
         names = parse_policies(policies)
         own, own_parts = own_policies(names), load_parts(parts)
-        folder = ResultFolder(out, config, names, range(seeds), own_parts)
+        own_reward = None if reward is None else import_object(reward)
+        folder = ResultFolder(out, config, names, range(seeds), own_parts, own_reward)
         with progress_bar(errors, "episodes") as progress:
             comparison = playing.compare(
-                config, names, range(seeds), folder, own=own, parts=own_parts, workers=workers, progress=progress
+                config,
+                names,
+                range(seeds),
+                folder,
+                own=own,
+                parts=own_parts,
+                reward=own_reward,
+                workers=workers,
+                progress=progress,
             )
         summary = json.dumps(folder.summarise(comparison), indent=1)
         if json_path == "-":
