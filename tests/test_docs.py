@@ -199,11 +199,8 @@ def test_a_part_s_example_runs_by_command(part):
     # Modules are known by their names from one test to the next.
     module = f"my_{part}"
     Path(f"{module}.py").write_text(example.text)
-    if part == "reward":
-        quick = ("--set", "rounds.episode=2", "--set", "training.engine=none")
-        satfl("train", "--reward", f"{module}:reward", "--steps", "1", "--out", "run", *quick)
-        return
-    own = ("--parts", f"{module}:parts", "--scenario", scenario)
+    own = ("--reward", f"{module}:reward") if part == "reward" else ("--parts", f"{module}:parts")
+    own = (*own, "--scenario", scenario)
     satfl("compare", *own, "--policies", "semspacefl", "--rounds", "1", "--seeds", "1", "--out", "run")
 
 
