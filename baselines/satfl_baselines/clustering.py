@@ -100,7 +100,9 @@ def similarity_threshold(similarity: FloatArray, threshold: Threshold) -> float:
 
 
 def midpoint_threshold(similarity: FloatArray) -> float:
-    """Midpoint tau between the lowest and the highest off-diagonal similarity (task clustering, section IV).
+    r"""Midpoint between the lowest and the highest off-diagonal similarity (task clustering, section IV).
+
+    $$\tau = \frac{1}{2} \left(\min_{i \ne j} \omega_{ij} + \max_{i \ne j} \omega_{ij}\right)$$
 
     Args:
         similarity: Symmetric similarity matrix Omega, (S, S).
@@ -131,12 +133,12 @@ THRESHOLDS: Mapping[str, Callable[[FloatArray], float]] = {
 
 
 def relation_matrix(similarity: FloatArray, threshold: float) -> BoolArray:
-    """Relation r_ij = 1 where omega_ij >= tau (task clustering, section III-C), (S, S)."""
+    r"""Relation $r_{ij} = 1 \Leftrightarrow \omega_{ij} \ge \tau$ (task clustering, section III-C), (S, S)."""
     return np.asarray(similarity >= threshold - ROUNDING)
 
 
 def transitive_closure(relation: BoolArray) -> IntArray:
-    """Labels of the groups that r_ij + r_jk <= r_ik + 1 makes of a relation: its connected components.
+    r"""Labels of the connected components of a relation, made transitive: $r_{ij} + r_{jk} \le r_{ik} + 1$.
 
     Args:
         relation: Symmetric relation R, (S, S).
