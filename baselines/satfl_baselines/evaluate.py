@@ -24,7 +24,7 @@ Record = dict[str, float]
 Episode = list[Record]
 Decide = Callable[[NetworkState], Decision]
 
-# What a round that is not played costs.
+# The cost of a round that is not played.
 NOT_PLAYED = {"energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
 
 
@@ -51,11 +51,10 @@ def run_episode(
         seed: Seed of the episode.
         rounds: Rounds to play, at most the scenario's `rounds.episode`.
         final_snrs_db: SNRs at which the gateways' models are tested at the end; none if models are not all shared.
-        target: Ends the episode after the round that reaches it, as it terminates the environment's; None plays all
-            rounds.
+        target: Ends the episode after the round that reaches it, as in the environment; None plays all rounds.
 
     Returns:
-        One record more than rounds played, the first of the untrained federation: finished rounds (`round`), mean over
+        One record for the untrained federation and one for each round played: finished rounds (`round`), mean over
         satellites of the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the
         round just finished, over all satellites, `energy_j`, updates `lost`, local `epochs` and real `batches`,
         besides its `duration_s`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two
@@ -68,7 +67,7 @@ def run_episode(
     """
     state = simulation.reset(seed)
     tasks, test = simulation.tasks, simulation.test
-    _reached(target, test.metrics)  # tells at once if there is no such metric
+    _reached(target, test.metrics)  # raises at once if there is no such metric
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
     episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
@@ -90,7 +89,7 @@ def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:
 def play(scenario: Scenario, run: Run, policy: Decide | None = None, parts: Mapping[str, Any] | None = None) -> Episode:
     """Play one run of a scenario from its first round to its last, or to the scenario's target.
 
-    The policy is the registry's of that name if it is None. Own `parts` take the place of the scenario's.
+    If the policy is None, it is the registry's of that name. Your own `parts` replace the scenario's.
     """
     rounds = scenario.rounds.episode
     final_snrs_db, simulation = scenario.model.channel.final_snrs_db, build(scenario, parts=parts)
@@ -141,7 +140,7 @@ def _require_picklable(kind: str, brought: Mapping[str, Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker when the process that started it is gone: killed, that one cannot tell it to."""
+    """End this worker when its parent process is gone: a killed parent cannot tell it to."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -36,7 +36,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
 
     Raises:
         ValueError: If there are fewer environments than workers, or an argument is out of range.
-        WorkerError: If a process dies, as from all methods. The environments are then lost.
+        WorkerError: If a process dies, here or in any method; its environments are then lost.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ _DO: Mapping[str, Callable[..., Any]] = {
 
 
 def _portable(error: Exception) -> Exception:
-    """The error itself, if it can be sent through a pipe."""
+    """The error itself if it can be sent through a pipe, else a `WorkerError` with its text."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
