@@ -1,1 +1,1 @@
-"""How fast it all is, side by side with what else one could use: `python -m benchmarks`."""
+"""Speed and memory, side by side with alternatives: `python -m benchmarks`."""

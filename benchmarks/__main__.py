@@ -17,8 +17,8 @@ from benchmarks import machine, report
 REPORT = Path("BENCHMARKS.md")
 INTRODUCTION = """# Benchmarks
 
-Made by `python -m benchmarks --write`. Medians after a warm-up; what is compared took turns in one run, or followed at
-once. Ratios above 1 say how many times longer the first takes.
+Made by `python -m benchmarks --write`. Medians after a warm-up; compared jobs took turns in one run, or followed one
+another directly. Ratios above 1 say how many times longer the first takes.
 """
 
 
@@ -39,7 +39,7 @@ def main(
     write: Annotated[bool, typer.Option("--write", help=f"Write {REPORT} as well.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Measure speed and memory, side by side with what else one could use."""
+    """Measure speed and memory, side by side with alternatives."""
     console = Console(stderr=as_json)
     words = machine.in_words()
     console.print(words, highlight=False)

@@ -60,7 +60,7 @@ def vectors(*, steps: int) -> dict[str, float]:
     """Steps per second of vectors of environments in the form that Stable-Baselines3 takes, on the same episodes.
 
     `native` has a process for every core, as `SubprocVecEnv` has one for every environment. They take turns, so that
-    whatever else the machine does meets all of them.
+    other load on the machine affects all of them.
     """
     actions = _recorded_actions(steps)
     vectors: dict[str, VecEnv] = {
@@ -185,7 +185,7 @@ def _steps(env: SatFLEnv, policy: Callable[[NetworkState], Decision], steps: int
 
 
 def _recorded_actions(steps: int) -> list[Actions]:
-    """What a policy does in episodes with the seeds 0, 1, ... as actions of the flat environments."""
+    """The decisions of a policy in episodes with the seeds 0, 1, ... as actions of the flat environments."""
     envs, policy = SatFLVecEnv(NUM_ENVS, _flat), make_policy(POLICY)
     envs.seed(0)
     envs.reset()

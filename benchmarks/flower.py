@@ -1,7 +1,7 @@
 """Flower: a warm round of its simulation with the same models, data and local training as the plain loop.
 
 A client is one satellite, and a Ray actor has one core. The simulation's start and its first round are left out: only
-rounds count in which the actors live and have their data.
+rounds in which the actors run and have their data count.
 Flower's engine looks for work every tenth of a second, so that its short rounds take 0.1 or 0.2 s whatever the machine.
 """
 

@@ -1,4 +1,4 @@
-"""Peak memory of a round, measured in a process of its own."""
+"""Peak memory of a round, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def forget_peak_mb() -> float:
 
 
 def peak_mb() -> float:
-    """Peak of this program's memory; what `getrusage` tells may be that of the program which started this one."""
+    """Peak of this program's memory; `getrusage` may report that of the program which started this one."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,4 +1,4 @@
-"""Local training as scripts that go with papers write it: a `DataLoader` and an optimizer for each satellite."""
+"""Local training as in the usual scripts of papers: a `DataLoader` and an optimizer for each satellite."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Propagation and contact windows: seconds of our own, and how many times longer boinor and skyfield take.
+"""Propagation and contact windows: our own seconds, and how many times longer boinor and skyfield take.
 
-The memory of windows is that of a process of its own. What a step takes besides training is all of it but the call of
-the trainer: physics, observation, aggregation and test.
+The memory of windows is measured in a separate process. A step besides training is all of it except the call of the
+trainer: physics, observation, aggregation and test.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def propagation(*, satellites: int, times: int) -> dict[str, float]:
 
 
 def passes(*, satellites: int, gateways: int, span_s: float) -> dict[str, float]:
-    """Passes of satellites flown by SGP4, against skyfield's `find_events` for some of the pairs, one by one."""
+    """Passes of satellites propagated by SGP4, against skyfield's `find_events` for some of the pairs, one by one."""
     sample = load_elements(samples()["sentinel-like"])
     copies = -(-satellites // sample.num_satellites)
     orbits = Sgp4Orbits((sample.satellites * copies)[:satellites], (sample.names * copies)[:satellites])

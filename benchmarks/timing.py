@@ -1,4 +1,4 @@
-"""Timing on a machine that does other things as well."""
+"""Timing on a machine with other load."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def duration_s(job: Callable[[], object]) -> float:
 def medians(jobs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each job over some repeats, after one that warms up.
 
-    The jobs take turns, so that whatever else the machine does meets all of them.
+    The jobs take turns, so that other load on the machine affects all of them.
     """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for repeat in range(repeats + 1):

@@ -1,4 +1,4 @@
-"""Local training: seconds a round, against a plain loop with a DataLoader and against the arithmetic alone.
+"""Local training: seconds per round, against a plain loop with a DataLoader and against the arithmetic alone.
 
 W1 is 3 satellites with 20,000 images of 28x28 pixels each, 10 epochs in minibatches of 256, with the fully connected
 link; W1s the same with 2,000 images and 1 epoch; W1m 50 satellites with 400 images, 5 epochs and minibatches of 64.
@@ -47,7 +47,7 @@ FORMS = ("naive", "loop", "stacked")
 
 
 def round_seconds(work: Workload, repeats: int, flops_per_s: float) -> dict[str, float]:
-    """Seconds a round takes each engine, and how they compare."""
+    """Seconds per round of each engine, and how they compare."""
     hardware = Hardware(workers=torch.get_num_threads())
     trainers = {engine: make_trainer(engine, work.model, work.settings, hardware) for engine in ENGINES}
     seconds = medians(

@@ -1,4 +1,4 @@
-"""SemSpaceFL in small: train a Swin transformer over moving satellites, and look at what comes through the channel."""
+"""A small SemSpaceFL: train a Swin transformer over moving satellites, and test what comes through the channel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from satfl_env.scenarios import build, load
 
 SNRS_DB = (1, 3, 5, 7, 9, 11)
 POLICIES = ("semspacefl", "nearest-fedavg")
-# Imagenette where SATFL_DATA names its folder, else tiles of the Blue Marble, which need no download.
+# Imagenette if SATFL_DATA names its folder, else tiles of the Blue Marble, which need no download.
 IMAGES: dict[str, Any] = {} if "SATFL_DATA" in os.environ else {"data.source": "blue-marble", "data.image_size": None}
 SMALL = {"rounds.episode": 4, "training.round_share": 0.02, "data.test_samples": 20}
 

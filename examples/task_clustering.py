@@ -1,4 +1,4 @@
-"""From label distributions to curves: which satellites should learn together, and what that brings."""
+"""From label distributions to curves: which satellites should learn together, and what they gain."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def learn(env: gym.Env, cluster: np.ndarray, seed: int = 0) -> list[float]:
 
 
 def main(picture: str = "task_clustering.png") -> None:
-    """Cluster, learn in three ways, draw the curves; on MNIST where SATFL_DATA names its folder, else on 8x8 digits."""
+    """Cluster, learn in three ways, draw the curves; on MNIST if SATFL_DATA names its folder, else on 8x8 digits."""
     digits = {} if "SATFL_DATA" in os.environ else {"data.source": "digits", "data.partition.samples": [60, 60]}
     env = gym.make("SatFL-v0", scenario="task-clustering", overrides=digits)
     clusters = {"clustered": cluster_tasks(PMFS), "unclustered": np.zeros(3, dtype=int), "individual": np.arange(3)}

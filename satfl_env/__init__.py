@@ -1,7 +1,7 @@
 """Federated learning of semantic communication over LEO satellites, as a Gymnasium environment.
 
-Importing the package registers `SatFL-v0`: `gymnasium.make("SatFL-v0")`. Its names stand in `__init__.pyi` and are
-imported when they are first used, so that a command's help does not wait for PyTorch.
+Importing the package registers `SatFL-v0`: `gymnasium.make("SatFL-v0")`. Its names are listed in `__init__.pyi`
+and imported on first use, so that a command's help does not wait for PyTorch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all settings have in common: how they are declared, and the ranges that many of them share.
+"""How settings are declared, and the ranges that many of them share.
 
 A setting is a field of a frozen pydantic dataclass, which both a scenario and plain Python code fill in:
 
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def default_of(maker: Callable[..., Any], name: str) -> Any:
-    """The default of a parameter, for settings that are passed on to it: it stands there alone.
+    """The default of a parameter, for settings that are passed on to it, so that it is declared once.
 
     Raises:
         ValueError: If the parameter has no default.

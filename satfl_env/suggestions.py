@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question that names the known words most like a wrong one, to end a message with; empty if there are none."""
+    """A question with the known words closest to a wrong one, to end a message with; empty if there are none."""
     spelt = {name.lower(): name for name in known}
     return question(spelt[near] for near in difflib.get_close_matches(word.lower(), spelt, n=3))
 
 
 def question(guesses: Iterable[str]) -> str:
-    """A question that names some guesses, to end a message with; empty if there are none."""
+    """A question with some guesses, to end a message with; empty if there are none."""
     text = " or ".join(map(repr, guesses))
     return f", did you mean {text}?" if text else ""

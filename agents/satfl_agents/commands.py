@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from satfl_env.scenarios import Scenario
 
 NUM_TEST_EPISODES = 5
-# Policies of the baselines that play the same episodes: a simple rule, and no rule at all.
+# Policies of the baselines that play the same episodes: a simple rule, and random decisions.
 REFERENCES = ("nearest-fedavg", "random")
 
 
@@ -67,7 +67,7 @@ def train(
 def _train(
     out: Path, config: Scenario, algo: str, steps: int, seed: int, brought: Mapping[str, Any], errors: Console
 ) -> tuple[list[Record], References]:
-    """Train and keep the results, unless they are there already; returns the evaluation and its references."""
+    """Train and keep the results, unless they exist already; returns the evaluation and its references."""
     from satfl_agents.results import RunFolder
 
     # Stable-Baselines3 is an optional dependency.

@@ -4,7 +4,7 @@
     policy.zip         the trained policy, for `PPO.load` or `MaskablePPO.load`
     curve.csv          one row per training episode
     references.json    the same episodes under policies of the baselines
-    evaluation.json    episodes on held-out seeds; written last, so that it tells that the run is complete
+    evaluation.json    episodes on held-out seeds; written last, so it marks a complete run
 
 Files appear whole or not at all.
 """
@@ -27,11 +27,11 @@ PART = ".part"
 
 
 class RunFolder:
-    """The folder of a training run, new or of the very same run before.
+    """The folder of a training run, new or left by the same run before.
 
     Args:
         path: The folder; made if it is not there.
-        scenario: What is learned to schedule.
+        scenario: The scenario to schedule.
         **settings: Everything else the run depends on.
 
     Raises:
@@ -92,7 +92,7 @@ def _require_same(path: Path, config: dict[str, Any]) -> None:
 
 
 def _without_place(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration but for where its data sets lie, which the run does not depend on."""
+    """A configuration without the location of its data sets, on which the run does not depend."""
     scenario = config.get("scenario", {})
     data = {key: value for key, value in scenario.get("data", {}).items() if key != "data_dir"}
     return config | {"scenario": scenario | {"data": data}}

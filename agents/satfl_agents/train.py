@@ -27,7 +27,7 @@ ALGORITHMS = ("ppo", "maskable-ppo")
 NUM_CLUSTERS = 3
 STEPS_PER_UPDATE = 200
 MINIBATCH = 50
-# Training episodes draw their seeds below this number, so that these have never been seen.
+# Training episodes draw their seeds below this number, so evaluation seeds from here on are unseen.
 FIRST_HELD_OUT_SEED = 2**32
 
 Scheduler = PPO | MaskablePPO
@@ -56,7 +56,7 @@ def train(
     """Train a scheduler.
 
     Args:
-        scenario: What it learns to schedule.
+        scenario: The scenario to schedule.
         algo: "ppo" for continuous actions, "maskable-ppo" for discrete ones with masks.
         steps: Rounds to train on; rounded up to whole updates of `STEPS_PER_UPDATE`.
         seed: Seed of the episodes and of the learner.
@@ -95,7 +95,7 @@ def train(
 
 
 def evaluate(scheduler: Scheduler, scenario: Scenario, algo: str, seeds: Iterable[int], **brought: Any) -> list[Record]:
-    """Play one episode a seed without exploration: seed, return, length and final metrics of each."""
+    """Play one episode per seed without exploration: seed, return, length and final metrics of each."""
     env = make_env(scenario, algo, **brought)
 
     def act(observation: Any) -> Any:
@@ -106,7 +106,7 @@ def evaluate(scheduler: Scheduler, scenario: Scenario, algo: str, seeds: Iterabl
 
 
 def evaluate_policy(name: str, scenario: Scenario, seeds: Iterable[int], **brought: Any) -> list[Record]:
-    """The same under a policy of the baselines."""
+    """The same for a policy of the baselines."""
     env = gym.make("SatFL-v0", scenario=scenario, **brought)
     return [_play(as_agent(make_policy(name, seed)), env, seed) for seed in seeds]
 

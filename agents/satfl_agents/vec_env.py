@@ -28,7 +28,7 @@ class SatFLVecEnv(VecEnv):
     Args:
         num_envs: Number of environments.
         wrap: Gives one environment the flat spaces that the algorithm needs; see `SatFLVectorEnv`.
-        workers: Processes to share the environments among; see `ProcessVectorEnv`.
+        workers: Processes to divide the environments among; see `ProcessVectorEnv`.
         **kwargs: Arguments of `SatFLEnv`, the same for all.
     """
 
@@ -75,7 +75,7 @@ class SatFLVecEnv(VecEnv):
         self.vector.close()
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
-        """One image an environment."""
+        """One image per environment."""
         return self.vector.render()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
@@ -101,7 +101,7 @@ class SatFLVecEnv(VecEnv):
 
 
 def _info_of(infos: dict[str, Any], index: int) -> dict[str, Any]:
-    """The info of one environment out of Gymnasium's batched ones, where `_key` tells who has a `key`."""
+    """The info of one environment out of Gymnasium's batched ones, where `_key` tells which have a `key`."""
     return {
         key: _info_of(value, index) if isinstance(value, dict) else value[index]
         for key, value in infos.items()

@@ -1,7 +1,7 @@
 """The papers' scheduling rules as reference policies, and their comparison.
 
-A policy is a function from a `NetworkState` to a `Decision`, put together from four rules: association, frequency,
-clustering and aggregation. Each rule stands in the module of its name. The public names stand in `__init__.pyi`.
+A policy is a function from a `NetworkState` to a `Decision`, composed of four rules: association, frequency,
+clustering and aggregation, each in the module of that name. The public names are listed in `__init__.pyi`.
 """
 
 from __future__ import annotations

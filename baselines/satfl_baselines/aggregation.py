@@ -41,29 +41,32 @@ def uniform(participants: Participants) -> FloatArray:
 
 
 def fed_avg(participants: Participants) -> FloatArray:
-    """FedAvg: the number of samples, D."""
+    """FedAvg: the number of samples, $D_s$."""
     return participants.samples.astype(np.float64)
 
 
 def fed_avep(participants: Participants) -> FloatArray:
-    """FedAvep: samples times epochs, D K (SemSpaceFL, eq. 20 with beta = 0)."""
+    r"""FedAvep: samples times epochs, $D_s K_s$ (SemSpaceFL, eq. 20 with $\beta = 0$)."""
     return fed_avg(participants) * participants.epochs
 
 
 def fed_lol(participants: Participants) -> FloatArray:
-    """FedLol: the loss credit alone."""
+    """FedLol: the loss credit $c_s$ alone, see `loss_credit`."""
     return loss_credit(participants.loss, participants.group)
 
 
 def fed_indi(participants: Participants) -> FloatArray:
-    """FedIndi: samples, epochs and credit judged on their own, the mean of their three shares in the group."""
+    r"""FedIndi: samples, epochs and credit count separately.
+
+    $$w_s \propto \frac{1}{3} \left(\frac{D_s}{\sum_j D_j} + \frac{K_s}{\sum_j K_j} + \frac{c_s}{\sum_j c_j}\right)$$
+    """
     criteria = (participants.samples, participants.epochs, loss_credit(participants.loss, participants.group))
     shares = [group_share(values, participants.group) for values in criteria]
     return np.asarray(np.mean(shares, axis=0))
 
 
 def fed_sel(participants: Participants, *, beta: float = 1.0) -> FloatArray:
-    """FedSEL: samples, epochs and credit together, D K credit^beta (SemSpaceFL, eq. 20)."""
+    r"""FedSEL: samples, epochs and credit together, $w_s \propto D_s K_s c_s^\beta$ (SemSpaceFL, eq. 20)."""
     return fed_avep(participants) * loss_credit(participants.loss, participants.group) ** beta
 
 
@@ -73,10 +76,12 @@ def random_weights(participants: Participants, rng: np.random.Generator) -> Floa
 
 
 def loss_credit(loss: FloatArray, group: IntArray) -> FloatArray:
-    """FedLol's credit (sum_j L_j - L_s) / ((n - 1) sum_j L_j) over the n members j of a group: low loss, high credit.
+    r"""Loss credit within a group of $n$ members: the lower the loss, the higher the credit.
 
-    From FedLol (IEEE Trans. Veh. Technol. 73(10), arXiv 2310.13236). Credits of a group sum to 1: a lone member has 1,
-    and members without any loss share equally.
+    $$c_s = \frac{\sum_j L_j - L_s}{(n - 1) \sum_j L_j}$$
+
+    From FedLol (IEEE Trans. Veh. Technol. 73(10), arXiv 2310.13236). The credits of a group sum to 1: a single member
+    has 1, and if all losses are 0 the credits are equal.
     """
     members = np.bincount(group)[group]
     total = np.bincount(group, weights=loss)[group]
@@ -92,7 +97,9 @@ def group_share(values: FloatArray | IntArray, group: IntArray) -> FloatArray:
 
 
 def gateway_contribution(contribution: FloatArray, association: IntArray, num_gateways: int) -> FloatArray:
-    """A gateway counts as much as its satellites together, before normalisation (SemSpaceFL, eq. 21).
+    r"""Raw weight of each gateway: the sum of its satellites' raw weights (SemSpaceFL, eq. 21).
+
+    $$\tilde{W}_g = \sum_{s \in \mathcal{U}_g} \tilde{w}_s$$
 
     Args:
         contribution: Raw weights, (R,).

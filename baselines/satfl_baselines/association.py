@@ -30,7 +30,7 @@ def nearest(state: NetworkState) -> IntArray:
 
 
 def single_gateway(state: NetworkState) -> IntArray:
-    """Gateway 0 for those who see it; the others sit out (SemSpaceFL's benchmark with one gateway deployed)."""
+    """Gateway 0 for satellites that see it; others sit out (SemSpaceFL's benchmark with one gateway deployed)."""
     return np.where(state.visible[:, 0], 0, state.num_gateways)
 
 

@@ -1,4 +1,4 @@
-"""Clustering rules: whose models are merged with whose (task clustering, Algorithm 1, phase 1).
+"""Clustering rules: which satellites' models are merged (task clustering, Algorithm 1, phase 1).
 
 A rule maps a `NetworkState` to labels (S,) in 0..S-1. Deterministic rules name a cluster after its lowest member.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ClusteringRule = Callable[["NetworkState"], IntArray]
 Threshold = float | Literal["midpoint", "largest-gap"]
 
-# Similarities this close are equal: rounding must not tear a cluster apart.
+# Similarities this close are equal: rounding must not split a cluster.
 ROUNDING = 1e-6
 
 
@@ -46,7 +46,7 @@ def cluster_tasks(pmfs: FloatArray, threshold: Threshold = "midpoint") -> IntArr
 
 
 def similar_groups(similarity: FloatArray, threshold: Threshold = "midpoint") -> IntArray:
-    """Labels (S,) of the groups that a similarity matrix (S, S) falls into (task clustering, section III-C).
+    """Labels (S,) of the clusters in a similarity matrix (S, S) (task clustering, section III-C).
 
     Satellites at least as similar as the threshold belong together, and so do those linked through others.
     """
@@ -55,16 +55,16 @@ def similar_groups(similarity: FloatArray, threshold: Threshold = "midpoint") ->
 
 
 def jensen_shannon(state: NetworkState, threshold: Threshold = "midpoint") -> IntArray:
-    """Clusters of semantically similar tasks: `cluster_tasks`, from the similarities the server knows already."""
+    """Clusters of semantically similar tasks: `cluster_tasks`, from the similarities that the server already knows."""
     return similar_groups(state.similarity, threshold)
 
 
 def similar_updates(state: NetworkState, threshold: Threshold = "midpoint") -> IntArray:
-    """Clusters of satellites whose first updates point the same way; knows nothing of labels.
+    """Clusters of satellites whose first updates point the same way; needs no label distributions.
 
     The cosine of updates tells clusters apart in Sattler et al. (IEEE TNNLS 32(8), 2021). As in Briggs et al. (IJCNN
-    2020) the server looks once, after a first round all together, while everyone still starts from the same model;
-    the clusters found then stay.
+    2020) clusters are formed once, after a first round with a single cluster, while all satellites still start from
+    the same model, and then kept.
     """
     if state.round == 0:
         return one_cluster(state)
@@ -87,7 +87,7 @@ def random_clusters(state: NetworkState, rng: np.random.Generator) -> IntArray:
 
 
 def similarity_threshold(similarity: FloatArray, threshold: Threshold) -> float:
-    """The threshold tau: a number as it is, or what the rule of that name finds in a similarity matrix (S, S).
+    """The threshold tau: a number unchanged, or the result of the named rule for a similarity matrix (S, S).
 
     Raises:
         ValueError: If there is no rule of that name, or the number is not finite.
@@ -100,7 +100,9 @@ def similarity_threshold(similarity: FloatArray, threshold: Threshold) -> float:
 
 
 def midpoint_threshold(similarity: FloatArray) -> float:
-    """Midpoint tau between the lowest and the highest off-diagonal similarity (task clustering, section IV).
+    r"""Midpoint between the lowest and the highest off-diagonal similarity (task clustering, section IV).
+
+    $$\tau = \frac{1}{2} \left(\min_{i \ne j} \omega_{ij} + \max_{i \ne j} \omega_{ij}\right)$$
 
     Args:
         similarity: Symmetric similarity matrix Omega, (S, S).
@@ -113,9 +115,9 @@ def midpoint_threshold(similarity: FloatArray) -> float:
 
 
 def largest_gap_threshold(similarity: FloatArray) -> float:
-    """The middle of the widest gap between off-diagonal similarities in order, which no outlier moves.
+    """The middle of the widest gap between the sorted off-diagonal similarities.
 
-    Args and returns are those of `midpoint_threshold`.
+    Arguments and result are those of `midpoint_threshold`.
     """
     others = _off_diagonal(similarity)
     if others.size == 0:
@@ -131,12 +133,12 @@ THRESHOLDS: Mapping[str, Callable[[FloatArray], float]] = {
 
 
 def relation_matrix(similarity: FloatArray, threshold: float) -> BoolArray:
-    """Relation r_ij = 1 where omega_ij >= tau (task clustering, section III-C), (S, S)."""
+    r"""Relation $r_{ij} = 1 \Leftrightarrow \omega_{ij} \ge \tau$ (task clustering, section III-C), (S, S)."""
     return np.asarray(similarity >= threshold - ROUNDING)
 
 
 def transitive_closure(relation: BoolArray) -> IntArray:
-    """Labels of the groups that r_ij + r_jk <= r_ik + 1 makes of a relation: its connected components.
+    r"""Labels of the connected components of a relation, made transitive: $r_{ij} + r_{jk} \le r_{ik} + 1$.
 
     Args:
         relation: Symmetric relation R, (S, S).
@@ -144,7 +146,7 @@ def transitive_closure(relation: BoolArray) -> IntArray:
     Returns:
         For each satellite the lowest index in its component, (S,).
     """
-    # SciPy takes longer to import than the names of all policies, which completion asks for.
+    # Imported here: SciPy is slow to import, and shell completion only needs the names of the policies.
     from scipy.sparse.csgraph import connected_components
 
     _, component = connected_components(relation, directed=False)

@@ -28,15 +28,15 @@ def compare(
     workers: int = 1,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
-    """Play what is not yet in the folder, keep every episode as soon as it is finished, and compare them.
+    """Play the episodes that are not yet in the folder, save each as soon as it is finished, and compare all.
 
     Args:
         scenario: The scenario, the same that the folder was opened for.
         policies: Names of policies, in the registry or in `own`, distinct.
         seeds: Seeds that every policy plays, distinct.
         folder: Where episodes are kept.
-        own: Your own policies: functions that remember nothing from one episode to the next. The folder knows them by
-            their qualified names alone: a function that has changed needs another name or another folder.
+        own: Your own policies: functions that keep no state between episodes. The folder identifies them by their
+            qualified names only: a function that has changed needs another name or another folder.
         parts: Your own parts in place of the scenario's, the same that the folder was opened for.
         reward: Reward that episodes are judged by, as for the environment; the same that the folder was opened for.
         workers: Processes to play them in; with more than one, own policies, parts and rewards are of a module, and a

@@ -57,7 +57,7 @@ def run_episode(
         reward: Names of terms with weights, functions `RoundReport -> float`, or both, as for the environment.
 
     Returns:
-        One record more than rounds played, the first of the untrained federation: finished rounds (`round`), mean over
+        One record for the untrained federation and one for each round played: finished rounds (`round`), mean over
         satellites of the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the
         round just finished its `reward`, its `duration_s` and, over all satellites, `energy_j`, updates `lost`, local
         `epochs` and real `batches`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two
@@ -71,7 +71,7 @@ def run_episode(
     state = simulation.reset(seed)
     judge = Reward(reward, None if target is None else target.metric)
     tasks, test = simulation.tasks, simulation.test
-    _reached(target, test.metrics)  # tells at once if there is no such metric
+    _reached(target, test.metrics)  # raises at once if there is no such metric
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
     episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
@@ -101,7 +101,7 @@ def play(
 ) -> Episode:
     """Play one run of a scenario from its first round to its last, or to the scenario's target.
 
-    The policy is the registry's of that name if it is None. Own `parts` take the place of the scenario's.
+    If the policy is None, it is the registry's of that name. Your own `parts` replace the scenario's.
     """
     return run_episode(
         build(scenario, parts=parts),
@@ -160,7 +160,7 @@ def _require_picklable(kind: str, brought: Mapping[str, Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker when the process that started it is gone: killed, that one cannot tell it to."""
+    """End this worker when its parent process is gone: a killed parent cannot tell it to."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

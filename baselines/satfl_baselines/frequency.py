@@ -21,9 +21,10 @@ FrequencyRule = Callable[["NetworkState", IntArray], FloatArray]
 
 
 def closed_form(state: NetworkState, association: IntArray) -> FloatArray:
-    """The frequency at which time and energy allow equally many epochs, min(f*, f_max) (SemSpaceFL, eq. 18).
+    r"""The frequency at which time and energy allow the same number of epochs, $\min(f^*, f_\mathrm{max})$.
 
-    Uses the window and the link time of the chosen gateway; 0 for satellites sitting out and where no time is left.
+    SemSpaceFL, eq. 18; see `satfl_env.optimal_frequency_hz`. Uses the window and the link time of the chosen gateway; 0
+    for satellites that sit out and where no time is left.
     """
     return optimal_frequency_hz(
         state.energy_j,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from satfl_baselines.summary import OF, Comparison, Estimate
 
-# Okabe and Ito's colours for all kinds of colour vision, but yellow, which is too pale for lines on white.
+# Okabe and Ito's colours for all kinds of colour vision, without yellow, which is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GAIN_COLOURS = {"unclustered": COLOURS[1], "individual": COLOURS[2]}
 LINE_STYLES = ("-", "--", ":")

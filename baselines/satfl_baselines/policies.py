@@ -1,4 +1,4 @@
-"""Policies put together from four rules, and their registry."""
+"""Policies composed of four rules, and their registry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EpochRule = Callable[["NetworkState", IntArray, FloatArray], IntArray]
 
 
 def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
-    """Local epochs each satellite can expect to train, (S,); 0 for those who will not take part (SemSpaceFL, eq. 19).
+    """Local epochs each satellite can expect to train, (S,); 0 for those that will not take part (SemSpaceFL, eq. 19).
 
     The link time is that of a satellite alone on its gateway's band, so crowded gateways may bring a little less.
     """
@@ -42,7 +42,7 @@ def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: Floa
 
 
 def one_epoch_each(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
-    """Everyone associated is expected to hand something over, as where updates come a contact late (`rounds.late`)."""
+    """Every associated satellite is expected to return an update, as with late updates (`rounds.late`)."""
     return (gateway < state.num_gateways).astype(np.int64)
 
 
@@ -55,10 +55,10 @@ class Policy:
 
     Attributes:
         name: Its name in the registry.
-        description: One line for humans.
+        description: One-line description.
         association: Which gateway each satellite trains for.
         frequency: How fast its CPU runs.
-        clustering: Whose models are merged with whose.
+        clustering: Which satellites share a model.
         aggregation: How much its update counts.
         expected: Local epochs that each satellite is expected to bring back.
     """
@@ -185,13 +185,13 @@ def _registry(rng: np.random.Generator) -> tuple[Policy, ...]:
         replace(
             nearest_fedavg,
             name="fedsat",
-            description="FedSat: everyone in sight hands over (with rounds.late), weights by samples",
+            description="FedSat: every satellite in sight returns an update (with rounds.late), weights by samples",
             expected=one_epoch_each,
         ),
         replace(
             nearest_fedavg,
             name="fedbuff",
-            description="FedBuff: everyone in sight hands over (with rounds.late.buffer), plain means",
+            description="FedBuff: every satellite in sight returns an update (with rounds.late.buffer), plain means",
             aggregation=aggregation.uniform,
             expected=one_epoch_each,
         ),

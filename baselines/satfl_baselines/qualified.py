@@ -1,4 +1,4 @@
-"""How results name what a user brings: parts, policies and rewards."""
+"""How results name a user's own parts, policies and rewards."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def qualified_names(brought: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def describe(brought: Any) -> Any:
-    """What a record keeps of it: plain values as they are, mappings entry by entry, all else by its qualified name."""
+    """The form kept in a record: plain values as they are, mappings entry by entry, all else by its qualified name."""
     if isinstance(brought, Mapping):
         return {
             name if isinstance(name, str) else qualified_name(name): describe(value) for name, value in brought.items()

@@ -1,4 +1,4 @@
-"""The figures of the task clustering paper, and what its claims come to."""
+"""The figures of the task clustering paper, and checks of its claims."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def play(
     workers: int = 1,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
-    """Play every policy on every seed, but for what a result folder under `out` holds already."""
+    """Play every policy on every seed, except for what a result folder under `out` already holds."""
     folder = ResultFolder(out / BASE, scenario, POLICIES, seeds)
     comparison = compare(scenario, POLICIES, seeds, folder, workers=workers, progress=progress)
     folder.summarise(comparison)
@@ -81,7 +81,7 @@ def write(comparison: Comparison, figures: Sequence[Figure], out: Path) -> None:
 
 
 def quantities(comparison: Comparison) -> dict[str, str]:
-    """What accuracies are of, every task and the average over satellites, and the names they are recorded under."""
+    """The accuracies, of every task and on average over satellites, and the names under which they are recorded."""
     return {task: f"{METRIC}{OF}{task}" for task in comparison.tasks} | {AVERAGE: METRIC}
 
 
@@ -91,7 +91,7 @@ def paired_difference(comparison: Comparison, one: str, other: str, quantity: st
 
 
 def difference_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """Paired differences of the final accuracies in points, with 95 % intervals: one row a pair and quantity."""
+    """Paired differences of the final accuracies in points, with 95 % intervals: one row per pair and quantity."""
     rows: list[dict[str, Any]] = []
     for one, other in DIFFERENCES:
         for of, quantity in quantities(comparison).items():
@@ -121,7 +121,7 @@ def partitions(comparison: Comparison, policy: str) -> list[str]:
 
 
 def cluster_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """Number of clusters and clusters of tasks in the last round: one row a policy and seed."""
+    """Number of clusters and clusters of tasks in the last round: one row per policy and seed."""
     return [
         {"policy": policy, "seed": seed, "clusters": int(number), "partition": partition}
         for policy in comparison.policies
@@ -139,7 +139,7 @@ def rounds_to_reach(comparison: Comparison, policy: str) -> FloatArray:
 
 
 def claims(comparison: Comparison) -> list[Claim]:
-    """The claims of section IV and of the conclusion beside what the episodes say."""
+    """The claims of section IV and of the conclusion beside the results of the episodes."""
     return [
         *(_average_gain(comparison, other) for other in PAPERS_GAINS),
         *(_largest_gain(comparison, other) for other in PAPERS_GAINS),

@@ -1,13 +1,13 @@
 """The folder of a comparison: what was asked for, every finished run, and the summary.
 
     manifest.json               scenario, own parts, rounds, batches per epoch, version; policies and seeds asked for
-                                so far, and what stands behind policies of your own
+                                so far, and the functions behind your own policies
     runs/<policy>-<seed>.json   one finished episode each
     summary.csv, summary.json   outcomes of each policy: means and half widths of their 95 % intervals
     curves.csv, curves.png      the same round by round
 
-Files appear whole or not at all, so that an interrupted comparison goes on where it stopped. The same folder can be
-asked for more policies or seeds later, if everything else is the same; the summary is that of the last request.
+Files appear whole or not at all, so that an interrupted comparison continues where it stopped. More policies or seeds
+can be added to a folder later, if everything else is the same; the summary is that of the last request.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 FORMAT = 3
 PART = ".part"
-# The same data sets may lie elsewhere: the manifest tells where they lay last, and runs do not depend on it.
+# Data sets may be moved: the manifest tells where they were last, and runs do not depend on it.
 PLACES = {"scenario.data.data_dir"}
 
 
 class ResultFolder:
-    """The result folder of a comparison, new or of an earlier one that is to go on.
+    """The result folder of a comparison, new or of an earlier one to be continued.
 
     Args:
         path: The folder; made if it is not there.
@@ -132,7 +132,7 @@ class ResultFolder:
         return summary
 
     def _run_path(self, run: Run) -> Path:
-        # Not every system has colons in names of files, as policies named module:function have them.
+        # Not every system allows the colons of module:function in file names.
         return self.path / "runs" / f"{run.policy.replace(':', '.')}-{run.seed}.json"
 
     def _write_manifest(self) -> None:
@@ -190,7 +190,7 @@ def _short(value: Any) -> str:
 
 
 def curve_rows(comparison: Comparison, quantities: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """Means and half widths of quantities, all if not given: one row a policy and round."""
+    """Means and half widths of quantities, all if not given: one row per policy and round."""
     rows: list[dict[str, Any]] = []
     for policy in comparison.policies:
         curves = comparison.curves(policy)
@@ -226,7 +226,7 @@ def _columns(estimates: Mapping[str, Estimate]) -> dict[str, float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """A plain number; None where it is not finite, for which JSON and CSV have no word."""
+    """A plain number; None where it is not finite, which JSON and CSV cannot express."""
     return float(value) if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""How the gains of task clustering move when one thing at a time is changed."""
+"""How the gains of task clustering change when one factor at a time is varied."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from satfl_env.scenarios import Scenario
 
 POLICIES = (CLUSTERED, UNCLUSTERED, INDIVIDUAL)
 
-# What is changed, and the scenario's fields for each of its values.
+# The factors, and the scenario's fields for each of their values.
 FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "samples": {str(number): {"data.partition.samples": (number, number)} for number in (50, 100, 200, 400)},
     "snr_db": {
@@ -48,7 +48,7 @@ def play(
     Args:
         make_scenario: Makes the scenario with some of its fields changed.
         seeds: Seeds that every policy plays.
-        out: Folder of the points' result folders; what is there already is not played again.
+        out: Folder of the points' result folders; what they already hold is not played again.
         workers: Processes to play in.
         progress: Called with the numbers of finished and of all episodes.
 
@@ -85,7 +85,7 @@ def write(study: Mapping[Point, Comparison], out: Path) -> list[dict[str, Any]]:
 
 
 def gain_rows(study: Mapping[Point, Comparison]) -> list[dict[str, Any]]:
-    """Average gains in points, with 95 % intervals, and average accuracies: one row a factor and value."""
+    """Average gains in points, with 95 % intervals, and average accuracies: one row per factor and value."""
     rows: list[dict[str, Any]] = []
     for (factor, value), comparison in study.items():
         row: dict[str, Any] = {"factor": factor, "value": value, "seeds": len(comparison.seeds)}

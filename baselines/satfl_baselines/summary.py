@@ -45,8 +45,8 @@ class Estimate:
 class Comparison:
     """Finished episodes of some policies on the same seeds.
 
-    Where a target ended some episodes earlier than others, they stay at their last record, at no further cost, for as
-    many rounds as the longest of all has.
+    If a target ended some episodes earlier than others, they stay at their last record, at no further cost, until the
+    round in which the longest one ends.
 
     Attributes:
         policies: Names of the policies; differences are taken to the first.
@@ -96,7 +96,7 @@ class Comparison:
         }
 
     def outcomes(self, policy: str) -> dict[str, FloatArray]:
-        """What the episodes of a policy come to, each (seeds,).
+        """The outcomes of a policy's episodes, each (seeds,).
 
         Final `test_loss`, metrics and number of `clusters`, also task by task; the primary metrics' means over all
         trained rounds as `mean_<metric>`; simulated `time_s`; and over the whole episode `energy_j`, updates `lost`,

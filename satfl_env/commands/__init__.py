@@ -1,7 +1,7 @@
-"""The console command `satfl`, and what its subcommands have in common.
+"""The console command `satfl`, and what its subcommands share.
 
-Subcommands are entry points of the group `satfl.commands`, and what `satfl list` lists are those of `satfl.lists`, so
-that a package above this one brings its own. Modules that define a subcommand import nothing heavy before it runs.
+Subcommands are entry points of the group `satfl.commands`, the lists of `satfl list` those of `satfl.lists`, so that
+other packages can add their own. Modules that define a subcommand import nothing heavy before it runs.
 """
 
 from __future__ import annotations

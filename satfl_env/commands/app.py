@@ -13,9 +13,9 @@ COMMANDS = f"{NAME}.commands"
 
 
 def main() -> None:
-    """Run `satfl`, or complete a line of it for a shell."""
+    """Run `satfl`, or complete its command line for a shell."""
     if f"_{NAME.upper()}_COMPLETE" in os.environ:
-        # Shells take every line for a candidate, so no help may be broken into lines.
+        # Shells take every line as a candidate, so help texts must not be wrapped.
         os.environ["COLUMNS"] = "1000"
     make_app()(prog_name=NAME)
 
@@ -30,7 +30,7 @@ def make_app(commands: Iterable[EntryPoint] | None = None) -> typer.Typer:
         pretty_exceptions_show_locals=False,
     )
 
-    # A callback makes a single subcommand one, too.
+    # With a callback, a single command is still a subcommand.
     @app.callback()
     def satfl() -> None:
         pass

@@ -1,4 +1,4 @@
-"""What commands write: tables, progress, and errors in one line."""
+"""Output of commands: tables, progress, and errors in one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def one_line_errors(console: Console) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(console: Console, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that counts units of one kind; yields what is told the numbers of finished and of all of them."""
+    """A progress bar; yields a function that takes the numbers of finished and of all units."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

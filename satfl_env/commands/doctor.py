@@ -16,16 +16,16 @@ from rich.console import Console
 from satfl_env.commands.console import output_console
 
 DISTRIBUTION = "satfl-env"
-# Extras that only those need who work on the package itself.
+# Extras that are only needed to develop this package.
 FOR_DEVELOPERS = {"dev", "docs"}
 
 Row = tuple[str, str]
 
 
 def doctor(
-    data: Annotated[Path | None, typer.Option(help="Folder with data sets; that of SATFL_DATA if not given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with data sets; SATFL_DATA if not given.")] = None,
 ) -> None:
-    """Tell versions, threads, device, data sets found and optional packages missing."""
+    """Show versions, threads, device, data sets found and optional packages missing."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -42,7 +42,7 @@ def doctor(
 
 
 def requirements() -> Iterator[tuple[str, str | None]]:
-    """Packages that the installed distribution asks for, each with the extra it belongs to or None."""
+    """Packages that the installed distribution requires, each with the extra it belongs to or None."""
     for requirement in metadata.requires(DISTRIBUTION) or []:
         name = re.match(r"[\w.-]+", requirement)
         extra = re.search(r"extra == ['\"]([\w.-]+)['\"]", requirement)
@@ -51,7 +51,7 @@ def requirements() -> Iterator[tuple[str, str | None]]:
 
 
 def package_rows() -> Iterator[Row]:
-    """Versions of the packages that the distribution asks for, and how to get those that are missing."""
+    """Versions of the packages that the distribution requires, and how to get those that are missing."""
     yield "python", platform.python_version()
     yield DISTRIBUTION, metadata.version(DISTRIBUTION)
     for name, extra in requirements():

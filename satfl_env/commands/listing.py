@@ -1,4 +1,4 @@
-"""`satfl list`: what there is to choose from, each kind from an entry point of its own."""
+"""`satfl list`: the available choices, each kind from its own entry point."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LISTS = "satfl.lists"
-# A name, and in one line what it stands for.
+# A name, and its description in one line.
 Row = tuple[str, str]
 
 
 def lists() -> dict[str, EntryPoint]:
-    """What can be listed, by name; an entry point is a function without arguments that gives rows."""
+    """What can be listed, by name; an entry point is a function without arguments that returns rows."""
     return {entry.name: entry for entry in sorted(entry_points(group=LISTS), key=lambda entry: entry.name)}
 
 
 def complete_kind(incomplete: str) -> list[str]:
-    """Kinds that begin so."""
+    """Kinds that begin with the given text."""
     return [name for name in lists() if name.startswith(incomplete)]
 
 
@@ -88,7 +88,7 @@ def rewards() -> Iterable[Row]:
 
 
 def parts() -> Iterable[Row]:
-    """Parts of a simulation that can be the user's own."""
+    """Parts of a simulation that a user can replace."""
     from satfl_env.simulation import PARTS
 
     return [(name, part.form) for name, part in PARTS.items()]

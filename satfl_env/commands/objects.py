@@ -17,7 +17,7 @@ def import_object(spec: str) -> Any:
     processes find the module again and nothing in the folder takes the place of an installed package.
 
     Raises:
-        ValueError: If the text has another form, or there is no such module or object.
+        ValueError: If the text has a different form, or there is no such module or object.
     """
     name, separator, path = spec.partition(":")
     if not separator or not all(part.isidentifier() for part in [*name.split("."), *path.split(".")]):
@@ -36,7 +36,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # A module that is there, but imports one that is not, tells so itself.
+        # A module that exists but imports a missing one raises its own error.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise ValueError(f"there is no module {name!r} in {folder} or among the installed packages") from error

@@ -15,7 +15,7 @@ DEFAULT_SCENARIO = "leo-multitask"
 
 
 def complete_scenario(incomplete: str) -> list[str]:
-    """Built-in scenarios whose names begin so: those of `scenarios.names`, without the packages that it imports."""
+    """Built-in scenarios whose names begin with the given text: as `scenarios.names`, without its imports."""
     files = resources.files("satfl_env").joinpath("scenarios", "builtin").iterdir()
     names = sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
     return [name for name in names if name.startswith(incomplete)]
@@ -32,7 +32,7 @@ Parts = Annotated[
     typer.Option(
         "--parts",
         metavar="MODULE:OBJECT",
-        help="Parts of your own in place of the scenario's: a mapping of names to parts, or a function that returns "
+        help="Your own parts in place of the scenario's: a mapping of names to parts, or a function that returns "
         "one; may be repeated. `satfl list parts` names them.",
     ),
 ]
@@ -72,7 +72,7 @@ def load_parts(specs: Sequence[str] | None) -> dict[str, Any]:
     """Parts by name, from objects named `module:object`.
 
     Raises:
-        ValueError: If there is no such object, it is no mapping and returns none, or two of them have the same part.
+        ValueError: If there is no such object, it neither is nor returns a mapping, or two of them have the same part.
     """
     parts: dict[str, Any] = {}
     origin: dict[str, str] = {}

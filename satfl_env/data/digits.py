@@ -15,7 +15,7 @@ DIGIT_NAMES = tuple("0123456789")
 
 def load_digits() -> ImageData:
     """Load the 1,797 handwritten digits of 8x8 pixels that come with scikit-learn; fixed stratified 80/20 split."""
-    from sklearn import datasets  # slow to import, wanted by this source alone
+    from sklearn import datasets  # slow to import, needed by this source only
 
     bunch = datasets.load_digits()
     images = (bunch.images[:, None] / 16).astype(np.float32)
@@ -49,7 +49,7 @@ def read_idx(path: Path) -> ByteArray:
 
     Raises:
         FileNotFoundError: neither file exists.
-        ValueError: the file is no IDX file of unsigned bytes, or its size disagrees with its header.
+        ValueError: the file is not an IDX file of unsigned bytes, or its size disagrees with its header.
     """
     packed = path.with_name(path.name + ".gz")
     if not path.exists() and not packed.exists():

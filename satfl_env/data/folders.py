@@ -1,4 +1,4 @@
-"""Where image sets that are not embedded in a package lie on disk."""
+"""Where image sets that are not embedded in a package are on disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 DATA_DIR_VARIABLE = "SATFL_DATA"
 
-# Where each image set lies inside the data folder.
+# Folder of each image set inside the data folder.
 FOLDERS: Mapping[str, str] = {"mnist": "MNIST/raw", "imagenette": "imagenette2", "eurosat": "eurosat/2750"}
 
 

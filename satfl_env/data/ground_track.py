@@ -24,7 +24,7 @@ def places_under_track(
     """Which places each satellite's sensor sweeps in daylight; satellites may overlap.
 
     A place is seen if it lies within half a swath of a sub-satellite point in daylight, on a sphere. Points should
-    follow one another more closely than half a swath, lest the sensor skip places.
+    follow one another more closely than half a swath, so that no place is skipped.
 
     Args:
         places_deg: latitude and longitude of the places, (N, 2).
@@ -48,7 +48,7 @@ def places_under_track(
         )
     tree = cKDTree(_unit_vectors(places_deg[:, 0], places_deg[:, 1]))
     points = _unit_vectors(latitude_deg, longitude_deg)
-    # Straight through the Earth instead of along its surface.
+    # The chord through the Earth instead of the arc along its surface.
     reach = 2 * np.sin(min(swath_m / 2 / EARTH_RADIUS_M, np.pi) / 2)
     return [
         _union(tree.query_ball_point(track[lit], reach))

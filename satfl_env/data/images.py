@@ -34,7 +34,7 @@ class ImageData:
     train_places_deg: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        # One copy is shared by every user in the process, so nobody may write into it.
+        # All users in the process share one copy, so it must not be written to.
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels, self.train_places_deg):
             if array is not None:
                 array.setflags(write=False)

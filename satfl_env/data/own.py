@@ -1,4 +1,4 @@
-"""Images of somebody's own, from arrays, tensors or a dataset, as the image set that every source returns."""
+"""Your own images, from arrays, tensors or a dataset, as the image set that every source returns."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy.typing as npt
 
 from satfl_env.data.images import FloatArray, ImageData, IntArray, images_from_bytes
 
-# A last axis of so few, next to a longer one: the colours have come last.
+# A last axis this short, next to a longer one, holds the colours.
 _MOST_COLOURS = 4
 
 
 def own_images(
     train: Any, test: Any, *, class_names: Sequence[str] | None = None, places_deg: npt.ArrayLike | None = None
 ) -> ImageData:
-    """Labelled images of somebody's own.
+    """Your own labelled images as an image set.
 
     A set is a tuple (images, labels), an object with attributes `images` and `labels`, or a dataset like torchvision's:
     with a length, and a pair of image and label at each index. Images are arrays or tensors, (N, C, H, W) or (N, H, W),
-    one of a dataset (C, H, W), (H, W) or a PIL picture; all have one size. Bytes (uint8) are scaled to [0, 1], other
-    numbers are taken as they are: models that reconstruct images need them in [0, 1].
+    one of a dataset (C, H, W), (H, W) or a PIL picture; all have the same size. Bytes (uint8) are scaled to [0, 1],
+    other numbers are taken as they are: models that reconstruct images need them in [0, 1].
 
     Args:
         train: Training set.
@@ -85,7 +85,7 @@ def _read_dataset(dataset: Any, name: str) -> tuple[npt.NDArray[Any], npt.NDArra
 
 def _channels_first(image: Any) -> npt.NDArray[Any]:
     pixels = np.asarray(image)
-    # PIL's pictures have their colours last; arrays and tensors say themselves.
+    # PIL's pictures have their colours last; arrays and tensors are checked by their shape.
     return pixels.transpose(2, 0, 1) if hasattr(image, "getbands") and pixels.ndim == 3 else pixels
 
 

@@ -1,6 +1,6 @@
 """Which samples each satellite holds.
 
-Every partitioner returns one int64 index array for each satellite and draws from the generator it is given only.
+Every partitioner returns one int64 index array for each satellite and draws only from the generator it is given.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_REDRAWS = 10_000
 
 
 def equal_split(num_samples: int, num_satellites: int, rng: np.random.Generator) -> list[IntArray]:
-    """Deal all samples out at random; sizes differ by one at most, every sample is used once.
+    """Deal out all samples at random; sizes differ by at most one, every sample is used once.
 
     Raises:
         ValueError: fewer samples than satellites, or no satellite.
@@ -29,7 +29,7 @@ def count_split(num_samples: int, counts: Sequence[int], rng: np.random.Generato
     """Give satellite s `counts[s]` samples at random; no sample is used twice.
 
     Raises:
-        ValueError: no count, a negative count, or more samples asked for than there are.
+        ValueError: no count, a negative count, or more samples than there are.
     """
     if min(counts, default=-1) < 0 or sum(counts) > num_samples:
         raise ValueError(
@@ -42,7 +42,7 @@ def count_split(num_samples: int, counts: Sequence[int], rng: np.random.Generato
 def dirichlet_split(
     labels: IntArray, num_satellites: int, *, alpha: float, rng: np.random.Generator, min_size: int = 1
 ) -> list[IntArray]:
-    """Share out each class over the satellites in proportions drawn from a symmetric Dirichlet distribution.
+    """Split each class over the satellites in proportions drawn from a symmetric Dirichlet distribution.
 
     Every sample is used once. The draw is repeated until each satellite holds `min_size` samples.
 

@@ -32,7 +32,7 @@ def load_images(
 
     Args:
         name: a key of `SOURCES`. `digits` and `blue-marble` are embedded in packages, the others lie on disk.
-        data_dir: folder that holds the image sets; None means the environment variable SATFL_DATA. Not looked at
+        data_dir: folder that holds the image sets; None means the environment variable SATFL_DATA. Ignored
             for embedded sources.
         image_size: side in pixels, needed by `imagenette`, `eurosat` and `image-folder`; the others have a fixed size.
         **options: keyword arguments of the source's own loader, for example `tile_px`, `download`, `folder`.
@@ -61,7 +61,7 @@ def _load(loader: Callable[..., ImageData], options: tuple[tuple[str, Any], ...]
 
 
 def check_source(name: str, image_size: int | None) -> None:
-    """Refuse what no image source can be loaded with, without loading it.
+    """Check an image source's name and image size without loading it.
 
     Args:
         name: a key of `SOURCES`.

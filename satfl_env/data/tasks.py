@@ -13,12 +13,12 @@ from satfl_env.data.images import IntArray
 
 @dataclass(frozen=True)
 class Task:
-    """Tell `classes` apart from one another and from everything else ("other").
+    """Distinguish `classes` from one another and from everything else ("other").
 
     One class makes a binary task (is it a "2"?), more make a categorical one.
 
     Attributes:
-        name: what people call the task.
+        name: name of the task.
         classes: labels of the image set, in the order of the task's outputs; "other" comes last.
     """
 
@@ -65,7 +65,7 @@ def label_pmf(task: Task, labels: IntArray, alphabet: Sequence[int]) -> npt.NDAr
     $$\pi_i(a) = \frac{|\{(s, z) \in D_i : z = a\}|}{|D_i|}$$
 
     Letters are label identities, not a task's output indices: indices would make any two binary tasks look alike.
-    What the task itself does not tell apart counts as "other", also where another task names it.
+    Labels that the task itself does not distinguish count as "other", even if another task has them.
 
     Args:
         task: the task of the satellite.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.simulation import Decision, Outcome, RoundReport
 
-# Okabe and Ito's colours, told apart by colour-blind people too; clusters beyond the eighth start over.
+# Okabe and Ito's colours, which colour-blind people can tell apart; they repeat from the ninth cluster on.
 CLUSTER_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B8A800", "#777777")
 INK, MUTED, FAINT, LOST = "#1f2d3a", "#6b7a87", "#dfe5ea", "#d62728"
 MOST_NUMBERED = 40
@@ -26,7 +26,7 @@ class Frame:
         rounds: Rounds in the episode.
         scene: The satellites and gateways of the episode.
         snapshot: The geometry at the start of the last round played, or of the episode.
-        coverage_radius_m: Horizontal coverage of a gateway, if the scene knows one.
+        coverage_radius_m: Horizontal coverage of a gateway, if the scene has one.
         last_round: Decision and report of the last round played, if there is one.
         time_s: Simulated time now.
         metric: Name of the metric shown.

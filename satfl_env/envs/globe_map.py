@@ -158,7 +158,7 @@ def _draw_satellites(axes: Axes, frame: Frame, latitude: FloatArray, longitude: 
 
 
 def _bright(frame: Frame) -> FloatArray:
-    """Each satellite's colour, bright enough for the oceans' blue, (S, 3)."""
+    """Each satellite's colour, bright enough to stand out on blue oceans, (S, 3)."""
     return np.array([to_rgb(colour) for colour in frame.colours]) * (1 - _BRIGHTER) + _BRIGHTER
 
 
@@ -169,6 +169,6 @@ def _lines(latitude_deg: FloatArray, longitude_deg: FloatArray) -> list[FloatArr
 
 
 def _add_lines(axes: Axes, lines: Iterable[FloatArray], **style: object) -> None:
-    """Lines drawn three times, so that what leaves the map at one side comes in at the other."""
+    """Lines drawn three times, so that those that leave the map at one side re-enter at the other."""
     shifted = [line + np.array((shift, 0.0)) for shift in (-360.0, 0.0, 360.0) for line in lines]
     axes.add_collection(LineCollection(shifted, **style), autolim=False)  # type: ignore[arg-type]

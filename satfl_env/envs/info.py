@@ -1,4 +1,4 @@
-"""What `info` tells of a round: the same keys, shapes and types after a reset and after a step."""
+"""The part of `info` about a round: the same keys, shapes and types after a reset and after a step."""
 
 from __future__ import annotations
 

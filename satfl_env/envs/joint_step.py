@@ -1,4 +1,4 @@
-"""Steps of several environments that play their rounds together, whatever wrappers are around each of them."""
+"""Steps of several environments, each in its wrappers, that play their rounds together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from satfl_env.simulation import Decision, NetworkState, RoundReport, Simulation
 class JointStep(greenlet):
     """A step of an environment that pauses where the round is to be played, deep inside the wrappers.
 
-    `switch(action)` begins it and gives the decision, `switch((state, report))` goes on with the round that was played.
-    A step that needs no further round is `dead` after that, and what `switch` gives is what the step returned.
+    `switch(action)` starts it and returns the decision; `switch((state, report))` resumes it with the round that was
+    played. A step that needs no further round is then `dead`, and `switch` has returned its result.
 
     Args:
         step: The `step` of the outermost wrapper.
@@ -25,11 +25,11 @@ class JointStep(greenlet):
     def __init__(self, step: Callable[[Any], Any], simulation: Simulation) -> None:
         super().__init__(step)
         self.simulation = simulation
-        self.gr_context = copy_context()  # NumPy's error state, for one; a greenlet starts with an empty context
+        self.gr_context = copy_context()  # for example NumPy's error state; a greenlet starts with an empty context
 
 
 def play(simulation: Simulation, decision: Decision) -> tuple[NetworkState, RoundReport]:
-    """Play a round of a simulation: inside a `JointStep` of it when that goes on, else at once."""
+    """Play a round of a simulation: inside a `JointStep` of it when that is resumed, else at once."""
     step = getcurrent()
     if isinstance(step, JointStep) and step.simulation is simulation:
         assert step.parent is not None

@@ -102,7 +102,7 @@ def _draw_scale(axes: Axes, limits: Limits) -> None:
 
 
 def map_limits_m(scene: Scene, coverage_radius_m: float | None) -> Limits:
-    """Bounding box of all coverage discs and of where satellites get to, with a margin: left, right, bottom, top."""
+    """Bounding box of all coverage discs and of the satellites' paths, with a margin: left, right, bottom, top."""
     snapshots = [scene.at(time_s) for time_s in np.linspace(0.0, scene.horizon_s, 65)]
     gateways = snapshots[0].gateway_position_m[:, :2]
     reach = coverage_radius_m if coverage_radius_m is not None and np.isfinite(coverage_radius_m) else 0.0

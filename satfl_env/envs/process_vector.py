@@ -1,4 +1,4 @@
-"""Many environments shared among processes, each of which plays its own as one job."""
+"""Many environments divided among processes; each process plays its environments as one job."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from satfl_env.federated import WorkerError, dead_worker
 
 
 class ProcessVectorEnv(AppliedVectorEnv):
-    """Several `SatFLVectorEnv`s, each in a process of its own with a part of the environments.
+    """Several `SatFLVectorEnv`s, each in a separate process with some of the environments.
 
-    It behaves as one `SatFLVectorEnv` of all of them, with one difference: where an action is outside its space, the
-    environments of the other processes have played their round. The processes start a fresh Python, so that a script
-    needs `if __name__ == "__main__":`.
+    It behaves as one `SatFLVectorEnv` of all of them, with one difference: if an action is outside its space, the
+    environments of the other processes have played their round. The processes start a fresh Python, so a script needs
+    `if __name__ == "__main__":`.
 
     Args:
         num_envs: Number of environments.
@@ -36,7 +36,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
 
     Raises:
         ValueError: If there are fewer environments than workers, or an argument is out of range.
-        WorkerError: If a process dies; so do all methods. The environments are lost then.
+        WorkerError: If a process dies, here or in any method; its environments are then lost.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
         return _joined(self._observations), rewards, terminations, truncations, self._joined_infos(columns[4])
 
     def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
-        """What a function gives for some of the environments, called where they live; None means all."""
+        """The results of a function for some of the environments, called in their processes; None means all."""
         chosen = np.arange(self.num_envs) if indices is None else np.asarray(indices, dtype=np.int64)
         owner = np.searchsorted(self._bounds, chosen, side="right") - 1
         packed = cloudpickle.dumps(function)
@@ -121,7 +121,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
             pipe.close()
 
     def _ask(self, name: str, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
-        """Have some workers do something with arguments of their own; all at once, the answers in the same order."""
+        """Call a method in some workers at once, each with its own arguments; the answers are in the same order."""
         for worker, args in asked.items():
             try:
                 self._pipes[worker].send((name, args))
@@ -144,11 +144,11 @@ class ProcessVectorEnv(AppliedVectorEnv):
 
 
 def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> SatFLVectorEnv | ProcessVectorEnv:
-    """What `gymnasium.make_vec("SatFL-v0", vectorization_mode="vector_entry_point")` makes.
+    """Entry point of `gymnasium.make_vec("SatFL-v0", vectorization_mode="vector_entry_point")`.
 
     Args:
         num_envs: Number of environments.
-        workers: Processes to share them among; 1 plays all in this one.
+        workers: Processes to divide them among; with 1 all are played in this one.
         **kwargs: Arguments of `SatFLVectorEnv`.
 
     Raises:
@@ -160,8 +160,8 @@ def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> Sa
 
 
 def _serve(pipe: connection.Connection, packed: bytes) -> None:
-    """Make environments and do with them what is asked, until the other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent takes the interrupt and ends its workers
+    """Make environments and answer requests until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles the interrupt and ends its workers
     envs: SatFLVectorEnv | None = None
     while True:
         try:
@@ -193,7 +193,7 @@ _DO: Mapping[str, Callable[..., Any]] = {
 
 
 def _portable(error: Exception) -> Exception:
-    """The error itself, if it survives the way through a pipe."""
+    """The error itself if it can be sent through a pipe, else a `WorkerError` with its text."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -216,7 +216,7 @@ def _joined(batches: Sequence[Any]) -> Any:
 
 
 def _join_infos(infos: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
-    """Gymnasium's batched infos of several vectors as those of one; what one of them lacks is blank."""
+    """Gymnasium's batched infos of several vectors as those of one; missing entries are blank."""
     joined: dict[str, Any] = {}
     for key in dict.fromkeys(chain.from_iterable(infos)):
         found = next(info[key] for info in infos if key in info)

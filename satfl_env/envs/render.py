@@ -1,4 +1,4 @@
-"""What a round looked like: as an image drawn with Matplotlib, or as a table of text."""
+"""Renderings of a round: an image drawn with Matplotlib, or a text table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from satfl_env.simulation import Outcome
 
 
 def draw(frame: Frame) -> NDArray[np.uint8]:
-    """A map of the round and how well the satellites' models do, (H, W, 3)."""
+    """A map of the round and the test metrics of the satellites' models, (H, W, 3)."""
     # A canvas of its own instead of pyplot: no global figures, no display needed.
     on_globe = isinstance(frame.scene, ConstellationScene)
     figure = Figure(figsize=(11.2, 7.9 if on_globe else 6.4), dpi=100, facecolor="white")
@@ -42,7 +42,7 @@ def draw(frame: Frame) -> NDArray[np.uint8]:
 
 
 def describe(frame: Frame) -> str:
-    """The round as a text table, one line a satellite."""
+    """The round as a text table, one line per satellite."""
     name = f"{frame.metric:>18}"
     heading = f"{frame.title}  |  mean {frame.metric} {frame.history[-1]:.3f}"
     if frame.last_round is None:

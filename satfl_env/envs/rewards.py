@@ -1,6 +1,6 @@
 """The reward: a weighted sum of named terms, each a function of what happened in a round; more is always better.
 
-Costs count negative already, so that a positive weight is a price.
+Costs are negative already, so a positive weight penalises them.
 """
 
 from __future__ import annotations
@@ -67,18 +67,18 @@ TERMS: dict[str, tuple[Term, float]] = {
     "lost_updates": (lost_updates, 0.0),
 }
 
-# These judge by the scenario's target metric, where it has one.
+# These use the scenario's target metric, if it has one.
 _JUDGING = (metric_gain, final_metric)
 
 
 def headline(metrics: Iterable[str]) -> str:
-    """The metric that stands for all: the balanced accuracy, else the first there is."""
+    """The headline metric: the balanced accuracy if there is one, else the first metric."""
     names = list(metrics)
     return "balanced_accuracy" if "balanced_accuracy" in names else names[0]
 
 
 class Reward:
-    """The weighted sum of the terms of `TERMS` and of own ones.
+    """The weighted sum of the terms of `TERMS` and of your own ones.
 
     Args:
         choice: A function `RoundReport -> float` is the whole reward. A mapping changes the default weights: its keys
@@ -87,7 +87,7 @@ class Reward:
         metric: Metric that `metric_gain` and `final_metric` take; None takes the headline.
 
     Raises:
-        TypeError: If the choice is of another form.
+        TypeError: If the choice has another form.
         ValueError: If a term does not exist or two have one name, if a weight is not finite, or the weight of a term of
             the table is negative.
     """
@@ -117,8 +117,8 @@ class Reward:
             ended: Whether the episode ended with it, as by a target, of which the simulation knows nothing.
 
         Raises:
-            TypeError: If an own function gives no number.
-            ValueError: If an own function gives NaN or infinity.
+            TypeError: If a function of your own does not return a number.
+            ValueError: If a function of your own returns NaN or infinity.
         """
         report = replace(report, last=report.last or ended)
         values = {name: term(report) for name, term in self._terms.items()}
@@ -161,7 +161,7 @@ def _checked_weight(name: str, weight: object, lowest: float = -math.inf) -> flo
 
 
 def _finite(name: str, value: object) -> float:
-    """What an own function gave as a finite number."""
+    """The result of a user's function as a finite number."""
     number = np.asarray(value)
     if number.shape != () or number.dtype.kind not in "biuf":
         raise TypeError(f"reward term {name!r} must give a number, got {value!r}")

@@ -39,7 +39,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     ## Description
 
     Satellites learn semantic-communication models together. In every communication round the agent associates them with
-    gateways, sets their CPU frequencies, sorts them into clusters and weighs their updates. A satellite fetches its
+    gateways, sets their CPU frequencies, assigns them to clusters and weights their updates. A satellite fetches its
     cluster's model at its gateway, trains on its own data for as many epochs as its contact window and its energy
     allow, and returns the update before the window closes. Each gateway averages what came back, cluster by cluster;
     the cloud merges the gateways' models every few rounds. Orbits, links and energy are simulated, and the models
@@ -60,18 +60,18 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `gateway_weights` | `Box(0, 1, (G,), float64)` | raw weight of each gateway when the cloud merges          |
 
     A group whose raw weights are all zero falls back to equal weights, and `info` says so. Associating a satellite
-    with a gateway that does not see it is allowed, but its update is lost; `action_masks()` tells which gateways do.
+    with a gateway that does not see it is allowed, but its update is lost; `action_masks()` shows which gateways do.
     Actions outside the space raise `ValueError` and leave the environment as it was.
 
     ## Observation Space
 
     The observation is a `Dict` with the fields of `satfl_env.NetworkState`, in SI units, clipped to finite bounds
-    (`float64` boxes where not said otherwise). `satfl_env.observation_to_state` turns it back.
+    (`float64` boxes where not said otherwise). `satfl_env.observation_to_state` converts it back.
 
     | Key                 | Shape    | Min | Max                              | Meaning                             |
     |---------------------|----------|-----|----------------------------------|-------------------------------------|
     | `round`             | `(1,)`   | 0   | rounds in the episode            | rounds played                       |
-    | `time_s`            | `(1,)`   | 0   | rounds, all at their longest     | simulated time                      |
+    | `time_s`            | `(1,)`   | 0   | duration of the longest episode  | simulated time                      |
     | `position_m`        | `(S, 3)` | -   | farthest coordinate of the scene | satellite positions                 |
     | `velocity_mps`      | `(S, 3)` | -   | highest speed of the scene       | satellite velocities                |
     | `distance_m`        | `(S, G)` | 0   | longest slant range of the scene | slant ranges                        |
@@ -95,7 +95,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     ## Rewards
 
-    The reward is a weighted sum of named terms. Costs count negative already, so a positive weight is a price.
+    The reward is a weighted sum of named terms. Costs are negative already, so a positive weight penalises them.
 
     | Term           | Default weight | Value                                                           |
     |----------------|----------------|-----------------------------------------------------------------|
@@ -107,10 +107,10 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `lost_updates` | 0              | minus the number of associated satellites with a lost update    |
 
     The metric is the one of the scenario's target; without a target it is the balanced accuracy, or the first metric
-    where there is none. The drop of the loss can rank overconfident models below untrained ones, so it is an option.
+    where there is none. The loss drop can rank overconfident models below untrained ones, so its default weight is 0.
 
-    `reward` takes a mapping with weights that differ from these, or a function `RoundReport -> float`, which is then
-    the whole reward. A mapping may have such functions among its keys as well:
+    `reward` takes a mapping of the weights to change, or a function `RoundReport -> float`, which is then the whole
+    reward. The keys of a mapping may also be such functions:
 
     ```python
     >>> def fairness(report):
@@ -122,10 +122,9 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     ## Starting State
 
-    Phases of the satellites, or the time at which their flight begins, the split of the data, the energy and the first
-    models are drawn from the episode's seed. That is the `seed` of `reset`; without one it is drawn from `np_random`,
-    so a first seed determines all episodes after it. Equal seeds and equal actions give bit-identical trajectories on
-    one machine.
+    The phases of the satellites or the start time, the split of the data, the energy and the first models are drawn
+    from the episode's seed. That is the `seed` of `reset`; without one it is drawn from `np_random`, so the first seed
+    determines all later episodes. Equal seeds and equal actions give bit-identical trajectories on one machine.
 
     ## Episode End
 
@@ -150,7 +149,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `render_mode`   | `"rgb_array"`, `"ansi"` or **None** | `None`            | what `render()` returns             |
     | `torch_threads` | **int** or **None**                 | `1`               | PyTorch threads; None: as they are  |
 
-    PyTorch's threads do not survive a fork: with another `torch_threads` than 1, start asynchronous vector environments
+    PyTorch's threads do not survive a fork: unless `torch_threads` is 1, start asynchronous vector environments
     with `vector_kwargs={"context": "spawn"}`.
 
     ## Info
@@ -162,7 +161,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `seed`                | seed of the episode                                                 |
     | `label_pmf`           | distribution of each satellite's labels, `(S, labels)`              |
     | `batches_per_epoch`   | minibatches that stand for a simulated epoch; 0: all                |
-    | `round_share`         | share of those minibatches that is really trained, in (0, 1]        |
+    | `round_share`         | fraction of those minibatches really trained, in (0, 1]             |
     | `action_mask`         | `{"association": (S, G+1) bool}`: visible gateways, and sitting out |
     | `metrics`             | mean over satellites of each test metric                            |
     | `satellite_metrics`   | each test metric, `(S,)`                                            |
@@ -171,14 +170,14 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `time_s`              | simulated time                                                      |
     | `reward_terms`        | value of each reward term, without its weight                       |
     | `outcome`             | `satfl_env.Outcome` of each satellite, `(S,)`                       |
-    | `epochs`, `batches`   | simulated epochs and really trained minibatches, `(S,)`             |
-    | `staleness`           | changes of the models since an update's one was fetched, `(S,)`     |
+    | `epochs`, `batches`   | simulated epochs and minibatches really trained, `(S,)`             |
+    | `staleness`           | model changes since the update's model was fetched, `(S,)`          |
     | `energy_j`            | energy spent, `(S,)`                                                |
     | `duration_s`          | duration of the round                                               |
     | `equal_weights`       | satellites in a group whose raw weights were all zero, `(S,)` bool  |
     | `equal_merges`        | clusters whose gateways' raw weights were all zero, `(S,)` bool     |
 
-    From `reward_terms` on they tell of the last round; at `reset` they are 0, and all satellites have sat out.
+    The keys from `reward_terms` on describe the last round; after `reset` they are 0, and all satellites have sat out.
 
     ## Version History
 
@@ -221,7 +220,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
         Args:
             seed: Seed of the episode; if None, it is drawn from `np_random`.
-            options: There are none.
+            options: Not supported.
 
         Raises:
             ValueError: If options are given.
@@ -235,7 +234,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self._snapshot = self.simulation.snapshot
         self._last_round = None
         self._history = [self._mean_metrics()]
-        self._target_reached()  # tells at once if there is no such metric
+        self._target_reached()  # raises at once if there is no such metric
         self._seed = episode_seed
         info = self._info(dict.fromkeys(self._reward.weights, 0.0)) | no_round_info(state.num_satellites)
         return self._write_observation(state), info
@@ -245,9 +244,9 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
         Raises:
             ResetNeeded: Before the first reset and after the end of an episode.
-            TypeError: If a reward function gives no number.
-            ValueError: If the action is outside the action space; nothing has changed then. If a reward function gives
-                NaN or infinity; the round has been played then.
+            TypeError: If a reward function does not return a number.
+            ValueError: If the action is outside the action space: nothing has changed then. If a reward function
+                returns NaN or infinity: the round has been played then.
         """
         if not self._running:
             raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
@@ -274,7 +273,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         return {"association": association_mask(self.simulation.state)}
 
     def render(self) -> NDArray[np.uint8] | str | None:
-        """The last round as an image (H, W, 3) or a text, by `render_mode`; the start before the first step.
+        """The last round, or the start of the episode, as an image (H, W, 3) or as text, by `render_mode`.
 
         Raises:
             ResetNeeded: Before the first reset.
@@ -307,7 +306,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
 
     def _info(self, reward_terms: dict[str, float]) -> dict[str, Any]:
-        """What `info` tells of now and of the episode."""
+        """`info` about the current state and the episode."""
         test, training = self.simulation.test, self.scenario.training
         return {
             "seed": self._seed,

@@ -20,14 +20,14 @@ BoolArray = NDArray[np.bool_]
 Observation = dict[str, Any]
 Action = dict[str, Any]
 
-# Training losses have no bound of their own; a cross-entropy of 10 is a probability of 5e-5 for the right label.
+# Training losses have no natural bound; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
 
 _INTEGER_FIELDS = ("samples", "last_epochs", "cluster", "max_epochs")
 
 
 def action_space(observation_space: spaces.Dict) -> spaces.Dict:
-    """The native action space, beside an observation space; see `SatFLEnv` for its parts."""
+    """The native action space that goes with an observation space; see `SatFLEnv` for its parts."""
     num_satellites, num_gateways = bounds(observation_space["visible"])[1].shape
     # Double precision: a frequency rounded to float32 would lose the last epoch at the optimum.
     return spaces.Dict(
@@ -45,10 +45,10 @@ def observation_space(simulation: Simulation) -> spaces.Dict:
     """One entry per field of `NetworkState`, with bounds that hold for every seed.
 
     Args:
-        simulation: The simulation; need not have been reset.
+        simulation: The simulation; it need not have been reset.
     """
     ingredients = simulation.ingredients
-    # The bounds are the same for all phases of the satellites, so any draw of the scene tells them.
+    # The bounds are the same for all phases of the satellites, so any draw of the scene gives them.
     scene = ingredients.scene(np.random.default_rng(0))
     rounds, computer = ingredients.rounds, ingredients.computer
     satellites, gateways = scene.num_satellites, scene.num_gateways
@@ -141,7 +141,7 @@ def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArra
         cpu_max_hz: Highest CPU frequency of each satellite, (S,).
 
     Raises:
-        ValueError: If the action is outside the space; names the key, the value and what is allowed.
+        ValueError: If the action is outside the space; the message names the key, the value and what is allowed.
     """
     values = _checked_keys(action, space)
     parts = {key: checked_array(f"action[{key!r}]", values[key], part) for key, part in space.items()}
@@ -167,7 +167,7 @@ def decision_to_action(decision: Decision, state: NetworkState) -> Action:
     Weights are divided by the highest where that exceeds 1; only their proportions count.
 
     Raises:
-        ValueError: If the decision does not fit the state; names the field, its value and what is allowed.
+        ValueError: If the decision does not fit the state; the message names the field, its value and what is allowed.
     """
     check_decision(decision, state)
     return {

@@ -27,11 +27,11 @@ Step = tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 
 
 class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
-    """A vector environment whose environments functions can be applied to, wherever they live."""
+    """A vector environment that can apply a function to its environments, in whatever process they are."""
 
     @abstractmethod
     def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
-        """What a function gives for some of the environments, called where they live; None means all."""
+        """The results of a function for some of the environments, called in their processes; None means all."""
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, such as `action_masks`, or read an attribute."""
@@ -43,7 +43,7 @@ class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
         return self.apply(function)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Read an attribute of every environment, or call a method without arguments, as Gymnasium has it."""
+        """Read an attribute of every environment, or call a method without arguments, as in Gymnasium."""
         return self.call(name)
 
     def set_attr(self, name: str, values: Any) -> None:
@@ -70,9 +70,9 @@ class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
 class SatFLVectorEnv(AppliedVectorEnv):
     """`num_envs` environments `SatFLEnv` that play their rounds together.
 
-    Every environment goes the way it would go alone with the same seed and the same actions: positions, windows, links,
-    epochs and energy to the bit, models and what depends on them up to float32 rounding, since one large matrix product
-    may add up in another order than several small ones.
+    Each environment gives what it would give alone with the same seed and the same actions: positions, windows, links,
+    epochs and energy bit for bit, models and what depends on them up to float32 rounding, since one large matrix
+    product may sum in a different order than several small ones.
 
     ```python
     >>> import gymnasium as gym
@@ -83,15 +83,15 @@ class SatFLVectorEnv(AppliedVectorEnv):
 
     Args:
         num_envs: Number of environments, at least 1.
-        autoreset_mode: When an environment whose episode has ended starts anew. `NextStep`: in the next step, whose
+        autoreset_mode: When an environment whose episode has ended is reset. `NextStep`: in the next step, whose
             action it ignores and whose reward is 0. `SameStep`: at once; the last observation and info of the old
             episode are then in `final_obs` and `final_info`. `Disabled`: by `reset(options={"reset_mask": ...})`.
-        wrap: Puts wrappers around one environment; applied to each of them.
+        wrap: Function that wraps one environment; applied to each of them.
         max_episode_steps: Most steps in an episode, after which it is truncated; None leaves that to the scenario.
         **kwargs: Arguments of `SatFLEnv`, the same for all.
 
     Raises:
-        TypeError: If `wrap` gives no environment.
+        TypeError: If `wrap` does not return an environment.
         ValueError: If `num_envs` or `max_episode_steps` is below 1, or an argument of `SatFLEnv` is out of range.
     """
 
@@ -109,7 +109,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ValueError(f"max_episode_steps must be at least 1 or None, got {max_episode_steps}")
         self.num_envs = num_envs
-        self.first_number = 0  # of the first environment in messages, where these are a part of more
+        self.first_number = 0  # of the first environment in messages, if there are more in other processes
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self._inner = [SatFLEnv(**kwargs) for _ in range(num_envs)]
         self.envs = [_wrapped(env, wrap, max_episode_steps) for env in self._inner]
@@ -129,12 +129,12 @@ class SatFLVectorEnv(AppliedVectorEnv):
         """Start an episode in every environment.
 
         Args:
-            seed: Seed of the first environment, the others count on from it; or one seed for each.
-            options: `reset_mask`, bool (num_envs,), chooses the environments; the others go on.
+            seed: Seed of the first environment, from which the others count up; or one seed for each.
+            options: `reset_mask`, bool (num_envs,), selects the environments to reset; the others go on.
 
         Raises:
             ValueError: If there are not as many seeds as environments, the mask does not fit or no environment is
-                chosen, or there are other options.
+                selected, or there are other options.
         """
         seeds = seed_list(seed, self.num_envs)
         others = dict(options or {})
@@ -182,7 +182,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
         return self._batch(), rewards, terminations, truncations, infos
 
     def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
-        """What a function gives for some of the environments; None means all."""
+        """The results of a function for some of the environments; None means all."""
         chosen = range(self.num_envs) if indices is None else indices
         return tuple(function(self.envs[index]) for index in chosen)
 
@@ -192,7 +192,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
             env.close()
 
     def _play(self, actions: Mapping[int, Any]) -> dict[int, tuple[Any, float, bool, bool, dict[str, Any]]]:
-        """Step some environments, given by their indices; no round is played before all have decided on theirs."""
+        """Step some environments, given by their indices; no round is played before all have their decision."""
         steps = {index: JointStep(self.envs[index].step, self._inner[index].simulation) for index in actions}
         finished: dict[int, tuple[Any, float, bool, bool, dict[str, Any]]] = {}
         given: dict[int, Any] = dict(actions)
@@ -202,7 +202,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
                 for index, value in given.items():
                     result = self._go_on(index, steps[index], value)
                     (finished if steps[index].dead else decisions)[index] = result
-                # What a wrapper opens before the round it closes after it: last in, first out.
+                # Wrappers close after the round what they opened before it: last in, first out.
                 given = dict(reversed(self._group.step(decisions).items()))
         finally:
             for step in steps.values():
@@ -210,7 +210,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
         return finished
 
     def _go_on(self, index: int, step: JointStep, value: Any) -> Any:
-        """Go on with a step; an error says which environment it is."""
+        """Resume a step; an error names the environment."""
         try:
             return step.switch(value)
         except ValueError as error:
@@ -228,7 +228,7 @@ def _set_attr(env: AnyEnv, name: str, value: Any) -> None:
 
 
 def _wrapped(env: AnyEnv, wrap: Callable[[AnyEnv], AnyEnv] | None, max_episode_steps: int | None) -> AnyEnv:
-    """An environment in its wrappers, the time limit innermost as `gymnasium.make` has it."""
+    """An environment in its wrappers, the time limit innermost as in `gymnasium.make`."""
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
     outer = env if wrap is None else wrap(env)
@@ -238,7 +238,7 @@ def _wrapped(env: AnyEnv, wrap: Callable[[AnyEnv], AnyEnv] | None, max_episode_s
 
 
 def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int | None]:
-    """One seed for each environment: given one by one, counting on from a single one, or None.
+    """One seed for each environment: as given, counting up from a single one, or None.
 
     Raises:
         ValueError: If there are not as many seeds as environments.
@@ -249,7 +249,7 @@ def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[in
         return [int(seed) + index for index in range(num_envs)]
     seeds = list(seed)
     if len(seeds) != num_envs:
-        raise ValueError(f"seed must be one number or {num_envs}, one an environment, got {len(seeds)}")
+        raise ValueError(f"seed must be one number or {num_envs}, one per environment, got {len(seeds)}")
     return seeds
 
 
@@ -257,7 +257,7 @@ def checked_mask(mask: Any, num_envs: int) -> BoolArray:
     """The environments to reset, bool (num_envs,).
 
     Raises:
-        ValueError: If the mask does not fit or chooses none.
+        ValueError: If the mask does not fit or selects none.
     """
     if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
         raise ValueError(f"reset_mask must be a bool array of shape ({num_envs},) with at least one True, got {mask!r}")

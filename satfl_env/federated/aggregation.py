@@ -83,7 +83,7 @@ def combine_groups(
     """The model of each group by a server rule: where its members started, moved by their combined updates.
 
     Args:
-        start: Where the satellites that returned started, the same inside a group as a rule, finite, (R, P).
+        start: Where the satellites that returned started, usually the same inside a group, finite, (R, P).
         received: What came back from each, finite, (R, P).
         weights: Summing to 1 inside each group, (R,).
         groups: Group of each row, 0..K-1, each with at least one member, (R,).
@@ -116,7 +116,7 @@ def combine_updates(
 
 
 def _combined(combine: Combine, updates: Tensor, weights: Tensor) -> Tensor:
-    """What a rule gives for one group; the rule may be somebody's own."""
+    """The checked result of a rule, which may be the user's own, for one group."""
     update, shape = combine(updates, weights), updates.shape[1:]
     name = getattr(combine, "__name__", type(combine).__name__)
     if not isinstance(update, Tensor) or update.shape != shape:
@@ -133,14 +133,14 @@ def raw_cloud_weights(
     gateways: NDArray[np.int64],
     groups: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    r"""Raw weight at the cloud of each (gateway, cluster) group: its part of its gateway's.
+    r"""Raw weight at the cloud of each (gateway, cluster) group: its share of its gateway's weight.
 
     $$\tilde{W}_{gc} = \tilde{W}_g
     \frac{\sum_{s \in \mathcal{U}_{gc}} \tilde{w}_s}{\sum_{s \in \mathcal{U}_g} \tilde{w}_s}$$
 
-    A gateway's weight is divided among its clusters as the raw weights of the satellites that came back. So a gateway
-    counts once however many clusters it has, and with weights of gateways that are the sums of their satellites',
-    eq. 5 of the task-clustering paper holds for clusters whose members are at several gateways.
+    A gateway's weight is divided among its clusters in proportion to the raw weights of the satellites that came back.
+    So a gateway counts once however many clusters it has. If its weight is the sum of its satellites' weights, eq. 5 of
+    the task-clustering paper holds for clusters whose members are at several gateways.
 
     Args:
         raw_gateway_weights: Raw weights of the gateways, finite, >= 0, (G,).

@@ -15,18 +15,18 @@ from satfl_env.federated.processes import train_spread
 from satfl_env.federated.shards import samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
-# A round whose forward passes take fewer operations is over before workers pay back their messages.
+# In a round whose forward passes take fewer operations, messages to workers cost more than they save.
 _PROCESSES_FLOPS = 1e9
-# In a minibatch whose forward pass takes fewer operations, threads wait for each other more than they help.
+# In a minibatch whose forward pass takes fewer operations, threads cost more than they save.
 _THREADS_FLOPS = 16e6
 
 
 class AutoTrainer(RowTrainer):
     """Trains in this process or in several, stacked or one by one, by a fixed rule: equal runs choose alike.
 
-    Where `Hardware.workers`, or without it PyTorch's number of threads, allows more than one core of the CPU, several
-    processes train rounds of some size. Everything else is trained here: large minibatches by as many threads, small
-    ones by one.
+    If `Hardware.workers`, or without it PyTorch's number of threads, allows more than one CPU core, several processes
+    train large rounds. Everything else is trained in this process: large minibatches by that many threads, small ones
+    by one.
     """
 
     mixes_precision = True
@@ -49,7 +49,7 @@ class AutoTrainer(RowTrainer):
             return self._in_process.train_rows(rows, data, shard)
 
     def _workers(self) -> int:
-        """Processes that may train; 1 where there can be no others: on a GPU, or inside somebody else's worker."""
+        """Number of processes that may train; 1 where no others can be started: on a GPU, or inside a worker."""
         if self.hardware.device != "cpu" or current_process().daemon:
             return 1
         return self.hardware.workers or torch.get_num_threads()

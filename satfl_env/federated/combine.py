@@ -96,7 +96,7 @@ class GeometricMedian:
     Args:
         smoothing: nu as a share of the mean distance from the weighted mean, > 0.
         tolerance: It stops once a step is shorter than this share of that distance, >= 0.
-        max_steps: It stops after so many steps, >= 1.
+        max_steps: It stops after this many steps, >= 1.
 
     Raises:
         ValueError: If a number is out of range.

@@ -19,11 +19,11 @@ ENGINES: dict[str, type[RowTrainer]] = {
     "processes": ProcessTrainer,
     "ray": RayTrainer,
 }
-"""The engines; one of your own added here can be named like these."""
+"""The engines by name; one of your own can be added here."""
 
 
 def check_engine(engine: str, hardware: Hardware) -> None:
-    """Raise `ValueError` if there is no such engine, or it cannot use the hardware, whether that is there or not."""
+    """Raise `ValueError` if there is no such engine, or it cannot use the hardware, present or not."""
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {engine!r}")
     if hardware.precision != "float32" and not ENGINES[engine].mixes_precision:
@@ -41,11 +41,11 @@ def make_trainer(
         engine: `auto` picks for each round; `loop` is the readable reference, `stacked` trains all satellites as one
             job, `processes` and `ray` share them among the cores of this machine or of a cluster.
         model: What is trained.
-        settings: How.
-        hardware: Where; the CPU in float32 by default.
+        settings: How to train.
+        hardware: Where to train; the CPU in float32 by default.
 
     Raises:
-        ValueError: If the engine is unknown, or its hardware is not for it or not there.
+        ValueError: If the engine is unknown, or it cannot use the hardware, or that is not present.
         ImportError: If the engine is `ray` and Ray is not installed.
     """
     hardware = hardware or Hardware()

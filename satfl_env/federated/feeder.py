@@ -1,4 +1,4 @@
-"""Minibatches of many satellites at once, drawn epoch by epoch so that memory stays that of one epoch."""
+"""Minibatches of many satellites at once, drawn epoch by epoch so that memory holds only one epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from satfl_env.federated.model import SemanticModel
 from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
 from satfl_env.federated.trainer import Shard
 
-# Where all minibatches of a step are short, padding stops at a multiple of this, at which sums round alike.
+# If all minibatches of a step are short, they are padded to a multiple of this, at which sums round alike.
 _SAMPLES_AT_ONCE = 16
 
 
@@ -38,7 +38,7 @@ class StackedBatch(NamedTuple):
 
 
 class Feeder:
-    """Iterates over the steps of a round; satellites come sorted so that those still at work are the first ones.
+    """Iterates over the steps of a round; satellites are sorted so that those still training come first.
 
     Args:
         model: Draws the channels.
@@ -79,11 +79,11 @@ class Feeder:
         # The epoch each satellite is in, `longest` slots each: rows of the data, and what the channel does to them.
         self._row = torch.zeros(len(satellites) * longest, dtype=torch.int64, device=device)
         self._channel: Any = None
-        # Memory that stays: fresh pages cost more than the copy itself.
+        # Memory is reused: fresh pages cost more than the copy itself.
         self._buffers: tuple[Tensor, ...] = ()
 
     def __iter__(self) -> Iterator[StackedBatch]:
-        """One batch a step; the number of satellites in it never grows."""
+        """One batch per step; the number of satellites in it never grows."""
         minibatches = self._count.shape[1]
         for step in range(int(self.steps[0])):
             active = int(np.count_nonzero(self.steps > step))
@@ -129,5 +129,5 @@ class Feeder:
 
 
 def _empty_like(channel: Any, count: int, device: torch.device) -> Any:
-    """Room for the channel draws of `count` samples."""
+    """Uninitialised channel draws of `count` samples."""
     return type(channel)(*(part.new_empty(count, *part.shape[1:], device=device) for part in channel))

@@ -16,13 +16,13 @@ from pydantic.dataclasses import dataclass
 from satfl_env.federated.local import LocalData
 from satfl_env.settings import STRICT, Count
 
-# Data already moved; in-place changes to the original made after its first round there go unseen.
+# Data already moved; in-place changes to the original after its first round there have no effect.
 _moved: WeakKeyDictionary[LocalData, LocalData] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, config=STRICT)
 class Hardware:
-    """Where training runs. It changes how long a round takes, and its results by rounding alone.
+    """Where training runs. It changes how long a round takes, and its results only by rounding.
 
     Attributes:
         device: `cpu`, `cuda` or `cuda:<index>`. Parameters and results stay where the caller has them.

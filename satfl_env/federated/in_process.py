@@ -20,7 +20,7 @@ _STACKED_FLOPS = 200e6
 class InProcessTrainer(RowTrainer):
     """Trains in this process, stacked or one by one by a fixed rule: equal runs choose alike.
 
-    Stacked are models with a gradient in closed form, small minibatches, and everything off the CPU.
+    It stacks models with a gradient in closed form, small minibatches, and everything that is not on the CPU.
     """
 
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The contract of local training: what goes in, what comes out, and what every engine must do."""
+"""The interface of local training: data, settings, results, and what every engine must do."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ class TrainingSettings:
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """What came out of local training.
+    """The results of local training.
 
     Attributes:
         parameters: A new tensor, (S, P); a satellite that did not train or diverged keeps its row.
         last_loss: Mean sample loss over the last epoch, (S,); NaN for satellites that did not train or diverged.
         diverged: Satellites whose loss or parameters became NaN or infinite, bool (S,).
-        batches: Optimizer steps each satellite was given, int64 (S,).
+        batches: Optimizer steps of each satellite, int64 (S,).
     """
 
     parameters: Tensor
@@ -106,7 +106,9 @@ class TrainingResult:
 
 
 class LocalTrainer(Protocol):
-    """Trains all satellites for one round (SemSpaceFL, eq. 1). Every engine gives the same result up to rounding.
+    r"""Trains all satellites for one round (SemSpaceFL, eq. 1). Every engine gives the same result up to rounding.
+
+    $$\mathbf{w} \leftarrow \mathbf{w} - \eta \nabla L(\mathbf{w})$$
 
     In float32 rounding can decide on which side of zero the input of a ReLU falls, and Adam passes such a change on at
     the size of its step: long runs of large models agree to 1e-5 in float64 only.

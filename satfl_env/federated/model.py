@@ -1,4 +1,4 @@
-"""What federated learning needs of a model; the semantic models satisfy it without knowing."""
+"""The interface of models in federated learning; the semantic models satisfy it without importing it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class HasParameters(Protocol):
 
 
 class SemanticModel(HasParameters, Protocol):
-    """A link from images over a channel to outputs. A channel draw is a named tuple of tensors, one row a sample."""
+    """A link from images over a channel to outputs. A channel draw is a named tuple of tensors, one row per sample."""
 
     def draw_weights(self, generator: torch.Generator) -> None:
         """Draw all parameters anew."""
@@ -44,7 +44,7 @@ class SemanticModel(HasParameters, Protocol):
 
 @runtime_checkable
 class HasStackedGradient(Protocol):
-    """A model that knows the gradient of its stacked form without automatic differentiation."""
+    """A model that computes the gradient of its stacked form without automatic differentiation."""
 
     def stacked_gradient(
         self,

@@ -17,7 +17,7 @@ _ENCODER_PREFIX = "encoder."
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each parameter lies in a flat row; the encoder comes first, so that what is shared is a prefix.
+    """Where each parameter is in a flat row; the encoder comes first, so that the shared part is a prefix.
 
     Attributes:
         names: Parameter names in the order of the columns.

@@ -1,4 +1,4 @@
-"""Worker processes that stay from round to round and train shards of satellites."""
+"""Worker processes that live from round to round and train shards of satellites."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from torch import multiprocessing as mp
 from satfl_env.federated.local import LocalData
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
-# Last loss and whether it is finite, one a satellite.
+# Last loss and whether it is finite, one per satellite.
 _Answer = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 _LOST = "the round is lost, nothing of it was used, and the next one starts new workers"
@@ -37,7 +37,7 @@ class WorkerError(RuntimeError):
 
 
 class _Order(NamedTuple):
-    """What a worker is told; None stands for the same as in its last order."""
+    """An order to a worker; None means the same as in its last order."""
 
     trainer: bytes | None
     data: LocalData | None
@@ -83,7 +83,7 @@ class WorkerPool:
     def train(
         self, trainer: RowTrainer, data: LocalData, rows: Tensor, parts: Sequence[tuple[NDArray[np.int64], Shard]]
     ) -> TrainedRows:
-        """Train one part a worker, each given by its positions in `rows` (A, P), which are overwritten.
+        """Train one part per worker, each given by its positions in `rows` (A, P), which are overwritten.
 
         Raises:
             WorkerError: If a worker dies or its training raises. The pool is of no use after any exception.
@@ -120,7 +120,7 @@ class WorkerPool:
         known_trainer, known_data, known_rows = self._known[worker]
         self._known[worker] = (trainer, data, self._rows)
         order = _Order(
-            # Pickled apart, since the pipe's own pickling would move the model into shared memory.
+            # Pickled separately, since the pipe's own pickling would move the model into shared memory.
             None if trainer is known_trainer else cloudpickle.dumps(trainer),
             None if data is known_data else data,
             None if self._rows is known_rows else self._rows,
@@ -151,7 +151,7 @@ class WorkerPool:
 
 
 def dead_worker(process: BaseProcess, lost: str) -> WorkerError:
-    """The error that the death of a worker process is; `lost` says what went with it."""
+    """The error for a worker process that died; `lost` says what was lost with it."""
     process.join(timeout=5.0)
     return WorkerError(
         f"{process.name} (pid {process.pid}) died with exit code {process.exitcode}; {lost}. Exit code -9 often means "
@@ -180,7 +180,7 @@ def train_in_pool(
     try:
         return _pools[workers].train(trainer, data, rows, parts)
     except BaseException:
-        # An interrupt too: an answer still under way would be taken for that of the next round.
+        # After an interrupt, too: an answer still on its way would be taken for that of the next round.
         _pools.pop(workers).close()
         raise
 
@@ -198,7 +198,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _work(pipe: connection.Connection) -> None:
-    """Follow orders until the other end is gone."""
+    """Follow orders until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent takes the interrupt and ends the workers
     torch.set_num_threads(1)
     _keep_memory()
@@ -220,7 +220,7 @@ def _work(pipe: connection.Connection) -> None:
 
 
 def _follow(trainer: RowTrainer, data: LocalData, rows: Tensor, order: _Order) -> _Answer | str:
-    """Train one part in place; what went wrong, if something did."""
+    """Train one part in place; returns the answer, or the traceback of an error."""
     try:
         trained = trainer.train_rows(rows[order.positions], data, order.shard)
     except Exception:

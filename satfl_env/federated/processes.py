@@ -14,7 +14,7 @@ from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
 
 class ProcessTrainer(RowTrainer):
-    """Trains a part of the satellites in each of several processes, there in the form that suits the model.
+    """Trains a part of the satellites in each of several processes, in the form that suits the model.
 
     The processes belong to no trainer: the first round that needs them starts them, and they end with this process.
     The data move into shared memory at their first round.
@@ -23,7 +23,7 @@ class ProcessTrainer(RowTrainer):
     needs_cpu = True
 
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
-        """Keep what the workers will need."""
+        """Keep the arguments for the workers."""
         super().__init__(model, settings, hardware)
         self._in_process = InProcessTrainer(model, settings, self.hardware)
 

@@ -34,7 +34,7 @@ class RayTrainer(RowTrainer):
     needs_cpu = True
 
     def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
-        """Keep what the tasks will need."""
+        """Keep the arguments for the tasks."""
         super().__init__(model, settings, hardware)
         _ray()
         self._in_process = InProcessTrainer(model, settings, self.hardware)

@@ -1,4 +1,4 @@
-"""Which samples a satellite sees and which channel draws they meet: the same in every engine."""
+"""Which samples a satellite trains on and with which channel draws: the same in every engine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def batches_per_round(
 ) -> NDArray[np.int64]:
     """Minibatches of each satellite in one round, (S,): the first `round_share` of those of all its epochs."""
     batches = batches_per_epoch(samples, settings) * epochs * settings.round_share
-    # Not one more for a product that is whole but for rounding.
+    # A product that is an integer up to rounding is not rounded up.
     return np.asarray(np.ceil(batches - 1e-9), dtype=np.int64)
 
 

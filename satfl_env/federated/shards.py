@@ -21,7 +21,7 @@ def samples_seen(data: LocalData, shard: Shard, settings: TrainingSettings) -> N
 
 
 def balance(cost: NDArray[np.int64], workers: int) -> list[NDArray[np.int64]]:
-    """Positions of the costs (A,) that each worker takes, the dearest first to the least loaded one.
+    """Positions of the costs (A,) that each worker takes, the costliest first to the least loaded worker.
 
     Each list is ascending and none is empty; there are min(A, workers) of them.
     """

@@ -16,7 +16,7 @@ from satfl_env.federated.local import LocalData
 from satfl_env.federated.row_optimizer import row_optimizer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
-# On a CPU a job larger than the cache waits for memory: satellites train in groups that touch about this much a step.
+# On a CPU a job larger than the cache waits for memory: satellites train in groups that touch about this much per step.
 _CACHE_BYTES = 64 * 2**20
 # Numbers that one processor instruction handles, at most.
 _VECTOR_WIDTH = 16
@@ -25,8 +25,8 @@ _VECTOR_WIDTH = 16
 class StackedTrainer(RowTrainer):
     """Trains satellites together, each with its own samples, epochs and decoder size.
 
-    Satellites are sorted by their number of steps: those still at work are the first rows of the parameters and of the
-    optimizer's state, so that one that is done is simply left out.
+    Satellites are sorted by their number of steps: those still training are the first rows of the parameters and of the
+    optimizer's state, so that finished ones are simply left out.
     """
 
     mixes_precision = True
@@ -46,7 +46,7 @@ class StackedTrainer(RowTrainer):
         return TrainedRows(rows, last_loss, finite)
 
     def _groups(self, count: int, data: LocalData) -> list[NDArray[np.int64]]:
-        """Consecutive groups of nearly equal size; all in one where there is no cache to heed."""
+        """Consecutive groups of nearly equal size; one group where there is no cache to fit into."""
         if data.images.device.type != "cpu":
             return [np.arange(count)]
         # Parameters, gradient and two moments; a minibatch is read and written.
@@ -74,7 +74,7 @@ class StackedTrainer(RowTrainer):
 def _padded(rows: Tensor) -> Tensor:
     """Rows (A, P), with columns of zeros up to whole vectors.
 
-    A processor rounds the numbers left over at the end of an array differently. With whole vectors, how a satellite
-    trains does not depend on who else does, to the bit.
+    A processor rounds the numbers left over at the end of an array differently. With whole vectors, the training of a
+    satellite does not depend on the others, bit for bit.
     """
     return torch.nn.functional.pad(rows, (0, -rows.shape[1] % _VECTOR_WIDTH))

@@ -1,4 +1,4 @@
-"""What all engines have in common: check a round, leave out who does not train, undo who diverged."""
+"""What all engines share: check a round, leave out satellites that do not train, reset those that diverge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from satfl_env.federated.schedule import batches_per_round
 
 
 class Shard(NamedTuple):
-    """Some satellites and their work, by falling number of optimizer steps.
+    """Some satellites and their work, by descending number of optimizer steps.
 
     Attributes:
         satellites: Which satellites, (A,).

@@ -1,4 +1,4 @@
-"""What the radio link between satellite and gateway carries: path loss, antennas, SINR, rate and transfer times."""
+"""The link between satellite and gateway: path loss, antennas, SINR, rate and transfer times."""
 
 from __future__ import annotations
 

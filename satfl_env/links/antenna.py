@@ -12,10 +12,13 @@ ComplexArray = NDArray[np.complex128]
 
 
 def upa_gain(steered: FloatArray, looked: FloatArray, array_shape: tuple[int, int]) -> FloatArray:
-    """Gain of a uniform planar array towards `looked` when steered to `steered`, relative to its peak.
+    r"""Gain of a uniform planar array towards `looked` when steered to `steered`, relative to its peak.
 
-    The elements are isotropic, half a wavelength apart, in the horizontal plane with boresight up: this is the squared
-    magnitude of the normalised array factor (Balanis, Antenna Theory, section 6.10).
+    $$A(\mathbf{u}, \mathbf{u}') = \prod_{i \in \{x, y\}}
+    \left(\frac{\sin(n_i \pi (u_i - u'_i) / 2)}{n_i \sin(\pi (u_i - u'_i) / 2)}\right)^2$$
+
+    The squared magnitude of the normalised array factor (Balanis, Antenna Theory, section 6.10). The elements are
+    isotropic, half a wavelength apart, in the horizontal plane with boresight up.
 
     Args:
         steered: Unit vectors from the array, (..., 3), z up.
@@ -31,7 +34,7 @@ def upa_gain(steered: FloatArray, looked: FloatArray, array_shape: tuple[int, in
 
 
 def _linear_array_factor(cosine_difference: FloatArray, num_elements: NDArray[np.int64]) -> FloatArray:
-    """Sum of n unit phasors pi * cosine_difference apart, over n, up to sign."""
+    """Mean of n unit phasors that are pi * cosine_difference apart, up to sign."""
     # The pattern repeats every 2 in direction cosine; near 0 the quotient of sines is accurate.
     half_phase = np.pi / 2 * (np.mod(cosine_difference + 1, 2) - 1)
     sine = num_elements * np.sin(half_phase)
@@ -39,11 +42,13 @@ def _linear_array_factor(cosine_difference: FloatArray, num_elements: NDArray[np
 
 
 def array_features(looked: FloatArray, array_shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-    """Features along x and y whose inner products multiply to `upa_gain`, so that sums of patterns factorise.
+    r"""Features along x and y whose inner products multiply to `upa_gain`, so that sums of patterns factorise.
 
-    The squared array factor of n elements is the Fejér kernel sum_{|k| < n} (n - |k|) / n^2 cos(pi k (u - u')) of the
-    direction cosines it is steered to and looked at from, and cos(a - b) = cos a cos b + sin a sin b. The pattern of a
-    planar array is the product of two of them.
+    The squared array factor of n elements is a Fejér kernel of the two direction cosines,
+
+    $$\sum_{|k| < n} \frac{n - |k|}{n^2} \cos(\pi k (u - u')),$$
+
+    and $\cos(a - b) = \cos a \cos b + \sin a \sin b$. The pattern of a planar array is the product of two kernels.
 
     Args:
         looked: Unit vectors from the array, (..., J, 3), z up.
@@ -55,7 +60,7 @@ def array_features(looked: FloatArray, array_shape: tuple[int, int]) -> tuple[Fl
     phase = np.pi * looked[..., :2].swapaxes(-1, -2)[..., None, :]
     along = np.empty((*phase.shape[:-2], max(array_shape), phase.shape[-1]), dtype=np.complex128)
     along[..., 0, :] = 1.0
-    # Powers by repeated doubling take one sine and cosine a direction.
+    # Powers by repeated doubling take one sine and cosine per direction.
     power, known = np.exp(1j * phase), 1
     while known < max(array_shape):
         new = min(known, max(array_shape) - known)
@@ -74,6 +79,6 @@ def _linear_features(harmonics: ComplexArray) -> FloatArray:
 
 @lru_cache
 def _feature_weights(num_elements: int) -> FloatArray:
-    """Square roots of the Fejér kernel's coefficients, each but the first for -k, too; (2 n - 1, 1)."""
+    """Square roots of the Fejér kernel's coefficients, all but the first also for -k; (2 n - 1, 1)."""
     order = np.concatenate([np.arange(num_elements), np.arange(1, num_elements)])[:, None]
     return np.asarray(np.sqrt(np.where(order > 0, 2, 1) * (num_elements - order)) / num_elements)

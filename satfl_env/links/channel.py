@@ -12,7 +12,7 @@ SPEED_OF_LIGHT_MPS = 299_792_458.0
 
 
 def free_space_path_loss_db(distance_m: FloatArray, carrier_hz: float) -> FloatArray:
-    """Free-space path loss in dB, 20 log10(4 pi d f / c) (ITU-R P.525); any shape, distances positive."""
+    r"""Free-space path loss in dB, $20 \log_{10} (4 \pi d f / c)$ (ITU-R P.525); any shape, distances positive."""
     return 20 * np.log10(4 * np.pi * carrier_hz / SPEED_OF_LIGHT_MPS * distance_m)
 
 
@@ -24,9 +24,12 @@ def path_gain(
     satellite_gain_dbi: float,
     gateway_gain_dbi: float,
 ) -> FloatArray:
-    """Linear power gain g = G_sat G_gw / PL with both antennas on target (SemSpaceFL, eq. 9); any shape.
+    r"""Linear power gain with both antennas on target (SemSpaceFL, eq. 9); any shape.
 
-    `extra_loss_db` holds what adds to free space: gas attenuation and scintillation.
+    $$g = \frac{G_\mathrm{sat} G_\mathrm{gw}}{\mathrm{PL}}, \qquad
+    \mathrm{PL} = \left(\frac{4 \pi d f}{c}\right)^2 L_\mathrm{extra}$$
+
+    `extra_loss_db` is the loss beyond free space: gas attenuation and scintillation.
     """
     loss_db = free_space_path_loss_db(distance_m, carrier_hz) + extra_loss_db
     return np.asarray(10 ** ((satellite_gain_dbi + gateway_gain_dbi - loss_db) / 10))
@@ -35,7 +38,7 @@ def path_gain(
 def channel_coefficient(
     gain: FloatArray, doppler_hz: FloatArray, delay_s: FloatArray, *, time_s: float, frequency_hz: float
 ) -> ComplexArray:
-    """Complex channel h = sqrt(g) exp(j 2 pi (f_D t - f tau)) (SemSpaceFL, eq. 8).
+    r"""Complex channel $h = \sqrt{g} \, e^{j 2 \pi (f_D t - f \tau)}$ (SemSpaceFL, eq. 8).
 
     Args:
         gain: Linear power gain (eq. 9), any shape.
@@ -53,7 +56,7 @@ def channel_coefficient(
 def doppler_shift_hz(
     position_m: FloatArray, velocity_mps: FloatArray, gateway_position_m: FloatArray, carrier_hz: float
 ) -> FloatArray:
-    """Doppler shift of every pair: -f / c times the range rate, positive while approaching (non-relativistic).
+    r"""Doppler shift of every pair, $-f \dot{d} / c$ with range rate $\dot{d}$: positive while approaching.
 
     Args:
         position_m: Satellite positions, (S, 3).

@@ -1,4 +1,4 @@
-"""What links are to a simulation, and what they need to know of the scene."""
+"""The interface of links, and of the geometry they read."""
 
 from __future__ import annotations
 

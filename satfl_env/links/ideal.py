@@ -1,4 +1,4 @@
-"""Links of one fixed rate, for studies where the radio is not the question."""
+"""Links of one fixed rate, for studies that leave out the radio."""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ IntArray = NDArray[np.int64]
 def bandwidth_share_hz(
     association: IntArray, num_gateways: int, bandwidth_hz: float, satellite_budget_hz: float
 ) -> FloatArray:
-    """Bandwidth of each satellite (SemSpaceFL, eq. 14): its gateway's band in equal parts, within its own budget.
+    r"""Bandwidth of each satellite: an equal share of its gateway's band, within its own budget (SemSpaceFL, eq. 14).
+
+    $$b_s = \min\left(\frac{B}{|\mathcal{U}_g|}, b_\mathrm{max}\right), \qquad s \in \mathcal{U}_g$$
 
     Args:
         association: Gateway of each satellite, (S,).
@@ -36,12 +38,17 @@ def bandwidth_share_hz(
 
 
 def rate_bps(bandwidth_hz: FloatArray | float, sinr: FloatArray) -> FloatArray:
-    """Achievable rate R = b log2(1 + SINR) in bit/s (SemSpaceFL, eq. 15); `sinr` linear, arguments broadcast."""
+    r"""Achievable rate $R = b \log_2(1 + \mathrm{SINR})$ in bit/s (SemSpaceFL, eq. 15).
+
+    `sinr` is linear; the arguments broadcast.
+    """
     return np.asarray(bandwidth_hz * np.log1p(sinr) / np.log(2))
 
 
 def link_time_s(model_bits: float, rate_bps: FloatArray, distance_m: FloatArray) -> FloatArray:
-    """One-way transfer time, bits over rate plus propagation (SemSpaceFL, eq. 16-17); infinite where the rate is 0.
+    r"""One-way transfer time of a model of $M$ bits (SemSpaceFL, eq. 16-17); infinite where the rate is 0.
+
+    $$t = \frac{M}{R} + \frac{d}{c}$$
 
     `rate_bps` (bit/s, not negative) and `distance_m` have the same shape, as does the result.
     """

@@ -15,12 +15,12 @@ IntArray = NDArray[np.int64]
 
 BOLTZMANN_J_PER_K = 1.380649e-23
 
-# Pairs of satellite and gateway worked on at once: as many as the processor's cache has room for, more or less.
+# Pairs of satellite and gateway in one chunk: about as many as fit into the processor's cache.
 _PAIRS = 2000
 
 
 def thermal_noise_w(bandwidth_hz: FloatArray | float, noise_figure_db: float, temperature_k: float) -> FloatArray:
-    """Thermal noise power k T B F in W of a receiver with the given noise figure; any shape."""
+    """Thermal noise power $k T B F$ in W of a receiver with the given noise figure; any shape."""
     return np.asarray(BOLTZMANN_J_PER_K * temperature_k * 10 ** (noise_figure_db / 10) * bandwidth_hz)
 
 
@@ -37,12 +37,16 @@ def sinr(
     array_shape: tuple[int, int],
     gateway_frame: FloatArray | None = None,
 ) -> FloatArray:
-    """SINR of every satellite at its gateway (SemSpaceFL, eq. 10-13).
+    r"""SINR of every satellite at its gateway (SemSpaceFL, eq. 10-13).
 
-    Satellites of one gateway are orthogonal. One of another gateway interferes with the gain of its own path, reduced
-    by the pattern of the receiving array steered to the wanted satellite. The overlap of subcarriers is taken in the
-    mean: an interferer spreads its power over its own share, placed at random in the band, so the part that falls into
-    satellite s's share b_s is transmit power times b_s / bandwidth.
+    $$\mathrm{SINR}_s = \frac{p \, g_{sk}}
+    {\sigma_s^2 + \frac{b_s}{B} \sum_{j \notin \mathcal{U}_k} p \, g_{jk} A_k(s, j)},
+    \qquad s \in \mathcal{U}_k$$
+
+    Satellites of one gateway k are orthogonal. Those of other gateways interfere if they are above its horizon: with
+    the gain of their own path, reduced by the pattern $A_k(s, j)$ of the array steered to s (`upa_gain`). The overlap
+    of subcarriers is averaged: an interferer spreads its power over its own share, placed at random in the band, so the
+    fraction $b_s / B$ of it falls into the share of satellite s.
 
     Args:
         position_m: Satellite positions, (S, 3), z up at the gateways.
@@ -87,9 +91,9 @@ def _directions(position_m: FloatArray, gateway_position_m: FloatArray, gateway_
 
 
 def _array_output_w(direction: FloatArray, source_w: FloatArray, array_shape: tuple[int, int]) -> FloatArray:
-    """Power that sources leave in beams of the same array steered to each of them in turn; (G, R).
+    """Power received from all sources when the array is steered to each of them in turn, (G, R).
 
-    The sum over sources of power times `upa_gain`, without ever forming the R x R patterns.
+    The sum over sources of power times `upa_gain`, without forming the R x R patterns.
 
     Args:
         direction: Unit vectors from each array to the sources, (G, R, 3).
@@ -99,5 +103,5 @@ def _array_output_w(direction: FloatArray, source_w: FloatArray, array_shape: tu
     along_x, along_y = array_features(direction, array_shape)
     seen_w = (along_y * source_w[:, None]) @ along_x.swapaxes(1, 2)
     output_w = ((seen_w @ along_x) * along_y).sum(axis=1)
-    # Where sources lie in the nulls, rounding may leave less than nothing.
+    # Where all sources lie in nulls, rounding may give a negative sum.
     return np.asarray(np.maximum(output_w, 0.0))

@@ -1,4 +1,4 @@
-"""What a satellite can afford: time and energy of an epoch, the best CPU frequency, epochs that fit, the battery."""
+"""On-board resources: time and energy of an epoch, the best CPU frequency, epochs that fit, the battery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A battery that carries over from round to round, charged by the Sun."""
+"""A battery whose charge carries over from round to round, filled by the Sun."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SOLAR_IRRADIANCE_WPM2 = 1361.0
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Panels:
-    """Solar panels that face the Sun.
+    """Solar panels turned to the Sun.
 
     Attributes:
-        area_m2: Their area in m^2.
-        efficiency: From sunlight to the battery, in (0, 1].
+        area_m2: Area in m^2.
+        efficiency: Fraction of the sunlight's power that reaches the battery, in (0, 1].
     """
 
     area_m2: Positive
@@ -37,17 +37,21 @@ class Panels:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Battery:
-    """A battery that carries over: spent by training, transmission and `standing_w`, filled in sunlight.
+    r"""A battery whose charge Q carries over: drained by training, transmission and `standing_w`, filled in sunlight.
 
-    On the globe the harvest stops in the Earth's shadow; the planar scene knows no night.
+    $$Q' = \min(C, \max(0, Q - E_\mathrm{spent} - P_\mathrm{standing} t + P_\mathrm{harvest} t_\mathrm{sunlit}))$$
+
+    $$E_\mathrm{available} = \max(0, Q - (1 - \mathrm{DoD}) C)$$
+
+    On the globe the harvest stops in the Earth's shadow; in the planar scene there is no night.
 
     Attributes:
-        capacity_j: Capacity in J.
+        capacity_j: Capacity C in J.
         initial_j: Charge at the start of an episode in J, at most the capacity.
-        depth_of_discharge: Part of the capacity that training may use, in (0, 1].
+        depth_of_discharge: Fraction DoD of the capacity that training may use, in (0, 1].
         harvest_w: Power in sunlight in W.
-        panels: What gives that power instead.
-        standing_w: Power that is drawn all the time in W.
+        panels: Solar panels, as an alternative to `harvest_w`.
+        standing_w: Power drawn all the time in W.
 
     Raises:
         ValueError: If a value is out of its range, or both `harvest_w` and `panels` are given.
@@ -85,7 +89,7 @@ class Battery:
     def charge_after_j(
         self, charge_j: FloatArray, *, spent_j: FloatArray, sunlit_s: FloatArray, duration_s: float
     ) -> FloatArray:
-        """What was there, less what was spent, plus the harvest, within [0, capacity]; (S,)."""
+        """The charge minus the energy spent plus the harvest, within [0, capacity]; (S,)."""
         sunny_w = self.harvest_w if self.panels is None else self.panels.power_w
         harvest_w = sunny_w * sunlit_s / duration_s
         spent_j = spent_j + self.standing_w * duration_s

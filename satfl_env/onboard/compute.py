@@ -1,4 +1,4 @@
-"""Local training against the clock and the battery (SemSpaceFL, eq. 5-6 and 18-19).
+"""Time and energy of local training (SemSpaceFL, eq. 5-6 and 18-19).
 
 All arguments broadcast, over satellites as (S,) or over pairs as (S, G). Times in s, energies in J, frequencies in Hz.
 `cycles_per_sample` (positive) counts CPU cycles to train one sample once; `kappa` (positive) is the chip's switched
@@ -24,7 +24,7 @@ ROUNDING = 1 + 1e-9
 
 
 class Computer(Protocol):
-    """The on-board computers of S satellites; each value is one number for all or an array (S,)."""
+    """The on-board computers of S satellites; each value is a number for all or an array (S,)."""
 
     @property
     def cpu_max_hz(self) -> Number:
@@ -46,8 +46,7 @@ class OnboardComputer:
     Attributes:
         cpu_max_hz: Highest CPU frequency in Hz.
         cycles_per_sample: CPU cycles to train one sample once.
-        kappa: Switched capacitance in J s^2 / cycle^3: an epoch over D samples at f Hz costs
-            kappa * cycles_per_sample * D * f^2 joules.
+        kappa: Switched capacitance in J s^2 / cycle^3; see `epoch_energy_j`.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -59,31 +58,33 @@ class OnboardComputer:
 
 
 def epoch_time_s(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number) -> FloatArray:
-    """Time of one local epoch, c D / f (SemSpaceFL, eq. 5); infinite where the frequency is 0."""
+    r"""Time of one local epoch, $t = c D / f$ (SemSpaceFL, eq. 5); infinite where the frequency is 0."""
     cycles = cycles_per_sample * samples
     forever = np.full(np.broadcast(cycles, cpu_hz).shape, np.inf)
-    # Overflow to infinity is the right limit of a CPU that all but stands still.
+    # Overflow to infinity is the right limit as the frequency goes to 0.
     with np.errstate(over="ignore"):
         return np.asarray(np.divide(cycles, cpu_hz, out=forever, where=np.asarray(cpu_hz) > 0))
 
 
 def epoch_energy_j(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number, kappa: Number) -> FloatArray:
-    """Energy of one local epoch, kappa c D f^2 (SemSpaceFL, eq. 6)."""
+    r"""Energy of one local epoch, $E = \kappa c D f^2$ (SemSpaceFL, eq. 6)."""
     return np.asarray(kappa * cycles_per_sample * samples * cpu_hz**2)
 
 
 def optimal_frequency_hz(
     energy_j: FloatArray, window_s: FloatArray, link_s: FloatArray, *, cpu_max_hz: Number, kappa: Number
 ) -> FloatArray:
-    """CPU frequency that lets the most epochs fit, min(f*, f_max) (SemSpaceFL, eq. 18).
+    r"""CPU frequency at which the most epochs fit (SemSpaceFL, eq. 18).
 
-    Time allows epochs in proportion to f, energy to 1 / f^2; they cross at f* = (E / (kappa (T - t_link)))^(1/3),
-    whatever the number of samples.
+    $$f = \min(f^*, f_\mathrm{max}), \qquad f^* = \sqrt[3]{\frac{E}{\kappa (T - t_\mathrm{link})}}$$
+
+    The number of epochs that time allows grows with $f$, the number that energy allows falls with $1 / f^2$. The two
+    are equal at $f^*$, whatever the number of samples.
 
     Args:
         energy_j: Energy budget E.
         window_s: Remaining window T, finite.
-        link_s: Time of both model transfers; may be infinite.
+        link_s: Time of both model transfers, t_link; may be infinite.
         cpu_max_hz: Highest CPU frequency.
         kappa: Switched capacitance.
 
@@ -105,25 +106,27 @@ def affordable_epochs(
     cycles_per_sample: Number,
     kappa: Number,
 ) -> IntArray:
-    """Local epochs that fit both the contact window and the energy budget (SemSpaceFL, eq. 18-19).
+    r"""Local epochs that fit both the contact window and the energy budget (SemSpaceFL, eq. 18-19).
+
+    $$K = \left\lfloor \min\left(\frac{(T - t_\mathrm{link}) f}{c D}, \frac{E}{\kappa c D f^2}\right) \right\rfloor$$
 
     Args:
-        window_s: Remaining window, finite.
-        link_s: Time of both model transfers; may be infinite.
-        samples: Training samples on board.
-        energy_j: Energy budget; infinite where only the window counts.
-        cpu_hz: CPU frequency.
-        cycles_per_sample: CPU cycles to train one sample once.
+        window_s: Remaining window T, finite.
+        link_s: Time of both model transfers, t_link; may be infinite.
+        samples: Training samples on board, D.
+        energy_j: Energy budget E; infinite where only the window counts.
+        cpu_hz: CPU frequency f.
+        cycles_per_sample: CPU cycles to train one sample once, c.
         kappa: Switched capacitance.
 
     Returns:
-        Epochs, not negative; 0 where nothing fits, where there are no samples and where the CPU stands still.
+        Epochs, not negative; 0 where nothing fits, there are no samples or the frequency is 0.
     """
     epoch_s = epoch_time_s(samples, cpu_hz, cycles_per_sample=cycles_per_sample)
     epoch_j = epoch_energy_j(samples, cpu_hz, cycles_per_sample=cycles_per_sample, kappa=kappa)
     time_left = window_s - link_s
     trains = (time_left > 0) & (epoch_s > 0) & (epoch_j > 0)
-    # As above: next to no energy an epoch means infinitely many of them.
+    # As above: infinitely many epochs is the right limit as their energy goes to 0.
     with np.errstate(over="ignore"):
         in_time = np.divide(time_left, epoch_s, out=np.zeros(trains.shape), where=trains)
         in_energy = np.divide(energy_j, epoch_j, out=np.zeros(np.broadcast(energy_j, trains).shape), where=trains)

@@ -1,4 +1,4 @@
-"""Energy for training: what a simulation asks of it, and the kind that comes fresh every round."""
+"""Energy for training: its interface, and energy drawn anew every round."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Energy(Protocol):
-    """Where the energy of S satellites comes from. Energies in J, times in s."""
+    """The energy supply of S satellites. Energies in J, times in s."""
 
     @property
     def highest_j(self) -> float:
@@ -28,7 +28,7 @@ class Energy(Protocol):
 
         Args:
             charge_j: Charge at the start of the round, (S,).
-            rng: Generator of this round alone.
+            rng: Generator of this round.
         """
 
     def charge_after_j(
@@ -46,13 +46,15 @@ class Energy(Protocol):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class EnergyDraws:
-    """Energy that is drawn anew for each satellite and round, E_max ~ N(mean, std) (SemSpaceFL, section V-A).
+    r"""Energy drawn anew for each satellite and round (SemSpaceFL, section V-A).
 
-    Draws are cut at 0 and at `highest_j`, so that they have a bound.
+    $$E_\mathrm{max} \sim \mathcal{N}(\mu, \sigma^2)$$
+
+    Draws are clipped to 0 and `highest_j`.
 
     Attributes:
-        mean_j: Mean in J.
-        std_j: Standard deviation in J.
+        mean_j: Mean mu in J.
+        std_j: Standard deviation sigma in J.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -78,5 +80,5 @@ class EnergyDraws:
     def charge_after_j(
         self, charge_j: FloatArray, *, spent_j: FloatArray, sunlit_s: FloatArray, duration_s: float
     ) -> FloatArray:
-        """Nothing is stored: the charge as it was, (S,)."""
+        """Nothing is stored: the charge is unchanged, (S,)."""
         return charge_j

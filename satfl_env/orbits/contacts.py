@@ -19,7 +19,7 @@ IntArray = NDArray[np.int64]
 
 MAX_STEP_S = 120.0
 DEFAULT_STEP_S = 60.0
-# Values of satellites and pairs held at a time: more would need memory, fewer would spend it on calls.
+# Values of satellites and pairs held at a time: more would need memory, fewer would cost time in calls.
 _CHUNK = 1_000_000
 _MARCH_STEPS = 10
 
@@ -101,10 +101,10 @@ def contact_windows(
 
     Args:
         orbits: The satellites.
-        gateways: Who sees them.
+        gateways: The gateways that see them.
         start_s: Start of the span, in s after the orbits' epoch.
         end_s: Its end, later.
-        step_s: Step of the search in (0, 120]; no window is lost to it, times stay right to some milliseconds.
+        step_s: Step of the search in (0, 120]; no window is missed, and times are right to some milliseconds.
 
     Raises:
         ValueError: If there is no gateway or a value is out of its range.
@@ -161,7 +161,7 @@ def states_and_windows(
         still_up = np.ones(len(satellite), dtype=bool)
         still_up[events.set_pair] = False
         satellite, gateway = satellite[still_up], gateway[still_up]
-        # Most have set within the first piece: then no states are wanted any more.
+        # Most have set within the first piece: then no further states are needed.
         if not len(satellite) or time[-1] >= time_s + horizon_s:
             break
         time = time[-1] + steps_s
@@ -180,7 +180,7 @@ def _grids(orbits: Orbits, ground: GroundSegment, time_s: FloatArray) -> Iterato
     satellite = np.repeat(np.arange(num_satellites), num_gateways)
     gateway = np.tile(np.arange(num_gateways), num_satellites)
     rotation = teme_to_itrs(orbits.epoch, time_s)
-    # A state takes about as much room while it is computed as ten pairs.
+    # While it is computed, a state takes about as much memory as ten pairs.
     length = max(_CHUNK // (num_satellites * (num_gateways + 10)), 1)
     for first in range(0, len(time_s) - 1, length):
         piece = slice(first, first + length + 1)
@@ -201,7 +201,7 @@ def _open_at(grid: Grid, ground: GroundSegment, index: int) -> Events:
 def _windows(
     num_satellites: int, ground: GroundSegment, start_s: float, end_s: float, events: Sequence[Events]
 ) -> ContactWindows:
-    """Puts rises, sets and culminations together: of each pair, the k-th rise belongs to the k-th set."""
+    """Match rises, sets and culminations: of each pair, the k-th rise belongs to the k-th set."""
     rise_pair, rise_s, set_pair, set_s, peak_pair, peak_s, peak_sine = map(np.concatenate, zip(*events, strict=True))
     order = np.lexsort((rise_s, rise_pair))
     pair, rise_s = rise_pair[order], rise_s[order]

@@ -20,11 +20,11 @@ class CowellOrbits:
 
     The integration takes some tenths of a second for each satellite and day, after seconds of compilation in `boinor`.
     Against these orbits the secular motion of `KeplerOrbits` stays within 30 km over a day in low orbits. A scene looks
-    beyond the present by up to its horizon and ten minutes; the span has to hold that as well.
+    ahead by up to its horizon plus ten minutes; the span has to cover that as well.
 
     Args:
         orbits: Where the satellites start: the osculating states of these orbits at their epoch.
-        span_s: How long after the epoch states are wanted, positive.
+        span_s: Time after the epoch for which states are available, positive.
 
     Raises:
         ValueError: If the span is not positive.
@@ -58,7 +58,7 @@ class CowellOrbits:
 
     @property
     def min_radius_m(self) -> float:
-        """Lower bound of every distance from the Earth's centre; a kilometre is more than can lie between knots."""
+        """Lower bound of every distance from the Earth's centre; a kilometre covers the motion between knots."""
         return float(np.linalg.norm(self._position_m, axis=-1).min()) - 1e3
 
     @property

@@ -1,7 +1,7 @@
 """When satellites cross a gateway's cone of minimum elevation, and when they stand highest, between grid times.
 
 A grid alone misses a pass that rises and sets between two of its times. How far the clearance can rise in between is
-bounded by its curvature, so only intervals with a small clearance at an end can hide one, and those are looked into.
+bounded by its curvature, so only intervals with a small clearance at an end can hide one, and those are searched.
 """
 
 from __future__ import annotations

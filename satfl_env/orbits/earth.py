@@ -12,4 +12,4 @@ J2 = 1.08262668e-3
 """Second zonal harmonic: the oblateness."""
 
 ROTATION_RADPS = 7.292115e-5
-"""Rotation rate against the stars."""
+"""Rotation rate relative to the stars."""

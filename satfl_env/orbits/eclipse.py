@@ -13,7 +13,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 SUN_RADIUS_M = 695_700_000.0
-# Entry and exit of a shadow are met by this sampling to half of it.
+# Times of entry into and exit from a shadow are right to half of this sampling step.
 _SAMPLE_S = 20.0
 _SAMPLES_AT_A_TIME = 64
 
@@ -35,7 +35,7 @@ def in_cylindrical_shadow(position_m: FloatArray, sun_m: FloatArray) -> BoolArra
 
 
 def sunlit_fraction(position_m: FloatArray, sun_m: FloatArray) -> FloatArray:
-    """Part of the Sun's disc that the Earth leaves free: conical umbra and penumbra (Montenbruck & Gill, 3.4.2).
+    """Fraction of the Sun's disc that the Earth does not cover: conical umbra and penumbra (Montenbruck & Gill, 3.4.2).
 
     Args:
         position_m: Satellites, outside the Earth, (..., 3).

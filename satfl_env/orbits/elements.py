@@ -1,4 +1,4 @@
-"""Published mean elements, as two-line elements (TLE) or orbit mean-elements messages (OMM), flown by SGP4."""
+"""Published mean elements, as two-line elements (TLE) or orbit mean-elements messages (OMM), propagated by SGP4."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _SPEED_MARGIN = 1.02
 
 
 class Sgp4Orbits:
-    """Satellites flown by SGP4 from mean elements.
+    """Satellites propagated by SGP4 from mean elements.
 
     Args:
         satellites: Initialised `sgp4` records.
@@ -121,7 +121,7 @@ class Sgp4Orbits:
         """Positions in m and velocities in m/s at each time (T,), as (T, S, 3) each.
 
         Raises:
-            ValueError: If SGP4 finds no state, as of a satellite that has decayed.
+            ValueError: If SGP4 finds no state, as for a satellite that has decayed.
         """
         times = times_after(self.epoch, np.asarray(time_s, dtype=np.float64))
         error, position_km, velocity_kmps = self._array.sgp4(times.jd1, times.jd2)
@@ -210,7 +210,7 @@ def _check_line(line: str, kind: str, number: int) -> None:
     expected = str(compute_checksum(line))
     if line[-1] != expected:
         raise ValueError(f"line {number}: the checksum must be {expected}, got {line[-1]!r}")
-    # `sgp4` itself reads what it can of a field and takes that.
+    # `sgp4` itself reads what it can of a field and ignores the rest.
     for field, start, end, low, high in _NUMBERS[kind]:
         text = line[start - 1 : end]
         if not (_NUMBER.fullmatch(text) and low <= float(text) <= high):

@@ -30,7 +30,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 2035
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Lets astropy answer for any date from its bundled tables: no download, no complaint about their age."""
+    """Let astropy use its bundled tables for any date: no download, no warning about their age."""
     with (
         iers.conf.set_temp("auto_download", False),
         iers.conf.set_temp("auto_max_age", None),
@@ -95,7 +95,7 @@ def _gcrs_to_teme(day: float, fraction: float) -> FloatArray:
 def earth_fixed(
     rotation: FloatArray, position_m: FloatArray, velocity_mps: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Positions and velocities as the turning Earth sees them.
+    """Positions and velocities relative to the turning Earth.
 
     Args:
         rotation: From the inertial to the Earth-fixed frame, (T, 3, 3).

@@ -1,4 +1,4 @@
-"""Cubic Hermite interpolation of motion: between two states a minute apart a low orbit is right to half a metre."""
+"""Cubic Hermite interpolation of motion: for states a minute apart, a low orbit is right to half a metre."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ def remaining_window_s(
     coverage_radius_m: float,
     speed_mps: float,
 ) -> FloatArray:
-    """Remaining contact window: the arc still to fly inside a gateway's disc, over the speed (SemSpaceFL, eq. 7).
+    r"""Remaining contact window $T = d / v$: the arc still to fly inside a gateway's disc, over the speed.
 
-    Satellites fly counter-clockwise on circles about the origin.
+    SemSpaceFL, eq. 7. Satellites fly counter-clockwise on circles about the origin.
 
     Args:
         phase_rad: Angle of each satellite on its circle, (S,).
@@ -164,7 +164,7 @@ class PlanarScene:
         )
 
     def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
-        """Seconds of sunlight of each satellite between two times: all of them, there is no night here; (S,)."""
+        """Seconds of sunlight of each satellite between two times: all of it, since there is no night; (S,)."""
         return np.full(self.num_satellites, end_s - start_s)
 
     def _offset_m(self) -> FloatArray:

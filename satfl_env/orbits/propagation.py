@@ -1,4 +1,4 @@
-"""What every kind of orbit can tell: states at any time, and bounds that hold at all times."""
+"""The interface of orbits: states at any time, and bounds that hold at all times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every scene can tell: a snapshot of the geometry at any time, and bounds that hold at all times.
+"""The interface of scenes: a snapshot of the geometry at any time, and bounds that hold at all times.
 
 `S` is the number of satellites, `G` the number of gateways. Coordinates are Cartesian and in metres.
 """

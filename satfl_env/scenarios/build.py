@@ -51,15 +51,15 @@ def build(
 
     Args:
         scenario: A validated scenario.
-        parts: Parts of your own in place of the scenario's, by name; see `satfl_env.simulation.PARTS`.
+        parts: Your own parts in place of the scenario's, by name; see `satfl_env.simulation.PARTS`.
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ScenarioError: If a field does not fit the images or this machine; the message names it. Of what depends on
-            the satellites, the split of the images, `reset` tells.
+        ScenarioError: If a field does not fit the images or this machine; the message names it. What depends on
+            the satellites, such as the split of the images, is checked by `reset`.
         FileNotFoundError: If the image source needs a data folder that is not there.
-        TypeError: If there is no part of a name, or one has the wrong form; the message names it.
-        ValueError: If a part gives numbers that cannot be.
+        TypeError: If a part's name is unknown or a part has the wrong form; the message names it.
+        ValueError: If a part returns impossible numbers.
     """
     training, own = scenario.training, check_parts(parts)
     with blaming("training.device"):
@@ -91,7 +91,7 @@ def build(
 
 
 def similarity_scales(scenario: schema.Scenario) -> int:
-    """Scales that the MS-SSIM of the scenario's images has; five need images of more than 160 pixels a side."""
+    """Number of scales in the MS-SSIM of the scenario's images; all five need more than 160 pixels per side."""
     _, height, width = ScenarioImages(scenario.data).image_shape
     return ms_ssim_scales(height, width)
 
@@ -127,13 +127,13 @@ def _make_protocol(scenario: schema.Scenario) -> RoundProtocol:
 
 
 def _make_model(config: Model, data: DataPart, scene: ScenePart) -> SemanticModel:
-    """A model for the images of the data and the classes that these have."""
+    """A model for the image shape and the classes of the data."""
     with blaming("model"):
         return config.make(*_images_and_classes(data, scene))
 
 
 def _images_and_classes(data: DataPart, scene: ScenePart) -> tuple[ImageShape, int]:
-    """Shape of an image, and number of classes; from one draw where the data part does not tell."""
+    """Shape of an image, and number of classes; from one draw if the data part does not state them."""
     if isinstance(data, FederatedImages):
         return data.image_shape, data.num_outputs
     drawn = data(scene(np.random.default_rng(0)), np.random.default_rng(0))

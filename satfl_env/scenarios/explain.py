@@ -1,4 +1,4 @@
-"""What is wrong with a scenario, in words: a line for each field at fault, with its value and what is allowed."""
+"""Explains what is wrong with a scenario: one line per invalid field, with its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 _NO_SECTION = ("model_type", "model_attributes_type", "dataclass_type")
 _LONGEST_LINE = 500
 
-# A model or a dataclass of pydantic.
+# A pydantic model or dataclass.
 Section = type[Any]
 
 
 class _Place(NamedTuple):
-    """Where a problem is: the dotted path as in an override, and which sections may stand there.
+    """Where a problem is: the dotted path as in an override, and the sections allowed there.
 
-    Of `variants` that a section's kind tells apart, `chosen` are those of the kind given. Plain values have none.
+    `variants` are all of these sections, `chosen` those of the kind given. Plain values have none.
     """
 
     path: str
@@ -32,14 +32,14 @@ class _Place(NamedTuple):
 
 
 def explain(name: str, error: ValidationError) -> str:
-    """All problems of the scenario `name`, a line each."""
+    """All problems of the scenario `name`, one per line."""
     problems = error.errors()
     lines = [_line(problem) for problem in problems if not _follows(problem, problems)]
     return "\n".join([f"scenario {name!r} is not valid:", *(f"  {line}"[:_LONGEST_LINE] for line in lines)])
 
 
 def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a sequence is too short only because items are wrong, which is told of each already."""
+    """Whether a sequence is too short only because some items are invalid, which are reported already."""
     place = problem["loc"]
     return problem["type"] == "too_short" and any(
         len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in problems
@@ -66,7 +66,7 @@ def _line(problem: Mapping[str, Any]) -> str:
 
 
 def _own_words(text: str, place: _Place) -> str:
-    """What a check of our own says, which tells the value itself and may begin with a field of its section."""
+    """The message of one of our own checks, which states the value and may begin with a field of its section."""
     prefix = f"{place.path}." if place.path else ""
     if re.split(r"\W", text, maxsplit=1)[0] in _fields(place.chosen):
         return prefix + text
@@ -74,7 +74,7 @@ def _own_words(text: str, place: _Place) -> str:
 
 
 def _find(location: Sequence[int | str]) -> _Place:
-    """The place that pydantic's location of a problem means; kinds are part of that, but not of the path."""
+    """The place of a problem from pydantic's location, which contains kinds; the path does not."""
     path: list[str] = []
     chosen: Sequence[Section] = (Scenario,)
     variants = chosen
@@ -84,7 +84,7 @@ def _find(location: Sequence[int | str]) -> _Place:
             chosen = of_kind
             continue
         path.append(str(part))
-        # The items of a sequence are what its field says.
+        # The items of a sequence are described by its field.
         if isinstance(part, str):
             chosen = variants = _sections_in(chosen, part)
     return _Place(".".join(path), chosen, variants)
@@ -104,7 +104,7 @@ def _sections_of(annotation: Any) -> Iterator[Section]:
 
 
 def _fields_of(section: Any) -> dict[str, FieldInfo]:
-    """The fields of a section by name; none of what is no section."""
+    """The fields of a section by name; empty for anything else."""
     return getattr(section, "__pydantic_fields__", {})
 
 
@@ -128,14 +128,14 @@ def _fields(sections: Sequence[Section]) -> list[str]:
 
 
 def _fitting_kinds(value: Any, place: _Place) -> str:
-    """The kinds that know all keys given, where those tell kinds apart."""
+    """The kinds that have all the given keys, if these identify a kind."""
     keys = set(value) if isinstance(value, Mapping) else set()
     fitting = [section for section in place.variants if keys <= set(_fields_of(section))]
     return f"; its keys are those of {_kinds(fitting)}" if keys and fitting else ""
 
 
 def _unknown_key(key: str, place: _Place) -> str:
-    """Where a key belongs that its section does not know: another kind, another spelling, another section."""
+    """Where an unknown key belongs: to another kind, another spelling or another section."""
     owners = [section for section in place.variants if key in _fields_of(section)]
     if owners:
         return f" of kind {_kinds(place.chosen)}, belongs to kind {_kinds(owners)}"
@@ -145,7 +145,7 @@ def _unknown_key(key: str, place: _Place) -> str:
 
 
 def _paths_to(key: str, section: Section) -> Iterator[str]:
-    """Dotted paths of all fields of a name, in a section and those inside."""
+    """Dotted paths of all fields with a given name, in a section and the sections inside it."""
     for field in _fields_of(section):
         if field == key:
             yield key

@@ -1,4 +1,4 @@
-"""Data parts: labelled images, shared out over the satellites of an episode."""
+"""Data parts: labelled images, distributed over the satellites of an episode."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ _PARTITION: TypeAdapter[schema.Partition] = TypeAdapter(Annotated[schema.Partiti
 
 
 class FederatedImages:
-    """Labelled images and how they are shared out: a data part, `(scene, rng) -> FederatedData`.
+    """Labelled images and how they are distributed: a data part, `(scene, rng) -> FederatedData`.
 
-    The test images are the same for all satellites. Without tasks every satellite tells all classes apart, or
-    reconstructs its images; with a partition of kind `tasks` each serves one task, in turn.
+    The test images are the same for all satellites. Without tasks every satellite classifies all classes or
+    reconstructs its images; a partition of kind `tasks` assigns the tasks to the satellites in turn.
 
     Args:
         train: Training set: a tuple (images, labels), an object with attributes `images` and `labels`, or a dataset
             like torchvision's; see `satfl_env.data.own_images`. Bytes (uint8) are scaled to [0, 1], other numbers are
             taken as they are.
         test: Test set.
-        partition: What a scenario has as `data.partition`: a mapping like `{"kind": "dirichlet", "alpha": 0.5}`, or one
+        partition: As `data.partition` of a scenario: a mapping like `{"kind": "dirichlet", "alpha": 0.5}`, or one
             of its sections.
         test_samples: Test images of an episode, drawn anew for each; None, or more than there are, means all.
         class_names: Name of each label; None names them by their numbers.
@@ -59,7 +59,7 @@ class FederatedImages:
     Raises:
         TypeError: If a set has none of these forms.
         ValueError: If a set or the partition is not valid; the message names the field, its value and what is allowed.
-            Of what depends on the satellites the call tells.
+            What depends on the satellites is checked by the call.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class FederatedImages:
 
     @property
     def num_outputs(self) -> int:
-        """Outputs of a decoder that tells the classes, or those of the largest task, apart."""
+        """Outputs of a decoder for all classes, or for those of the largest task."""
         if not isinstance(self.partition, schema.TaskPartition):
             return len(self.images.class_names)
         tasks = _tasks(self.partition)
@@ -106,7 +106,7 @@ class FederatedImages:
             return partition.samples[1]
         if isinstance(partition, schema.GroundTrackPartition):
             return partition.max_samples
-        # Without overlap, nobody can have more than there are to share out.
+        # Without overlap, no satellite can hold more than all samples.
         if isinstance(partition, schema.CountsPartition):
             return sum(partition.counts)
         return partition.total_samples or available
@@ -119,7 +119,7 @@ class FederatedImages:
             rng: Source of all draws.
 
         Raises:
-            ScenarioError: If the images cannot be shared out over these satellites; the message names the field.
+            ScenarioError: If the images cannot be distributed over these satellites; the message names the field.
         """
         # The slice with None takes all of them.
         chosen = rng.permutation(len(self.images.test_images))[: self.test_samples]
@@ -145,9 +145,9 @@ class FederatedImages:
     def _task_data(
         self, config: schema.TaskPartition, chosen: npt.NDArray[np.int64], num_satellites: int, rng: np.random.Generator
     ) -> FederatedData:
-        """Every satellite serves one task, in turn; targets are the outputs that stand for the task's labels.
+        """Tasks are assigned to the satellites in turn; targets are the outputs that stand for the task's labels.
 
-        The classes of a task count the same in its test loss, as in balanced accuracy: the share of positives on board
+        The classes of a task count equally in its test loss, as in balanced accuracy: the share of positives on board
         is not that of the test set, and a plain mean would mostly measure this difference.
         """
         images, tasks = self.images, _tasks(config)
@@ -199,7 +199,7 @@ class FederatedImages:
 
 
 class ScenarioImages(FederatedImages):
-    """The data part that a scenario describes. A copy of it loads the images again instead of carrying them along.
+    """The data part that a scenario describes. A copy of it loads the images again instead of copying them.
 
     Args:
         config: The scenario's section.

@@ -22,13 +22,13 @@ _PATHS = (("constellation", "elements"), ("data", "data_dir"))
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """The safe loader, which refuses a key that is given twice in one mapping."""
+    """The safe loader, which rejects a key that is given twice in one mapping."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Compose a mapping.
 
         Raises:
-            yaml.YAMLError: If a key is there twice; the message names it and both lines.
+            yaml.YAMLError: If a key is given twice; the message names it and both lines.
         """
         node = super().compose_mapping_node(anchor)
         lines: dict[Any, int] = {}
@@ -43,7 +43,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 class ScenarioError(ValueError):
-    """A scenario that does not exist or does not hold together; the message names field, value and what is allowed."""
+    """A scenario that does not exist or is not valid; the message names the field, its value and what is allowed."""
 
 
 @contextmanager
@@ -65,10 +65,10 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
     """Load a built-in scenario by name, or one of your own from a `.yaml` or `.yml` file.
 
     Args:
-        name_or_path: A name from `names()` or the path of a YAML file (read with the safe loader). Paths inside the
-            file count from its folder, those of overrides from the working directory.
-        **overrides: Values to change, keyed by dotted field names. A mapping is merged into its section, or takes its
-            place where it changes the section's `kind`:
+        name_or_path: A name from `names()` or the path of a YAML file (read with the safe loader). Paths in the file
+            are relative to its folder, those in overrides to the working directory.
+        **overrides: Values to change, keyed by dotted field names. A mapping is merged into its section, or replaces
+            it if it changes the section's `kind`:
             `load("leo-multitask", **{"training.batch_size": 16, "rounds": {"episode": 5}})`.
 
     Raises:
@@ -82,7 +82,7 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
     text = _read(name_or_path)
     try:
         raw = yaml.load(text, _UniqueKeys)
-    except (yaml.YAMLError, ValueError) as error:  # of a date that does not exist it is a plain ValueError
+    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist raises a plain ValueError
         raise ScenarioError(f"scenario {str(name_or_path)!r} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ScenarioError(f"scenario {str(name_or_path)!r} must be a mapping of sections, got {type(raw).__name__}")
@@ -113,7 +113,7 @@ def _is_file(name_or_path: str | Path) -> bool:
 
 
 def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
-    """Make paths of files and folders inside a scenario's file count from its folder, in place."""
+    """Resolve the relative paths in a scenario's file against its folder, in place."""
     for section, field in _PATHS:
         fields = raw.get(section)
         if not isinstance(fields, dict):
@@ -142,7 +142,7 @@ def _override(raw: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _copy(value: Any) -> Any:
-    """A value whose mappings may be changed without changing the caller's."""
+    """A copy of a value, whose mappings may be changed without changing the caller's."""
     return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
 

@@ -1,4 +1,4 @@
-"""What is learned: a section for each kind of model, which makes it. A new kind is a section here and its class."""
+"""Model sections: one for each kind of model, which makes it. A new kind needs a section here and its class."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ImageShape = tuple[int, int, int]
 class Channel(semantics.Channel):
     """The semantic channel between encoder and decoder; `snr_db` is that of training.
 
-    `test_snr_db` is the SNR of every test. `final_snrs_db` are SNRs at which the gateways' models are tested besides,
-    after an episode's last round; it needs `training.shared: all` and an engine other than `none`.
+    `test_snr_db` is the SNR of every test. `final_snrs_db` are further SNRs at which the gateways' models are
+    tested after an episode's last round; this needs `training.shared: all` and an engine other than `none`.
     """
 
     test_snr_db: Decibel = 0.0
@@ -33,12 +33,12 @@ class Channel(semantics.Channel):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelSection(ABC):
-    """What a scenario knows of its model."""
+    """Base class of model sections."""
 
     metrics: ClassVar[tuple[str, ...]]
     """Test metrics that the model has."""
     needs_tasks: ClassVar[bool]
-    """Whether it serves the tasks of a partition of kind `tasks`; other models reconstruct images of the others."""
+    """Whether it needs a partition of kind `tasks`; other models reconstruct images and need another kind."""
 
     channel: Channel
 
@@ -64,8 +64,8 @@ class ModelSection(ABC):
 class MLPLinkModel(ModelSection):
     """Two-layer encoder and decoder of the task clustering paper.
 
-    `hidden` and `decoder_hidden` are the widths of their hidden layers, `channel_uses` the real channel symbols an
-    image becomes, each sent over `channel_draws` draws of the channel.
+    `hidden` and `decoder_hidden` are the widths of their hidden layers, `channel_uses` the number of real channel
+    symbols per image, sent over `channel_draws` draws of the channel.
     """
 
     metrics = ("accuracy", "balanced_accuracy")
@@ -85,7 +85,7 @@ class MLPLinkModel(ModelSection):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class _Autoencoder(ModelSection):
-    """What models that reconstruct images have in common."""
+    """Base class of models that reconstruct images."""
 
     metrics = ("psnr_db", "ms_ssim")
     needs_tasks = False
@@ -111,11 +111,12 @@ class ConvJSCCModel(_Autoencoder):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SwinJSCCModel(_Autoencoder):
-    """Deep joint source-channel coding with Swin transformers, told the SNR (WITT); `bandwidth_ratio` is k/n.
+    """Deep joint source-channel coding with Swin transformers that know the SNR (WITT); `bandwidth_ratio` is k/n.
 
-    Stage i of the encoder has `depths[i]` blocks on tokens of `patch` * 2^i pixels a side with `width` * 2^i features;
-    images have sides that are multiples of the last stage's tokens. An attention head has `head_width` features, a
-    divisor of `width`, and sees a `window` of that many tokens a side. k/n are complex channel symbols a pixel value.
+    Stage i of the encoder has `depths[i]` blocks on tokens of `patch` * 2^i pixels per side with `width` * 2^i
+    features; images have sides that are multiples of the last stage's tokens. An attention head has `head_width`
+    features, a divisor of `width`, and sees a `window` of that many tokens per side. k/n is the number of complex
+    channel symbols per pixel value.
     """
 
     kind: Literal["swin-jscc"] = "swin-jscc"

@@ -1,7 +1,7 @@
 """The configuration of a scenario: every field, its unit, its default and what is allowed.
 
-Unknown keys and impossible values are rejected. Where a section says what a runtime object says, it is that object's
-class. A field's unit ends its name: _m, _s, _hz, _bps, _w, _j, _k, _deg, _mps (m/s), _db, _dbi.
+Unknown keys and impossible values are rejected. Where a section has the settings of a runtime object, it is that
+object's class. A field's name ends in its unit: _m, _s, _hz, _bps, _w, _j, _k, _deg, _mps (m/s), _db, _dbi.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from satfl_env.scenarios.models import Model
 from satfl_env.settings import STRICT, Count, Decibel, Finite, NonNegative, Positive, default_of
 from satfl_env.simulation import LateUpdates, RoundSettings
 
-# Lower there is no orbit; kilometres given for metres lie far below.
+# There is no orbit below this; kilometres given for metres are far below it.
 Altitude = Annotated[float, Field(ge=100e3, allow_inf_nan=False)]
 Point = tuple[Finite, Finite]
 
 
 class Section(BaseModel):
-    """A frozen part of a scenario; keys that it does not know are errors."""
+    """A frozen part of a scenario; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,7 +70,7 @@ class PlanarConstellation(Section):
 
 
 def _site_or_place(value: Any) -> Any:
-    """The place of a shipped site, given by its name alone; a place of your own as it is."""
+    """The place of a shipped site that is given by name only; any other value unchanged."""
     given = {"name": value} if isinstance(value, str) else value
     if not isinstance(given, Mapping) or given.keys() & {"latitude_deg", "longitude_deg", "altitude_m"}:
         return given
@@ -79,7 +79,7 @@ def _site_or_place(value: Any) -> Any:
 
 
 class Orbiting(Section):
-    """What constellations on the globe have in common.
+    """Base class of constellations on the globe.
 
     `epoch` is an ISO 8601 date and time in UTC, with or without quotes, in the years 2000 to 2035. An episode starts at
     a random time within `start_within_s` after it, drawn from its seed; 0 starts all of them at the epoch.
@@ -96,7 +96,7 @@ class Orbiting(Section):
     @field_validator("epoch", mode="before", check_fields=False)
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        # YAML makes dates of what looks like one; those with an offset from UTC are moved there.
+        # YAML turns text that looks like a date into one; dates with an offset are converted to UTC.
         if isinstance(value, datetime) and value.tzinfo is not None:
             value = value.astimezone(UTC).replace(tzinfo=None)
         return value.isoformat() if isinstance(value, date) else value
@@ -151,10 +151,10 @@ class WalkerConstellation(Orbiting):
 
 
 class ElementsConstellation(Orbiting):
-    """Published orbital elements flown by SGP4; `epoch: null` means the newest of the elements' own.
+    """Published orbital elements, propagated by SGP4; `epoch: null` means the newest epoch of the elements.
 
     `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file: OMM if it ends in .csv, .json or
-    .xml, TLE otherwise. Inside a scenario's file its path counts from the folder of that file.
+    .xml, TLE otherwise. In a scenario's file its path is relative to that file's folder.
     """
 
     kind: Literal["tle"] = "tle"
@@ -191,7 +191,7 @@ Constellation = PlanarConstellation | WalkerConstellation | ElementsConstellatio
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Uploads:
-    """What a model is on its link: `model_bits: null` means 32 bits a shared parameter.
+    """How a model is sent: `model_bits: null` means 32 bits per shared parameter.
 
     `upload_snr_db` adds white noise to the uploaded updates, at this SNR of each update's own power; null adds none.
     """
@@ -202,12 +202,12 @@ class Uploads:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class IdealLinks(Uploads, links.IdealLinks):
-    """`links.IdealLinks`, and what a model is on them."""
+    """`links.IdealLinks`, and how a model is sent over them."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RadioLinks(Uploads, links.RadioLinks):
-    """`links.RadioLinks`, and what a model is on them."""
+    """`links.RadioLinks`, and how a model is sent over them."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -218,7 +218,7 @@ class Onboard(OnboardComputer):
 
 
 class TaskConfig(Section):
-    """A classification task: which classes it tells apart (all others are "other") and how often they occur."""
+    """A classification task: the classes it distinguishes (all others are "other") and how often they occur."""
 
     name: Annotated[str, Field(min_length=1)]
     classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
@@ -232,10 +232,10 @@ class TaskConfig(Section):
 
 
 class TaskPartition(Section):
-    """Every satellite serves one task (in turn) with its own draw of samples, of a size drawn from a range.
+    """Tasks are assigned to the satellites in turn; each draws its own samples, their number from a range.
 
-    `outputs` of decoders are numbered task by task ("own") or by the common alphabet of all labels ("alphabet"), so
-    that one output means the same label everywhere and a task masks what it does not tell apart.
+    `outputs` of decoders are numbered task by task ("own") or by the common alphabet of all labels ("alphabet").
+    With the latter one output means the same label everywhere, and a task masks the labels it does not distinguish.
     """
 
     kind: Literal["tasks"] = "tasks"
@@ -271,7 +271,7 @@ class DirichletPartition(Section):
 
 
 class CountsPartition(Section):
-    """A random disjoint split into given sample counts, one a satellite."""
+    """A random disjoint split into given sample counts, one per satellite."""
 
     kind: Literal["counts"] = "counts"
     counts: Annotated[tuple[Count, ...], Field(min_length=1)]
@@ -280,7 +280,7 @@ class CountsPartition(Section):
 class GroundTrackPartition(Section):
     """Each satellite holds the images under its own ground track: what it saw by day in the span before the episode.
 
-    Satellites may hold the same images; of more than `max_samples` one keeps a random choice.
+    Satellites may hold the same images; one that saw more than `max_samples` keeps a random choice.
     """
 
     kind: Literal["ground-track"] = "ground-track"
@@ -296,10 +296,10 @@ Partition = TaskPartition | EqualPartition | DirichletPartition | CountsPartitio
 class Data(Section):
     """Where images come from and how they are split; `data_dir: null` means the SATFL_DATA environment variable.
 
-    Inside a scenario's file, `data_dir` counts from the folder of that file.
+    In a scenario's file, `data_dir` is relative to that file's folder.
     `source` is `digits`, `blue-marble`, `mnist`, `imagenette`, `eurosat` or `image-folder`. `image_size` is the side in
     pixels that images are scaled and cropped to: needed by the last three sources, not allowed with the others, whose
-    size is fixed. `folder` is a folder inside the data folder, for `image-folder` alone; null takes the data folder.
+    size is fixed. `folder` is a folder inside the data folder, for `image-folder` only; null means the data folder.
     `test_samples` of the source's test images are drawn anew for each episode; null, or more than there are, means all.
     """
 
@@ -325,17 +325,17 @@ class Data(Section):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Training(TrainingSettings, Hardware):
-    """Local training, where it runs, and what becomes of the models.
+    """Local training, where it runs, and which models are shared and tested.
 
-    A satellite trains as many epochs in a round as its contact and its energy allow, `max_epochs` at most.
+    A satellite trains as many epochs in a round as its contact and its energy allow, at most `max_epochs`.
 
     `shared` is what goes over the links and is aggregated: the `encoder`, while decoders stay on board, or `all`.
-    First encoders are the same everywhere. `first_decoders` says whether decoders that stay on board start alike, too.
-    `tested` says whether a round is judged by the models that satellites hold after it, or by those that came out of
-    their training, before aggregation.
+    All encoders start equal. `first_decoders` says whether decoders that stay on board do so, too.
+    `tested` says whether a round is judged by the models that satellites hold after it, or by their models
+    right after training, before aggregation.
 
-    `engine` is one of `satfl_env.federated.ENGINES`, or `none`, which trains nothing: all models stay as they are at
-    first, and only the physics is played.
+    `engine` is one of `satfl_env.federated.ENGINES`, or `none`, which trains nothing: all models stay as they are
+    and only the physics is simulated.
     """
 
     engine: str = "auto"
@@ -355,7 +355,7 @@ class Training(TrainingSettings, Hardware):
 
 
 class Relay(Section):
-    """Satellites of a Walker plane relay models for one another, to the one in a gateway's sight longest (FedLEO)."""
+    """Satellites of a Walker plane relay models through the one that a gateway sees longest (FedLEO)."""
 
     isl_rate_bps: Positive = 1e8
 
@@ -381,7 +381,7 @@ class Target(Section):
         """Whether the mean over satellites of the metric, one of `means`, is high enough.
 
         Raises:
-            ValueError: If there is no such metric, as may be with a model of your own.
+            ValueError: If there is no such metric, which can happen with a model of your own.
         """
         if self.metric not in means:
             raise ValueError(f"target.metric must be one of {', '.join(means)}, got {self.metric!r}")
@@ -389,7 +389,7 @@ class Target(Section):
 
 
 class Scenario(Section):
-    """A whole scenario: who flies, what they carry, what they learn and how a round goes."""
+    """A whole scenario: constellation, links, on-board resources, data, model, training and rounds."""
 
     name: str
     description: str = ""

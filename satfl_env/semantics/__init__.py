@@ -1,4 +1,4 @@
-"""What is learned: encoders, decoders, channels, losses, metrics and the similarity of tasks."""
+"""What satellites learn: encoders, decoders, channels, losses, metrics and the similarity of tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconstruction: what models that give their images back have in common."""
+"""Base class of models that reconstruct their images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from satfl_env.semantics.model import SemanticModel
 
 
 class Autoencoder(SemanticModel):
-    """A model whose outputs are its images, (B, C, H, W) in [0, 1]; write `forward`."""
+    """A model that reconstructs its images, (B, C, H, W) in [0, 1]; implement `forward`."""
 
     def sample_loss(
         self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None

@@ -19,7 +19,7 @@ _POWER_FLOOR = 1e-8  # an all-zero code word stays zero instead of turning into 
 
 
 class ChannelDraw(NamedTuple):
-    """What the channel does to a batch of samples; `n` symbols a sample and `L` independent draws.
+    """What the channel does to a batch of samples; `n` symbols per sample and `L` independent draws.
 
     Attributes:
         noise: Additive noise, already scaled to the SNR, shape (B, L, n).
@@ -37,7 +37,7 @@ class Channel:
     """A memoryless channel with a coherent receiver (the phase of the fading is compensated).
 
     Attributes:
-        kind: `awgn`, `rayleigh` or `rician`; block fading is one gain a sample and draw, of unit mean power.
+        kind: `awgn`, `rayleigh` or `rician`; block fading is one gain per sample and draw, of unit mean power.
         snr_db: Average SNR per symbol in dB, within -200..200: one number, or a range (lowest, highest) from which it
             is drawn uniformly for each sample.
         rician_k: Power of the line of sight over the scattered power, linear; read by `rician` only.
@@ -73,7 +73,7 @@ class Channel:
     ) -> ChannelDraw:
         """Draw what happens to `count` samples in `num_draws` transmissions of `num_symbols` symbols each.
 
-        `snr_db` replaces the channel's own SNR, as when testing at one SNR what was trained at another.
+        `snr_db` replaces the channel's own SNR, for example to test at another SNR than that of training.
         """
         chosen = self.snr_db if snr_db is None else replace(self, snr_db=snr_db).snr_db
         low, high = chosen if isinstance(chosen, tuple) else (chosen, chosen)
@@ -95,7 +95,7 @@ class Channel:
 
 
 def normalise_power(symbols: Tensor) -> Tensor:
-    """Scale each sample's own symbols, shape (..., n), to unit average power; no sample sees its neighbours."""
+    """Scale each sample's own symbols, shape (..., n), to unit average power, independently of the others."""
     return symbols * power_scale(symbols)
 
 

@@ -1,4 +1,4 @@
-"""Whether a model of somebody's own can be trained by every engine, told before the first round."""
+"""Checks, before the first round, that every engine can train a user's own model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RTOL, _ATOL = 1e-2, 1e-4
 
 
 def model_factory(part: Any) -> Callable[[], SemanticModel]:
-    """What makes the models of a part: it calls a class or function, and copies a model.
+    """The factory of a part's models: it calls a class or function, and copies a model.
 
     Making one leaves the global random state as it was.
 
@@ -68,9 +68,9 @@ def check_model(model: Any, images: Tensor, targets: Tensor, output_mask: Tensor
         output_mask: True where the task of these targets has a class, (C,); None where there are no tasks.
 
     Raises:
-        TypeError: If it is no module or lacks a method; the message names it.
-        ValueError: If a method fails or returns what does not fit, or the model has what is not supported: buffers that
-            change, random layers, samples that look at one another, frozen parameters.
+        TypeError: If it is not a module or lacks a method; the message names it.
+        ValueError: If a method fails or returns something wrong, or the model has something unsupported: buffers that
+            change, random layers, samples that depend on one another, frozen parameters.
     """
     _check_methods(model)
     chosen = [int(targets.argmin()), int(targets.argmax())]
@@ -99,7 +99,7 @@ def _check_methods(model: Any) -> None:
 
 
 def _check_weights(model: Any, seed: int) -> None:
-    """Draw a model's weights, and see that all of them come from the generator."""
+    """Draw a model's weights, and check that all of them come from the generator."""
     parameters = dict(model.named_parameters())
     if not parameters:
         raise ValueError(f"{_PART} has no parameters; there is nothing to train")
@@ -181,7 +181,7 @@ def _check_loss(model: Any, outputs: Tensor, images: Tensor, targets: Tensor, ou
 def _check_stacked(
     models: list[Any], alone: Tensor, images: Tensor, draw: Any, targets: Tensor, output_mask: Tensor | None
 ) -> None:
-    """See that many satellites at once get what each gets alone."""
+    """Check that many satellites at once get what each gets alone."""
 
     def repeat(part: Tensor) -> Tensor:
         return part.expand(_SATELLITES, *part.shape)
@@ -212,7 +212,7 @@ def _check_stacked(
 
 @contextmanager
 def _calling(method: str) -> Iterator[None]:
-    """Say which method an error comes from."""
+    """Name the method that an error comes from."""
     try:
         yield
     except Exception as error:

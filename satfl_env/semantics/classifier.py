@@ -1,4 +1,4 @@
-"""Classification: any PyTorch module that gives logits, as a model to be learned together."""
+"""Classification: any PyTorch module that gives logits, as a model for federated learning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from satfl_env.semantics.model import SemanticModel
 
 
 class Classifier(SemanticModel):
-    """A plain module from images to logits, trained by cross entropy; no channel lies between.
+    """A plain module from images to logits, trained by cross entropy, without a channel.
 
     The module's parameters are named `encoder.*`, those of the head `decoder.*`: with `training.shared: encoder` the
     whole module is federated and only a head stays on board; with `all` both are federated.
@@ -35,7 +35,7 @@ class Classifier(SemanticModel):
     def sample_loss(
         self, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None = None
     ) -> Tensor:
-        """Cross entropy of each sample, the mean over channel draws, (*, B); see `infomax_loss`. Images go unread."""
+        """Cross entropy of each sample, the mean over channel draws, (*, B); see `infomax_loss`. Ignores images."""
         return infomax_loss(outputs, targets, output_mask)
 
     def metrics(

@@ -1,7 +1,7 @@
 """Convolutions of many satellites and their gradient in closed form.
 
 Satellites lie side by side on the channel axis, one group each: maps are (B, S * C, H, W). A convolution and its
-transposed are each other's gradient with respect to the input.
+transpose are each other's gradient with respect to the input.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def psnr_db(outputs: Tensor, images: Tensor) -> Tensor:
 
     $$\mathrm{PSNR} = 10 \log_{10} \frac{1}{\mathrm{MSE}(\hat{x}, x)}$$
     """
-    # Imported here: torchmetrics brings torchvision along, which takes seconds that classifiers need not wait.
+    # Imported here: torchmetrics brings torchvision along, which takes seconds that classifiers need not wait for.
     from torchmetrics.functional.image import peak_signal_noise_ratio
 
     ratio: Tensor = peak_signal_noise_ratio(
@@ -57,7 +57,7 @@ def ms_ssim(outputs: Tensor, images: Tensor) -> Tensor:
     """Multi-scale structural similarity of each image in [0, 1]; (*, B, C, H, W) -> (*, B).
 
     The number of scales is `ms_ssim_scales`, their weights the first of the usual five, normalised to sum to 1.
-    Images of fewer than 11 pixels a side get a proportionally narrower Gaussian window.
+    Images of fewer than 11 pixels per side get a proportionally narrower Gaussian window.
 
     Raises:
         ValueError: If a side is shorter than 3 pixels.

@@ -1,4 +1,4 @@
-"""What a model to be learned is made of, and what it need not write itself."""
+"""The base class of models."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class NoChannelDraw(NamedTuple):
 
 
 class SemanticModel(nn.Module, ABC):
-    """A model that satellites train: write `forward`, `sample_loss` and `metrics`.
+    """A model that satellites train: implement `forward`, `sample_loss` and `metrics`.
 
-    Weights, the stacked form for many satellites and, without a channel, its draws come from here; override what you
-    know a better form of. Parameters whose names start with `encoder.` are the ones that `training.shared: encoder`
+    Weights, the stacked form for many satellites and, without a channel, its draws are provided; override them where
+    there is a better form. Parameters whose names start with `encoder.` are the ones that `training.shared: encoder`
     federates; the others stay on board.
 
     Not supported are buffers that change in `forward` (BatchNorm in training mode), layers that draw random numbers
-    there (dropout in training mode) and samples that look at one another: satellites train side by side, each on its
-    own row of parameters, and nothing else is federated. LayerNorm and GroupNorm do; `check_model` tells.
+    there (dropout in training mode) and samples that depend on one another: satellites train side by side, each on its
+    own row of parameters, and nothing else is federated. LayerNorm and GroupNorm work; `check_model` checks a model.
 
     Attributes:
         channel: The channel of training and, unless overridden, of testing; None means there is none.
@@ -49,7 +49,7 @@ class SemanticModel(nn.Module, ABC):
         """Loss of each sample, (*, B).
 
         Args:
-            outputs: What `forward` gave, (*, B, ...); `*` is nothing or one axis of satellites.
+            outputs: Outputs of `forward`, (*, B, ...); `*` is nothing or one axis of satellites.
             images: Shape (*, B, ...).
             targets: Class indices, int64, (*, B).
             output_mask: True where a satellite's task has a class, (*, C); None where all have all.
@@ -77,7 +77,7 @@ class SemanticModel(nn.Module, ABC):
                     f"write it, or draw_weights(generator) of {type(self).__name__}"
                 )
         seed = int(torch.randint(2**63 - 1, (), generator=generator))
-        # Seeded on the CPU alone: `torch.manual_seed` would seed every GPU, too.
+        # Seeded on the CPU only: `torch.manual_seed` would seed every GPU, too.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.apply(_reset)
@@ -87,7 +87,7 @@ class SemanticModel(nn.Module, ABC):
     ) -> ChannelDraw | NoChannelDraw:
         """Draw the channel of `count` images, at `snr_db` instead of the channel's own SNR where given.
 
-        A draw is a named tuple of tensors, one row an image.
+        A draw is a named tuple of tensors, one row per image.
         """
         if self.channel is None:
             return NoChannelDraw()

@@ -1,4 +1,4 @@
-"""Gradients in closed form of what several models have in common."""
+"""Gradients in closed form of operations that several models share."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ _MLP_RATIO = 4.0
 
 
 class SwinJSCC(Autoencoder):
-    """Encoder of Swin stages, channel, and the mirrored decoder; both are told the SNR.
+    """Encoder of Swin stages, channel, and the mirrored decoder; both know the SNR.
 
-    Images are in [0, 1]; the decoder ends in a sigmoid. Stage i works on tokens of `patch * 2**i` pixels a side with
+    Images are in [0, 1]; the decoder ends in a sigmoid. Stage i works on tokens of `patch * 2**i` pixels per side with
     `width * 2**i` features. Power is normalised over the symbols of each image alone, unlike in WITT's own code, which
     normalises over the whole batch.
 
@@ -41,7 +41,7 @@ class SwinJSCC(Autoencoder):
 
     Raises:
         ValueError: If the image shape or the head width does not fit, a number is not positive, or the bandwidth ratio
-            leaves less than one symbol a token.
+            leaves less than one symbol per token.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SwinJSCC(Autoencoder):
             raise ValueError(f"head_width is {head_width}; it must divide width {width}")
         code_width = round(2 * bandwidth_ratio * colours * token**2)
         if code_width < 1:
-            raise ValueError(f"bandwidth_ratio is {bandwidth_ratio}; it leaves less than one symbol a token")
+            raise ValueError(f"bandwidth_ratio is {bandwidth_ratio}; it leaves less than one symbol per token")
         self.channel = channel
         self.code_shape = (height // token, side // token, code_width)
         self.channel_uses = prod(self.code_shape)
@@ -180,7 +180,7 @@ class PatchSplitting(nn.Module):
 
 def _stage(width: int, depth: int, head_width: int, window: int) -> nn.Sequential:
     """Swin blocks; every second one shifts its windows by half."""
-    # Imported here: torchvision takes seconds that other models need not wait.
+    # Imported here: torchvision takes seconds that other models need not wait for.
     from torchvision.models.swin_transformer import SwinTransformerBlock
 
     return nn.Sequential(

@@ -15,7 +15,7 @@ from satfl_env.federated import Layout, LocalData, SemanticModel
 from satfl_env.simulation.ingredients import FederatedData
 from satfl_env.simulation.state import FloatArray, IntArray
 
-# Models in one forward pass: as many as the processor's cache has room for, more or less.
+# Models in one forward pass: about as many as fit into the processor's cache.
 _CHUNK = 24
 
 
@@ -55,7 +55,7 @@ class EvaluationJob(NamedTuple):
 
 
 def evaluate(model: SemanticModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
-    """Test models on their satellites' test labels, those of all jobs together; the results are in the jobs' order."""
+    """Test the models of all jobs together on their satellites' test labels; the results are in the jobs' order."""
     distinct, rows, which = zip(*(_distinct_models(job) for job in jobs), strict=True)
     # A model to test is a job and a row of its data.
     owner = torch.repeat_interleave(torch.tensor([len(models) for models in distinct]))
@@ -103,14 +103,14 @@ def _evaluate_chunk(
 
 
 def _common(parts: Sequence[Tensor], owner: Tensor) -> Tensor:
-    """What all satellites of a job have in common, one tensor a job, for each model in the chunk."""
+    """What all satellites of a job share, one tensor per job, for each model in the chunk."""
     if len(parts) == 1:
         return parts[0].expand(len(owner), *parts[0].shape)
     return torch.stack(list(parts))[owner]
 
 
 def _own(parts: Sequence[Tensor], owner: Tensor, row: Tensor) -> Tensor:
-    """What each satellite has of its own, one tensor a job, for each model in the chunk."""
+    """What each satellite has of its own, one tensor per job, for each model in the chunk."""
     return parts[0][row] if len(parts) == 1 else torch.stack(list(parts))[owner, row]
 
 

@@ -1,4 +1,4 @@
-"""What a simulation is made of: a scenario fills these in, parts of the user's own take the place of some."""
+"""What a simulation is made of: given by a scenario, except for the parts that a user replaces."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Ingredients:
     Attributes:
         scene: Makes the satellites and gateways of an episode.
         links: Rates between them.
-        model_bits: Size of a model on the link; None means 32 bits a shared parameter.
+        model_bits: Size of a model on the link; None means 32 bits per shared parameter.
         upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
         computer: The on-board computers.
         energy: Energy for training.
@@ -83,9 +83,9 @@ class Ingredients:
         trainer: Makes the local trainer of a model.
         shared: Which parameters are federated.
         first_decoders: Whether decoders that stay on board start from draws of their own or from a common one.
-        tested: Which models a round is judged by: those that satellites hold after it, or as they came out of training,
-            before they are aggregated and handed out.
-        combine: How the updates of a group become one.
+        tested: Which models a round is judged by: those that satellites hold after it, or those right after
+            training, before they are aggregated and handed out.
+        combine: How the updates of a group are combined.
         max_epochs: Most local epochs in a round.
         protocol: Who trains when, from which model, and when updates count.
         rounds: How rounds go.
@@ -112,9 +112,9 @@ class Ingredients:
 
 
 def most_samples(ingredients: Ingredients, scene: Scene) -> int:
-    """Most training samples that a satellite can hold, whatever the seed: what the data part says, if it does.
+    """Most training samples that a satellite can hold, whatever the seed: the data part's `max_samples`, if it has one.
 
-    Otherwise all the samples of one draw together, as of a split without overlap.
+    Otherwise the samples of all satellites in one draw, the bound for a split without overlap.
     """
     known = getattr(ingredients.data, "max_samples", None)
     return int(ingredients.data(scene, np.random.default_rng(0)).train.samples.sum()) if known is None else int(known)

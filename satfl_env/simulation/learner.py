@@ -36,7 +36,7 @@ class Learner:
         return self._ingredients.trainer(self.model)
 
     def first_models(self, seed: int, num_satellites: int) -> Tensor:
-        """The models that satellites hold at first, (S, P): one for all, or with first decoders of their own."""
+        """The models that satellites start with, (S, P): all equal, or with different first decoders."""
         own_decoders = self._ingredients.first_decoders == "own"
         generator = torch_generator(seed, "weights", 0)
         return first_models(self.model, generator, num_satellites, self.num_shared, own_decoders=own_decoders)
@@ -55,24 +55,24 @@ class Learner:
         """Satellites that fetch, (S,), get their gateway's model.
 
         Returns:
-            The satellites whose test changes, (R,), and the models that they are judged by, (R, P).
+            The satellites whose test changes, (R,), and the models to test, (R, P).
         """
         if self._ingredients.tested == "trained":
             judged = models.held.clone()
             models.distribute(decision, fetches)
             return np.arange(len(judged)), judged
-        # Who sat out holds what was tested before, unless that was a model on its way to the gateway.
+        # Satellites that fetch nothing still hold the model tested before, unless that was tested before aggregation.
         models.distribute(decision, fetches)
         changed = np.flatnonzero(fetches)
         return changed, take_rows(models.held, changed)
 
     def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
-        """Test models, those of all jobs together."""
+        """Test the models of all jobs together."""
         return evaluate(self.model, self.layout, jobs)
 
 
 class PhysicsOnly(Learner):
-    """Learns nothing: models stay as they are at first and are not moved about, only the physics is played."""
+    """Learns nothing: all models stay as they are, only the physics is simulated."""
 
     def _make_trainer(self) -> LocalTrainer:
         return NoTraining()
@@ -94,7 +94,7 @@ def first_models(
     *,
     own_decoders: bool,
 ) -> Tensor:
-    """One common first model for all, or one with a first decoder of its own where decoders stay on board, (S, P).
+    """Equal first models, or with different first decoders where decoders stay on board, (S, P).
 
     The model's own parameters are overwritten.
     """

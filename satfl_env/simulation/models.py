@@ -1,4 +1,4 @@
-"""Who holds which model: satellites, gateways (one a cluster) and the cloud that merges them."""
+"""Who holds which model: satellites, gateways (one per cluster) and the cloud that merges them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Groups = tuple[IntArray, IntArray]
 
 @dataclass(frozen=True, eq=False)
 class Arrivals:
-    """What came of training, as far as gateways can tell.
+    """The results of training, as gateways receive them.
 
     Attributes:
         start: Parameters that satellites trained from, (S, P).
@@ -61,7 +61,7 @@ class ModelStore:
         self._first = held[0, :num_shared].clone()
         # How often gateways have changed their models.
         self.version = 0
-        # Of each group, the updates that wait, (n, num_shared), and how much each counts, (n,).
+        # The waiting updates of each group, (n, num_shared), and their weights, (n,).
         self.waiting: dict[Group, tuple[Tensor, Tensor]] = {}
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
         self._row = np.full((num_gateways, len(held)), -1)
@@ -129,15 +129,15 @@ class ModelStore:
         buffer: int,
         server_rate: float,
     ) -> tuple[FloatArray, BoolArray]:
-        """Gateways collect late updates, and move a model along what `buffer` of them combine to (FedBuff, Alg. 1).
+        """Gateways collect late updates and move a model once `buffer` of them are there (FedBuff, Alg. 1).
 
         Args:
             decision: The decision of the round.
             arrivals: What came back.
             discount: How much each update still counts, (S,).
-            combine: How updates become one.
+            combine: How updates are combined.
             buffer: Updates to wait for.
-            server_rate: How far a model moves along it.
+            server_rate: Step size along the combined update.
 
         Returns:
             The weights used, (S,), and the satellites of groups whose raw weights were all zero and were made equal.
@@ -154,7 +154,7 @@ class ModelStore:
         _write_rows(self.held, members, arrivals.trained, members)
         for row, group in enumerate(zip(*(labels.tolist() for labels in groups), strict=True)):
             own = np.flatnonzero(index == row)
-            # The updates of a round count as many times as they are.
+            # The updates of a round together count as many times as there are of them.
             counts = torch.from_numpy(used[members[own]] * own.size)
             waiting = self.waiting.pop(group, (updates[:0], counts[:0]))
             rows, counts = torch.cat([waiting[0], updates[own]]), torch.cat([waiting[1], counts])
@@ -171,7 +171,7 @@ class ModelStore:
         return used, equal
 
     def merge(self) -> tuple[FloatArray, BoolArray]:
-        """The cloud merges, cluster by cluster, what changed since its last merge (SemSpaceFL, eq. 3).
+        """The cloud merges, cluster by cluster, the models that changed since its last merge (SemSpaceFL, eq. 3).
 
         A gateway's raw weight is that of the last round in which its model changed; see `raw_cloud_weights`. Every
         gateway then holds the merged model of each merged cluster.
@@ -196,7 +196,7 @@ class ModelStore:
         return np.zeros(self.stake.T.shape), np.zeros(len(self.held), dtype=np.bool_)
 
     def distribute(self, decision: Decision, fetches: BoolArray) -> None:
-        """Satellites that fetch, (S,), get the model their gateway now holds for their cluster; the first if none."""
+        """Satellites that fetch, (S,), get their gateway's present model of their cluster, the first model if none."""
         members = np.flatnonzero(fetches)
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
@@ -206,7 +206,7 @@ class ModelStore:
             self.held[torch.from_numpy(new), : self.num_shared] = self._first
 
     def _put(self, groups: Any, models: Tensor) -> None:
-        """Give `groups`, an index of the gateways' table, their models (K, num_shared); drop what nobody holds now."""
+        """Store the models (K, num_shared) of `groups`, an index of the gateways' table; drop models no longer held."""
         self._row[groups] = len(self._models) + np.arange(len(models))
         held = self._row >= 0
         in_use, self._row[held] = distinct(self._row[held])
@@ -220,7 +220,7 @@ class ModelStore:
 
 
 def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
-    """The distinct ones (K,) of small numbers (R,) >= 0 in rising order, and which each is, without sorting them."""
+    """Distinct values (K,) of small integers (R,) >= 0, ascending, and the index of each; without sorting."""
     occurs = np.bincount(numbers) > 0
     return np.flatnonzero(occurs), (occurs.cumsum() - 1)[numbers]
 
@@ -231,5 +231,5 @@ def take_rows(source: Tensor, which: IntArray) -> Tensor:
 
 
 def _write_rows(target: Tensor, rows: IntArray, source: Tensor, source_rows: IntArray) -> None:
-    """Overwrite some rows of a matrix by rows of another."""
+    """Overwrite some rows of a matrix with rows of another."""
     target.index_copy_(0, torch.from_numpy(rows), take_rows(source, source_rows))

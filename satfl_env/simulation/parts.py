@@ -1,4 +1,4 @@
-"""Parts of the user's own in place of a scenario's: what each must have, checked when it comes in."""
+"""The user's own parts in place of a scenario's: what each must have, and its checks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from satfl_env.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Part:
-    """A part that a user can bring.
+    """A part that a user can replace.
 
     Attributes:
-        form: How it is written, in one line.
-        methods: What it must be able to do, beside being callable where the form says so.
-        values: What it must have.
+        form: Its form in one line.
+        methods: Methods that it must have; it must also be callable where the form says so.
+        values: Attributes that it must have.
     """
 
     form: str
@@ -32,7 +32,7 @@ class Part:
 
     @property
     def is_factory(self) -> bool:
-        """Whether it is called itself."""
+        """Whether the part itself is called."""
         return not (self.methods or self.values)
 
 
@@ -77,10 +77,10 @@ PARTS: Mapping[str, Part] = {
 
 
 def check_parts(parts: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The parts in the form that `Ingredients` has them.
+    """The parts in the form that `Ingredients` takes.
 
     Raises:
-        TypeError: If there is no part of a name, or one lacks a method or a value; the message names both.
+        TypeError: If a part's name is unknown, or a part lacks a method or a value; the message names both.
     """
     if parts is None:
         return {}
@@ -108,15 +108,15 @@ def _require(name: str, part: Any, form: Part) -> None:
 
 
 def try_parts(ingredients: Ingredients, own: Mapping[str, Any]) -> None:
-    """Use each part of the user's own once, so that one of the wrong form is told here and not in some round.
+    """Use each of the user's own parts once, so that errors are raised here and not in some later round.
 
     Args:
         ingredients: The ingredients with these parts in them.
         own: The parts, as `check_parts` gives them.
 
     Raises:
-        TypeError: If a part gives something of the wrong type.
-        ValueError: If it gives numbers of the wrong shape, or impossible ones.
+        TypeError: If a part returns something of the wrong type.
+        ValueError: If it returns numbers of the wrong shape, or impossible ones.
     """
     if not own:
         return

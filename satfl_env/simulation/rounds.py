@@ -1,4 +1,4 @@
-"""How rounds go, and who is drawn to take part."""
+"""The settings of rounds, and the sampling of participants."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from satfl_env.simulation.state import Decision, FloatArray, NetworkState
 
 @dataclass(frozen=True, config=STRICT)
 class RoundSettings:
-    """How rounds go: episode length, participants, cloud merges, and how long a round lasts.
+    """The settings of rounds: episode length, participants, cloud merges and duration.
 
     Attributes:
         episode: Rounds in an episode.
-        cohort: Most satellites that take part in a round; None takes all. Of more that are associated with a gateway
-            in sight, as many are drawn at random and the others sit out.
-        cloud_every: The cloud merges the gateways' models at the end of every so many rounds.
-        minimum_s: Shortest duration of a round that ends when the last participant is back; a cadence takes its place.
+        cohort: Most satellites that take part in a round; None means all. If more are associated with a gateway in
+            sight, this number is drawn at random and the others sit out.
+        cloud_every: Number of rounds after which the cloud merges the gateways' models.
+        minimum_s: Shortest duration of a round that ends when the last participant is back; unused with a cadence.
         cadence_s: Fixed duration of a round; None ends it when the last participant is back.
     """
 
@@ -40,9 +40,9 @@ class RoundSettings:
 
 
 def limit_cohort(decision: Decision, state: NetworkState, cohort: int, rng: np.random.Generator) -> Decision:
-    """Let `cohort` satellites at most take part, drawn uniformly from those associated with a gateway in sight.
+    """Let at most `cohort` satellites take part, drawn uniformly from those associated with a gateway in sight.
 
-    The sampling of clients in FedAvg (McMahan et al., AISTATS 2017); the others sit the round out.
+    Client sampling as in FedAvg (McMahan et al., AISTATS 2017); the others sit the round out.
     """
     candidates = np.flatnonzero(decision.associated & state.visible[decision.pairs])
     if len(candidates) <= cohort:

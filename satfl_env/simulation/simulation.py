@@ -73,14 +73,14 @@ class LearnedRound(NamedTuple):
         decision: The decision.
         participation: Who was to train, and what it cost.
         job: The test to be done.
-        outcome: What became of each satellite's part, (S,).
+        outcome: `Outcome` of each satellite, (S,).
         fetches: Satellites that leave the round with their gateway's model, (S,).
         aggregation: How updates counted at the gateways.
         gateway_weights: Weights used in the cloud, (S, G).
         equal_merges: Clusters, by label, whose gateways' weights were made equal, (S,).
         train_loss: Loss in the last local epoch, (S,).
         batches: Minibatches trained, (S,).
-        update_similarity: How alike updates look by now, (S, S).
+        update_similarity: Similarity of updates known so far, (S, S).
     """
 
     decision: Decision
@@ -97,7 +97,7 @@ class LearnedRound(NamedTuple):
 
 
 class Simulation:
-    """A constellation that trains by federated learning, one communication round a step.
+    """A constellation that trains by federated learning, one communication round per step.
 
     Args:
         ingredients: What it is made of.
@@ -201,7 +201,7 @@ class Simulation:
         return self._learner.evaluate(jobs)
 
     def finish(self, learned: LearnedRound, test: Evaluation) -> tuple[NetworkState, RoundReport]:
-        """Last part, after the test of the models: report on the round, and look at the network at its end."""
+        """Last part, after the test of the models: report on the round, and observe the network at its end."""
         before, part, rounds = self._progress, learned.participation, self.ingredients.rounds
         test = before.test.updated(learned.job.satellites, test)
         report = RoundReport(
@@ -248,7 +248,7 @@ class Simulation:
 
     @property
     def trainer(self) -> LocalTrainer:
-        """What trains the satellites; it does as well for other simulations of these ingredients."""
+        """The local trainer; it also serves other simulations of the same ingredients."""
         return self._learner.trainer
 
     @property
@@ -277,7 +277,7 @@ class Simulation:
 
     @property
     def label_pmf(self) -> FloatArray:
-        """Distribution of each satellite's labels over the common alphabet, (S, A): ocean, coast and land, say."""
+        """Distribution of each satellite's labels over the common alphabet, such as ocean, coast and land, (S, A)."""
         self._require_reset()
         return self._data.label_pmf
 
@@ -322,7 +322,7 @@ class Simulation:
             return untested.updated(np.array([*models]), self._learner.evaluate([job])[0])
 
     def get_state(self) -> dict[str, Any]:
-        """Everything needed to go on from here: plain numbers, strings, NumPy arrays and tensors.
+        """Everything needed to continue from here: plain numbers, strings, NumPy arrays and tensors.
 
         A whole simulation or environment can be pickled or deep-copied in the middle of an episode as well.
         """
@@ -342,7 +342,7 @@ class Simulation:
         )
 
     def set_state(self, state: dict[str, Any]) -> NetworkState:
-        """Go back to a state taken by `get_state` of a simulation with the same ingredients.
+        """Restore a state taken by `get_state` of a simulation with the same ingredients.
 
         Raises:
             ValueError: If it comes from a simulation of other sizes.
@@ -377,7 +377,7 @@ class Simulation:
         self._models = learner.store(first, self._scene.num_gateways)
         self._model_bits = ingredients.model_bits or 32.0 * learner.num_shared
         self._test_draw = self._draw_test_channel()
-        # What never changes is looked at in every round.
+        # These never change, but are read in every round.
         self._computers = {
             name: np.array(np.broadcast_to(getattr(ingredients.computer, name), num_satellites), dtype=np.float64)
             for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
@@ -409,7 +409,7 @@ class Simulation:
         return self._learner.test_draw(self._require_seed(), len(self._data.test_images), snr_db)
 
     def _observe(self) -> None:
-        """Look at the network at the current time."""
+        """Observe the network at the current time."""
         progress, ingredients = self._progress, self.ingredients
         self._direct = self._scene.at(progress.time_s)
         self._contacts = ingredients.protocol.contacts(self._direct, self._model_bits)
@@ -460,13 +460,13 @@ class Simulation:
             velocity_mps=direct.velocity_mps[sender],
             distance_m=direct.distance_m[sender],
         )
-        # Who is out of sight does not send.
+        # Satellites out of sight do not send.
         sends = np.where(contacts.snapshot.visible[pair], decision.association, self._state.sits_out)
         rate_bps = self.ingredients.links.associated_rate_bps(senders, sends)
         return link_time_s(self._model_bits, rate_bps, contacts.snapshot.distance_m[pair]) + contacts.carry_s[pair]
 
     def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:
-        """What arrives at the gateways, and how alike updates look by now, (S, S)."""
+        """What arrives at the gateways, and the similarity of updates known so far, (S, S)."""
         shared, before = self._models.num_shared, self._progress
         received, updates = receive_updates(
             job.parameters[:, :shared],

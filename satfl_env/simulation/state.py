@@ -1,4 +1,4 @@
-"""The contract in the middle: what a scheduler knows, what it decides and what came of it.
+"""The interface between scheduler and simulation: network state, decision and round report.
 
 `S` is the number of satellites, `G` the number of gateways. All quantities are in SI units; arrays are NumPy arrays.
 """
@@ -93,7 +93,7 @@ class Decision:
 
     Attributes:
         association: Gateway of each satellite in 0..G-1, or G to sit the round out, (S,).
-        cpu_frequency: CPU frequency in Hz, in [0, cpu_max_hz], (S,); at 0 nothing gets trained. Ignored for satellites
+        cpu_frequency: CPU frequency in Hz, in [0, cpu_max_hz], (S,); at 0 nothing is trained. Ignored for satellites
             that sit out.
         cluster: Cluster label in 0..S-1, (S,).
         weights: Raw non-negative aggregation weights, (S,); normalised inside each (gateway, cluster) group.
@@ -175,7 +175,7 @@ class RoundReport:
     last: bool
 
     def __post_init__(self) -> None:
-        """Make the arrays read-only: later rounds go on from some of them."""
+        """Make the arrays read-only: later rounds use some of them again."""
         _protect(self)
 
     @property
@@ -211,7 +211,7 @@ def check_decision(decision: Decision, state: NetworkState) -> None:
     for name, value in vars(decision).items():
         _check_array(name, value, num_gateways if name == "gateway_weights" else num_satellites)
     _check_labels("association", decision.association, num_gateways, "the last one sits out")
-    _check_labels("cluster", decision.cluster, num_satellites - 1, "one label a satellite")
+    _check_labels("cluster", decision.cluster, num_satellites - 1, "one label per satellite")
     for name in ("weights", "gateway_weights"):
         if (getattr(decision, name) < 0).any():
             raise ValueError(f"decision.{name} must not be negative, got {getattr(decision, name)}")

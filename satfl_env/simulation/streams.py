@@ -1,4 +1,4 @@
-"""One seed drives everything: every source of chance has its own stream of the episode's seed."""
+"""One seed drives everything: every source of randomness has its own stream of the episode's seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _sequence(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:
 
 
 def numpy_generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
-    """NumPy generator of a stream; `key` (a round, say) selects an independent child."""
+    """NumPy generator of a stream; `key`, for example a round, selects an independent child."""
     return np.random.default_rng(_sequence(seed, stream, *key))
 
 

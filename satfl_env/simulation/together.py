@@ -13,7 +13,7 @@ from satfl_env.simulation.training import JointTraining
 class SimulationGroup:
     """Simulations of the same ingredients whose satellites train as one job and are tested in one forward pass.
 
-    Each goes the way it would go alone; in the models, rounding may differ in the last bits.
+    Each gives what it would give alone; in the models, rounding may differ in the last bits.
 
     Args:
         simulations: At least one, from the same scenario; they are reset one by one, each with its own seed.

@@ -1,4 +1,4 @@
-"""Local training as a job that stands for itself, so that jobs of several simulations can be done as one."""
+"""Local training as a self-contained job, so that jobs of several simulations can be done as one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class JointTraining:
         ]
 
     def _join(self, parts: list[LocalData]) -> LocalData:
-        """The data of all jobs; the same object as before for the same data, which trainers may keep on a device."""
+        """The data of all jobs; the same object for the same data, since trainers may keep it on a device."""
         if self._joined is None or list(map(id, parts)) != list(map(id, self._parts)):
             masks = [part.output_mask for part in parts if part.output_mask is not None]
             self._parts, self._joined = (

@@ -1,4 +1,4 @@
-"""What became of each satellite's update, and which outcomes count as lost."""
+"""The outcomes of satellites' updates, and which of them count as lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Outcome(IntEnum):
-    """What became of a satellite's part in a round."""
+    """The outcome of a round for one satellite."""
 
     RETURNED = 0
     """Trained, and its update was aggregated."""
@@ -24,7 +24,7 @@ class Outcome(IntEnum):
     DIVERGED = 5
     """Training gave NaN or infinity; the update was dropped."""
     FETCHED = 6
-    """Fetched its first model to train from; only where updates come a contact late."""
+    """Fetched its first model to train from; only where updates arrive one contact late."""
 
 
 _COUNTS_AS_LOST = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])

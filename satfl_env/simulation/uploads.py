@@ -1,4 +1,4 @@
-"""What a server receives of the satellites' updates: the noise on their way, and how alike they are."""
+"""The satellites' updates as a server receives them: with noise, and compared with each other."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 def receive_updates(
     start: Tensor, trained: Tensor, members: IntArray, snr_db: float | None, generator: Callable[[], torch.Generator]
 ) -> tuple[Tensor, Tensor]:
-    """Shared parameters as the server has them, (S, P), and the updates of some members, (R, P).
+    """Shared parameters as the server receives them, (S, P), and the updates of some members, (R, P).
 
     Args:
         start: Shared parameters before training, (S, P).
         trained: The same after it, (S, P).
         members: Satellites whose update came back, (R,).
         snr_db: SNR at which updates arrive, in dB; None means that they arrive as they were sent.
-        generator: Makes the source of the noise.
+        generator: Makes the generator of the noise.
     """
     if snr_db is None:
         return trained, take_rows(trained, members) - take_rows(start, members)
@@ -36,9 +36,9 @@ def noisy_updates(updates: Tensor, snr_db: float, generator: torch.Generator) ->
     Task clustering names noisy model updates as future work (section V).
 
     Args:
-        updates: One update a row, (S, P).
+        updates: One update per row, (S, P).
         snr_db: Mean power of an update's entries over the power of the noise, in dB.
-        generator: Source of the noise; every row draws its own, whoever else sends.
+        generator: Generator of the noise; every row draws its own, whichever others are there.
 
     Returns:
         A new tensor, (S, P).

@@ -1,4 +1,4 @@
-"""What learning libraries need that take flat spaces only: flat actions, action masks, scaled observations."""
+"""Wrappers for learning libraries that need flat spaces: flat actions, action masks, scaled observations."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, ch
 class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], RecordConstructorArgs):
     """One `Box(-1, 1)` for the whole action, for algorithms with continuous actions.
 
-    The parts follow each other, `S` satellites, `G` gateways and `K` cluster labels:
+    Its parts in order, for `S` satellites, `G` gateways and `K` cluster labels:
 
     | Length        | Part                                                                               |
     |---------------|------------------------------------------------------------------------------------|

@@ -15,7 +15,7 @@ from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, ch
 class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], RecordConstructorArgs):
     """One `MultiDiscrete` for the whole action, for algorithms with discrete and masked actions.
 
-    The parts follow each other, `S` satellites, `G` gateways:
+    Its parts in order, for `S` satellites and `G` gateways:
 
     | Length | Choices            | Part                                                                |
     |--------|--------------------|---------------------------------------------------------------------|

@@ -1,4 +1,4 @@
-"""What the action wrappers need to know about the environment inside."""
+"""What the action wrappers read from the environment inside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def native_sizes(env: gym.Env[Any, Any]) -> tuple[int, int]:
     """Numbers of satellites and gateways, S and G, of an environment with the native action space.
 
     Raises:
-        TypeError: If its action space is another.
+        TypeError: If it has another action space.
     """
     space = env.action_space
     if not isinstance(space, spaces.Dict) or "gateway_weights" not in space.spaces:
@@ -31,11 +31,11 @@ def association_mask(env: gym.Env[Any, Any]) -> NDArray[np.bool_]:
 
 
 def checked_num_clusters(num_clusters: int, num_satellites: int) -> int:
-    """The number of cluster labels, if there can be so many.
+    """The number of cluster labels, checked.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it does not lie in 1..S.
     """
     if not 1 <= num_clusters <= num_satellites:
-        raise ValueError(f"num_clusters must lie in 1..{num_satellites}, one label a satellite, got {num_clusters}")
+        raise ValueError(f"num_clusters must lie in 1..{num_satellites}, one label per satellite, got {num_clusters}")
     return num_clusters

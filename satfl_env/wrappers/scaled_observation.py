@@ -14,7 +14,7 @@ from satfl_env.envs.spaces import Observation, bounds
 
 
 class ScaledObservation(gym.ObservationWrapper[NDArray[np.float32], Any, Observation], RecordConstructorArgs):
-    """A flat `Box(-1, 1)`: each entry scaled by the observation space's own bounds, key after key.
+    """A flat `Box(-1, 1)`: each entry scaled by the observation space's own bounds, key by key.
 
     Entries whose bounds coincide are 0.
 
@@ -22,7 +22,7 @@ class ScaledObservation(gym.ObservationWrapper[NDArray[np.float32], Any, Observa
         env: An environment whose observations are a `Dict` of `Box` and `MultiDiscrete` spaces.
 
     Raises:
-        TypeError: If the observation space is another.
+        TypeError: If the observation space is not a `Dict`.
     """
 
     def __init__(self, env: gym.Env[Observation, Any]) -> None:

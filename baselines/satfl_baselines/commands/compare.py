@@ -26,7 +26,7 @@ from satfl_env.commands import (
 
 
 def complete_policies(incomplete: str) -> list[str]:
-    """Lists of policies, separated by commas, that begin so."""
+    """Lists of policies, separated by commas, that begin with the given text."""
     from satfl_baselines.policies import policy_names
 
     before, comma, last = incomplete.rpartition(",")
@@ -35,18 +35,18 @@ def complete_policies(incomplete: str) -> list[str]:
 
 
 def compare(
-    out: Annotated[Path, typer.Option(help="Result folder; the same command goes on with an interrupted one.")],
+    out: Annotated[Path, typer.Option(help="Result folder; the same command resumes an interrupted one.")],
     scenario: ScenarioName = DEFAULT_SCENARIO,
     policies: Annotated[
         str,
         typer.Option(
             help="Policies, separated by commas: names of `satfl list policies`, or your own as MODULE:FUNCTION; "
-            "all of the list if not given.",
+            "all listed ones if not given.",
             autocompletion=complete_policies,
         ),
     ] = "",
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; the scenario's if not given.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds that every policy plays: 0, 1, ...")] = 5,
     overrides: Overrides = None,
     parts: Parts = None,
     reward: RewardName = None,
@@ -103,17 +103,17 @@ def list_policies() -> Iterable[tuple[str, str]]:
 
 
 def parse_policies(text: str) -> tuple[str, ...]:
-    """Distinct names of a comma-separated list, those of the whole registry if it is empty."""
+    """Distinct names of a comma-separated list, all of the registry if it is empty."""
     from satfl_baselines.policies import policy_names
 
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or policy_names()
 
 
 def own_policies(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    """The functions that names of the form `module:function` stand for, by these names.
+    """The functions named `module:function`, by these names.
 
     Raises:
-        ValueError: If one does not exist or is no function, or a plain name is not in the registry.
+        ValueError: If one does not exist or is not a function, or a plain name is not in the registry.
     """
     from satfl_baselines.policies import make_policy
 

@@ -42,17 +42,17 @@ def reproduce(
         ),
     ],
     paper: Annotated[
-        Paper | None, typer.Option(help="Whose; if not given, the first that has all of the names.")
+        Paper | None, typer.Option(help="The paper; if not given, the first that has all of the names.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="How many seeds every policy plays: 0, 1, ...; 10, for semspacefl 5.")
+        int | None, typer.Option(min=1, help="Number of seeds for every policy; by default 10, for semspacefl 5.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with data sets; that of SATFL_DATA if not given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with data sets; SATFL_DATA if not given.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Result folder, results/<paper> if not given; an interrupted command goes on.")
+        Path | None, typer.Option(help="Result folder, results/<paper> if not given; resumes an interrupted run.")
     ] = None,
     size: Annotated[Size, typer.Option(help="Size of SemSpaceFL's images and model.")] = Size.TINY,
-    quick: Annotated[bool, typer.Option("--quick", help="SemSpaceFL in a short form.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A short version of SemSpaceFL.")] = False,
     overrides: Overrides = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes to play in.")] = 1,
 ) -> None:
@@ -91,7 +91,7 @@ def contents() -> Mapping[Paper, Sequence[str]]:
 
 
 def paper_of(figures: Sequence[str], paper: Paper | None) -> Paper:
-    """The paper that is asked for, or the first that has all of some tables and figures.
+    """The paper asked for, or the first that has all of the tables and figures.
 
     Raises:
         ValueError: If there is none.
@@ -130,7 +130,7 @@ def _reproduce_task_clustering(
 
 
 def _task_clustering(changes: Mapping[str, Any], fields: Mapping[str, Any]) -> Scenario:
-    """The paper's scenario with what the user asks for and, on top, what a study changes."""
+    """The paper's scenario with the user's changes and, on top of them, those of a study."""
     from satfl_baselines.reproduce import SCENARIO
     from satfl_env.scenarios import load
 

@@ -50,7 +50,7 @@ def reproduce(
         out: Result folder.
         size: Key of `training.SIZES`.
         seeds: Number of seeds; the usual one if None.
-        quick: Play a short form, in a folder of its own.
+        quick: Play a short version, in a separate folder.
         workers: Processes to play in.
         progress_bar: Opens a progress bar.
     """
@@ -139,7 +139,7 @@ def _draw_over_snr(rows: Sequence[Mapping[str, Any]], metric: str, title: str, p
 
 
 def _quality_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """Metrics over the SNR: one row a metric and SNR, one column a policy, ours above the paper's."""
+    """Metrics over the SNR: one row per metric and SNR, one column per policy, ours above the paper's."""
     policies = list(dict.fromkeys(row["policy"] for row in rows))
     table = Table("metric", "SNR (dB)", *policies, title=title, title_justify="left", box=SIMPLE_HEAD)
     cells = {(row["metric"], row["snr_db"], row["policy"]): row for row in rows}

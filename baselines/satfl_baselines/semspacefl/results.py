@@ -1,4 +1,4 @@
-"""What SemSpaceFL's trained tables and figures come to: rows, paired differences and the paper's claims."""
+"""Results for SemSpaceFL's trained tables and figures: rows, paired differences and the paper's claims."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def final(comparison: Comparison, policy: str, metric: str) -> FloatArray:
 
 
 def table_rows(table: str, comparison: Comparison) -> list[dict[str, Any]]:
-    """Table II or IV: ours, its 95 % interval and the paper's, one row a policy, metric and SNR."""
+    """Table II or IV: ours, its 95 % interval and the paper's, one row per policy, metric and SNR."""
     return [
         _row(policy, metric, snr_db, estimate, index) | {"paper": papers[metric][index]}
         for policy, papers in PRINTED[table].items()
@@ -58,7 +58,7 @@ def difference_rows(table: str, comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def gateway_rows(comparisons: Comparisons, metric: str) -> list[dict[str, Any]]:
-    """Fig. 3 or 4: the federation with a cloud and each gateway alone, one row a round."""
+    """Fig. 3 or 4: the federation with a cloud and each gateway alone, one row per round."""
     curves = gateway_curves(comparisons, metric)
     estimates = {name: Estimate.of(samples) for name, samples in curves.items()}
     return [
@@ -88,7 +88,7 @@ def gateway_curves(comparisons: Comparisons, metric: str) -> dict[str, FloatArra
 
 
 def snr_rows(comparisons: Comparisons, metric: str) -> list[dict[str, Any]]:
-    """Fig. 6 or 7: a metric over the SNR for every policy, one row a setting, policy and SNR."""
+    """Fig. 6 or 7: a metric over the SNR for every policy, one row per setting, policy and SNR."""
     settings = (ALPHA_1, ALPHA_10) if metric == "psnr_db" else (HFL,)
     return [
         {"setting": setting} | _row(policy, metric, snr_db, estimate, index)

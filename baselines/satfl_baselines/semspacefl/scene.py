@@ -15,7 +15,7 @@ from satfl_baselines.semspacefl.paper import EPOCHS, SAMPLES, TABLE_3
 from satfl_env.scenarios import build, load
 
 RULES = {"proposed": "proposed-fedavg", "nearest": "nearest-fedavg"}
-# The scene, links and energy are those of `semspacefl`; images and model are small, for nobody looks at them.
+# The scene, links and energy are those of `semspacefl`; images and model are small, since they are not used.
 SCENARIO = "semspacefl-mini"
 UNTRAINED: Mapping[str, Any] = {
     "training.engine": "none",
@@ -23,7 +23,7 @@ UNTRAINED: Mapping[str, Any] = {
     "model.widths": (1, 1, 1),
     "data.test_samples": 1,
     # No satellite is busy that long: rounds of equal length meet all phases of the circles equally often. Rounds that
-    # end when the last satellite is back would not, for the next one then finds it at the rim of its gateway's disc.
+    # end when the last satellite is back would not, since the next one then finds it at the edge of its gateway's disc.
     "rounds.minimum_s": 1900.0,
 }
 ROUNDS = 300
@@ -60,7 +60,7 @@ def measure(rule: str, samples: tuple[int, ...], rounds: int = ROUNDS) -> Means:
 
 
 def table3_rows() -> list[dict[str, Any]]:
-    """Mean frequency and window of each satellite beside Table III: one row a satellite."""
+    """Mean frequency and window of each satellite beside Table III: one row per satellite."""
     means = {rule: measure(rule, SAMPLES[0.1]) for rule in RULES}
     return [
         {
@@ -81,7 +81,7 @@ def table3_rows() -> list[dict[str, Any]]:
 
 
 def table5_rows() -> list[dict[str, Any]]:
-    """Mean epochs of each satellite beside Table V, with the paper's sample counts: one row a satellite."""
+    """Mean epochs of each satellite beside Table V, with the paper's sample counts: one row per satellite."""
     epochs = {alpha: measure("proposed", samples).epochs for alpha, samples in SAMPLES.items()}
     return [
         {
@@ -101,7 +101,7 @@ def table5_rows() -> list[dict[str, Any]]:
 
 
 def fig5_rows() -> list[dict[str, Any]]:
-    """Samples and mean epochs of each satellite under both association rules (Fig. 5): one row a satellite."""
+    """Samples and mean epochs of each satellite under both association rules (Fig. 5): one row per satellite."""
     epochs = {rule: measure(rule, SAMPLES[0.1]).epochs for rule in RULES}
     return [
         {

@@ -16,7 +16,7 @@ SCENARIO = "semspacefl"
 FEDSEL, FEDAVG = "semspacefl", "proposed-fedavg"
 BY_ALPHA = (FEDSEL, FEDAVG, "proposed-fedlol")
 
-# Settings, each with a result folder of its own: what they change in the scenario.
+# Settings, each with its own result folder: their changes to the scenario.
 HFL, APART, ALPHA_1, ALPHA_10 = "hfl", "apart", "alpha-1", "alpha-10"
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     HFL: {},
@@ -73,7 +73,7 @@ def play(
     workers: int = 1,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> dict[str, Comparison]:
-    """Play what some tables and figures need, but for what the result folders under `out` hold already.
+    """Play what some tables and figures need, except for what the result folders under `out` already hold.
 
     Args:
         figures: Keys of `NEEDED`.

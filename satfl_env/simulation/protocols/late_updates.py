@@ -1,7 +1,7 @@
-"""Updates that come a contact late: trained out of sight, handed over when the satellite next meets a gateway.
+"""Updates that arrive one contact late: trained out of sight, returned when the satellite next meets a gateway.
 
 Asynchronous and buffered aggregation in one rule: a gateway waits for `buffer` updates and then moves its model by
-what they combine to. FedSat (Razmi, Matthiesen, Dekorsy, Popovski, IEEE WCL 11(4), 2022) is the case of a buffer of
+their combination. FedSat (Razmi, Matthiesen, Dekorsy, Popovski, IEEE WCL 11(4), 2022) is the case of a buffer of
 one; FedBuff (Nguyen et al., AISTATS 2022) that of a larger one, its updates discounted by (1 + staleness)^-1/2. The
 power law is that of FedAsync (Xie, Koyejo, Gupta, OPT 2020).
 """
@@ -23,19 +23,19 @@ from satfl_env.simulation.updates import Outcome, first_reason
 
 
 def staleness_discount(staleness: IntArray, power: float) -> FloatArray:
-    """How much an update counts whose model has been changed `staleness` times since, (1 + staleness)^-power; (S,)."""
+    r"""Factor $(1 + \tau)^{-a}$ of an update whose model has changed $\tau$ times since it was fetched, (S,)."""
     return np.asarray((1.0 + staleness) ** -power)
 
 
 @dataclass(frozen=True, config=STRICT)
 class LateUpdates(OneContact):
-    """Updates are trained between two contacts and handed over at the second (FedSat, FedBuff).
+    """Updates are trained between two contacts and returned at the second (FedSat, FedBuff).
 
     Attributes:
         buffer: Updates of a cluster that a gateway waits for before it changes the model.
-        staleness_power: An update counts (1 + staleness)^-power, the staleness being how often models have changed
-            since it was fetched.
-        server_rate: How far a model moves along what its updates combine to.
+        staleness_power: An update is weighted by (1 + staleness)^-power, where staleness is the number of times that
+            the models have changed since its model was fetched.
+        server_rate: Step size of a model along its combined updates.
     """
 
     buffer: Count = 1
@@ -52,16 +52,16 @@ class LateUpdates(OneContact):
         transmit_power_w: float,
         cadence_s: float | None = None,
     ) -> Participation:
-        """Those hand over what they have trained since their last contact; only the transfers have to fit this one.
+        """Satellites return what they have trained since their last contact; only the transfers have to fit this one.
 
-        Energy is that of the present round, although it was spent on the way. Whoever has fetched nothing yet, or at a
-        frequency of 0 Hz, fetches.
+        The energy is taken from this round's budget, although it was spent on the way. A satellite that has fetched no
+        model yet, or fetched one at 0 Hz, only fetches.
         """
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
         contact_s = np.minimum(state.window_s[pair], np.inf if cadence_s is None else cadence_s)
         fits = visible & (2 * transfer_s <= contact_s)
-        # What was fetched at 0 Hz never gets trained.
+        # A model fetched at 0 Hz is never trained.
         never = np.isnan(fetched.since_s) | (fetched.cpu_hz <= 0)
         load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
         away_s = np.where(never, 0.0, fetched.since_s)
@@ -88,12 +88,12 @@ class LateUpdates(OneContact):
             upload_s=upload_s,
             compute_energy_j=epochs * epoch_energy_j(state.samples, running_hz, **load),
             transmit_energy_j=transmit_power_w * upload_s,
-            # Training lies before the round.
+            # Training took place before the round.
             busy_s=download_s + upload_s,
         )
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
-        """Satellites trained from what they hold: the model they fetched."""
+        """Satellites have trained from the model they hold, the one they fetched."""
         return models.held
 
     def aggregate(
@@ -112,5 +112,5 @@ class LateUpdates(OneContact):
         return Aggregation(weights, equal_weights, staleness)
 
     def fetches(self, outcome: IntArray) -> BoolArray:
-        """Whoever met its gateway: also one that diverged takes the gateway's model along."""
+        """All satellites that met their gateway, including those whose training diverged."""
         return np.isin(outcome, (Outcome.RETURNED, Outcome.FETCHED, Outcome.DIVERGED))

@@ -27,7 +27,7 @@ class OneContact:
     """Fetch the model, train and return the update within one contact (SemSpaceFL, section III-F)."""
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
-        """Every satellite speaks for itself."""
+        """Every satellite talks to gateways directly."""
         return direct_contacts(snapshot)
 
     def participate(
@@ -40,7 +40,7 @@ class OneContact:
         transmit_power_w: float,
         cadence_s: float | None = None,
     ) -> Participation:
-        """Those train for whom an epoch fits the contact and the energy (SemSpaceFL, section III-F)."""
+        """Satellites train if an epoch fits the contact and the energy (SemSpaceFL, section III-F)."""
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
         window_s = np.where(visible, state.window_s[pair], 0.0)
@@ -84,10 +84,10 @@ class OneContact:
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
     ) -> Aggregation:
-        """Gateways combine the updates of each cluster as soon as they are there (SemSpaceFL, eq. 2)."""
+        """Gateways combine the updates of each cluster in the round they arrive (SemSpaceFL, eq. 2)."""
         weights, equal_weights = models.aggregate(decision, arrivals, combine)
         return Aggregation(weights, equal_weights, staleness=np.zeros(len(weights), dtype=np.int64))
 
     def fetches(self, outcome: IntArray) -> BoolArray:
-        """Whoever returned an update; one that diverged starts from its gateway's model next time anyway."""
+        """Satellites that returned an update; one that diverged starts from its gateway's model next time anyway."""
         return np.asarray(outcome == Outcome.RETURNED)

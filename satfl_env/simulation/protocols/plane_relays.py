@@ -1,8 +1,8 @@
-"""Relays inside an orbital plane: a satellite out of a gateway's sight is served through one of its plane that is not.
+"""Relays inside an orbital plane: a satellite out of a gateway's sight uses one of its plane that is in sight.
 
 In the style of FedLEO (M. Elmahallawy, T. Luo, "Optimizing Federated Learning in LEO Satellite Constellations via
 Intra-Plane Model Propagation and Sink Satellite Scheduling", IEEE ICC 2023): models of a plane travel over
-inter-satellite links to and from its sink, here the satellite whose contact with the gateway leaves them most time.
+inter-satellite links to and from its sink, here the satellite whose contact with the gateway leaves the most time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
 @dataclass(frozen=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
 class PlaneRelays:
-    """Satellites reach gateways through those of their orbital plane; all else is as another protocol has it.
+    """Satellites reach gateways through others of their orbital plane; the rest is left to another protocol.
 
     Attributes:
         num_planes: Orbital planes, all of one size; satellites are numbered plane by plane.
@@ -82,7 +82,7 @@ def plane_contacts(snapshot: SceneSnapshot, num_planes: int, model_bits: float, 
     num_satellites, num_gateways = snapshot.distance_m.shape
     carry_s = _carrying_times_s(snapshot.position_m.reshape(num_planes, -1, 3), model_bits, isl_rate_bps)
     visible, window_s = (it.reshape(num_planes, 1, -1, num_gateways) for it in (snapshot.visible, snapshot.window_s))
-    # Left for training and the gateway's link, by plane, satellite, relay and gateway.
+    # Time left for training and the gateway's link, by plane, satellite, relay and gateway.
     left_s = np.where(visible, window_s - 2 * carry_s[..., None], -np.inf)
     best = left_s.argmax(axis=2)
     reached = (left_s.max(axis=2) > 0).reshape(num_satellites, num_gateways)

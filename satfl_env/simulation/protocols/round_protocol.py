@@ -1,4 +1,4 @@
-"""What a round protocol is asked in a round, and what it is told."""
+"""The interface of round protocols, and the records that it uses."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Contacts:
     """How satellites reach gateways.
 
     Attributes:
-        snapshot: The geometry, with distance, sight and window of every pair those of its sender.
-        sender: Who speaks to the gateway for the satellite, (S, G).
+        snapshot: The geometry; distance, visibility and window of every pair are those of its sender.
+        sender: The satellite that talks to the gateway for each satellite, (S, G).
         carry_s: One-way time that a model takes from the satellite to the sender, (S, G); 0 where it is the sender.
     """
 
@@ -31,7 +31,7 @@ class Contacts:
 
 
 def direct_contacts(snapshot: SceneSnapshot) -> Contacts:
-    """Everyone speaks for itself."""
+    """Every satellite is its own sender."""
     num_satellites, num_gateways = snapshot.distance_m.shape
     own = np.arange(num_satellites)[:, None].repeat(num_gateways, axis=1)
     return Contacts(snapshot, own, np.zeros((num_satellites, num_gateways)))
@@ -98,10 +98,10 @@ class Aggregation:
 
 
 class RoundProtocol(Protocol):
-    """Who trains when, from which model, and when updates count: the steps of a round that systems differ in.
+    """Who trains when, from which model, and when updates count: the steps of a round in which systems differ.
 
     `OneContact` is the default, and the base class to start from: a protocol of your own overrides what it does
-    differently. A protocol remembers nothing; what has to last is in the `ModelStore` and in `Fetched`.
+    differently. A protocol keeps no state; what has to last is in the `ModelStore` and in `Fetched`.
     """
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
@@ -125,7 +125,7 @@ class RoundProtocol(Protocol):
             transfer_s: One-way model transfer time under the decided association, (S,); infinite without a link.
             fetched: What satellites have fetched in rounds before.
             transmit_power_w: Power drawn while a satellite returns its model.
-            cadence_s: If rounds have a fixed length, everyone must also be done within it.
+            cadence_s: If rounds have a fixed length, every satellite must also be done within it.
         """
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
@@ -134,7 +134,7 @@ class RoundProtocol(Protocol):
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
     ) -> Aggregation:
-        """Gateways take the updates in that have arrived."""
+        """Gateways aggregate the updates that have arrived."""
 
     def fetches(self, outcome: IntArray) -> BoolArray:
         """Satellites that leave a round with the model of their gateway, (S,), from their `Outcome`."""
