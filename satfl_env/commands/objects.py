@@ -17,7 +17,7 @@ def import_object(spec: str) -> Any:
     processes find the module again and nothing in the folder takes the place of an installed package.
 
     Raises:
-        ValueError: If the text has a different form, or there is no such module or object.
+        ValueError: If the text has a different form, there is no such module or object, or importing it fails.
     """
     name, separator, path = spec.partition(":")
     if not separator or not all(part.isidentifier() for part in [*name.split("."), *path.split(".")]):
@@ -40,6 +40,8 @@ def _import(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise ValueError(f"there is no module {name!r} in {folder} or among the installed packages") from error
+    except Exception as error:
+        raise ValueError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(folder)
         if folder not in sys.path:

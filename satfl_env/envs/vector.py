@@ -122,6 +122,8 @@ class SatFLVectorEnv(AppliedVectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._observations: list[Any] = [None] * num_envs
         self._ended = np.zeros(num_envs, dtype=np.bool_)
+        # Environments whose round may have been played although their step has not come to its end.
+        self._broken_off = np.zeros(num_envs, dtype=np.bool_)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -133,33 +135,38 @@ class SatFLVectorEnv(AppliedVectorEnv):
             options: `reset_mask`, bool (num_envs,), selects the environments to reset; the others go on.
 
         Raises:
+            ResetNeeded: If an environment that is not selected has never been reset.
             ValueError: If there are not as many seeds as environments, the mask does not fit or no environment is
                 selected, or there are other options.
         """
         seeds = seed_list(seed, self.num_envs)
         others = dict(options or {})
         chosen = checked_mask(others.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_)), self.num_envs)
+        never = [index for index in np.flatnonzero(~chosen).tolist() if self._observations[index] is None]
+        if never:
+            raise ResetNeeded(f"environments {never} have no episode to go on with: reset them as well")
         infos: dict[str, Any] = {}
         for index in np.flatnonzero(chosen).tolist():
             self._observations[index], info = self.envs[index].reset(seed=seeds[index], options=others)
             infos = self._add_info(infos, info, index)
-        self._ended = self._ended & ~chosen
+        self._ended, self._broken_off = self._ended & ~chosen, self._broken_off & ~chosen
         return self._batch(), infos
 
     def step(self, actions: Any) -> Step:
         """Play one communication round in every environment.
 
         Raises:
-            ResetNeeded: Before the first reset; with autoreset disabled, if an episode has ended.
+            ResetNeeded: Before the first reset; with autoreset disabled, if an episode has ended; after a step that
+                broke off while or after rounds were played, as by an error in a part, a wrapper or a reward function.
             ValueError: If an action is outside the action space; no round has been played then.
-
-        An error in a wrapper or a reward function after the round leaves the environments in the middle of a step; they
-        all need a reset then.
         """
         check_batch(actions, self.action_space, self.num_envs)
         if self.autoreset_mode == AutoresetMode.DISABLED and self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
             raise ResetNeeded(f"the episodes of environments {ended} have ended: reset them first")
+        if self._broken_off.any():
+            broken_off = np.flatnonzero(self._broken_off).tolist()
+            raise ResetNeeded(f"the last step of environments {broken_off} broke off: reset them first")
         restarts = self._ended
         each = enumerate(iterate(self.action_space, actions))
         steps = self._play({index: action for index, action in each if not restarts[index]})
@@ -179,6 +186,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
             infos = self._add_info(infos, info, index)
         if self.autoreset_mode != AutoresetMode.SAME_STEP:
             self._ended = terminations | truncations
+        self._broken_off[:] = False
         return self._batch(), rewards, terminations, truncations, infos
 
     def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
@@ -202,6 +210,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
                 for index, value in given.items():
                     result = self._go_on(index, steps[index], value)
                     (finished if steps[index].dead else decisions)[index] = result
+                self._broken_off[list(decisions)] = True
                 # Wrappers close after the round what they opened before it: last in, first out.
                 given = dict(reversed(self._group.step(decisions).items()))
         finally:
@@ -247,7 +256,7 @@ def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[in
         return [None] * num_envs
     if isinstance(seed, int | np.integer):
         return [int(seed) + index for index in range(num_envs)]
-    seeds = list(seed)
+    seeds = [None if one is None else int(one) for one in seed]
     if len(seeds) != num_envs:
         raise ValueError(f"seed must be one number or {num_envs}, one per environment, got {len(seeds)}")
     return seeds

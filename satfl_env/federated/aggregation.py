@@ -111,7 +111,8 @@ def combine_updates(
     _check_groups(updates, weights, groups)
     shares = torch.from_numpy(weights).to(updates)
     members = [torch.from_numpy(np.flatnonzero(groups == group)) for group in range(groups.max(initial=-1) + 1)]
-    combined = [_combined(combine, updates[rows], shares[rows]) for rows in members]
+    with torch.no_grad():
+        combined = [_combined(combine, updates[rows], shares[rows]) for rows in members]
     return torch.stack(combined) if combined else updates
 
 

@@ -40,6 +40,13 @@ class SceneSnapshot:
     window_s: FloatArray
     gateway_frame: FloatArray | None = None
 
+    def __post_init__(self) -> None:
+        """Make arrays of what a scene of somebody's own may give as lists, or as numbers of another type."""
+        fields = vars(self)
+        for name, value in fields.items():
+            if name != "time_s" and value is not None:
+                fields[name] = np.asarray(value, dtype=np.bool_ if name == "visible" else np.float64)
+
 
 class Scene(Protocol):
     """Satellites in motion over gateways at rest."""

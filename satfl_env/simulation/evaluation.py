@@ -58,6 +58,9 @@ def evaluate(model: SemanticModel, layout: Layout, jobs: Sequence[EvaluationJob]
     """Test the models of all jobs together on their satellites' test labels; the results are in the jobs' order."""
     if not any(len(job.models) for job in jobs):
         return [Evaluation(np.zeros(0), {}) for _ in jobs]
+    if len({job.data.test_images.shape for job in jobs}) > 1:
+        # Images of several shapes or numbers do not stack.
+        return [evaluate(model, layout, [job])[0] for job in jobs]
     distinct, rows, which = zip(*(_distinct_models(job) for job in jobs), strict=True)
     # A model to test is a job and a row of its data.
     owner = torch.repeat_interleave(torch.tensor([len(models) for models in distinct]))

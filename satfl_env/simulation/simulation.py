@@ -26,6 +26,7 @@ from satfl_env.simulation.state import (
     IntArray,
     NetworkState,
     RoundReport,
+    as_numbers,
     check_decision,
 )
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
@@ -371,7 +372,7 @@ class Simulation:
         self._progress = _Progress(
             round=0,
             time_s=0.0,
-            charge_j=ingredients.energy.first_charge_j(num_satellites),
+            charge_j=as_numbers("first charge", ingredients.energy.first_charge_j(num_satellites)),
             last_loss=training_loss(learner.model, learner.layout, first, self._data.train, noise),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
@@ -398,11 +399,12 @@ class Simulation:
         self._direct = self._scene.at(progress.time_s)
         self._contacts = ingredients.protocol.contacts(self._direct, self._model_bits)
         snapshot = self._contacts.snapshot
-        rate_bps = ingredients.links.solo_rate_bps(snapshot)
+        for name in ("distance_m", "window_s"):
+            as_numbers(f"{name} of the scene at {progress.time_s:g} s", getattr(snapshot, name))
+        rate_bps = as_numbers("rates of the links", ingredients.links.solo_rate_bps(snapshot))
         link_s = 2 * (link_time_s(self._model_bits, rate_bps, snapshot.distance_m) + self._contacts.carry_s)
-        available_j = ingredients.energy.available_j(
-            progress.charge_j, numpy_generator(self._require_seed(), "energy", progress.round)
-        )
+        rng = numpy_generator(self._require_seed(), "energy", progress.round)
+        available_j = as_numbers("available energy", ingredients.energy.available_j(progress.charge_j, rng))
         self._snapshot = snapshot
         self._state = NetworkState(
             round=progress.round,
@@ -446,7 +448,7 @@ class Simulation:
         )
         # Satellites out of sight do not send.
         sends = np.where(contacts.snapshot.visible[pair], decision.association, self._state.sits_out)
-        rate_bps = self.ingredients.links.associated_rate_bps(senders, sends)
+        rate_bps = as_numbers("rates of the links", self.ingredients.links.associated_rate_bps(senders, sends))
         return link_time_s(self._model_bits, rate_bps, contacts.snapshot.distance_m[pair]) + contacts.carry_s[pair]
 
     def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:
@@ -463,9 +465,10 @@ class Simulation:
         return Arrivals(job.parameters, result.parameters, received, returned), similarity
 
     def _charge_after(self, report: RoundReport) -> FloatArray:
-        return self.ingredients.energy.charge_after_j(
+        charge_j = self.ingredients.energy.charge_after_j(
             self._progress.charge_j,
             spent_j=report.energy_j,
             sunlit_s=self._scene.sunlit_s(report.time_s, report.time_s + report.duration_s),
             duration_s=report.duration_s,
         )
+        return as_numbers("charge after a round", charge_j)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,9 +199,29 @@ def _protect(record: NetworkState | RoundReport) -> None:
     """Put read-only views in place of a record's arrays; their owner may still write to them."""
     fields = vars(record)
     for name, value in fields.items():
-        if isinstance(value, np.ndarray):
-            fields[name] = view = value.view()
-            view.setflags(write=False)
+        fields[name] = _read_only(value)
+
+
+def _read_only(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _read_only(inner) for name, inner in value.items()}
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
+    view.setflags(write=False)
+    return view
+
+
+def as_numbers(name: str, value: Any) -> FloatArray:
+    """What a part gave, as an array of float64.
+
+    Raises:
+        ValueError: If a number is NaN; the message begins with `name`.
+    """
+    numbers = np.asarray(value, dtype=np.float64)
+    if np.isnan(numbers).any():
+        raise ValueError(f"{name} must be numbers, got NaN at index {np.argwhere(np.isnan(numbers))[0].tolist()}")
+    return numbers
 
 
 def check_decision(decision: Decision, state: NetworkState) -> None:

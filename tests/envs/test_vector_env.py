@@ -374,3 +374,43 @@ def test_batches_of_actions_that_do_not_fit_are_refused(workers: int):
 def test_masks_before_the_first_reset_are_refused():
     with pytest.raises(ResetNeeded, match="reset"):
         SatFLEnv(overrides=PHYSICS_ONLY).action_masks()
+
+
+def test_a_step_that_broke_off_asks_for_a_reset():
+    rounds: list[int] = []
+
+    def fails_in_the_third(updates, weights):
+        rounds.append(len(updates))
+        if len(rounds) == 3:
+            raise KeyError("rule")
+        return weights @ updates
+
+    envs = make(
+        2, overrides={"rounds.episode": 9}, scenario="task-clustering-mini", parts={"combine": fails_in_the_third}
+    )
+    envs.reset(seed=0)
+    envs.action_space.seed(0)
+    with pytest.raises(KeyError, match="rule"):
+        for _ in range(9):
+            envs.step(envs.action_space.sample())
+    with pytest.raises(ResetNeeded, match=r"the last step of environments \[0, 1\] broke off: reset them first"):
+        envs.step(envs.action_space.sample())
+    envs.reset(seed=0)
+    envs.step(envs.action_space.sample())
+
+
+def test_a_bad_action_breaks_nothing_off():
+    envs = make(2, overrides=PHYSICS_ONLY)
+    envs.reset(seed=0)
+    bad = envs.action_space.sample()
+    bad["weights"][1, 0] = 7.0
+    with pytest.raises(ValueError, match="environment 1"):
+        envs.step(bad)
+    envs.step(envs.action_space.sample())
+
+
+def test_a_mask_before_the_first_reset_names_who_has_no_episode():
+    envs = make(2, overrides=PHYSICS_ONLY)
+    with pytest.raises(ResetNeeded, match=r"environments \[1\] have no episode to go on with"):
+        envs.reset(options={"reset_mask": np.array([True, False])})
+    envs.reset(seed=[1, np.int64(3)])

@@ -34,8 +34,8 @@ def play(parts: Any, rounds: int = 3, **changes: Any) -> list:
     return reports
 
 
-def square(rng: np.random.Generator) -> PlanarScene:
-    return PlanarScene(
+def square(rng: np.random.Generator, kind: type[PlanarScene] = PlanarScene) -> PlanarScene:
+    return kind(
         circle_radius_m=np.full(5, 1e6),
         phase_rad=rng.uniform(0, 2 * np.pi, 5),
         gateway_m=[(0.0, 0.0), (1e6, 1e6)],
@@ -177,3 +177,58 @@ def test_data_of_the_wrong_size_is_told_when_it_comes_in():
 
     with pytest.raises(ValueError, match=r"parts\['data'\] must hold samples of 10 satellites, got 3"):
         build({"data": too_few})
+
+
+class WholeCharge:
+    """Energies as a careless author writes them: whole numbers, and lists."""
+
+    highest_j = 100
+
+    def first_charge_j(self, num_satellites):
+        return [100] * num_satellites
+
+    def available_j(self, charge_j, rng):
+        return charge_j.astype(int)
+
+    def charge_after_j(self, charge_j, *, spent_j, sunlit_s, duration_s):
+        return charge_j.astype(int).tolist()
+
+
+def test_whole_numbers_and_lists_count_like_any_others():
+    whole = play({"energy": WholeCharge()})
+    assert whole[0].returned.any()
+    full = Battery(capacity_j=100.0, initial_j=100.0, harvest_w=1e6)
+    for one, other in zip(whole, play({"energy": full}), strict=True):
+        np.testing.assert_array_equal(one.outcome, other.outcome)
+
+
+class Numbered(PlanarScene):
+    """A scene that says by numbers who is visible."""
+
+    def at(self, time_s):
+        snapshot = super().at(time_s)
+        return replace(snapshot, visible=snapshot.visible.astype(float))
+
+
+def test_a_scene_may_say_by_numbers_who_is_visible():
+    numbered, plain = (play({"scene": lambda rng, kind=kind: square(rng, kind)}) for kind in (Numbered, PlanarScene))
+    for one, other in zip(numbered, plain, strict=True):
+        np.testing.assert_array_equal(one.outcome, other.outcome)
+        assert one.returned.any()
+
+
+class Fading(IdealLinks):
+    """Links that give no number once the first round is over."""
+
+    def solo_rate_bps(self, snapshot):
+        return super().solo_rate_bps(snapshot) * (np.nan if snapshot.time_s > 0 else 1.0)
+
+
+def test_what_is_no_number_is_told_in_the_round_in_which_it_comes():
+    with pytest.raises(ValueError, match=r"rates of the links must be numbers, got NaN at index \[0, 0\]"):
+        play({"links": Fading()})
+
+
+def test_a_rule_may_keep_track_of_gradients():
+    weight = torch.ones((), requires_grad=True)
+    assert play({"combine": lambda updates, weights: weight * (weights @ updates)})[0].returned.any()

@@ -242,12 +242,15 @@ def test_records_cannot_be_written_to():
     simulation = build(**NO_TRAINING)
     state = simulation.reset(0)
     state, report = simulation.step(decide(state))
-    for record in (state, report):
-        for field in fields(record):
-            value = getattr(record, field.name)
-            if isinstance(value, np.ndarray):
-                with pytest.raises(ValueError, match="read-only"):
-                    value[...] = 0
+    values = [getattr(record, field.name) for record in (state, report) for field in fields(record)]
+    inner = [array for value in values if isinstance(value, dict) for array in value.values()]
+    assert len(inner) == 4
+    for value in [*values, *inner]:
+        if isinstance(value, np.ndarray):
+            with pytest.raises(ValueError, match="read-only"):
+                value[...] = 0
+    report.metrics.clear()
+    assert simulation.test.metrics
 
 
 def test_who_is_out_of_sight_takes_no_bandwidth():

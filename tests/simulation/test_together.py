@@ -76,3 +76,27 @@ def test_a_decision_that_does_not_fit_changes_no_simulation():
     assert [simulation.state for simulation in group.simulations] == before
     with pytest.raises(ValueError, match="at least one"):
         SimulationGroup([])
+
+
+def test_test_sets_of_several_sizes_go_together():
+    full = build().ingredients.data
+
+    def growing(scene, rng):
+        data = full(scene, rng)
+        few = int(rng.integers(20, 40))
+        weights = data.test_weights[:, :few]
+        return replace(
+            data,
+            test_images=data.test_images[:few],
+            test_targets=data.test_targets[:, :few],
+            test_weights=weights / weights.sum(dim=1, keepdim=True),
+        )
+
+    scenario = scenarios.load("leo-multitask", **QUICK)
+    together, alone = ([scenarios.build(scenario, parts={"data": growing}) for _ in range(2)] for _ in range(2))
+    for simulations in (together, alone):
+        for seed, simulation in enumerate(simulations):
+            simulation.reset(seed)
+    steps = SimulationGroup(together).step({index: decide(one.state) for index, one in enumerate(together)})
+    for index, simulation in enumerate(alone):
+        assert_close(steps[index][1], simulation.step(decide(simulation.state))[1])

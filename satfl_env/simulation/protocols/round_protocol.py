@@ -77,6 +77,12 @@ class Participation:
     transmit_energy_j: FloatArray
     busy_s: FloatArray
 
+    def __post_init__(self) -> None:
+        """Make arrays of what a protocol of somebody's own may give as lists, or as numbers of another type."""
+        fields = vars(self)
+        for name, value in fields.items():
+            fields[name] = np.asarray(value, dtype=np.int64 if name in ("outcome", "epochs") else np.float64)
+
     @property
     def trains(self) -> BoolArray:
         """Satellites that train, (S,)."""
