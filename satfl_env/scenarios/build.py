@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from satfl_env.federated import SemanticModel, make_trainer, weighted_mean
 from satfl_env.orbits import (
@@ -21,9 +20,9 @@ from satfl_env.orbits import (
     walker,
 )
 from satfl_env.scenarios import schema
-from satfl_env.scenarios.federated_data import FederatedImages, ScenarioImages
+from satfl_env.scenarios.federated_data import ScenarioImages
 from satfl_env.scenarios.loader import blaming
-from satfl_env.scenarios.models import ImageShape, Model
+from satfl_env.scenarios.models import Model
 from satfl_env.semantics import ms_ssim_scales
 from satfl_env.settings import default_of
 from satfl_env.simulation import (
@@ -37,6 +36,7 @@ from satfl_env.simulation import (
     ScenePart,
     Simulation,
     check_parts,
+    data_facts,
     try_parts,
 )
 
@@ -64,26 +64,17 @@ def build(
     training, own = scenario.training, check_parts(parts)
     with blaming("training.device"):
         training.check_visible()
-    scene = own.get("scene") or partial(_make_scene, scenario.constellation)
-    data = own.get("data") or ScenarioImages(scenario.data)
     ingredients = Ingredients(
-        scene=scene,
-        links=own.get("links") or scenario.links,
+        **_chosen(scenario, own),
         model_bits=scenario.links.model_bits,
         upload_snr_db=scenario.links.upload_snr_db,
-        computer=own.get("computer") or scenario.onboard,
-        energy=own.get("energy") or scenario.onboard.energy,
-        data=data,
-        model=own.get("model") or partial(_make_model, scenario.model, data, scene),
         test_snr_db=scenario.model.channel.test_snr_db,
         learner=PhysicsOnly if training.engine == "none" else Learner,
         trainer=partial(make_trainer, training.engine, settings=training, hardware=training),
         shared=training.shared,
         first_decoders=training.first_decoders,
         tested=training.tested,
-        combine=own.get("combine") or weighted_mean,
         max_epochs=training.max_epochs,
-        protocol=own.get("protocol") or _make_protocol(scenario),
         rounds=scenario.rounds,
     )
     try_parts(ingredients, own)
@@ -94,6 +85,25 @@ def similarity_scales(scenario: schema.Scenario) -> int:
     """Number of scales in the MS-SSIM of the scenario's images; all five need more than 160 pixels per side."""
     _, height, width = ScenarioImages(scenario.data).image_shape
     return ms_ssim_scales(height, width)
+
+
+def _chosen(scenario: schema.Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
+    """All parts by name: the user's own, and the scenario's for the others."""
+    parts = {
+        "scene": partial(_make_scene, scenario.constellation),
+        "links": scenario.links,
+        "energy": scenario.onboard.energy,
+        "computer": scenario.onboard,
+        "protocol": _make_protocol(scenario),
+        "combine": weighted_mean,
+        **own,
+    }
+    # Images are only loaded if they are used.
+    if "data" not in own:
+        parts["data"] = ScenarioImages(scenario.data)
+    if "model" not in own:
+        parts["model"] = partial(_make_model, scenario.model, parts["data"], parts["scene"])
+    return parts
 
 
 def _make_scene(config: schema.Constellation, rng: np.random.Generator) -> Scene:
@@ -127,19 +137,10 @@ def _make_protocol(scenario: schema.Scenario) -> RoundProtocol:
 
 
 def _make_model(config: Model, data: DataPart, scene: ScenePart) -> SemanticModel:
-    """A model for the image shape and the classes of the data."""
+    """A model for the image shape and the outputs of the data."""
+    facts = data_facts(data, scene)
     with blaming("model"):
-        return config.make(*_images_and_classes(data, scene))
-
-
-def _images_and_classes(data: DataPart, scene: ScenePart) -> tuple[ImageShape, int]:
-    """Shape of an image, and number of classes; from one draw if the data part does not state them."""
-    if isinstance(data, FederatedImages):
-        return data.image_shape, data.num_outputs
-    drawn = data(scene(np.random.default_rng(0)), np.random.default_rng(0))
-    targets, mask = torch.cat([drawn.train.targets, drawn.test_targets.flatten()]), drawn.train.output_mask
-    channels, height, width = drawn.test_images.shape[1:]
-    return (channels, height, width), int(targets.max()) + 1 if mask is None else mask.shape[1]
+        return config.make(facts.image_shape, facts.num_outputs)
 
 
 def _planar_scene(config: schema.PlanarConstellation, rng: np.random.Generator) -> PlanarScene:

@@ -417,11 +417,6 @@ class Scenario(Section):
             raise ValueError("data.partition.kind 'ground-track' needs a constellation on the globe, got kind 'planar'")
         if self.rounds.relay is not None and self.constellation.kind != "walker":
             raise ValueError(f"rounds.relay needs constellation.kind 'walker', got {self.constellation.kind!r}")
-        num_satellites = self.constellation.num_satellites
-        if partition.kind == "counts" and len(partition.counts) != num_satellites:
-            raise ValueError(
-                f"data.partition.counts must have {num_satellites} entries (satellites), got {len(partition.counts)}"
-            )
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from satfl_env.simulation.evaluation import Evaluation
-from satfl_env.simulation.ingredients import DataPart, FederatedData, Ingredients, ScenePart, most_samples
+from satfl_env.simulation.ingredients import (
+    DataFacts,
+    DataPart,
+    FederatedData,
+    Ingredients,
+    ScenePart,
+    data_facts,
+    most_samples,
+)
 from satfl_env.simulation.learner import Learner, PhysicsOnly
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
@@ -15,6 +23,7 @@ from satfl_env.simulation.updates import Outcome
 
 __all__ = [
     "PARTS",
+    "DataFacts",
     "DataPart",
     "Decision",
     "Evaluation",
@@ -35,6 +44,7 @@ __all__ = [
     "SimulationGroup",
     "check_decision",
     "check_parts",
+    "data_facts",
     "most_samples",
     "try_parts",
 ]

@@ -42,6 +42,11 @@ def test_targets_may_name_the_metrics_that_there_are(name):
             {"data.partition": {"kind": "counts", "counts": [1000] * 10}},
             ["data.partition.counts: ", "in sum at most"],
         ),
+        (
+            "semspacefl-mini",
+            {"data.partition": {"kind": "counts", "counts": [1, 2]}},
+            ["data.partition.counts must have 10 entries (satellites), got 2"],
+        ),
         ("semspacefl-mini", {"data.partition.min_samples": 900}, ["data.partition.min_samples: ", "too few"]),
         (
             "semspacefl-mini",

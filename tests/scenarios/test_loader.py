@@ -233,5 +233,3 @@ def test_a_merged_mapping_may_be_changed(tmp_path):
 def test_models_and_partitions_must_fit():
     with pytest.raises(ScenarioError, match=r"needs data\.partition\.kind 'tasks'"):
         scenarios.load("semspacefl-mini", model={"kind": "mlp-link"})
-    with pytest.raises(ScenarioError, match="must have 10 entries"):
-        scenarios.load("semspacefl-mini", **{"data.partition": {"kind": "counts", "counts": [1, 2]}})

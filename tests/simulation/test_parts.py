@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from satfl_env import Outcome, Simulation, scenarios
+from satfl_env.federated import LocalData
 from satfl_env.links import IdealLinks
 from satfl_env.onboard import Battery, OnboardComputer
 from satfl_env.orbits import PlanarScene
@@ -122,6 +123,46 @@ def test_a_model_of_ones_own_leaves_the_global_random_state_alone():
     first, again = (play(parts, rounds=2)[-1].test_loss for _ in range(2))
     assert torch.equal(before, torch.get_rng_state())
     np.testing.assert_array_equal(first, again)
+
+
+class Rates(list):
+    """Links that are a list, empty and so falsy."""
+
+    transmit_power_w = 2.0
+
+    def solo_rate_bps(self, snapshot) -> np.ndarray:
+        return np.full(snapshot.distance_m.shape, 1e6)
+
+    def associated_rate_bps(self, snapshot, association) -> np.ndarray:
+        return np.full(len(association), 1e6)
+
+    def highest_rate_bps(self, min_distance_m: float) -> float:
+        return 1e6
+
+
+def test_a_part_is_used_even_if_it_is_empty():
+    links = Rates()
+    assert not links
+    assert build({"links": links}).ingredients.links is links
+
+
+def test_a_scenario_s_model_has_an_output_for_a_class_that_no_satellite_holds():
+    images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(40) % 2
+
+    def two_of_three(scene, rng) -> FederatedData:
+        satellites = scene.num_satellites
+        return FederatedData(
+            train=LocalData(images, targets, np.linspace(0, 40, satellites + 1).astype(np.int64)),
+            label_pmf=np.tile([0.5, 0.5, 0.0], (satellites, 1)),
+            test_images=images[:4],
+            test_targets=targets[:4].repeat(satellites, 1),
+            test_weights=torch.full((satellites, 4), 0.25),
+        )
+
+    simulation = build({"data": two_of_three})
+    model = simulation.ingredients.model()
+    assert model(images, model.draw_channel(40, torch.Generator())).shape[-1] == 3
 
 
 class Nothing:
