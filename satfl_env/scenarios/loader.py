@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from satfl_env.orbits import samples
+from satfl_env.scenarios.errors import ScenarioError
 from satfl_env.scenarios.explain import explain
 from satfl_env.scenarios.schema import Scenario
 from satfl_env.suggestions import did_you_mean
@@ -40,19 +40,6 @@ class _UniqueKeys(yaml.SafeLoader):
                 raise yaml.YAMLError(f"line {line}: key {key.value!r} was given in line {lines[key.value]} already")
             lines[key.value] = line
         return node
-
-
-class ScenarioError(ValueError):
-    """A scenario that does not exist or is not valid; the message names the field, its value and what is allowed."""
-
-
-@contextmanager
-def blaming(field: str) -> Iterator[None]:
-    """Turn errors about values into one that names the scenario's field they come from."""
-    try:
-        yield
-    except ValueError as error:
-        raise ScenarioError(f"{field}: {error}") from error
 
 
 def names() -> tuple[str, ...]:

@@ -65,6 +65,15 @@ def test_what_does_not_fit_the_images_names_its_field(name, overrides, words):
         assert word in str(error.value)
 
 
+def test_counts_are_those_of_the_scene_that_there_is():
+    scenario = scenarios.load(
+        "semspacefl-mini", **{"data.partition": {"kind": "counts", "counts": [5, 6]}, "training.engine": "none"}
+    )
+    circle = {"radius_m": 1e6, "satellites": 2}
+    pair = scenarios.load("semspacefl-mini", **{"constellation.circles": [circle]}).constellation
+    assert scenarios.build(scenario, parts={"scene": pair.make}).reset(0).samples.tolist() == [5, 6]
+
+
 def test_images_of_your_own_lie_in_a_folder_of_the_data_folder(tmp_path):
     for name in ("land", "sea"):
         (tmp_path / "mine" / name).mkdir(parents=True)
