@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from satfl_env.federated import SemanticModel, make_trainer, weighted_mean
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.federated_data import ScenarioImages
+from satfl_env.scenarios.loader import resolve
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.schema import Scenario
 from satfl_env.semantics import ms_ssim_scales
@@ -27,7 +29,7 @@ from satfl_env.simulation import (
 
 
 def build(
-    scenario: Scenario,
+    scenario: str | Path | Scenario,
     *,
     parts: Mapping[str, Any] | None = None,
     torch_threads: int | None = default_of(Simulation, "torch_threads"),
@@ -35,18 +37,19 @@ def build(
     """Build the simulation that a scenario describes.
 
     Args:
-        scenario: A validated scenario.
+        scenario: A built-in scenario's name, a YAML file's path, or a loaded scenario; see `resolve`.
         parts: Your own parts in place of the scenario's, by name; see `satfl_env.simulation.PARTS`.
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ScenarioError: If a field does not fit the images or this machine; the message names it. What depends on
-            the satellites, such as the split of the images, is checked by `reset`.
+        ScenarioError: If there is no such scenario, or a field does not fit the images or this machine; the message
+            names it. What depends on the satellites, such as the split of the images, is checked by `reset`.
         FileNotFoundError: If the image source needs a data folder that is not there.
         TypeError: If a part's name is unknown or a part has the wrong form; the message names it.
         ValueError: If a part returns impossible numbers.
     """
-    training, own = scenario.training, check_parts(parts)
+    scenario, own = resolve(scenario), check_parts(parts)
+    training = scenario.training
     with prefixed("training.device: ", ScenarioError):
         training.check_visible()
     ingredients = Ingredients(

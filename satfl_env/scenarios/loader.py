@@ -83,6 +83,30 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
         raise ScenarioError(explain(str(name_or_path), error)) from error
 
 
+def resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None = None) -> Scenario:
+    """The scenario that is given by its name, by the path of its file, or itself.
+
+    Args:
+        scenario: What `load` takes, or a loaded scenario.
+        overrides: Values to change, keyed by dotted field names, as for `load`; none with a loaded scenario.
+
+    Raises:
+        ScenarioError: If there is no such scenario, or it is not valid.
+        TypeError: If it is neither text, a path nor a scenario, or the overrides are not a mapping of names.
+        ValueError: If overrides are given with a loaded scenario.
+    """
+    if isinstance(scenario, Scenario):
+        if overrides:
+            raise ValueError(
+                "overrides go with a scenario's name or path; give them to scenarios.load() for a loaded one"
+            )
+        return scenario
+    overrides = {} if overrides is None else overrides
+    if not (isinstance(overrides, Mapping) and all(isinstance(name, str) for name in overrides)):
+        raise TypeError(f"overrides must be a mapping of dotted field names (text) to values, got {overrides!r}")
+    return load(scenario, **overrides)
+
+
 def _read(name_or_path: str | Path) -> str:
     if _is_file(name_or_path):
         path = Path(name_or_path)

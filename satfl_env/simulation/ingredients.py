@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
-from satfl_env.federated import Combine, LocalData, LocalTrainer, SemanticModel
+from satfl_env.federated import Combine, LocalData, LocalTrainer, SemanticModel, Shared
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
@@ -61,6 +61,8 @@ class FederatedData:
                 raise ValueError(f"{name} has shape {shape}; expected {expected}")
 
 
+FirstDecoders = Literal["own", "common"]
+Tested = Literal["held", "trained"]
 ScenePart = Callable[[np.random.Generator], Scene]
 
 
@@ -147,9 +149,9 @@ class Ingredients:
     test_snr_db: float
     learner: Callable[[Ingredients], Learner]
     trainer: Callable[[SemanticModel], LocalTrainer]
-    shared: Literal["encoder", "all"]
-    first_decoders: Literal["own", "common"]
-    tested: Literal["held", "trained"]
+    shared: Shared
+    first_decoders: FirstDecoders
+    tested: Tested
     combine: Combine
     max_epochs: int
     protocol: RoundProtocol

@@ -130,11 +130,6 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         ),
         (
             "leo-multitask",
-            {"target": {"metric": "nope", "value": 1}},
-            "target.metric must be one of accuracy, balanced_accuracy with model.kind 'mlp-link', got 'nope'",
-        ),
-        (
-            "leo-multitask",
             {"training": {"engine": "loop", "precision": "bfloat16"}},
             "training.precision must be 'float32' with engine 'loop', got 'bfloat16'",
         ),
