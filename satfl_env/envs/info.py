@@ -8,30 +8,23 @@ import numpy as np
 
 from satfl_env.simulation import Outcome, RoundReport
 
+# What a report tells of each satellite, and what stands for it before the first round, which all have sat out.
+_BEFORE: dict[str, np.generic] = {
+    "outcome": np.int64(Outcome.SAT_OUT),
+    "epochs": np.int64(0),
+    "batches": np.int64(0),
+    "staleness": np.int64(0),
+    "energy_j": np.float64(0.0),
+    "equal_weights": np.False_,
+    "equal_merges": np.False_,
+}
+
 
 def round_info(report: RoundReport) -> dict[str, Any]:
     """What happened in a round, in fresh arrays."""
-    return {
-        "outcome": report.outcome.copy(),
-        "epochs": report.epochs.copy(),
-        "batches": report.batches.copy(),
-        "staleness": report.staleness.copy(),
-        "energy_j": report.energy_j,
-        "duration_s": report.duration_s,
-        "equal_weights": report.equal_weights.copy(),
-        "equal_merges": report.equal_merges.copy(),
-    }
+    return {name: np.array(getattr(report, name)) for name in _BEFORE} | {"duration_s": report.duration_s}
 
 
 def no_round_info(num_satellites: int) -> dict[str, Any]:
-    """The same before the first round: all satellites have sat out."""
-    return {
-        "outcome": np.full(num_satellites, Outcome.SAT_OUT.value, dtype=np.int64),
-        "epochs": np.zeros(num_satellites, dtype=np.int64),
-        "batches": np.zeros(num_satellites, dtype=np.int64),
-        "staleness": np.zeros(num_satellites, dtype=np.int64),
-        "energy_j": np.zeros(num_satellites),
-        "duration_s": 0.0,
-        "equal_weights": np.zeros(num_satellites, dtype=np.bool_),
-        "equal_merges": np.zeros(num_satellites, dtype=np.bool_),
-    }
+    """The same before the first round."""
+    return {name: np.full(num_satellites, value) for name, value in _BEFORE.items()} | {"duration_s": 0.0}

@@ -120,7 +120,7 @@ class Reward:
             TypeError: If a function of your own does not return a number.
             ValueError: If a function of your own returns NaN or infinity.
         """
-        report = replace(report, last=report.last or ended)
+        report = replace(report, last=True) if ended else report
         values = {name: term(report) for name, term in self._terms.items()}
         return values | {name: _finite(name, term(report)) for name, term in self._own.items()}
 

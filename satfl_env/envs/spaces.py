@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,14 @@ Action = dict[str, Any]
 # Training losses have no natural bound; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
 
-_INTEGER_FIELDS = ("samples", "last_epochs", "cluster", "max_epochs")
+# From an observation's entry to the type of the state's field.
+_CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
+    "int": lambda entry: round(float(entry[0])),
+    "float": lambda entry: float(entry[0]),
+    "FloatArray": lambda entry: entry,
+    "IntArray": lambda entry: np.rint(entry).astype(np.int64),
+    "BoolArray": lambda entry: entry.astype(np.bool_),
+}
 
 
 def action_space(observation_space: spaces.Dict) -> spaces.Dict:
@@ -110,15 +118,8 @@ def state_to_observation(state: NetworkState, space: spaces.Dict) -> Observation
 
 def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkState:
     """The state an observation shows, exact up to clipping; so a policy can decide from observations alone."""
-    integers = {name: np.rint(observation[name]).astype(np.int64) for name in _INTEGER_FIELDS}
     return NetworkState(
-        **{
-            **observation,
-            **integers,
-            "round": round(float(observation["round"][0])),
-            "time_s": float(observation["time_s"][0]),
-            "visible": observation["visible"].astype(np.bool_),
-        }
+        **{field.name: _CASTS[str(field.type)](observation[field.name]) for field in fields(NetworkState)}
     )
 
 

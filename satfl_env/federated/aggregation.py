@@ -151,11 +151,8 @@ def raw_cloud_weights(
     Returns:
         Shape (K,); where all raw weights of a gateway's satellites are zero, they count alike.
     """
-    part = np.bincount(groups, weights=raw_weights / (raw_weights.max() or 1.0))
-    whole = np.bincount(gateways, weights=part)[gateways]
-    size = np.bincount(groups)
-    alike = size / np.bincount(gateways, weights=size)[gateways]
-    return raw_gateway_weights[gateways] * np.divide(part, whole, out=alike, where=whole > 0)
+    share, _ = normalise_weights(raw_weights, gateways[groups])
+    return raw_gateway_weights[gateways] * np.bincount(groups, weights=share)
 
 
 def _check_groups(rows: Tensor, weights: NDArray[np.float64], groups: NDArray[np.int64]) -> None:

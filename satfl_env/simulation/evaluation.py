@@ -56,12 +56,12 @@ class EvaluationJob(NamedTuple):
 
 def evaluate(model: SemanticModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
     """Test the models of all jobs together on their satellites' test labels; the results are in the jobs' order."""
+    if not any(len(job.models) for job in jobs):
+        return [Evaluation(np.zeros(0), {}) for _ in jobs]
     distinct, rows, which = zip(*(_distinct_models(job) for job in jobs), strict=True)
     # A model to test is a job and a row of its data.
     owner = torch.repeat_interleave(torch.tensor([len(models) for models in distinct]))
     row, models = torch.cat(rows), torch.cat(distinct)
-    if not len(models):
-        return [Evaluation(np.zeros(0), {}) for _ in jobs]
     chunks = [
         _evaluate_chunk(model, layout, models[chunk], jobs, owner[chunk], row[chunk])
         for chunk in torch.arange(len(models)).split(_CHUNK)

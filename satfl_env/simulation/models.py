@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +43,40 @@ class Arrivals:
     returned: BoolArray
 
 
+class Intake(NamedTuple):
+    """The updates that gateways take in during a round, R satellites in K (gateway, cluster) groups.
+
+    Attributes:
+        members: Satellites whose update came back, (R,).
+        groups: Gateways and clusters of the groups, each (K,).
+        group_of: Group of each member, (R,).
+        weights: Weights used, (S,): they sum to 1 inside each group, 0 for everyone else.
+        equal_weights: Satellites in groups whose raw weights were all zero and were made equal, (S,).
+        cloud_weights: Raw weight of each group at the cloud, (K,).
+    """
+
+    members: IntArray
+    groups: Groups
+    group_of: IntArray
+    weights: FloatArray
+    equal_weights: BoolArray
+    cloud_weights: FloatArray
+
+
+class Waiting(NamedTuple):
+    """Updates of one group that wait to be aggregated.
+
+    Attributes:
+        updates: Shape (n, num_shared).
+        weights: How much each counts, summing to n, (n,).
+        cloud_weight: Raw weight of the group at the cloud.
+    """
+
+    updates: Tensor
+    weights: Tensor
+    cloud_weight: float
+
+
 class ModelStore:
     """The models of a federation; parameters are flat, the shared ones first.
 
@@ -61,12 +95,11 @@ class ModelStore:
         self._first = held[0, :num_shared].clone()
         # How often gateways have changed their models.
         self.version = 0
-        # The waiting updates of each group, (n, num_shared), and their weights, (n,).
-        self.waiting: dict[Group, tuple[Tensor, Tensor]] = {}
+        self.waiting: dict[Group, Waiting] = {}
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
         self._row = np.full((num_gateways, len(held)), -1)
         # Raw weight at the cloud of each group that changed since the last merge, NaN for the others.
-        self.stake = np.full(self._row.shape, np.nan)
+        self.cloud_weights = np.full(self._row.shape, np.nan)
 
     @property
     def gateway_models(self) -> dict[Group, Tensor]:
@@ -79,6 +112,32 @@ class ModelStore:
         self._row[:] = -1
         if models:
             self._put(tuple(np.array(list(models)).T), torch.stack(list(models.values())))
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that changes: plain numbers, NumPy arrays and tensors."""
+        return {
+            "held": self.held,
+            "gateway_models": self.gateway_models,
+            "cloud_weights": self.cloud_weights,
+            "waiting": {group: tuple(waiting) for group, waiting in self.waiting.items()},
+            "version": self.version,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state taken by `get_state`.
+
+        Raises:
+            ValueError: If it is that of a store of other sizes.
+        """
+        for name in ("held", "cloud_weights"):
+            expected = tuple(getattr(self, name).shape)
+            if tuple(state[name].shape) != expected:
+                raise ValueError(f"state[{name!r}] has shape {tuple(state[name].shape)}; expected {expected}")
+        self.held, self.gateway_models, self.cloud_weights = (
+            state[name] for name in ("held", "gateway_models", "cloud_weights")
+        )
+        self.waiting = {group: Waiting(*waiting) for group, waiting in state["waiting"].items()}
+        self.version = state["version"]
 
     def start_parameters(self, decision: Decision, trains: BoolArray) -> Tensor:
         """Parameters satellites start the round from, (S, P).
@@ -99,76 +158,50 @@ class ModelStore:
             _write_rows(start[:, : self.num_shared], new, means, index)
         return start
 
-    def aggregate(self, decision: Decision, arrivals: Arrivals, combine: Combine) -> tuple[FloatArray, BoolArray]:
-        """Gateways combine the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5).
-
-        Returns:
-            The weights used, (S,), and the satellites of groups whose raw weights were all zero and were made equal.
-        """
-        used, equal = np.zeros(len(arrivals.returned)), np.zeros(len(arrivals.returned), dtype=np.bool_)
+    def take_in(self, decision: Decision, arrivals: Arrivals) -> Intake:
+        """Sort the updates that came back into groups and weigh them; satellites hold what they have trained."""
+        weights, equal = np.zeros(len(arrivals.returned)), np.zeros(len(arrivals.returned), dtype=np.bool_)
         members = np.flatnonzero(arrivals.returned)
-        if members.size == 0:
-            return used, equal
         groups, index = self._groups(decision, members)
-        used[members], equal[members] = normalise_weights(decision.weights[members], index)
+        raw = decision.weights[members]
+        weights[members], equal[members] = normalise_weights(raw, index)
+        _write_rows(self.held, members, arrivals.trained, members)
+        cloud_weights = raw_cloud_weights(decision.gateway_weights, raw, groups[0], index)
+        return Intake(members, groups, index, weights, equal, cloud_weights)
+
+    def aggregate(self, decision: Decision, arrivals: Arrivals, combine: Combine) -> Intake:
+        """Gateways combine the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5)."""
+        intake = self.take_in(decision, arrivals)
+        members, groups, index = intake.members, intake.groups, intake.group_of
+        if not members.size:
+            return intake
         start, received = (take_rows(rows, members) for rows in (arrivals.start, arrivals.received))
-        models = combine_groups(start[:, : self.num_shared], received, used[members], index, combine)
-        self._put(groups, models)
-        self.stake[groups] = raw_cloud_weights(decision.gateway_weights, decision.weights[members], groups[0], index)
+        weights = intake.weights[members]
+        self._put(groups, combine_groups(start[:, : self.num_shared], received, weights, index, combine))
+        self.cloud_weights[groups] = intake.cloud_weights
         self.version += 1
-        _write_rows(self.held, members, arrivals.trained, members)
-        return used, equal
+        return intake
 
-    def collect(
-        self,
-        decision: Decision,
-        arrivals: Arrivals,
-        discount: FloatArray,
-        combine: Combine,
-        *,
-        buffer: int,
-        server_rate: float,
-    ) -> tuple[FloatArray, BoolArray]:
-        """Gateways collect late updates and move a model once `buffer` of them are there (FedBuff, Alg. 1).
+    def wait(self, intake: Intake, updates: Tensor) -> None:
+        """Keep the updates of an intake, (R, num_shared), for later; together they count as many as there are."""
+        for row, group in enumerate(zip(*(labels.tolist() for labels in intake.groups), strict=True)):
+            own = np.flatnonzero(intake.group_of == row)
+            weights = torch.from_numpy(intake.weights[intake.members[own]] * own.size)
+            before = self.waiting.get(group, Waiting(updates[:0], weights[:0], np.nan))
+            self.waiting[group] = Waiting(
+                torch.cat([before.updates, updates[own]]),
+                torch.cat([before.weights, weights]),
+                float(intake.cloud_weights[row]),
+            )
 
-        Args:
-            decision: The decision of the round.
-            arrivals: What came back.
-            discount: How much each update still counts, (S,).
-            combine: How updates are combined.
-            buffer: Updates to wait for.
-            server_rate: Step size along the combined update.
-
-        Returns:
-            The weights used, (S,), and the satellites of groups whose raw weights were all zero and were made equal.
-        """
-        used, equal = np.zeros(len(arrivals.returned)), np.zeros(len(arrivals.returned), dtype=np.bool_)
-        members, before = np.flatnonzero(arrivals.returned), self.version
-        if members.size == 0:
-            return used, equal
-        groups, index = self._groups(decision, members)
-        used[members], equal[members] = normalise_weights(decision.weights[members], index)
-        stakes = raw_cloud_weights(decision.gateway_weights, decision.weights[members], groups[0], index)
-        updates = take_rows(arrivals.received, members) - take_rows(arrivals.start, members)[:, : self.num_shared]
-        updates = torch.from_numpy(discount[members]).to(updates)[:, None] * updates
-        _write_rows(self.held, members, arrivals.trained, members)
-        for row, group in enumerate(zip(*(labels.tolist() for labels in groups), strict=True)):
-            own = np.flatnonzero(index == row)
-            # The updates of a round together count as many times as there are of them.
-            counts = torch.from_numpy(used[members[own]] * own.size)
-            waiting = self.waiting.pop(group, (updates[:0], counts[:0]))
-            rows, counts = torch.cat([waiting[0], updates[own]]), torch.cat([waiting[1], counts])
-            if len(rows) < buffer:
-                self.waiting[group] = rows, counts
-                continue
-            known = self._row[group]
-            model = self._models[known] if known >= 0 else self._first
-            one_group = np.zeros(len(rows), dtype=np.int64)
-            moved = combine_updates(rows, (counts / len(rows)).numpy(), one_group, combine)
-            self._put(([group[0]], [group[1]]), model + server_rate * moved)
-            self.stake[group] = stakes[row]
-            self.version = before + 1
-        return used, equal
+    def move(self, group: Group, combine: Combine, server_rate: float) -> None:
+        """Move the model of a group along what its waiting updates combine to, `server_rate` times."""
+        updates, weights, cloud_weight = self.waiting.pop(group)
+        known, one_group = self._row[group], np.zeros(len(updates), dtype=np.int64)
+        model = self._models[known] if known >= 0 else self._first
+        step = combine_updates(updates, (weights / len(updates)).numpy(), one_group, combine)
+        self._put(([group[0]], [group[1]]), model + server_rate * step)
+        self.cloud_weights[group] = cloud_weight
 
     def merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges, cluster by cluster, the models that changed since its last merge (SemSpaceFL, eq. 3).
@@ -180,20 +213,20 @@ class ModelStore:
             The weights used, (S, G), and the clusters, by label, (S,), whose raw weights were all zero and made equal.
         """
         used, equal = self.no_merge()
-        labels, gateways = np.nonzero(~np.isnan(self.stake.T))
+        labels, gateways = np.nonzero(~np.isnan(self.cloud_weights.T))
         if not labels.size:
             return used, equal
         clusters, index = distinct(labels)
-        weights, equal[labels] = normalise_weights(self.stake[gateways, labels], index)
+        weights, equal[labels] = normalise_weights(self.cloud_weights[gateways, labels], index)
         used[labels, gateways] = weights
         merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
         self._put((slice(None), clusters), merged)
-        self.stake[:] = np.nan
+        self.cloud_weights[:] = np.nan
         return used, equal
 
     def no_merge(self) -> tuple[FloatArray, BoolArray]:
         """What `merge` returns where nothing is merged."""
-        return np.zeros(self.stake.T.shape), np.zeros(len(self.held), dtype=np.bool_)
+        return np.zeros(self.cloud_weights.T.shape), np.zeros(len(self.held), dtype=np.bool_)
 
     def distribute(self, decision: Decision, fetches: BoolArray) -> None:
         """Satellites that fetch, (S,), get their gateway's present model of their cluster, the first model if none."""

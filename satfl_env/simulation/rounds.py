@@ -30,6 +30,11 @@ class RoundSettings:
     minimum_s: Positive = 60.0
     cadence_s: Positive | None = None
 
+    @property
+    def limit_s(self) -> float:
+        """Time in which everyone must be done: the cadence, infinite without one."""
+        return np.inf if self.cadence_s is None else self.cadence_s
+
     def duration_s(self, busy_s: FloatArray | float) -> float:
         """Duration of a round in s, from the time until each satellite's update is back, (S,) or the longest."""
         return self.cadence_s or max(self.minimum_s, float(np.max(busy_s)))

@@ -70,29 +70,25 @@ class LearnedRound(NamedTuple):
     """A round whose models have been trained, aggregated and handed out, up to their test.
 
     Attributes:
-        decision: The decision.
-        participation: Who was to train, and what it cost.
+        opened: The round up to its training.
+        result: What came out of the training.
         job: The test to be done.
-        outcome: `Outcome` of each satellite, (S,).
+        outcome: What became of each satellite's part, (S,).
         fetches: Satellites that leave the round with their gateway's model, (S,).
         aggregation: How updates counted at the gateways.
         gateway_weights: Weights used in the cloud, (S, G).
         equal_merges: Clusters, by label, whose gateways' weights were made equal, (S,).
-        train_loss: Loss in the last local epoch, (S,).
-        batches: Minibatches trained, (S,).
-        update_similarity: Similarity of updates known so far, (S, S).
+        update_similarity: Latest cosine similarity of every two updates, (S, S).
     """
 
-    decision: Decision
-    participation: Participation
+    opened: OpenRound
+    result: TrainingResult
     job: EvaluationJob
     outcome: IntArray
     fetches: BoolArray
     aggregation: Aggregation
     gateway_weights: FloatArray
     equal_merges: BoolArray
-    train_loss: FloatArray
-    batches: IntArray
     update_similarity: FloatArray
 
 
@@ -162,7 +158,7 @@ class Simulation:
             self._transfer_s(decision),
             self._fetched(),
             transmit_power_w=self.ingredients.links.transmit_power_w,
-            cadence_s=self.ingredients.rounds.cadence_s,
+            limit_s=self.ingredients.rounds.limit_s,
         )
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
@@ -183,16 +179,14 @@ class Simulation:
         fetches = protocol.fetches(outcome)
         changed, judged = self._learner.hand_out(models, decision, fetches)
         return LearnedRound(
-            decision=decision,
-            participation=part,
+            opened=opened,
+            result=result,
             job=EvaluationJob(judged, changed, self._data, self._test_draw),
             outcome=outcome,
             fetches=fetches,
             aggregation=aggregation,
             gateway_weights=gateway_weights,
             equal_merges=equal_merges,
-            train_loss=result.last_loss,
-            batches=result.batches,
             update_similarity=update_similarity,
         )
 
@@ -202,7 +196,8 @@ class Simulation:
 
     def finish(self, learned: LearnedRound, test: Evaluation) -> tuple[NetworkState, RoundReport]:
         """Last part, after the test of the models: report on the round, and observe the network at its end."""
-        before, part, rounds = self._progress, learned.participation, self.ingredients.rounds
+        before, rounds, (decision, part, _) = self._progress, self.ingredients.rounds, learned.opened
+        aggregation, train_loss, fetches = learned.aggregation, learned.result.last_loss, learned.fetches
         test = before.test.updated(learned.job.satellites, test)
         report = RoundReport(
             round=before.round,
@@ -210,38 +205,37 @@ class Simulation:
             duration_s=rounds.duration_s(part.busy_s),
             outcome=learned.outcome,
             epochs=part.epochs,
-            batches=learned.batches,
+            batches=learned.result.batches,
             download_s=part.download_s,
             compute_s=part.compute_s,
             upload_s=part.upload_s,
             compute_energy_j=part.compute_energy_j,
             transmit_energy_j=part.transmit_energy_j,
-            staleness=learned.aggregation.staleness,
-            weights=learned.aggregation.weights,
-            equal_weights=learned.aggregation.equal_weights,
+            staleness=aggregation.staleness,
+            weights=aggregation.intake.weights,
+            equal_weights=aggregation.intake.equal_weights,
             merged=self._merges,
             gateway_weights=learned.gateway_weights,
             equal_merges=learned.equal_merges,
-            train_loss=learned.train_loss,
+            train_loss=train_loss,
             test_loss_before=before.test.loss,
             test_loss=test.loss,
             metrics_before=before.test.metrics,
             metrics=test.metrics,
             last=before.round + 1 == rounds.episode,
         )
-        fetches = learned.fetches
         self._progress = _Progress(
             round=before.round + 1,
             time_s=before.time_s + report.duration_s,
             charge_j=self._charge_after(report),
-            last_loss=np.where(np.isfinite(learned.train_loss), learned.train_loss, before.last_loss),
+            last_loss=np.where(np.isfinite(train_loss), train_loss, before.last_loss),
             last_epochs=np.where(report.returned, part.epochs, before.last_epochs),
-            cluster=learned.decision.cluster.astype(np.int64),
+            cluster=decision.cluster.astype(np.int64),
             update_similarity=learned.update_similarity,
             test=test,
             fetched_s=np.where(fetches, before.time_s, before.fetched_s),
             fetched_version=np.where(fetches, self._models.version, before.fetched_version),
-            fetched_cpu_hz=np.where(fetches, learned.decision.cpu_frequency, before.fetched_cpu_hz),
+            fetched_cpu_hz=np.where(fetches, decision.cpu_frequency, before.fetched_cpu_hz),
         )
         self._observe()
         return self._state, report
@@ -330,11 +324,7 @@ class Simulation:
         return copy.deepcopy(
             {
                 "seed": self._seed,
-                "held": self._models.held,
-                "gateway_models": self._models.gateway_models,
-                "stake": self._models.stake,
-                "waiting": self._models.waiting,
-                "version": self._models.version,
+                "models": self._models.get_state(),
                 "progress": {name: value for name, value in vars(self._progress).items() if name != "test"},
                 "test_loss": self._progress.test.loss,
                 "test_metrics": dict(self._progress.test.metrics),
@@ -350,15 +340,9 @@ class Simulation:
         state = copy.deepcopy(state)
         if state["seed"] != self._seed:
             self.reset(state["seed"])
-        for name, own in (("held", self._models.held), ("stake", self._models.stake)):
-            if state[name].shape != own.shape:
-                raise ValueError(f"state[{name!r}] has shape {tuple(state[name].shape)}; expected {tuple(own.shape)}")
+        self._models.set_state(state["models"])
         test = Evaluation(state["test_loss"], state["test_metrics"])
         self._progress = _Progress(**state["progress"], test=test)
-        self._models.held = state["held"]
-        self._models.gateway_models = state["gateway_models"]
-        self._models.stake = state["stake"]
-        self._models.waiting, self._models.version = state["waiting"], state["version"]
         self._observe()
         return self._state
 

@@ -50,7 +50,7 @@ def test_after_a_merge_all_gateways_hold_the_same_model():
     test = simulation.test_gateways(11.0)
     assert len(np.unique(test.loss)) == 1
     assert test.metrics["psnr_db"][0] == pytest.approx(test.metrics["psnr_db"][2])
-    model, draw = simulation.get_state()["gateway_models"][0, 0], simulation._draw_test_channel(11.0)
+    model, draw = simulation.get_state()["models"]["gateway_models"][0, 0], simulation._draw_test_channel(11.0)
     simulation._learner.layout.load(simulation._learner.model, model)
     with torch.no_grad():
         errors = (simulation._learner.model(simulation._data.test_images, draw) - simulation._data.test_images).square()

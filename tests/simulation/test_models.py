@@ -25,7 +25,8 @@ def aggregate(
     store: ModelStore, trained: torch.Tensor, decision: Decision, returned: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     arrivals = Arrivals(store.held, trained, trained[:, :SHARED], returned)
-    return store.aggregate(decision, arrivals, weighted_mean)
+    intake = store.aggregate(decision, arrivals, weighted_mean)
+    return intake.weights, intake.equal_weights
 
 
 @pytest.mark.parametrize("seed", range(5))

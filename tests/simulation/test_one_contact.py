@@ -21,9 +21,9 @@ def make_state(num_satellites: int = 4, **changes: object) -> NetworkState:
     return make_any_state(num_satellites, max_epochs=np.full(num_satellites, 1000), **changes)
 
 
-def play(state, decision, transfer_s=0.05, **limits):
+def play(state, decision, transfer_s=0.05, limit_s=np.inf):
     transfer_s = np.broadcast_to(transfer_s, state.num_satellites)
-    return OneContact().participate(state, decision, transfer_s, NOTHING, transmit_power_w=10.0, **limits)
+    return OneContact().participate(state, decision, transfer_s, NOTHING, transmit_power_w=10.0, limit_s=limit_s)
 
 
 def test_every_reason_for_losing_an_update():
@@ -87,7 +87,7 @@ def test_no_more_epochs_than_fit_and_no_fewer(window_s, transfer_s, samples, ene
 
 def test_a_fixed_cadence_limits_everyone():
     free = play(make_state(1), make_decision([0]))
-    bound = play(make_state(1), make_decision([0]), cadence_s=100.0)
+    bound = play(make_state(1), make_decision([0]), limit_s=100.0)
     assert bound.busy_s[0] <= 100.0 < free.busy_s[0]
 
 

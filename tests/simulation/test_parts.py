@@ -106,11 +106,11 @@ def test_a_server_rule_decides_what_gateways_learn():
     """Gateways that change nothing keep the first model, so that encoders stay what they were."""
     simulation = build({"combine": no_change})
     state = simulation.reset(0)
-    first = simulation.get_state()["held"]
+    first = simulation.get_state()["models"]["held"]
     for _ in range(3):
         state, report = simulation.step(decide(state))
     assert report.returned.any()
-    after = simulation.get_state()
+    after = simulation.get_state()["models"]
     for model in after["gateway_models"].values():
         torch.testing.assert_close(model, first[0, : len(model)], rtol=0, atol=1e-6)
     shared = len(model)

@@ -211,7 +211,7 @@ class Federation:
         self.model = ingredients.model()
         self.layout = Layout.of(self.model)
         self.shared = self.layout.num_shared("encoder")
-        self.held: Tensor = simulation.get_state()["held"]
+        self.held: Tensor = simulation.get_state()["models"]["held"]
         self.first = self.held[0, : self.shared].clone()
         self.at_gateways: dict[Group, Tensor] = {}
         self.test_draw = self.model.draw_channel(

@@ -110,7 +110,7 @@ def test_the_task_clustering_paper_is_a_special_case():
 def test_encoders_are_shared_and_decoders_are_not():
     simulation = build("task-clustering-mini")
     simulation.step(decide(simulation.reset(0)))
-    state = simulation.get_state()
+    state = simulation.get_state()["models"]
     held, shared = state["held"], state["gateway_models"][0, 0]
     assert (held[:, : len(shared)] == shared).all()
     assert not torch.equal(held[0, len(shared) :], held[1, len(shared) :])

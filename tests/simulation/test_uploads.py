@@ -56,10 +56,10 @@ def test_the_state_shows_the_cosines_of_the_encoders_updates():
     state = simulation.reset(0)
     assert np.array_equal(state.update_similarity, np.eye(3))
     for _ in range(2):
-        before = simulation.get_state()["held"]
+        before = simulation.get_state()["models"]["held"]
         state, _ = simulation.step(decide(state, [0, 1, 2]))
-        shared = len(simulation.get_state()["gateway_models"][0, 0])
-        updates = (simulation.get_state()["held"] - before)[:, :shared]
+        shared = len(simulation.get_state()["models"]["gateway_models"][0, 0])
+        updates = (simulation.get_state()["models"]["held"] - before)[:, :shared]
         expected = torch.nn.functional.cosine_similarity(updates[:, None], updates[None], dim=2)
         np.testing.assert_allclose(state.update_similarity, expected, atol=1e-6)
 
@@ -84,8 +84,8 @@ def test_noisy_uploads_have_a_stream_of_their_own():
     np.testing.assert_array_equal(reports[0].train_loss, reports[1].train_loss)
     assert (reports[0].test_loss != reports[1].test_loss).all()
     np.testing.assert_array_equal(reports[1].test_loss, reports[2].test_loss)
-    shared = len(clean.get_state()["gateway_models"][0, 0])
-    held, with_noise = clean.get_state()["held"], noisy.get_state()["held"]
+    shared = len(clean.get_state()["models"]["gateway_models"][0, 0])
+    held, with_noise = clean.get_state()["models"]["held"], noisy.get_state()["models"]["held"]
     assert torch.equal(held[:, shared:], with_noise[:, shared:])
     assert not torch.equal(held[:, :shared], with_noise[:, :shared])
 
@@ -95,7 +95,7 @@ def test_almost_no_noise_changes_almost_nothing():
     held = []
     for simulation in (clean, noisy):
         simulation.step(decide(simulation.reset(0), [0, 0, 2]))
-        held.append(simulation.get_state()["held"])
+        held.append(simulation.get_state()["models"]["held"])
     torch.testing.assert_close(*held, rtol=0, atol=1e-6)
 
 
@@ -103,6 +103,6 @@ def test_first_decoders_are_common_or_their_own():
     for kind, equal in [("common", True), ("own", False)]:
         simulation = build(**{"training.first_decoders": kind})
         simulation.reset(0)
-        held = simulation.get_state()["held"]
+        held = simulation.get_state()["models"]["held"]
         assert torch.equal(held[0], held[1]) is equal
         assert torch.equal(held[0, :10], held[1, :10])

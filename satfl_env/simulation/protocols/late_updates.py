@@ -9,15 +9,21 @@ power law is that of FedAsync (Xie, Koyejo, Gupta, OPT 2020).
 from __future__ import annotations
 
 import numpy as np
+import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.federated import Combine
-from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
 from satfl_env.settings import STRICT, Count, NonNegative, Positive
-from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.models import Arrivals, ModelStore, take_rows
 from satfl_env.simulation.protocols.one_contact import OneContact
-from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched, Participation
+from satfl_env.simulation.protocols.round_protocol import (
+    Aggregation,
+    Fetched,
+    Participation,
+    cost_of_training,
+    epochs_in_time_and_affordable,
+)
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
 from satfl_env.simulation.updates import Outcome, first_reason
 
@@ -50,7 +56,7 @@ class LateUpdates(OneContact):
         fetched: Fetched,
         *,
         transmit_power_w: float,
-        cadence_s: float | None = None,
+        limit_s: float,
     ) -> Participation:
         """Satellites return what they have trained since their last contact; only the transfers have to fit this one.
 
@@ -59,14 +65,11 @@ class LateUpdates(OneContact):
         """
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
-        contact_s = np.minimum(state.window_s[pair], np.inf if cadence_s is None else cadence_s)
-        fits = visible & (2 * transfer_s <= contact_s)
-        # A model fetched at 0 Hz is never trained.
+        fits = visible & (2 * transfer_s <= np.minimum(state.window_s[pair], limit_s))
+        # What was fetched at 0 Hz never gets trained.
         never = np.isnan(fetched.since_s) | (fetched.cpu_hz <= 0)
-        load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
         away_s = np.where(never, 0.0, fetched.since_s)
-        budgets_j = np.array([np.full_like(state.energy_j, np.inf), state.energy_j])
-        in_time, affordable = affordable_epochs(away_s, 0.0 * away_s, state.samples, budgets_j, fetched.cpu_hz, **load)
+        in_time, affordable = epochs_in_time_and_affordable(state, away_s, 0.0 * away_s, fetched.cpu_hz)
         outcome = first_reason(
             (Outcome.SAT_OUT, ~associated),
             (Outcome.NOT_VISIBLE, ~visible),
@@ -75,22 +78,10 @@ class LateUpdates(OneContact):
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
-        trains = outcome == Outcome.RETURNED
-        epochs = np.where(trains, np.minimum(affordable, state.max_epochs), 0)
-        running_hz = np.where(trains, fetched.cpu_hz, state.cpu_max_hz)
-        download_s = np.where(trains | (outcome == Outcome.FETCHED), transfer_s, 0.0)
-        upload_s = np.where(trains, transfer_s, 0.0)
-        return Participation(
-            outcome=outcome,
-            epochs=epochs,
-            download_s=download_s,
-            compute_s=epochs * epoch_time_s(state.samples, running_hz, cycles_per_sample=state.cycles_per_sample),
-            upload_s=upload_s,
-            compute_energy_j=epochs * epoch_energy_j(state.samples, running_hz, **load),
-            transmit_energy_j=transmit_power_w * upload_s,
-            # Training took place before the round.
-            busy_s=download_s + upload_s,
-        )
+        download_s = np.where(self.fetches(outcome), transfer_s, 0.0)
+        upload_s = np.where(outcome == Outcome.RETURNED, transfer_s, 0.0)
+        # Training lies before the round.
+        return cost_of_training(state, outcome, affordable, fetched.cpu_hz, download_s, upload_s, transmit_power_w)
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
         """Satellites have trained from the model they hold, the one they fetched."""
@@ -101,15 +92,16 @@ class LateUpdates(OneContact):
     ) -> Aggregation:
         """Gateways collect updates until there are enough of them (FedBuff, Algorithm 1)."""
         staleness = np.where(arrivals.returned, models.version - fetched.version, 0)
-        weights, equal_weights = models.collect(
-            decision,
-            arrivals,
-            staleness_discount(staleness, self.staleness_power),
-            combine,
-            buffer=self.buffer,
-            server_rate=self.server_rate,
-        )
-        return Aggregation(weights, equal_weights, staleness)
+        discount = torch.from_numpy(staleness_discount(staleness, self.staleness_power))
+        updates = arrivals.received - arrivals.start[:, : models.num_shared]
+        updates = discount.to(updates)[:, None] * updates
+        intake = models.take_in(decision, arrivals)
+        models.wait(intake, take_rows(updates, intake.members))
+        full = [group for group, waiting in models.waiting.items() if len(waiting.updates) >= self.buffer]
+        for group in full:
+            models.move(group, combine, self.server_rate)
+        models.version += bool(full)
+        return Aggregation(intake, staleness)
 
     def fetches(self, outcome: IntArray) -> BoolArray:
         """All satellites that met their gateway, including those whose training diverged."""

@@ -8,7 +8,6 @@ inter-satellite links to and from its sink, here the satellite whose contact wit
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from pydantic import ConfigDict, SkipValidation
@@ -50,9 +49,17 @@ class PlaneRelays:
         return plane_contacts(snapshot, self.num_planes, model_bits, self.isl_rate_bps)
 
     def participate(
-        self, state: NetworkState, decision: Decision, transfer_s: FloatArray, fetched: Fetched, **limits: Any
+        self,
+        state: NetworkState,
+        decision: Decision,
+        transfer_s: FloatArray,
+        fetched: Fetched,
+        *,
+        transmit_power_w: float,
+        limit_s: float,
     ) -> Participation:
         """See `protocol`."""
+        limits = {"transmit_power_w": transmit_power_w, "limit_s": limit_s}
         return self.protocol.participate(state, decision, transfer_s, fetched, **limits)
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:

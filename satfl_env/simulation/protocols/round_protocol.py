@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from satfl_env.federated import Combine
+from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
 from satfl_env.orbits import SceneSnapshot
-from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
 from satfl_env.simulation.updates import Outcome
 
@@ -84,17 +85,70 @@ class Participation:
 
 @dataclass(frozen=True, eq=False)
 class Aggregation:
-    """How updates counted in a round, each (S,).
+    """How updates counted in a round.
 
     Attributes:
-        weights: Weights used; they sum to 1 in each (gateway, cluster) group, 0 for lost updates.
-        equal_weights: Satellites in groups whose raw weights were all zero and were made equal.
-        staleness: How often models have changed since the satellite fetched the one it trained from.
+        intake: The updates that gateways took in, and their weights.
+        staleness: How often models have changed since each satellite fetched the one it trained from, (S,).
     """
 
-    weights: FloatArray
-    equal_weights: BoolArray
+    intake: Intake
     staleness: IntArray
+
+
+def epochs_in_time_and_affordable(
+    state: NetworkState, window_s: FloatArray, link_s: FloatArray, cpu_hz: FloatArray
+) -> tuple[IntArray, IntArray]:
+    """Local epochs that fit the time, and those that also fit the energy, each (S,) (SemSpaceFL, eq. 19).
+
+    Args:
+        state: The network at the start of the round.
+        window_s: Time for transfers and training, (S,).
+        link_s: Time of the transfers, (S,).
+        cpu_hz: CPU frequency, (S,).
+    """
+    load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
+    budgets_j = np.array([np.full_like(state.energy_j, np.inf), state.energy_j])
+    in_time, affordable = affordable_epochs(window_s, link_s, state.samples, budgets_j, cpu_hz, **load)
+    return in_time, affordable
+
+
+def cost_of_training(
+    state: NetworkState,
+    outcome: IntArray,
+    affordable: IntArray,
+    cpu_hz: FloatArray,
+    download_s: FloatArray,
+    upload_s: FloatArray,
+    transmit_power_w: float,
+) -> Participation:
+    """What a round costs those who train (SemSpaceFL, eq. 5-6); `busy_s` is the time of their transfers.
+
+    Args:
+        state: The network at the start of the round.
+        outcome: `Outcome` of each satellite, (S,); those that return an update train.
+        affordable: Epochs that each could train, (S,).
+        cpu_hz: CPU frequency, (S,).
+        download_s: Time to fetch the model, (S,).
+        upload_s: Time to return it, (S,).
+        transmit_power_w: Power drawn while a satellite returns its model.
+    """
+    trains = outcome == Outcome.RETURNED
+    epochs = np.where(trains, np.minimum(affordable, state.max_epochs), 0)
+    # Idle satellites may have frequency 0; any positive stand-in is multiplied by 0 epochs.
+    running_hz = np.where(trains, cpu_hz, state.cpu_max_hz)
+    epoch_s = epoch_time_s(state.samples, running_hz, cycles_per_sample=state.cycles_per_sample)
+    epoch_j = epoch_energy_j(state.samples, running_hz, cycles_per_sample=state.cycles_per_sample, kappa=state.kappa)
+    return Participation(
+        outcome=outcome,
+        epochs=epochs,
+        download_s=download_s,
+        compute_s=epochs * epoch_s,
+        upload_s=upload_s,
+        compute_energy_j=epochs * epoch_j,
+        transmit_energy_j=transmit_power_w * upload_s,
+        busy_s=download_s + upload_s,
+    )
 
 
 class RoundProtocol(Protocol):
@@ -115,7 +169,7 @@ class RoundProtocol(Protocol):
         fetched: Fetched,
         *,
         transmit_power_w: float,
-        cadence_s: float | None,
+        limit_s: float,
     ) -> Participation:
         """Who trains, for how many epochs, and what it costs.
 
@@ -125,7 +179,7 @@ class RoundProtocol(Protocol):
             transfer_s: One-way model transfer time under the decided association, (S,); infinite without a link.
             fetched: What satellites have fetched in rounds before.
             transmit_power_w: Power drawn while a satellite returns its model.
-            cadence_s: If rounds have a fixed length, every satellite must also be done within it.
+            limit_s: Time that the round leaves everyone; infinite without a cadence.
         """
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
