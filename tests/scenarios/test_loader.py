@@ -138,7 +138,6 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
             {"training": {"engine": "ray", "device": "cuda"}},
             "training.device must be 'cpu' with engine 'ray', got 'cuda'",
         ),
-        ("leo-multitask", {"rounds.relay": {}}, "rounds.relay needs constellation.kind 'walker', got 'planar'"),
         ("leo-multitask", {"training.device": "gpu"}, "training.device: must be cpu, cuda or cuda:<index>, got 'gpu'"),
         (
             "leo-multitask",
