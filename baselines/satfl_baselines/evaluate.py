@@ -89,7 +89,7 @@ def run_episode(
 
 
 def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:
-    return target is not None and target.reached({name: float(values.mean()) for name, values in metrics.items()})
+    return target is not None and target.reached(metrics)
 
 
 def play(

@@ -26,7 +26,7 @@ from satfl_env.envs.spaces import (
     observation_space,
 )
 from satfl_env.orbits import SceneSnapshot
-from satfl_env.scenarios import Scenario, build, load
+from satfl_env.scenarios import Scenario, build, resolve
 from satfl_env.settings import default_of
 from satfl_env.simulation import Decision, RoundReport, Simulation
 
@@ -199,7 +199,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}")
-        self.scenario = _resolve(scenario, overrides)
+        self.scenario = resolve(scenario, overrides)
         target = self.scenario.target
         self._reward = Reward(reward, None if target is None else target.metric)
         self.render_mode = render_mode
@@ -327,16 +327,4 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     def _target_reached(self) -> bool:
         target = self.scenario.target
-        return target is not None and target.reached(self._history[-1])
-
-
-def _resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None) -> Scenario:
-    if not isinstance(scenario, Scenario):
-        if overrides is not None and not (
-            isinstance(overrides, Mapping) and all(isinstance(k, str) for k in overrides)
-        ):
-            raise TypeError(f"overrides must be a mapping of dotted field names (text) to values, got {overrides!r}")
-        return load(scenario, **(overrides or {}))
-    if overrides:
-        raise ValueError("overrides go with a scenario's name or path; give them to scenarios.load() for a loaded one")
-    return scenario
+        return target is not None and target.reached(self.simulation.test.metrics)

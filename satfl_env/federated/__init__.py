@@ -25,7 +25,7 @@ from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import SemanticModel
-from satfl_env.federated.parameters import Layout
+from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.pool import WorkerError, dead_worker
 from satfl_env.federated.stacked import StackedTrainer
 
@@ -41,6 +41,7 @@ __all__ = [
     "LocalTrainer",
     "LoopTrainer",
     "SemanticModel",
+    "Shared",
     "StackedTrainer",
     "TrainingResult",
     "TrainingSettings",

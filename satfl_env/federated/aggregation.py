@@ -119,12 +119,12 @@ def combine_updates(
 def _combined(combine: Combine, updates: Tensor, weights: Tensor) -> Tensor:
     """The checked result of a rule, which may be the user's own, for one group."""
     update, shape = combine(updates, weights), updates.shape[1:]
-    name = getattr(combine, "__name__", type(combine).__name__)
+    name = f"the server rule {getattr(combine, '__name__', type(combine).__name__)}"
     if not isinstance(update, Tensor) or update.shape != shape:
         found = tuple(update.shape) if isinstance(update, Tensor) else type(update).__name__
-        raise ValueError(f"parts['combine'] ({name}) must give a tensor of shape (P,) = {tuple(shape)}, got {found}")
+        raise ValueError(f"{name} must give a tensor of shape (P,) = {tuple(shape)}, got {found}")
     if not update.isfinite().all():
-        raise ValueError(f"parts['combine'] ({name}) must give finite numbers, got NaN or infinity")
+        raise ValueError(f"{name} must give finite numbers, got NaN or infinity")
     return update.to(updates)
 
 

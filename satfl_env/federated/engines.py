@@ -7,17 +7,19 @@ from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalTrainer, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.no_training import NoTraining
 from satfl_env.federated.processes import ProcessTrainer
 from satfl_env.federated.ray_trainer import RayTrainer
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.trainer import RowTrainer
 
-ENGINES: dict[str, type[RowTrainer]] = {
+ENGINES: dict[str, type[RowTrainer] | type[NoTraining]] = {
     "auto": AutoTrainer,
     "stacked": StackedTrainer,
     "loop": LoopTrainer,
     "processes": ProcessTrainer,
     "ray": RayTrainer,
+    "none": NoTraining,
 }
 """The engines by name; one of your own can be added here."""
 
@@ -39,7 +41,8 @@ def make_trainer(
 
     Args:
         engine: `auto` picks for each round; `loop` is the readable reference, `stacked` trains all satellites as one
-            job, `processes` and `ray` share them among the cores of this machine or of a cluster.
+            job, `processes` and `ray` share them among the cores of this machine or of a cluster, and `none` trains
+            nothing.
         model: What is trained.
         settings: How to train.
         hardware: Where to train; the CPU in float32 by default.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from satfl_env.federated.model import HasParameters
 
-SHARED_PARTS = ("encoder", "all")
+Shared = Literal["encoder", "all"]
 _ENCODER_PREFIX = "encoder."
 
 
@@ -48,14 +49,14 @@ class Layout:
         """Number of columns P."""
         return sum(self.sizes)
 
-    def num_shared(self, shared: str) -> int:
+    def num_shared(self, shared: Shared) -> int:
         """Number of leading columns that are federated: those of the `encoder`, or `all`.
 
         Raises:
             ValueError: If `shared` is neither, or nothing is named as part of an encoder.
         """
-        if shared not in SHARED_PARTS:
-            raise ValueError(f"shared is {shared!r}; allowed are {', '.join(SHARED_PARTS)}")
+        if shared not in get_args(Shared):
+            raise ValueError(f"shared is {shared!r}; allowed are {', '.join(get_args(Shared))}")
         if shared == "all":
             return self.num_parameters
         named = zip(self.names, self.sizes, strict=True)

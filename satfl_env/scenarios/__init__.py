@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from satfl_env.scenarios.build import build, similarity_scales
+from satfl_env.scenarios.errors import ScenarioError
 from satfl_env.scenarios.federated_data import FederatedImages
-from satfl_env.scenarios.loader import ScenarioError, load, names
+from satfl_env.scenarios.loader import load, names, resolve
 from satfl_env.scenarios.schema import Scenario, Target
 
-__all__ = ["FederatedImages", "Scenario", "ScenarioError", "Target", "build", "load", "names", "similarity_scales"]
+__all__ = [
+    "FederatedImages",
+    "Scenario",
+    "ScenarioError",
+    "Target",
+    "build",
+    "load",
+    "names",
+    "resolve",
+    "similarity_scales",
+]

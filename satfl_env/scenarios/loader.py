@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from satfl_env.orbits import samples
+from satfl_env.scenarios.errors import ScenarioError
 from satfl_env.scenarios.explain import explain
 from satfl_env.scenarios.schema import Scenario
 from satfl_env.suggestions import did_you_mean
@@ -40,19 +40,6 @@ class _UniqueKeys(yaml.SafeLoader):
                 raise yaml.YAMLError(f"line {line}: key {key.value!r} was given in line {lines[key.value]} already")
             lines[key.value] = line
         return node
-
-
-class ScenarioError(ValueError):
-    """A scenario that does not exist or is not valid; the message names the field, its value and what is allowed."""
-
-
-@contextmanager
-def blaming(field: str) -> Iterator[None]:
-    """Turn errors about values into one that names the scenario's field they come from."""
-    try:
-        yield
-    except ValueError as error:
-        raise ScenarioError(f"{field}: {error}") from error
 
 
 def names() -> tuple[str, ...]:
@@ -94,6 +81,30 @@ def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
         return Scenario.model_validate(raw)
     except ValidationError as error:
         raise ScenarioError(explain(str(name_or_path), error)) from error
+
+
+def resolve(scenario: str | Path | Scenario, overrides: Mapping[str, Any] | None = None) -> Scenario:
+    """The scenario that is given by its name, by the path of its file, or itself.
+
+    Args:
+        scenario: What `load` takes, or a loaded scenario.
+        overrides: Values to change, keyed by dotted field names, as for `load`; none with a loaded scenario.
+
+    Raises:
+        ScenarioError: If there is no such scenario, or it is not valid.
+        TypeError: If it is neither text, a path nor a scenario, or the overrides are not a mapping of names.
+        ValueError: If overrides are given with a loaded scenario.
+    """
+    if isinstance(scenario, Scenario):
+        if overrides:
+            raise ValueError(
+                "overrides go with a scenario's name or path; give them to scenarios.load() for a loaded one"
+            )
+        return scenario
+    overrides = {} if overrides is None else overrides
+    if not (isinstance(overrides, Mapping) and all(isinstance(name, str) for name in overrides)):
+        raise TypeError(f"overrides must be a mapping of dotted field names (text) to values, got {overrides!r}")
+    return load(scenario, **overrides)
 
 
 def _read(name_or_path: str | Path) -> str:

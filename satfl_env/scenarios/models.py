@@ -35,8 +35,6 @@ class Channel(semantics.Channel):
 class ModelSection(ABC):
     """Base class of model sections."""
 
-    metrics: ClassVar[tuple[str, ...]]
-    """Test metrics that the model has."""
     needs_tasks: ClassVar[bool]
     """Whether it needs a partition of kind `tasks`; other models reconstruct images and need another kind."""
 
@@ -68,7 +66,6 @@ class MLPLinkModel(ModelSection):
     symbols per image, sent over `channel_draws` draws of the channel.
     """
 
-    metrics = ("accuracy", "balanced_accuracy")
     needs_tasks = True
 
     kind: Literal["mlp-link"] = "mlp-link"
@@ -87,7 +84,6 @@ class MLPLinkModel(ModelSection):
 class _Autoencoder(ModelSection):
     """Base class of models that reconstruct images."""
 
-    metrics = ("psnr_db", "ms_ssim")
     needs_tasks = False
 
     channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from satfl_env.semantics.autoencoder import Autoencoder
 from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, transmit
-from satfl_env.semantics.check import check_model, model_factory
+from satfl_env.semantics.check import check_model
 from satfl_env.semantics.classifier import Classifier
 from satfl_env.semantics.conv_jscc import ConvJSCC
 from satfl_env.semantics.losses import infomax_loss, mask_logits, reconstruction_loss
@@ -30,7 +30,6 @@ __all__ = [
     "infomax_loss",
     "jensen_shannon_divergence",
     "mask_logits",
-    "model_factory",
     "ms_ssim",
     "ms_ssim_scales",
     "normalise_power",

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from satfl_env.semantics.model import SemanticModel
-
-_PART = "parts['model']"
 _WRITTEN = {
     "forward": "forward(images, draw)",
     "sample_loss": "sample_loss(outputs, images, targets, output_mask=None)",
@@ -30,39 +26,13 @@ _SATELLITES, _SAMPLES = 3, 2
 _RTOL, _ATOL = 1e-2, 1e-4
 
 
-def model_factory(part: Any) -> Callable[[], SemanticModel]:
-    """The factory of a part's models: it calls a class or function, and copies a model.
-
-    Making one leaves the global random state as it was.
-
-    Args:
-        part: A model, or a class or function without arguments that makes one.
-
-    Raises:
-        TypeError: If it is neither; the factory raises it if making a model fails.
-    """
-    if not callable(part):
-        raise TypeError(f"{_PART} must be a model, or a class or function that makes one, got {part!r}")
-    return partial(_make, part)
-
-
-def _make(part: Any) -> SemanticModel:
-    is_model = isinstance(part, nn.Module)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            model: SemanticModel = copy.deepcopy(part) if is_model else part()
-    except TypeError as error:
-        raise TypeError(f"{_PART} must make a model when it is called without arguments: {error}") from error
-    return model
-
-
 def check_model(model: Any, images: Tensor, targets: Tensor, output_mask: Tensor | None = None) -> None:
     """Try a model on two samples: one by one, together, and stacked as several satellites.
 
     The model and the global random state are left as they were.
 
     Args:
-        model: What came as the part `model`.
+        model: The model; any object.
         images: Images of the data, (N, ...), at least one; those with the lowest and the highest target are taken.
         targets: Their targets, (N,).
         output_mask: True where the task of these targets has a class, (C,); None where there are no tasks.
@@ -89,11 +59,11 @@ def _check_methods(model: Any) -> None:
     missing = [text for name, text in (_WRITTEN | _GIVEN).items() if not callable(getattr(model, name, None))]
     if isinstance(model, nn.Module) and not missing:
         return
-    what = f"{_PART} ({type(model).__qualname__})"
+    name = type(model).__qualname__
     if not isinstance(model, nn.Module):
-        raise TypeError(f"{what} is no torch.nn.Module; derive it from satfl_env.SemanticModel")
+        raise TypeError(f"{name} is no torch.nn.Module; derive it from satfl_env.SemanticModel")
     raise TypeError(
-        f"{what} lacks {', '.join(missing)}; derive it from satfl_env.SemanticModel and write "
+        f"{name} lacks {', '.join(missing)}; derive it from satfl_env.SemanticModel and write "
         f"{', '.join(_WRITTEN)}, or wrap a module that gives logits in satfl_env.Classifier"
     )
 
@@ -102,11 +72,11 @@ def _check_weights(model: Any, seed: int) -> None:
     """Draw a model's weights, and check that all of them come from the generator."""
     parameters = dict(model.named_parameters())
     if not parameters:
-        raise ValueError(f"{_PART} has no parameters; there is nothing to train")
+        raise ValueError("there are no parameters, and so nothing to train")
     for name, parameter in parameters.items():
         if parameter.dtype != torch.float32 or not parameter.requires_grad:
             raise ValueError(
-                f"{_PART} has the parameter {name!r} of dtype {parameter.dtype} with requires_grad "
+                f"the parameter {name!r} has dtype {parameter.dtype} with requires_grad "
                 f"{parameter.requires_grad}; allowed are float32 and True: make what stays as it is a buffer"
             )
     drawn = []
@@ -119,7 +89,7 @@ def _check_weights(model: Any, seed: int) -> None:
     for name, parameter in drawn[0].items():
         if not torch.equal(parameter, drawn[1][name]):
             raise ValueError(
-                f"{_PART}.draw_weights must draw every parameter anew, to finite numbers, from its generator alone; "
+                f"draw_weights must draw every parameter anew, to finite numbers, from its generator alone; "
                 f"{name!r} is not"
             )
 
@@ -130,9 +100,7 @@ def _check_channel(model: Any) -> Any:
         model.draw_channel(_SAMPLES, torch.Generator().manual_seed(0), snr_db=0.0)
     is_named = isinstance(draw, tuple) and hasattr(draw, "_fields")
     if not is_named or any(not isinstance(part, Tensor) or len(part) != _SAMPLES for part in draw):
-        raise ValueError(
-            f"{_PART}.draw_channel must give a named tuple of tensors with one row per sample, got {draw!r}"
-        )
+        raise ValueError(f"draw_channel must give a named tuple of tensors with one row per sample, got {draw!r}")
     return draw
 
 
@@ -146,19 +114,18 @@ def _check_forward(model: Any, images: Tensor, draw: Any) -> Tensor:
     for name, buffer in model.named_buffers():
         if not torch.equal(buffer, buffers[name]):
             raise ValueError(
-                f"{_PART}.forward changes the buffer {name!r}, which is not federated (BatchNorm in training mode?); "
+                f"forward changes the buffer {name!r}, which is not federated (BatchNorm in training mode?); "
                 "take LayerNorm or GroupNorm, or call model.eval()"
             )
     if not torch.equal(torch.get_rng_state(), before):
         raise ValueError(
-            f"{_PART}.forward draws random numbers (dropout in training mode?); call model.eval(), or draw in "
-            "draw_channel"
+            "forward draws random numbers (dropout in training mode?); call model.eval(), or draw in draw_channel"
         )
     with _calling("forward"), torch.no_grad():
         first = model(images[:1], type(draw)(*(part[:1] for part in draw)))
     if not torch.allclose(first, outputs[:1].detach(), _RTOL, _ATOL):
         raise ValueError(
-            f"{_PART}.forward must treat each sample alone: an image's outputs differ with the images beside it "
+            "forward must treat each sample alone: an image's outputs differ with the images beside it "
             "(BatchNorm, or a mean over the batch?)"
         )
     return outputs
@@ -169,11 +136,11 @@ def _check_loss(model: Any, outputs: Tensor, images: Tensor, targets: Tensor, ou
         loss = model.sample_loss(outputs, images, targets, output_mask)
     _check_shape("sample_loss", loss, (_SAMPLES,), "one loss per sample, shape (B,)")
     if not loss.requires_grad:
-        raise ValueError(f"{_PART}.sample_loss must depend on the parameters by operations that have a gradient")
+        raise ValueError("sample_loss must depend on the parameters by operations that have a gradient")
     with _calling("metrics"), torch.no_grad():
         metrics = model.metrics(outputs, images, targets, output_mask)
     if not isinstance(metrics, Mapping) or not metrics:
-        raise ValueError(f"{_PART}.metrics must give tensors by name, at least one, got {metrics!r}")
+        raise ValueError(f"metrics must give tensors by name, at least one, got {metrics!r}")
     for name, value in metrics.items():
         _check_shape(f"metrics[{name!r}]", value, (), "one number, shape ()")
 
@@ -217,17 +184,17 @@ def _calling(method: str) -> Iterator[None]:
         yield
     except Exception as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{_PART}.{method} failed on a trial of {_SAMPLES} samples: {error}") from error
+        raise kind(f"{method} failed on a trial of {_SAMPLES} samples: {error}") from error
 
 
 def _check_shape(method: str, found: Any, shape: tuple[int, ...], must: str, *, more: bool = False) -> None:
     """Raise unless a result has a shape, or, with `more`, starts with it."""
     if not isinstance(found, Tensor):
-        raise ValueError(f"{_PART}.{method} must give {must}, a tensor, got {type(found).__name__}")
+        raise ValueError(f"{method} must give {must}, a tensor, got {type(found).__name__}")
     if tuple(found.shape)[: len(shape) if more else None] != shape:
-        raise ValueError(f"{_PART}.{method} must give {must} = {shape} here, got {tuple(found.shape)}")
+        raise ValueError(f"{method} must give {must} = {shape} here, got {tuple(found.shape)}")
 
 
 def _check_equal(method: str, found: Tensor, wanted: Tensor, reference: str) -> None:
     if not torch.allclose(found, wanted.to(found), _RTOL, _ATOL, equal_nan=True):
-        raise ValueError(f"{_PART}.{method} must give what {reference} gives for each satellite alone, up to rounding")
+        raise ValueError(f"{method} must give what {reference} gives for each satellite alone, up to rounding")

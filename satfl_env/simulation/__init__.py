@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from satfl_env.simulation.evaluation import Evaluation
-from satfl_env.simulation.ingredients import DataPart, FederatedData, Ingredients, ScenePart, most_samples
+from satfl_env.simulation.ingredients import (
+    DataFacts,
+    DataPart,
+    FederatedData,
+    FirstDecoders,
+    Ingredients,
+    ScenePart,
+    Tested,
+    data_facts,
+    most_samples,
+)
 from satfl_env.simulation.learner import Learner, PhysicsOnly
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
@@ -15,10 +25,12 @@ from satfl_env.simulation.updates import Outcome
 
 __all__ = [
     "PARTS",
+    "DataFacts",
     "DataPart",
     "Decision",
     "Evaluation",
     "FederatedData",
+    "FirstDecoders",
     "Ingredients",
     "LateUpdates",
     "Learner",
@@ -33,8 +45,10 @@ __all__ = [
     "ScenePart",
     "Simulation",
     "SimulationGroup",
+    "Tested",
     "check_decision",
     "check_parts",
+    "data_facts",
     "most_samples",
     "try_parts",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from satfl_env.federated import Combine, LocalData, LocalTrainer, SemanticModel
+from satfl_env.federated import Combine, LocalData, LocalTrainer, SemanticModel, Shared
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
@@ -61,8 +61,55 @@ class FederatedData:
                 raise ValueError(f"{name} has shape {shape}; expected {expected}")
 
 
+FirstDecoders = Literal["own", "common"]
+Tested = Literal["held", "trained"]
 ScenePart = Callable[[np.random.Generator], Scene]
-DataPart = Callable[[Scene, np.random.Generator], FederatedData]
+
+
+class DataPart(Protocol):
+    """Makes the data of an episode, which may depend on its satellites.
+
+    A part may have any of the attributes of `DataFacts`, which must then hold for every seed.
+    """
+
+    def __call__(self, scene: Scene, rng: np.random.Generator, /) -> FederatedData:
+        """The data of the satellites of a scene; all draws come from `rng`."""
+        ...
+
+
+class DataFacts(NamedTuple):
+    """What can be known of the data before an episode.
+
+    Attributes:
+        image_shape: Channels, height and width of an image.
+        num_outputs: Outputs of a decoder for all classes, or for those of the largest task.
+        max_samples: Most training samples that a satellite can hold.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_outputs: int
+    max_samples: int
+
+
+def data_facts(data: DataPart, scene: ScenePart) -> DataFacts:
+    """The facts that a data part states as attributes; those that it does not state are taken from one draw.
+
+    The bound of the samples is then the sum over all satellites, which holds for a split without overlap.
+    """
+    stated = {name: getattr(data, name, None) for name in DataFacts._fields}
+    known = {name: value for name, value in stated.items() if value is not None}
+    if len(known) == len(stated):
+        return DataFacts(**known)
+    drawn = data(scene(np.random.default_rng(0)), np.random.default_rng(0))
+    channels, height, width = drawn.test_images.shape[1:]
+    mask = drawn.train.output_mask
+    in_draw = DataFacts(
+        image_shape=(channels, height, width),
+        # A class may be too rare for the draw to have a sample of it.
+        num_outputs=drawn.label_pmf.shape[1] if mask is None else mask.shape[1],
+        max_samples=int(drawn.train.samples.sum()),
+    )
+    return in_draw._replace(**known)
 
 
 @dataclass(frozen=True)
@@ -102,9 +149,9 @@ class Ingredients:
     test_snr_db: float
     learner: Callable[[Ingredients], Learner]
     trainer: Callable[[SemanticModel], LocalTrainer]
-    shared: Literal["encoder", "all"]
-    first_decoders: Literal["own", "common"]
-    tested: Literal["held", "trained"]
+    shared: Shared
+    first_decoders: FirstDecoders
+    tested: Tested
     combine: Combine
     max_epochs: int
     protocol: RoundProtocol
@@ -112,9 +159,5 @@ class Ingredients:
 
 
 def most_samples(ingredients: Ingredients, scene: Scene) -> int:
-    """Most training samples that a satellite can hold, whatever the seed: the data part's `max_samples`, if it has one.
-
-    Otherwise the samples of all satellites in one draw, the bound for a split without overlap.
-    """
-    known = getattr(ingredients.data, "max_samples", None)
-    return int(ingredients.data(scene, np.random.default_rng(0)).train.samples.sum()) if known is None else int(known)
+    """Most training samples that a satellite of a scene can hold, whatever the seed; see `data_facts`."""
+    return int(data_facts(ingredients.data, lambda rng: scene).max_samples)

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, LocalTrainer, SemanticModel
+from satfl_env.federated import Layout, SemanticModel
 from satfl_env.semantics import ChannelDraw
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import ModelStore, take_rows
 from satfl_env.simulation.state import BoolArray, Decision, IntArray
 from satfl_env.simulation.streams import torch_generator
-from satfl_env.simulation.training import NoTraining
 
 
 class Learner:
@@ -30,10 +29,7 @@ class Learner:
         self.model = ingredients.model()
         self.layout = Layout.of(self.model)
         self.num_shared = self.layout.num_shared(ingredients.shared)
-        self.trainer = self._make_trainer()
-
-    def _make_trainer(self) -> LocalTrainer:
-        return self._ingredients.trainer(self.model)
+        self.trainer = ingredients.trainer(self.model)
 
     def first_models(self, seed: int, num_satellites: int) -> Tensor:
         """The models that satellites start with, (S, P): all equal, or with different first decoders."""
@@ -72,10 +68,7 @@ class Learner:
 
 
 class PhysicsOnly(Learner):
-    """Learns nothing: all models stay as they are, only the physics is simulated."""
-
-    def _make_trainer(self) -> LocalTrainer:
-        return NoTraining()
+    """Goes with a trainer that trains nothing: all models stay as they are, only the physics is simulated."""
 
     def store(self, first: Tensor, num_gateways: int) -> ModelStore:
         """Models without parameters."""

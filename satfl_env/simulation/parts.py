@@ -1,19 +1,47 @@
-"""The user's own parts in place of a scenario's: what each must have, and its checks."""
+"""The user's own parts in place of a scenario's: what each must have, and how it is tried."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
-from satfl_env.orbits import Scene, SceneSnapshot
-from satfl_env.semantics import check_model, model_factory
-from satfl_env.simulation.ingredients import FederatedData, Ingredients
+from satfl_env.federated import SemanticModel
+from satfl_env.simulation import trials
+from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.suggestions import did_you_mean
+
+
+def _as_it_is(part: Any) -> Any:
+    return part
+
+
+def model_factory(part: Any) -> Callable[[], SemanticModel]:
+    """The factory of a part's models: it calls a class or function, and copies a model.
+
+    Making one leaves the global random state as it was.
+
+    Args:
+        part: A model, or a class or function without arguments that makes one. The factory raises a TypeError if
+            making a model fails.
+    """
+    return partial(_make_model, part)
+
+
+def _make_model(part: Any) -> SemanticModel:
+    is_model = isinstance(part, nn.Module)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model: SemanticModel = copy.deepcopy(part) if is_model else part()
+    except TypeError as error:
+        raise TypeError(f"parts['model'] must make a model when it is called without arguments: {error}") from error
+    return model
 
 
 @dataclass(frozen=True)
@@ -22,13 +50,17 @@ class Part:
 
     Attributes:
         form: Its form in one line.
+        trial: Uses it once, and checks what it gives.
         methods: Methods that it must have; it must also be callable where the form says so.
         values: Attributes that it must have.
+        adapt: Brings it into the form that `Ingredients` takes.
     """
 
     form: str
+    trial: Callable[[trials.Trial], None]
     methods: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    adapt: Callable[[Any], Any] = _as_it_is
 
     @property
     def is_factory(self) -> bool:
@@ -36,43 +68,33 @@ class Part:
         return not (self.methods or self.values)
 
 
-_SCENE = Part(
-    "a Scene",
-    ("at", "sunlit_s"),
-    (
-        "num_satellites",
-        "num_gateways",
-        "horizon_s",
-        "min_distance_m",
-        "max_distance_m",
-        "max_position_m",
-        "max_speed_mps",
-    ),
-)
-
 PARTS: Mapping[str, Part] = {
-    "scene": Part("(rng: numpy.random.Generator) -> Scene"),
+    "scene": Part("(rng: numpy.random.Generator) -> Scene", trials.try_scene),
     "links": Part(
         "an object with rates, from a snapshot of the scene",
-        ("solo_rate_bps", "associated_rate_bps", "highest_rate_bps"),
-        ("transmit_power_w",),
+        trials.try_links,
+        methods=("solo_rate_bps", "associated_rate_bps", "highest_rate_bps"),
+        values=("transmit_power_w",),
     ),
     "energy": Part(
         "an object that gives energy for training",
-        ("first_charge_j", "available_j", "charge_after_j"),
-        ("highest_j",),
+        trials.try_energy,
+        methods=("first_charge_j", "available_j", "charge_after_j"),
+        values=("highest_j",),
     ),
     "computer": Part(
         "an object with numbers, each for all satellites or one per satellite",
-        values=("cpu_max_hz", "cycles_per_sample", "kappa"),
+        trials.try_computer,
+        values=trials.COMPUTER_VALUES,
     ),
-    "data": Part("(scene: Scene, rng: numpy.random.Generator) -> FederatedData"),
-    "model": Part("() -> SemanticModel, such as its class, or a SemanticModel"),
+    "data": Part("(scene: Scene, rng: numpy.random.Generator) -> FederatedData", trials.try_data),
+    "model": Part("() -> SemanticModel, such as its class, or a SemanticModel", trials.try_model, adapt=model_factory),
     "protocol": Part(
         "an object that says who trains when, such as OneContact or a subclass of it",
-        ("contacts", "participate", "start", "aggregate", "fetches"),
+        trials.try_protocol,
+        methods=("contacts", "participate", "start", "aggregate", "fetches"),
     ),
-    "combine": Part("(updates: Tensor (n, P), weights: Tensor (n,)) -> Tensor (P,)"),
+    "combine": Part("(updates: Tensor (n, P), weights: Tensor (n,)) -> Tensor (P,)", trials.try_combine),
 }
 
 
@@ -89,22 +111,18 @@ def check_parts(parts: Mapping[str, Any] | None) -> dict[str, Any]:
     for name, part in parts.items():
         if name not in PARTS:
             raise TypeError(f"unknown part {name!r}{did_you_mean(str(name), PARTS)}; there are: {', '.join(PARTS)}")
-        _require(name, part, PARTS[name])
-    return {name: model_factory(part) if name == "model" else part for name, part in parts.items()}
+        _check_form(name, part)
+    return {name: PARTS[name].adapt(part) for name, part in parts.items()}
 
 
-def _require(name: str, part: Any, form: Part) -> None:
+def _check_form(name: str, part: Any) -> None:
+    form = PARTS[name]
     what = f"parts[{name!r}] must be {form.form}"
     if inspect.isclass(part) and not form.is_factory:
         raise TypeError(f"{what}; got the class {part.__name__} instead of an object of it")
     if form.is_factory and not callable(part):
         raise TypeError(f"{what}; got {type(part).__name__}, which cannot be called")
-    for method in form.methods:
-        if not callable(getattr(part, method, None)):
-            raise TypeError(f"{what}; {type(part).__name__} lacks the method {method}()")
-    for value in form.values:
-        if not hasattr(part, value):
-            raise TypeError(f"{what}; {type(part).__name__} lacks {value}")
+    trials.require(what, part, methods=form.methods, values=form.values)
 
 
 def try_parts(ingredients: Ingredients, own: Mapping[str, Any]) -> None:
@@ -118,112 +136,7 @@ def try_parts(ingredients: Ingredients, own: Mapping[str, Any]) -> None:
         TypeError: If a part returns something of the wrong type.
         ValueError: If it returns numbers of the wrong shape, or impossible ones.
     """
-    if not own:
-        return
-    scene = ingredients.scene(np.random.default_rng(0))
-    if "scene" in own:
-        _require("scene", scene, _SCENE)
-    snapshot = scene.at(0.0)
-    trials = {name: trial for name, trial in _TRIALS.items() if name in own}
-    for trial in trials.values():
-        trial(ingredients, scene, snapshot)
-
-
-def _try_scene(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    satellites, gateways = scene.num_satellites, scene.num_gateways
-    shapes = {
-        "position_m": (satellites, 3),
-        "velocity_mps": (satellites, 3),
-        "gateway_position_m": (gateways, 3),
-        "distance_m": (satellites, gateways),
-        "visible": (satellites, gateways),
-        "window_s": (satellites, gateways),
-    }
-    for name, shape in shapes.items():
-        _check_numbers(f"parts['scene'].at(0).{name}", getattr(snapshot, name), shape)
-    _check_numbers("parts['scene'].sunlit_s(0, 60)", scene.sunlit_s(0.0, 60.0), (satellites,), lowest=0.0)
-
-
-def _try_links(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    links, pairs = ingredients.links, snapshot.distance_m.shape
-    _check_numbers("parts['links'].transmit_power_w", links.transmit_power_w, (), lowest=0.0)
-    _check_numbers("parts['links'].solo_rate_bps()", links.solo_rate_bps(snapshot), pairs, lowest=0.0)
-    everyone = np.zeros(pairs[0], dtype=np.int64)
-    rate_bps = links.associated_rate_bps(snapshot, everyone)
-    _check_numbers("parts['links'].associated_rate_bps()", rate_bps, pairs[:1], lowest=0.0)
-    highest_bps = links.highest_rate_bps(scene.min_distance_m)
-    _check_numbers("parts['links'].highest_rate_bps()", highest_bps, (), lowest=0.0)
-
-
-def _try_energy(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    energy, each = ingredients.energy, (scene.num_satellites,)
-    _check_numbers("parts['energy'].highest_j", energy.highest_j, (), lowest=0.0)
-    charge_j = energy.first_charge_j(scene.num_satellites)
-    _check_numbers("parts['energy'].first_charge_j()", charge_j, each)
-    available_j = energy.available_j(charge_j, np.random.default_rng(0))
-    _check_numbers("parts['energy'].available_j()", available_j, each, lowest=0.0)
-    after_j = energy.charge_after_j(charge_j, spent_j=np.zeros(each), sunlit_s=np.zeros(each), duration_s=60.0)
-    _check_numbers("parts['energy'].charge_after_j()", after_j, each)
-
-
-def _try_computer(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    for name in PARTS["computer"].values:
-        value, each = getattr(ingredients.computer, name), (scene.num_satellites,)
-        shape = () if np.ndim(value) == 0 else each
-        _check_numbers(f"parts['computer'].{name}", value, shape, lowest=np.finfo(float).tiny)
-
-
-def _try_data(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    data = ingredients.data(scene, np.random.default_rng(0))
-    if not isinstance(data, FederatedData):
-        raise TypeError(f"parts['data'] must be {PARTS['data'].form}; it gave {type(data).__name__}")
-    if data.train.num_satellites != scene.num_satellites:
-        raise ValueError(
-            f"parts['data'] must hold samples of {scene.num_satellites} satellites, got {data.train.num_satellites}"
-        )
-    for name in ("label_pmf", "test_weights"):
-        value = np.asarray(getattr(data, name))
-        _check_numbers(f"parts['data'].{name}", value, value.shape, lowest=0.0)
-
-
-def _try_model(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    train = ingredients.data(scene, np.random.default_rng(0)).train
-    first = slice(*train.offsets[:2])
-    mask = None if train.output_mask is None else train.output_mask[0]
-    check_model(ingredients.model(), train.images[first], train.targets[first], mask)
-
-
-def _try_protocol(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    contacts = ingredients.protocol.contacts(snapshot, 1.0)
-    for name in ("sender", "carry_s"):
-        value = getattr(contacts, name, None)
-        _check_numbers(f"parts['protocol'].contacts().{name}", value, snapshot.distance_m.shape, lowest=0.0)
-
-
-def _try_combine(ingredients: Ingredients, scene: Scene, snapshot: SceneSnapshot) -> None:
-    combined = ingredients.combine(torch.eye(3, 4), torch.full((3,), 1 / 3))
-    _check_numbers("parts['combine']()", combined, (4,))
-
-
-_TRIALS: Mapping[str, Callable[[Ingredients, Scene, SceneSnapshot], None]] = {
-    "scene": _try_scene,
-    "links": _try_links,
-    "energy": _try_energy,
-    "computer": _try_computer,
-    "data": _try_data,
-    "model": _try_model,
-    "protocol": _try_protocol,
-    "combine": _try_combine,
-}
-
-
-def _check_numbers(name: str, value: Any, shape: tuple[int, ...], *, lowest: float = -np.inf) -> None:
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be numbers of shape {shape}, got {value!r}") from error
-    if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    if not np.isfinite(array).all() or (array < lowest).any():
-        limit = "finite" if lowest == -np.inf else f"finite and at least {lowest:g}"
-        raise ValueError(f"{name} must be {limit}, got {array[~(np.isfinite(array) & (array >= lowest))].flat[0]}")
+    trial = trials.Trial(ingredients)
+    for name, part in PARTS.items():
+        if name in own:
+            part.trial(trial)

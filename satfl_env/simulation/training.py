@@ -31,20 +31,6 @@ class TrainingJob(NamedTuple):
     seeds: NDArray[np.uint64]
 
 
-class NoTraining:
-    """The trainer that leaves all models as they are."""
-
-    def train(self, parameters: Tensor, data: LocalData, epochs: IntArray, seeds: NDArray[np.uint64]) -> TrainingResult:
-        """What `LocalTrainer.train` returns if nobody trains."""
-        satellites = data.num_satellites
-        return TrainingResult(
-            parameters=parameters,
-            last_loss=np.full(satellites, np.nan),
-            diverged=np.zeros(satellites, dtype=np.bool_),
-            batches=np.zeros(satellites, dtype=np.int64),
-        )
-
-
 class JointTraining:
     """Trains the satellites of several jobs as those of one."""
 

@@ -206,7 +206,7 @@ def test_a_rule_of_one_s_own_gets_copies_and_is_checked():
     [
         (
             lambda updates, weights: updates,
-            r"parts\['combine'\] \(<lambda>\) must give .* \(P,\) = \(6,\), got \(3, 6\)",
+            r"the server rule <lambda> must give .* \(P,\) = \(6,\), got \(3, 6\)",
         ),
         (lambda updates, weights: updates.numpy()[0], "got ndarray"),
         (lambda updates, weights: updates[0] / 0.0, "finite numbers"),

@@ -1,21 +1,49 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
+from satfl_baselines import make_policy, run_episode
 from satfl_env import scenarios
+from satfl_env.envs import SatFLEnv
 from satfl_env.federated import ENGINES, LoopTrainer
-from satfl_env.scenarios import ScenarioError
+from satfl_env.scenarios import ScenarioError, Target
 
 SWIN = {"kind": "swin-jscc", "patch": 4, "width": 8, "head_width": 4, "depths": (1, 1)}
 
 
-@pytest.mark.parametrize("name", ["leo-multitask", "semspacefl-mini"])
-def test_targets_may_name_the_metrics_that_there_are(name):
-    scenario = scenarios.load(name, **{"training.engine": "none", "data.test_samples": 4})
-    simulation = scenarios.build(scenario)
-    simulation.reset(0)
-    assert set(simulation.test.metrics) == set(scenario.model.metrics)
+@pytest.mark.parametrize(
+    ("name", "metrics"), [("leo-multitask", "accuracy, balanced_accuracy"), ("semspacefl-mini", "psnr_db, ms_ssim")]
+)
+def test_a_target_that_is_no_metric_is_told_before_the_first_round(name, metrics):
+    overrides = {"training.engine": "none", "data.test_samples": 4, "target": {"metric": "nope", "value": 1}}
+    words = rf"target\.metric must be one of {metrics}, got 'nope'"
+    with pytest.raises(ValueError, match=words):
+        SatFLEnv(name, overrides).reset(seed=0)
+    scenario = scenarios.load(name, **overrides)
+    with pytest.raises(ValueError, match=words):
+        run_episode(scenarios.build(scenario), make_policy("full"), 0, 1, target=scenario.target)
+
+
+def test_a_target_is_reached_by_the_mean_over_satellites():
+    target = Target(metric="accuracy", value=0.5)
+    assert target.reached({"accuracy": np.array([0.2, 0.8])})
+    assert not target.reached({"accuracy": np.array([0.2, 0.79])})
+
+
+def test_a_scenario_is_given_by_name_path_or_itself(tmp_path):
+    scenario = scenarios.load("leo-multitask", **{"training.engine": "none", "data.test_samples": 4})
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(scenario.model_dump(mode="json")))
+    expected = scenarios.build(scenario).reset(0)
+    for given in (path, str(path)):
+        np.testing.assert_array_equal(scenarios.build(given).reset(0).energy_j, expected.energy_j)
+    assert scenarios.build("leo-multitask").reset(0).num_satellites == 10
+    assert scenarios.resolve(path, {"rounds.episode": 7}).rounds.episode == 7
+    with pytest.raises(ValueError, match="overrides go with a scenario's name or path"):
+        scenarios.resolve(scenario, {"rounds.episode": 7})
 
 
 @pytest.mark.parametrize(
@@ -42,6 +70,11 @@ def test_targets_may_name_the_metrics_that_there_are(name):
             {"data.partition": {"kind": "counts", "counts": [1000] * 10}},
             ["data.partition.counts: ", "in sum at most"],
         ),
+        (
+            "semspacefl-mini",
+            {"data.partition": {"kind": "counts", "counts": [1, 2]}},
+            ["data.partition.counts must have 10 entries (satellites), got 2"],
+        ),
         ("semspacefl-mini", {"data.partition.min_samples": 900}, ["data.partition.min_samples: ", "too few"]),
         (
             "semspacefl-mini",
@@ -58,6 +91,15 @@ def test_what_does_not_fit_the_images_names_its_field(name, overrides, words):
         scenarios.build(scenarios.load(name, **overrides)).reset(0)
     for word in words:
         assert word in str(error.value)
+
+
+def test_counts_are_those_of_the_scene_that_there_is():
+    scenario = scenarios.load(
+        "semspacefl-mini", **{"data.partition": {"kind": "counts", "counts": [5, 6]}, "training.engine": "none"}
+    )
+    circle = {"radius_m": 1e6, "satellites": 2}
+    pair = scenarios.load("semspacefl-mini", **{"constellation.circles": [circle]}).constellation
+    assert scenarios.build(scenario, parts={"scene": pair.make}).reset(0).samples.tolist() == [5, 6]
 
 
 def test_images_of_your_own_lie_in_a_folder_of_the_data_folder(tmp_path):

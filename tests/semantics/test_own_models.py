@@ -21,7 +21,6 @@ from satfl_env.semantics import (
     SemanticModel,
     SwinJSCC,
     check_model,
-    model_factory,
     normalise_power,
     transmit,
 )
@@ -212,15 +211,15 @@ def of_noise(self, generator) -> None:
 @pytest.mark.parametrize(
     ("model", "error", "words"),
     [
-        (object(), TypeError, r"\(object\) is no torch.nn.Module; derive it from satfl_env.SemanticModel"),
+        (object(), TypeError, r"object is no torch.nn.Module; derive it from satfl_env.SemanticModel"),
         (
             plain(),
             TypeError,
-            r"\(Sequential\) lacks sample_loss\(outputs.*metrics\(.*draw_weights.*satfl_env\.Classifier",
+            r"Sequential lacks sample_loss\(outputs.*metrics\(.*draw_weights.*satfl_env\.Classifier",
         ),
-        (Classifier(nn.Flatten()), ValueError, "has no parameters"),
-        (frozen(), ValueError, r"'encoder\.0\.weight' of dtype torch\.float32 with requires_grad False"),
-        (Own().double(), ValueError, "dtype torch.float64"),
+        (Classifier(nn.Flatten()), ValueError, "there are no parameters"),
+        (frozen(), ValueError, r"'encoder\.0\.weight' has dtype torch\.float32 with requires_grad False"),
+        (Own().double(), ValueError, "has dtype torch.float64"),
         (changed(draw_weights=of_noise), ValueError, "draw_weights must draw every parameter anew"),
         (
             changed(draw_weights=lambda self, g: None),
@@ -276,9 +275,8 @@ def of_noise(self, generator) -> None:
     ],
 )
 def test_what_does_not_fit_is_named(model, error, words):
-    with pytest.raises(error, match=words) as caught:
+    with pytest.raises(error, match=words):
         check_model(model, IMAGES, TARGETS)
-    assert "parts['model']" in str(caught.value)
 
 
 def test_targets_beyond_the_outputs_show():
@@ -289,23 +287,3 @@ def test_targets_beyond_the_outputs_show():
 def test_in_evaluation_mode_fixed_layers_are_welcome():
     check_model(with_forward(nn.BatchNorm2d(2)).eval(), IMAGES, TARGETS)
     check_model(with_forward(nn.Dropout(0.5)).eval(), IMAGES, TARGETS)
-
-
-def test_factories_take_a_class_a_function_or_a_model():
-    model = Own()
-    assert isinstance(model_factory(Own)(), Own)
-    copied = model_factory(model)()
-    assert copied is not model
-    assert torch.equal(Layout.of(model).flatten(model), Layout.of(model).flatten(copied))
-    state = torch.get_rng_state()
-    model_factory(lambda: Classifier(plain()))()
-    assert torch.equal(torch.get_rng_state(), state)
-    with pytest.raises(TypeError, match=r"parts\['model'\] must be a model, or a class or function .* got 'mlp'"):
-        model_factory("mlp")
-
-    class Half(SemanticModel):
-        def forward(self, images, draw):
-            return images
-
-    with pytest.raises(TypeError, match=r"called without arguments: .*abstract.*sample_loss"):
-        model_factory(Half)()

@@ -11,11 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from satfl_env import Outcome, Simulation, scenarios
+from satfl_env import Classifier, Outcome, Simulation, scenarios
+from satfl_env.federated import Layout, LocalData
 from satfl_env.links import IdealLinks
 from satfl_env.onboard import Battery, OnboardComputer
 from satfl_env.orbits import PlanarScene
+from satfl_env.semantics import SemanticModel
 from satfl_env.simulation import FederatedData, OneContact
+from satfl_env.simulation.parts import model_factory
 from tests.factories import decide
 
 QUICK = {"training.max_epochs": 2, "rounds.episode": 3, "data.test_samples": 20}
@@ -115,13 +118,85 @@ def test_a_server_rule_decides_what_gateways_learn():
 
 
 def test_a_model_of_ones_own_leaves_the_global_random_state_alone():
-    from satfl_env import Classifier
-
     before = torch.get_rng_state()
     parts = {"model": lambda: Classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)))}
     first, again = (play(parts, rounds=2)[-1].test_loss for _ in range(2))
     assert torch.equal(before, torch.get_rng_state())
     np.testing.assert_array_equal(first, again)
+
+
+class Rates(list):
+    """Links that are a list, empty and so falsy."""
+
+    transmit_power_w = 2.0
+
+    def solo_rate_bps(self, snapshot) -> np.ndarray:
+        return np.full(snapshot.distance_m.shape, 1e6)
+
+    def associated_rate_bps(self, snapshot, association) -> np.ndarray:
+        return np.full(len(association), 1e6)
+
+    def highest_rate_bps(self, min_distance_m: float) -> float:
+        return 1e6
+
+
+def test_a_part_is_used_even_if_it_is_empty():
+    links = Rates()
+    assert not links
+    assert build({"links": links}).ingredients.links is links
+
+
+def test_a_scenario_s_model_has_an_output_for_a_class_that_no_satellite_holds():
+    images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(40) % 2
+
+    def two_of_three(scene, rng) -> FederatedData:
+        satellites = scene.num_satellites
+        return FederatedData(
+            train=LocalData(images, targets, np.linspace(0, 40, satellites + 1).astype(np.int64)),
+            label_pmf=np.tile([0.5, 0.5, 0.0], (satellites, 1)),
+            test_images=images[:4],
+            test_targets=targets[:4].repeat(satellites, 1),
+            test_weights=torch.full((satellites, 4), 0.25),
+        )
+
+    simulation = build({"data": two_of_three})
+    model = simulation.ingredients.model()
+    assert model(images, model.draw_channel(40, torch.Generator())).shape[-1] == 3
+
+
+class Line(Classifier):
+    """A classifier with a class as factory."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)))
+
+
+def test_factories_take_a_class_a_function_or_a_model():
+    model = Line()
+    layout = Layout.of(model)
+    assert isinstance(model_factory(Line)(), Line)
+    copied = model_factory(model)()
+    assert copied is not model
+    assert torch.equal(layout.flatten(model), layout.flatten(copied))
+    state = torch.get_rng_state()
+    model_factory(lambda: Line())()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_scene_and_data_are_drawn_once_for_all_trials():
+    data, drawn = build(None).ingredients.data, []
+
+    def counted_scene(rng) -> PlanarScene:
+        drawn.append("scene")
+        return square(rng)
+
+    def counted_data(scene, rng) -> FederatedData:
+        drawn.append("data")
+        return data(scene, rng)
+
+    build({"scene": counted_scene, "data": counted_data, "model": Line(), "combine": no_change})
+    assert sorted(drawn) == ["data", "scene"]
 
 
 class Nothing:
@@ -147,13 +222,36 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
         ValueError,
         r"parts\['computer'\].cpu_max_hz must be finite and at least .*, got -1000000000.0",
     ),
-    ("data", lambda scene, rng: [1, 2], TypeError, r"parts\['data'\] must be .*FederatedData; it gave list"),
-    ("model", nn.Linear(3, 3), TypeError, r"parts\['model'\]"),
-    ("model", lambda: 7, TypeError, r"parts\['model'\]"),
+    ("data", lambda scene, rng: [1, 2], TypeError, r"parts\['data'\] must give FederatedData, got list"),
+    ("model", "mlp", TypeError, r"parts\['model'\] must be .* got str, which cannot be called"),
+    (
+        "model",
+        nn.Linear(3, 3),
+        TypeError,
+        r"parts\['model'\]: Linear lacks sample_loss\(.*wrap .* satfl_env.Classifier",
+    ),
+    ("model", lambda: 7, TypeError, r"parts\['model'\]: int is no torch.nn.Module; derive it from satfl_env.Sem"),
+    ("model", SemanticModel, TypeError, r"parts\['model'\] must make .* without arguments: .*abstract.*sample_loss"),
+    (
+        "model",
+        lambda size: nn.Linear(size, 3),
+        TypeError,
+        r"parts\['model'\] must make a model when it is called without arguments: .*missing .* 'size'",
+    ),
     ("protocol", Nothing(), TypeError, r"parts\['protocol'\] .* Nothing lacks the method contacts\(\)"),
     ("combine", "median", TypeError, r"parts\['combine'\] .* got str, which cannot be called"),
-    ("combine", lambda updates, weights: updates, ValueError, r"combine.* must have shape \(4,\), got \(3, 4\)"),
-    ("combine", lambda updates, weights: updates[0] * np.nan, ValueError, r"combine.* must be finite, got nan"),
+    (
+        "combine",
+        lambda updates, weights: updates,
+        ValueError,
+        r"parts\['combine'\]: the server rule <lambda> must give .* \(4,\), got \(3, 4\)",
+    ),
+    (
+        "combine",
+        lambda updates, weights: updates[0] * np.nan,
+        ValueError,
+        r"parts\['combine'\]: the server rule <lambda> must give finite",
+    ),
     ("modle", nn.Linear(3, 3), TypeError, r"unknown part 'modle', did you mean 'model'\?; there are: scene, "),
 ]
 

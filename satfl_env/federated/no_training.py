@@ -1,0 +1,33 @@
+"""The engine that trains nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from satfl_env.federated.hardware import Hardware
+from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
+from satfl_env.federated.model import SemanticModel
+
+
+class NoTraining:
+    """Leaves all models as they are, whatever the model, the settings and the hardware."""
+
+    mixes_precision = True
+    needs_cpu = False
+
+    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware) -> None:
+        pass
+
+    def train(
+        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
+    ) -> TrainingResult:
+        """What `LocalTrainer.train` returns if nobody trains."""
+        satellites = data.num_satellites
+        return TrainingResult(
+            parameters=parameters,
+            last_loss=np.full(satellites, np.nan),
+            diverged=np.zeros(satellites, dtype=np.bool_),
+            batches=np.zeros(satellites, dtype=np.int64),
+        )

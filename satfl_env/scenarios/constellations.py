@@ -1,0 +1,254 @@
+"""Constellation sections: one for each kind, which makes the scene. A new kind needs a section here and its scene."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from satfl_env.orbits import (
+    ConstellationScene,
+    Gateway,
+    KeplerOrbits,
+    PlanarScene,
+    Scene,
+    Sgp4Orbits,
+    load_elements,
+    make_epoch,
+    samples,
+    site,
+    uniform_phases,
+    walker,
+)
+from satfl_env.scenarios.section import Section
+from satfl_env.settings import Count, Finite, NonNegative, Positive, default_of
+from satfl_env.simulation import PlaneRelays, RoundProtocol
+
+# There is no orbit below this; kilometres given for metres are far below it.
+Altitude = Annotated[float, Field(ge=100e3, allow_inf_nan=False)]
+Point = tuple[Finite, Finite]
+
+
+class ConstellationSection(Section, ABC):
+    """Base class of constellation sections."""
+
+    kind: str
+
+    @abstractmethod
+    def make(self, rng: np.random.Generator) -> Scene:
+        """Make the scene of an episode; all draws come from `rng`."""
+
+    def relayed(self, protocol: RoundProtocol, isl_rate_bps: float) -> RoundProtocol:
+        """A protocol whose models are relayed inside orbital planes.
+
+        Args:
+            protocol: The protocol of the round.
+            isl_rate_bps: Rate of every inter-satellite link in bit/s.
+
+        Raises:
+            ValueError: If there are no planes.
+        """
+        raise ValueError(f"rounds.relay needs constellation.kind 'walker', got {self.kind!r}")
+
+
+class Circle(Section):
+    """Satellites that share one circle of the planar scene."""
+
+    radius_m: Positive
+    satellites: Count
+
+
+class PlanarConstellation(ConstellationSection):
+    """Satellites on circles over the coverage discs of gateways (SemSpaceFL, section V-A).
+
+    Points are [x, y] on the plane of the gateways. `speed_mps` is the satellites' speed along their circles in m/s.
+    `altitude_m` is at least 100 km.
+    """
+
+    kind: Literal["planar"] = "planar"
+    circles: Annotated[tuple[Circle, ...], Field(min_length=1)]
+    centre_m: Point
+    gateways_m: Annotated[tuple[Point, ...], Field(min_length=1)]
+    coverage_radius_m: Positive
+    altitude_m: Altitude = 500e3
+    speed_mps: Positive = 7600.0
+
+    @property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        return sum(circle.satellites for circle in self.circles)
+
+    @property
+    def num_gateways(self) -> int:
+        """Number of gateways, G."""
+        return len(self.gateways_m)
+
+    def make(self, rng: np.random.Generator) -> PlanarScene:
+        """Make the scene; the phases of the satellites are drawn."""
+        radius_m = np.repeat([c.radius_m for c in self.circles], [c.satellites for c in self.circles])
+        return PlanarScene(
+            circle_radius_m=radius_m,
+            phase_rad=uniform_phases(len(radius_m), rng),
+            gateway_m=self.gateways_m,
+            centre_m=self.centre_m,
+            speed_mps=self.speed_mps,
+            altitude_m=self.altitude_m,
+            coverage_radius_m=self.coverage_radius_m,
+        )
+
+
+def _site_or_place(value: Any) -> Any:
+    """The place of a shipped site that is given by name only; any other value unchanged."""
+    given = {"name": value} if isinstance(value, str) else value
+    if not isinstance(given, Mapping) or given.keys() & {"latitude_deg", "longitude_deg", "altitude_m"}:
+        return given
+    name = given.get("name")
+    return {**asdict(site(name)), **given, "name": site(name).name} if isinstance(name, str) else given
+
+
+class Orbiting(ConstellationSection):
+    """Base class of constellations on the globe.
+
+    `epoch` is an ISO 8601 date and time in UTC, with or without quotes, in the years 2000 to 2035. An episode starts at
+    a random time within `start_within_s` after it, drawn from its seed; 0 starts all of them at the epoch.
+    """
+
+    gateways: tuple[Annotated[Gateway, BeforeValidator(_site_or_place)], ...]
+    start_within_s: NonNegative = 86_400.0
+
+    @property
+    def num_gateways(self) -> int:
+        """Number of gateways, G."""
+        return len(self.gateways)
+
+    @abstractmethod
+    def orbits(self) -> KeplerOrbits | Sgp4Orbits:
+        """The orbits from the epoch on."""
+
+    def make(self, rng: np.random.Generator) -> ConstellationScene:
+        """Make the scene; the time at which it starts is drawn."""
+        orbits = self.orbits()
+        return ConstellationScene(orbits.advanced(rng.uniform(0.0, self.start_within_s)), self.gateways)
+
+    @field_validator("epoch", mode="before", check_fields=False)
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        # YAML turns text that looks like a date into one; dates with an offset are converted to UTC.
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+        return value.isoformat() if isinstance(value, date) else value
+
+    @field_validator("epoch", check_fields=False)
+    @classmethod
+    def _is_a_date(cls, value: str | None) -> str | None:
+        if value is not None:
+            make_epoch(value)
+        return value
+
+    @field_validator("gateways")
+    @classmethod
+    def _distinct_names(cls, value: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
+        names = [gateway.name for gateway in value]
+        if not names:
+            raise ValueError("there must be at least one gateway, got none")
+        if len(set(names)) != len(names):
+            raise ValueError(f"gateways must have distinct names, got {names}")
+        return value
+
+
+class WalkerConstellation(Orbiting):
+    """A Walker constellation, delta (nodes over 360 degrees) or star (over 180), two-body with secular J2 if `j2`.
+
+    `altitude_m` is at least 100 km, above the equatorial radius. `phasing` lies in 0..planes - 1, and `planes` divides
+    `satellites`.
+    """
+
+    kind: Literal["walker"] = "walker"
+    pattern: Literal["delta", "star"] = default_of(walker, "pattern")
+    satellites: Count
+    planes: Count
+    phasing: Annotated[int, Field(ge=0)] = 0
+    altitude_m: Altitude
+    inclination_deg: Annotated[float, Field(ge=0, le=180)]
+    epoch: str
+    j2: bool = default_of(walker, "j2")
+
+    @property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        return self.satellites
+
+    def orbits(self) -> KeplerOrbits:
+        """Circular orbits in evenly spaced planes."""
+        return walker(
+            self.satellites,
+            self.planes,
+            self.phasing,
+            altitude_m=self.altitude_m,
+            inclination_deg=self.inclination_deg,
+            epoch=self.epoch,
+            pattern=self.pattern,
+            j2=self.j2,
+        )
+
+    def relayed(self, protocol: RoundProtocol, isl_rate_bps: float) -> PlaneRelays:
+        """The protocol with relays inside each plane."""
+        return PlaneRelays(self.planes, isl_rate_bps, protocol)
+
+    @model_validator(mode="after")
+    def _even_planes(self) -> WalkerConstellation:
+        if self.satellites % self.planes:
+            raise ValueError(f"planes must divide satellites = {self.satellites}, got {self.planes}")
+        if self.phasing >= self.planes:
+            raise ValueError(f"phasing must lie in 0..{self.planes - 1}, got {self.phasing}")
+        return self
+
+
+class ElementsConstellation(Orbiting):
+    """Published orbital elements, propagated by SGP4; `epoch: null` means the newest epoch of the elements.
+
+    `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file: OMM if it ends in .csv, .json or
+    .xml, TLE otherwise. In a scenario's file its path is relative to that file's folder.
+    """
+
+    kind: Literal["tle"] = "tle"
+    elements: str
+    epoch: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file of orbital elements."""
+        return samples().get(self.elements, Path(self.elements))
+
+    @cached_property
+    def num_satellites(self) -> int:
+        """Number of satellites, S."""
+        return self.orbits().num_satellites
+
+    def orbits(self) -> Sgp4Orbits:
+        """The orbits of the elements."""
+        return load_elements(self.path, self.epoch)
+
+    @model_validator(mode="after")
+    def _readable(self) -> ElementsConstellation:
+        try:
+            orbits = self.orbits()
+        except FileNotFoundError as error:
+            raise ValueError(f"elements: {error}; shipped samples: {', '.join(samples())}") from error
+        except (OSError, ValueError) as error:
+            raise ValueError(f"elements: {error}") from error
+        try:
+            orbits.advanced(self.start_within_s)
+        except ValueError as error:
+            raise ValueError(f"start_within_s is too long, got {self.start_within_s:g}: {error}") from error
+        return self
+
+
+Constellation = PlanarConstellation | WalkerConstellation | ElementsConstellation

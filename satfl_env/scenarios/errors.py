@@ -1,0 +1,19 @@
+"""The error of scenarios, and how messages get the place that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ScenarioError(ValueError):
+    """A scenario that does not exist or is not valid; the message names the field, its value and what is allowed."""
+
+
+@contextmanager
+def prefixed(prefix: str, kind: type[ValueError] = ValueError) -> Iterator[None]:
+    """Put a prefix before the messages of errors about values, and raise them as another kind."""
+    try:
+        yield
+    except ValueError as error:
+        raise kind(f"{prefix}{error}") from error

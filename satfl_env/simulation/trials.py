@@ -1,0 +1,171 @@
+"""Trials of a user's own parts: each is used once, and what it gives is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from satfl_env.federated import combine_updates
+from satfl_env.orbits import Scene, SceneSnapshot
+from satfl_env.semantics import check_model
+from satfl_env.simulation.ingredients import FederatedData, Ingredients
+
+_SCENE_METHODS = ("at", "sunlit_s")
+_SCENE_VALUES = (
+    "num_satellites",
+    "num_gateways",
+    "horizon_s",
+    "min_distance_m",
+    "max_distance_m",
+    "max_position_m",
+    "max_speed_mps",
+)
+COMPUTER_VALUES = ("cpu_max_hz", "cycles_per_sample", "kappa")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What parts are tried with; the scene and the data are drawn once, when first needed."""
+
+    ingredients: Ingredients
+
+    @cached_property
+    def scene(self) -> Scene:
+        """A scene."""
+        return self.ingredients.scene(np.random.default_rng(0))
+
+    @cached_property
+    def snapshot(self) -> SceneSnapshot:
+        """The scene at its start."""
+        return self.scene.at(0.0)
+
+    @cached_property
+    def data(self) -> FederatedData:
+        """The data of its satellites."""
+        return self.ingredients.data(self.scene, np.random.default_rng(0))
+
+
+def try_scene(trial: Trial) -> None:
+    """Check what a scene states, and a snapshot of it."""
+    scene = trial.scene
+    require("parts['scene'] must be a Scene", scene, methods=_SCENE_METHODS, values=_SCENE_VALUES)
+    satellites, gateways = scene.num_satellites, scene.num_gateways
+    shapes = {
+        "position_m": (satellites, 3),
+        "velocity_mps": (satellites, 3),
+        "gateway_position_m": (gateways, 3),
+        "distance_m": (satellites, gateways),
+        "visible": (satellites, gateways),
+        "window_s": (satellites, gateways),
+    }
+    for name, shape in shapes.items():
+        _check_numbers(f"parts['scene'].at(0).{name}", getattr(trial.snapshot, name), shape)
+    _check_numbers("parts['scene'].sunlit_s(0, 60)", scene.sunlit_s(0.0, 60.0), (satellites,), lowest=0.0)
+
+
+def try_links(trial: Trial) -> None:
+    """Check the rates of links at the scene's start."""
+    links, snapshot = trial.ingredients.links, trial.snapshot
+    pairs = snapshot.distance_m.shape
+    _check_numbers("parts['links'].transmit_power_w", links.transmit_power_w, (), lowest=0.0)
+    _check_numbers("parts['links'].solo_rate_bps()", links.solo_rate_bps(snapshot), pairs, lowest=0.0)
+    everyone = np.zeros(pairs[0], dtype=np.int64)
+    rate_bps = links.associated_rate_bps(snapshot, everyone)
+    _check_numbers("parts['links'].associated_rate_bps()", rate_bps, pairs[:1], lowest=0.0)
+    highest_bps = links.highest_rate_bps(trial.scene.min_distance_m)
+    _check_numbers("parts['links'].highest_rate_bps()", highest_bps, (), lowest=0.0)
+
+
+def try_energy(trial: Trial) -> None:
+    """Check the energy before and after one round."""
+    energy, satellites = trial.ingredients.energy, trial.scene.num_satellites
+    each = (satellites,)
+    _check_numbers("parts['energy'].highest_j", energy.highest_j, (), lowest=0.0)
+    charge_j = energy.first_charge_j(satellites)
+    _check_numbers("parts['energy'].first_charge_j()", charge_j, each)
+    available_j = energy.available_j(charge_j, np.random.default_rng(0))
+    _check_numbers("parts['energy'].available_j()", available_j, each, lowest=0.0)
+    after_j = energy.charge_after_j(charge_j, spent_j=np.zeros(each), sunlit_s=np.zeros(each), duration_s=60.0)
+    _check_numbers("parts['energy'].charge_after_j()", after_j, each)
+
+
+def try_computer(trial: Trial) -> None:
+    """Check the numbers of the on-board computers."""
+    for name in COMPUTER_VALUES:
+        value = getattr(trial.ingredients.computer, name)
+        shape = () if np.ndim(value) == 0 else (trial.scene.num_satellites,)
+        _check_numbers(f"parts['computer'].{name}", value, shape, lowest=np.finfo(float).tiny)
+
+
+def try_data(trial: Trial) -> None:
+    """Check one draw of the data."""
+    data, satellites = trial.data, trial.scene.num_satellites
+    if not isinstance(data, FederatedData):
+        raise TypeError(f"parts['data'] must give FederatedData, got {type(data).__name__}")
+    if data.train.num_satellites != satellites:
+        raise ValueError(f"parts['data'] must hold samples of {satellites} satellites, got {data.train.num_satellites}")
+    for name in ("label_pmf", "test_weights"):
+        value = np.asarray(getattr(data, name))
+        _check_numbers(f"parts['data'].{name}", value, value.shape, lowest=0.0)
+
+
+def try_model(trial: Trial) -> None:
+    """Try a model on the first satellite's samples; see `check_model`."""
+    train = trial.data.train
+    first = slice(*train.offsets[:2])
+    mask = None if train.output_mask is None else train.output_mask[0]
+    model = trial.ingredients.model()
+    with blaming_part("model"):
+        check_model(model, train.images[first], train.targets[first], mask)
+
+
+def try_protocol(trial: Trial) -> None:
+    """Check the contacts that a protocol finds at the scene's start."""
+    contacts, pairs = trial.ingredients.protocol.contacts(trial.snapshot, 1.0), trial.snapshot.distance_m.shape
+    for name in ("sender", "carry_s"):
+        _check_numbers(f"parts['protocol'].contacts().{name}", getattr(contacts, name, None), pairs, lowest=0.0)
+
+
+def try_combine(trial: Trial) -> None:
+    """Combine three updates as a round does."""
+    one_group = np.zeros(3, dtype=np.int64)
+    with blaming_part("combine"):
+        combine_updates(torch.eye(3, 4), np.full(3, 1 / 3), one_group, trial.ingredients.combine)
+
+
+@contextmanager
+def blaming_part(name: str) -> Iterator[None]:
+    """Put the part's name before the messages of errors."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"parts[{name!r}]: {error}") from error
+
+
+def require(what: str, thing: Any, *, methods: tuple[str, ...], values: tuple[str, ...]) -> None:
+    """Raise `TypeError` unless a thing has these methods and values; the message begins with `what` it must be."""
+    for method in methods:
+        if not callable(getattr(thing, method, None)):
+            raise TypeError(f"{what}; {type(thing).__name__} lacks the method {method}()")
+    for value in values:
+        if not hasattr(thing, value):
+            raise TypeError(f"{what}; {type(thing).__name__} lacks {value}")
+
+
+def _check_numbers(name: str, value: Any, shape: tuple[int, ...], *, lowest: float = -np.inf) -> None:
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be numbers of shape {shape}, got {value!r}") from error
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all() or (array < lowest).any():
+        limit = "finite" if lowest == -np.inf else f"finite and at least {lowest:g}"
+        raise ValueError(f"{name} must be {limit}, got {array[~(np.isfinite(array) & (array >= lowest))].flat[0]}")
