@@ -9,10 +9,9 @@ import matplotlib.image
 import pytest
 from typer.testing import CliRunner, Result
 
-from satfl_baselines import ResultFolder, evaluate
+from satfl_baselines import evaluate
 from satfl_env.commands import make_app
 from satfl_env.federated import WorkerError
-from satfl_env.scenarios import load
 
 FAST = ("--set", "training.engine=none", "--rounds", "3", "--seeds", "2")
 
@@ -193,12 +192,6 @@ def test_a_folder_goes_on_with_data_sets_in_another_place(tmp_path, played):
     assert compare(tmp_path).exit_code == 0
     assert compare(tmp_path, "--set", "data.data_dir=/two").exit_code == 0
     assert played == []
-
-
-def test_a_folder_may_be_named_by_a_string(tmp_path):
-    folder = ResultFolder(str(tmp_path / "out"), load("leo-multitask"), ["full"], [0])
-    assert not folder.has(evaluate.Run("full", 0))
-    assert (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_a_comparison_without_a_finished_run_can_be_corrected(tmp_path, monkeypatch):

@@ -4,8 +4,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from scipy import stats
+from torch import nn
 
 from satfl_baselines import Comparison, Estimate, Run, as_agent, make_policy, run_episode
+from satfl_env import SemanticModel
 from satfl_env.scenarios import build, load
 
 
@@ -114,11 +116,27 @@ def test_an_episode_ends_where_the_environments_does():
     assert 1 < len(found) < 8
 
 
+class LinearCode(SemanticModel):
+    """A model whose metric is another than those of the scenario's model."""
+
+    def __init__(self):
+        super().__init__()
+        self.code = nn.Linear(3072, 3072)
+
+    def forward(self, images, draw):
+        return self.code(images.flatten(1)).view_as(images)
+
+    def sample_loss(self, outputs, images, targets, output_mask=None):
+        return (outputs - images).square().flatten(-3).mean(-1)
+
+    def metrics(self, outputs, images, targets, output_mask=None):
+        return {"mse": self.sample_loss(outputs, images, targets).mean(-1)}
+
+
 def test_a_target_that_is_no_metric_is_named():
-    target = {"metric": "psnr_db", "value": 20.0}
-    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 2, "target": target})
-    with pytest.raises(ValueError, match=r"target\.metric must be one of accuracy, balanced_accuracy, got 'psnr_db'"):
-        run_episode(scenario, "full", 0)
+    changes = {"training.engine": "none", "target": {"metric": "psnr_db", "value": 20.0}}
+    with pytest.raises(ValueError, match=r"target\.metric must be .*mse.*, got 'psnr_db'"):
+        run_episode(load("semspacefl-mini", **changes), "full", 0, parts={"model": LinearCode})
 
 
 def test_an_episode_that_ended_early_stays_at_its_last_record_at_no_cost():
