@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from satfl_baselines.evaluate import Decide, Episode, Run, loaded, play_all, require_function
-from satfl_baselines.policies import make_policy, policy_names
+from satfl_baselines.policies import check_policy_name, policy_names
 from satfl_baselines.results import ResultFolder
 from satfl_baselines.summary import Comparison
 from satfl_env.scenarios import Scenario
@@ -73,4 +73,4 @@ def _check_policies(policies: Sequence[str], own: Mapping[str, Decide]) -> None:
         require_function(f"own policy {name!r}", policy)
     for name in policies:
         if name not in own:
-            make_policy(name)
+            check_policy_name(name)
