@@ -7,6 +7,6 @@ from .evaluate import run_episode as run_episode
 from .policies import Policy as Policy
 from .policies import make_policy as make_policy
 from .policies import policy_names as policy_names
-from .results import ResultFolder as ResultFolder
+from .results import summarise as summarise
 from .summary import Comparison as Comparison
 from .summary import Estimate as Estimate

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from satfl_baselines.evaluate import Decide, Episode, Run, play_all
-from satfl_baselines.policies import make_policy, policy_names
+from satfl_baselines.evaluate import Decide, Episode, Run, loaded, play_all, require_function
+from satfl_baselines.policies import check_policy_name, policy_names
 from satfl_baselines.results import ResultFolder
 from satfl_baselines.summary import Comparison
 from satfl_env.scenarios import Scenario
@@ -17,39 +17,44 @@ if TYPE_CHECKING:
 
 
 def compare(
-    scenario: Scenario,
+    scenario: Scenario | str | Path,
     policies: Sequence[str],
     seeds: Sequence[int],
-    folder: ResultFolder,
+    out: str | Path,
     *,
-    own: Mapping[str, Decide] = MappingProxyType({}),
+    own: Mapping[str, Decide] | None = None,
     parts: Mapping[str, Any] | None = None,
     reward: RewardChoice | None = None,
     workers: int = 1,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
-    """Play the episodes that are not yet in the folder, save each as soon as it is finished, and compare all.
+    """Play the episodes that are not yet in a result folder, save each as soon as it is finished, and compare all.
+
+    `summarise` writes tables and curves of the comparison into the same folder. The folder knows own policies, parts
+    and rewards by their qualified names only: after changing one, use another folder.
 
     Args:
-        scenario: The scenario, the same that the folder was opened for.
+        scenario: A scenario, its built-in name, or the path of a YAML file.
         policies: Names of policies, in the registry or in `own`, distinct.
         seeds: Seeds that every policy plays, distinct.
-        folder: Where episodes are kept.
-        own: Your own policies: functions that keep no state between episodes. The folder identifies them by their
-            qualified names only: a function that has changed needs another name or another folder.
-        parts: Your own parts in place of the scenario's, the same that the folder was opened for.
-        reward: Reward that episodes are judged by, as for the environment; the same that the folder was opened for.
+        out: The result folder, new or of the same comparison before; more policies and seeds can be added to it.
+        own: Your own policies by name: functions that keep no state between episodes.
+        parts: Your own parts in place of the scenario's.
+        reward: Reward that episodes are judged by, as for the environment.
         workers: Processes to play them in; with more than one, own policies, parts and rewards are of a module, and a
             script starts under `if __name__ == "__main__":`.
         progress: Called with the numbers of finished and of all episodes whenever the first changes.
 
     Raises:
-        ValueError: If an own policy has the name of one in the registry, or a name is in neither; if the folder was
-            opened for other parts or another reward, or knows another function by that name; if there are several
-            workers and an own policy, part or reward cannot be pickled for them.
+        ValueError: If an own policy has the name of one in the registry, or a name is in neither; if the folder holds
+            anything else than this comparison; if there are several workers and an own policy, part or reward cannot
+            be pickled for them.
+        TypeError: If an own policy is not a function.
+        OSError: If the folder cannot be read or written.
     """
-    _check_names(policies, own)
-    folder.enter(own, parts, reward)
+    scenario, own = loaded(scenario), own or {}
+    _check_policies(policies, own)
+    folder = ResultFolder(out, scenario, policies, seeds, own=own, parts=parts, reward=reward)
     runs = [Run(policy, seed) for seed in seeds for policy in policies]
     episodes: dict[Run, Episode] = {run: folder.load(run) for run in runs if folder.has(run)}
     progress(len(episodes), len(runs))
@@ -61,10 +66,11 @@ def compare(
     return Comparison(tuple(policies), tuple(seeds), episodes)
 
 
-def _check_names(policies: Sequence[str], own: Mapping[str, Decide]) -> None:
-    for name in own:
+def _check_policies(policies: Sequence[str], own: Mapping[str, Decide]) -> None:
+    for name, policy in own.items():
         if name in policy_names():
             raise ValueError(f"own policy {name!r} has the name of one in the registry; choose another")
+        require_function(f"own policy {name!r}", policy)
     for name in policies:
         if name not in own:
-            make_policy(name)
+            check_policy_name(name)

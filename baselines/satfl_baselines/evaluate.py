@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from satfl_baselines.arrays import BoolArray, FloatArray
 from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, Reward, RewardChoice, RoundReport, Simulation
-from satfl_env.scenarios import Scenario, Target, build
+from satfl_env.scenarios import Scenario, Target, build, load
 
 Record = dict[str, float]
 Episode = list[Record]
@@ -36,24 +37,20 @@ class Run(NamedTuple):
 
 
 def run_episode(
-    simulation: Simulation,
-    policy: Decide,
+    scenario: Scenario | str | Path,
+    policy: Decide | str,
     seed: int,
-    rounds: int,
-    final_snrs_db: Sequence[float] = (),
-    target: Target | None = None,
+    *,
+    parts: Mapping[str, Any] | None = None,
     reward: RewardChoice | None = None,
 ) -> Episode:
-    """Play one episode and record it, to its last round or until it reaches its target.
+    """Play one episode of a scenario and record it, to its last round or until it reaches the scenario's target.
 
     Args:
-        simulation: The simulation; it is reset first.
-        policy: Decides every round.
-        seed: Seed of the episode.
-        rounds: Rounds to play, at most the scenario's `rounds.episode`.
-        final_snrs_db: SNRs at which the gateways' models are tested at the end; none if models are not all shared.
-        target: Ends the episode after the round that reaches it, as it terminates the environment's; None plays all
-            rounds.
+        scenario: A scenario, its built-in name, or the path of a YAML file.
+        policy: Decides every round: a function `NetworkState -> Decision`, or a name in the registry.
+        seed: Seed of the episode, and of a policy of the registry.
+        parts: Your own parts in place of the scenario's.
         reward: Names of terms with weights, functions `RoundReport -> float`, or both, as for the environment.
 
     Returns:
@@ -61,22 +58,43 @@ def run_episode(
         satellites of the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the
         round just finished its `reward`, its `duration_s` and, over all satellites, `energy_j`, updates `lost`, local
         `epochs` and real `batches`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two
-        the share of their satellites' pairs that are in one cluster, `together/<task>+<task>`. With final SNRs also
-        the test of each gateway's model, `<metric>/gateway <g>`, and in the last record at each SNR
+        the share of their satellites' pairs that are in one cluster, `together/<task>+<task>`. With final SNRs in the
+        scenario also the test of each gateway's model, `<metric>/gateway <g>`, and in the last record at each SNR
         `<metric>@<snr>/gateway <g>` with their mean `<metric>@<snr>`.
 
     Raises:
-        ValueError: If the target names no test metric.
+        ValueError: If the scenario, the policy's name, a part or the reward is not valid, or the scenario's target
+            names no test metric.
+        TypeError: If the policy is neither a function nor a name.
     """
+    scenario = loaded(scenario)
+    decide = make_policy(policy, seed) if isinstance(policy, str) else require_function("policy", policy)
+    judge = Reward(reward, None if scenario.target is None else scenario.target.metric)
+    return _play(build(scenario, parts=parts), scenario, decide, seed, judge)
+
+
+def loaded(scenario: Scenario | str | Path) -> Scenario:
+    """A scenario as it is, or the one of a name or path."""
+    return scenario if isinstance(scenario, Scenario) else load(scenario)
+
+
+def require_function(name: str, policy: Decide) -> Decide:
+    """The policy; raises `TypeError` if it cannot be called."""
+    if not callable(policy):
+        raise TypeError(f"{name} must be a function NetworkState -> Decision, got {policy!r}")
+    return policy
+
+
+def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int, judge: Reward) -> Episode:
+    final_snrs_db, target = scenario.model.channel.final_snrs_db, scenario.target
     state = simulation.reset(seed)
-    judge = Reward(reward, None if target is None else target.metric)
     tasks, test = simulation.tasks, simulation.test
     _reached(target, test.metrics)  # raises at once if there is no such metric
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
     episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
-    for _ in range(rounds):
-        state, report = simulation.step(policy(state))
+    for _ in range(scenario.rounds.episode):
+        state, report = simulation.step(decide(state))
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
         ended = _reached(target, report.metrics)
         record["reward"] = judge.total(judge.terms(report, ended=ended))
@@ -90,28 +108,6 @@ def run_episode(
 
 def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:
     return target is not None and target.reached(metrics)
-
-
-def play(
-    scenario: Scenario,
-    run: Run,
-    policy: Decide | None = None,
-    parts: Mapping[str, Any] | None = None,
-    reward: RewardChoice | None = None,
-) -> Episode:
-    """Play one run of a scenario from its first round to its last, or to the scenario's target.
-
-    If the policy is None, it is the registry's of that name. Your own `parts` replace the scenario's.
-    """
-    return run_episode(
-        build(scenario, parts=parts),
-        policy or make_policy(*run),
-        run.seed,
-        scenario.rounds.episode,
-        scenario.model.channel.final_snrs_db,
-        scenario.target,
-        reward,
-    )
 
 
 def play_all(
@@ -131,8 +127,9 @@ def play_all(
     Raises:
         ValueError: If there are several workers and an own policy, part or reward cannot be sent to them.
     """
+    play = partial(run_episode, scenario, parts=parts, reward=reward)
     if workers == 1:
-        yield from ((run, play(scenario, run, own.get(run.policy), parts, reward)) for run in runs)
+        yield from ((run, play(own.get(run.policy, run.policy), run.seed)) for run in runs)
         return
     _require_picklable("policy", own)
     _require_picklable("part", parts or {})
@@ -140,7 +137,7 @@ def play_all(
     # Forking a process that has used PyTorch can hang, so workers start afresh.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
-        pending = {pool.submit(play, scenario, run, own.get(run.policy), parts, reward): run for run in runs}
+        pending = {pool.submit(play, own.get(run.policy, run.policy), run.seed): run for run in runs}
         try:
             for finished in as_completed(pending):
                 yield pending[finished], finished.result()

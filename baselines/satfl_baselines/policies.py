@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_baselines.association import AssociationRule, at_gateway
 from satfl_baselines.clustering import ClusteringRule
 from satfl_baselines.frequency import FrequencyRule
+from satfl_env.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from satfl_env import Decision, NetworkState
@@ -97,6 +97,114 @@ class Policy:
         )
 
 
+_FULL = Policy(
+    "full",
+    "both papers' rules together",
+    association.longest_window,
+    frequency.closed_form,
+    clustering.jensen_shannon,
+    aggregation.fed_sel,
+)
+_SEMSPACEFL = replace(
+    _FULL,
+    name="semspacefl",
+    description="SemSpaceFL: longest window, closed-form frequency, FedSEL weights",
+    clustering=clustering.one_cluster,
+)
+_TASK_CLUSTERING = replace(
+    _FULL,
+    name="task-clustering",
+    description="task clustering by label distributions, plain means inside clusters",
+    aggregation=aggregation.uniform,
+)
+_NEAREST_FEDAVG = replace(
+    _SEMSPACEFL,
+    name="nearest-fedavg",
+    description="SemSpaceFL's benchmark: nearest gateway, FedAvg weights",
+    association=association.nearest,
+    aggregation=aggregation.fed_avg,
+)
+# All policies but `random`, which has a generator.
+_POLICIES = (
+    _FULL,
+    _SEMSPACEFL,
+    *(
+        replace(_SEMSPACEFL, name=f"proposed-{name}", description=f"longest window, {title} weights", aggregation=rule)
+        for name, title, rule in (
+            ("fedavg", "FedAvg", aggregation.fed_avg),
+            ("fedavep", "FedAvep", aggregation.fed_avep),
+            ("fedindi", "FedIndi", aggregation.fed_indi),
+            ("fedlol", "FedLol", aggregation.fed_lol),
+        )
+    ),
+    _TASK_CLUSTERING,
+    replace(
+        _TASK_CLUSTERING,
+        name="gap-clustering",
+        description="task clustering with the widest gap between similarities as threshold",
+        clustering=partial(clustering.jensen_shannon, threshold="largest-gap"),
+    ),
+    replace(
+        _TASK_CLUSTERING,
+        name="update-clustering",
+        description="task clustering without labels: by the cosine of the first round's updates",
+        clustering=clustering.similar_updates,
+    ),
+    _NEAREST_FEDAVG,
+    replace(
+        _NEAREST_FEDAVG,
+        name="nearest-fedavep",
+        description="SemSpaceFL's benchmark: nearest gateway, FedAvep weights",
+        aggregation=aggregation.fed_avep,
+    ),
+    replace(
+        _NEAREST_FEDAVG,
+        name="fedsat",
+        description="FedSat: every satellite in sight returns an update (with rounds.late), weights by samples",
+        expected=one_epoch_each,
+    ),
+    replace(
+        _NEAREST_FEDAVG,
+        name="fedbuff",
+        description="FedBuff: every satellite in sight returns an update (with rounds.late.buffer), plain means",
+        aggregation=aggregation.uniform,
+        expected=one_epoch_each,
+    ),
+    replace(
+        _NEAREST_FEDAVG,
+        name="fedleo",
+        description="FedLEO: through the plane's longest contact (with rounds.relay), weights by samples",
+        association=association.longest_window,
+    ),
+    replace(
+        _NEAREST_FEDAVG,
+        name="single-gateway-fedavg",
+        description="SemSpaceFL's benchmark: one gateway only, FedAvg weights",
+        association=association.single_gateway,
+    ),
+    replace(
+        _TASK_CLUSTERING,
+        name="unclustered",
+        description="task clustering's benchmark: plain means over everyone",
+        clustering=clustering.one_cluster,
+    ),
+    replace(
+        _TASK_CLUSTERING,
+        name="individual",
+        description="task clustering's benchmark: everyone trains alone",
+        clustering=clustering.singletons,
+    ),
+    replace(
+        _FULL,
+        name="max-frequency",
+        description="full, but every CPU at its highest frequency",
+        frequency=frequency.maximum,
+    ),
+)
+_TABLE = {policy.name: policy for policy in _POLICIES}
+RANDOM = "random"
+
+
 def make_policy(name: str, seed: int = 0) -> Policy:
     """A policy of the registry.
 
@@ -107,132 +215,30 @@ def make_policy(name: str, seed: int = 0) -> Policy:
     Raises:
         ValueError: If there is no policy of that name.
     """
-    known = {policy.name: policy for policy in _registry(np.random.default_rng(seed))}
-    if name in known:
-        return known[name]
-    matches = difflib.get_close_matches(name, known, n=3)
-    near = f", did you mean {' or '.join(map(repr, matches))}?" if matches else ""
-    raise ValueError(f"unknown policy {name!r}{near}; there are: {', '.join(known)}")
+    check_policy_name(name)
+    return _random_policy(np.random.default_rng(seed)) if name == RANDOM else _TABLE[name]
 
 
 def policy_names() -> tuple[str, ...]:
     """Names of all policies."""
-    return tuple(policy.name for policy in _registry(np.random.default_rng(0)))
+    return (*_TABLE, RANDOM)
 
 
-def _registry(rng: np.random.Generator) -> tuple[Policy, ...]:
-    full = Policy(
-        "full",
-        "both papers' rules together",
-        association.longest_window,
-        frequency.closed_form,
-        clustering.jensen_shannon,
-        aggregation.fed_sel,
-    )
-    semspacefl = replace(
-        full,
-        name="semspacefl",
-        description="SemSpaceFL: longest window, closed-form frequency, FedSEL weights",
-        clustering=clustering.one_cluster,
-    )
-    task_clustering = replace(
-        full,
-        name="task-clustering",
-        description="task clustering by label distributions, plain means inside clusters",
-        aggregation=aggregation.uniform,
-    )
-    nearest_fedavg = replace(
-        semspacefl,
-        name="nearest-fedavg",
-        description="SemSpaceFL's benchmark: nearest gateway, FedAvg weights",
-        association=association.nearest,
-        aggregation=aggregation.fed_avg,
-    )
-    return (
-        full,
-        semspacefl,
-        *(
-            replace(
-                semspacefl, name=f"proposed-{name}", description=f"longest window, {title} weights", aggregation=rule
-            )
-            for name, title, rule in (
-                ("fedavg", "FedAvg", aggregation.fed_avg),
-                ("fedavep", "FedAvep", aggregation.fed_avep),
-                ("fedindi", "FedIndi", aggregation.fed_indi),
-                ("fedlol", "FedLol", aggregation.fed_lol),
-            )
-        ),
-        task_clustering,
-        replace(
-            task_clustering,
-            name="gap-clustering",
-            description="task clustering with the widest gap between similarities as threshold",
-            clustering=partial(clustering.jensen_shannon, threshold="largest-gap"),
-        ),
-        replace(
-            task_clustering,
-            name="update-clustering",
-            description="task clustering without labels: by the cosine of the first round's updates",
-            clustering=clustering.similar_updates,
-        ),
-        nearest_fedavg,
-        replace(
-            nearest_fedavg,
-            name="nearest-fedavep",
-            description="SemSpaceFL's benchmark: nearest gateway, FedAvep weights",
-            aggregation=aggregation.fed_avep,
-        ),
-        replace(
-            nearest_fedavg,
-            name="fedsat",
-            description="FedSat: every satellite in sight returns an update (with rounds.late), weights by samples",
-            expected=one_epoch_each,
-        ),
-        replace(
-            nearest_fedavg,
-            name="fedbuff",
-            description="FedBuff: every satellite in sight returns an update (with rounds.late.buffer), plain means",
-            aggregation=aggregation.uniform,
-            expected=one_epoch_each,
-        ),
-        replace(
-            nearest_fedavg,
-            name="fedleo",
-            description="FedLEO: through the plane's longest contact (with rounds.relay), weights by samples",
-            association=association.longest_window,
-        ),
-        replace(
-            nearest_fedavg,
-            name="single-gateway-fedavg",
-            description="SemSpaceFL's benchmark: one gateway only, FedAvg weights",
-            association=association.single_gateway,
-        ),
-        replace(
-            task_clustering,
-            name="unclustered",
-            description="task clustering's benchmark: plain means over everyone",
-            clustering=clustering.one_cluster,
-        ),
-        replace(
-            task_clustering,
-            name="individual",
-            description="task clustering's benchmark: everyone trains alone",
-            clustering=clustering.singletons,
-        ),
-        replace(
-            full,
-            name="max-frequency",
-            description="full, but every CPU at its highest frequency",
-            frequency=frequency.maximum,
-        ),
-        Policy(
-            "random",
-            "every part of the decision drawn at random",
-            partial(association.random_association, rng=rng),
-            partial(frequency.random_frequency, rng=rng),
-            partial(clustering.random_clusters, rng=rng),
-            partial(aggregation.random_weights, rng=rng),
-        ),
+def check_policy_name(name: str) -> None:
+    """Raise `ValueError` if there is no policy of that name in the registry."""
+    known = policy_names()
+    if name not in known:
+        raise ValueError(f"unknown policy {name!r}{did_you_mean(str(name), known)}; there are: {', '.join(known)}")
+
+
+def _random_policy(rng: np.random.Generator) -> Policy:
+    return Policy(
+        RANDOM,
+        "every part of the decision drawn at random",
+        partial(association.random_association, rng=rng),
+        partial(frequency.random_frequency, rng=rng),
+        partial(clustering.random_clusters, rng=rng),
+        partial(aggregation.random_weights, rng=rng),
     )
 
 

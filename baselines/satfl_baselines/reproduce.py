@@ -13,7 +13,7 @@ import numpy as np
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.comparison import compare
-from satfl_baselines.results import ResultFolder, curve_rows, write_csv, write_png
+from satfl_baselines.results import curve_rows, summarise, write_csv, write_png
 from satfl_baselines.summary import OF, Comparison, Estimate
 from satfl_env.scenarios import Scenario
 
@@ -59,9 +59,8 @@ def play(
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
     """Play every policy on every seed, except for what a result folder under `out` already holds."""
-    folder = ResultFolder(out / BASE, scenario, POLICIES, seeds)
-    comparison = compare(scenario, POLICIES, seeds, folder, workers=workers, progress=progress)
-    folder.summarise(comparison)
+    comparison = compare(scenario, POLICIES, seeds, out / BASE, workers=workers, progress=progress)
+    summarise(out / BASE, comparison)
     return comparison
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from satfl_env import RewardChoice
 
 FORMAT = 3
+MANIFEST = "manifest.json"
 PART = ".part"
 # Data sets may be moved: the manifest tells where they were last, and runs do not depend on it.
 PLACES = {"scenario.data.data_dir"}
@@ -41,16 +42,20 @@ PLACES = {"scenario.data.data_dir"}
 class ResultFolder:
     """The result folder of a comparison, new or of an earlier one to be continued.
 
+    Own policies, parts and functions in the reward are known by their qualified names.
+
     Args:
         path: The folder; made if it is not there.
         scenario: The scenario all runs have in common.
         policies: Names of the policies asked for.
         seeds: The seeds asked for.
-        parts: Your own parts, in place of the scenario's; the folder knows them by their qualified names alone.
-        reward: Reward that episodes are judged by; functions in it are known by their qualified names.
+        own: Your own policies by name.
+        parts: Your own parts, in place of the scenario's.
+        reward: Reward that episodes are judged by.
 
     Raises:
-        ValueError: If the folder holds another comparison, or anything else.
+        ValueError: If the folder holds another comparison, or anything else, or an own policy's name stood for another
+            function before.
         OSError: If it cannot be read or written.
     """
 
@@ -60,34 +65,23 @@ class ResultFolder:
         scenario: Scenario,
         policies: Iterable[str],
         seeds: Iterable[int],
+        *,
+        own: Mapping[str, Decide] | None = None,
         parts: Mapping[str, Any] | None = None,
         reward: RewardChoice | None = None,
     ) -> None:
         self.path = Path(path)
-        self.identity = _identity(scenario, parts, reward)
-        earlier = _read_manifest(self.path)
-        if earlier is not None:
-            _require_same(self.path, earlier, self.identity)
-        before = earlier or {"policies": [], "seeds": []}
-        self._asked = {
-            "policies": list(dict.fromkeys([*before["policies"], *policies])),
-            "seeds": sorted({*before["seeds"], *seeds}),
-            "own": before.get("own", {}),
+        identity, functions = _identity(scenario, parts, reward), qualified_names(own)
+        earlier = _read_manifest(self.path) or {**identity, "policies": [], "seeds": []}
+        known = earlier.get("own", {})
+        _require_same(self.path, {**earlier, "own": functions | known}, {**identity, "own": known | functions})
+        manifest = identity | {
+            "policies": list(dict.fromkeys([*earlier["policies"], *policies])),
+            "seeds": sorted({*earlier["seeds"], *seeds}),
+            "own": known | functions,
         }
         (self.path / "runs").mkdir(parents=True, exist_ok=True)
-        self._write_manifest()
-
-    def enter(self, own: Mapping[str, Decide], parts: Mapping[str, Any] | None, reward: RewardChoice | None) -> None:
-        """Note what stands behind own policies, and make sure that all else is what the folder was opened for.
-
-        Raises:
-            ValueError: If parts or the reward are others, or a policy's name stood for another function before.
-        """
-        known, policies = self._asked["own"], qualified_names(own)
-        there = {name: self.identity[name] for name in ("parts", "reward")} | {"own": policies | known}
-        _require_same(self.path, there, _brought(parts, reward) | {"own": known | policies})
-        self._asked["own"] = known | policies
-        self._write_manifest()
+        _write_json(self.path / MANIFEST, manifest)
 
     def has(self, run: Run) -> bool:
         """Whether a run is finished."""
@@ -103,44 +97,40 @@ class ResultFolder:
         records = [{name: _number(value) for name, value in record.items()} for record in episode]
         _write_json(self._run_path(run), records)
 
-    def summarise(self, comparison: Comparison) -> dict[str, Any]:
-        """Write tables, curves and picture of a comparison; returns what `summary.json` holds."""
-        # Matplotlib takes a while to import, and most who import this package never draw.
-        from satfl_baselines.plot import draw_curves
-
-        estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
-        summary = {
-            "scenario": self.identity["scenario"]["name"],
-            **{key: self.identity[key] for key in ("rounds", "batches_per_epoch", "version", "parts", "reward")},
-            "round_share": self.identity["scenario"]["training"]["round_share"],
-            "seeds": list(comparison.seeds),
-            "primary": list(comparison.primary),
-            "policies": {
-                policy: {
-                    name: {"mean": _number(estimate.mean), "ci95": _number(estimate.half_width)}
-                    for name, estimate in own.items()
-                }
-                for policy, own in estimates.items()
-            },
-        }
-        _write_json(self.path / "summary.json", summary)
-        number = len(comparison.seeds)
-        rows = [{"policy": policy, "seeds": number, **_columns(own)} for policy, own in estimates.items()]
-        write_csv(self.path / "summary.csv", rows)
-        write_csv(self.path / "curves.csv", curve_rows(comparison))
-        write_png(self.path / "curves.png", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"))
-        return summary
-
     def _run_path(self, run: Run) -> Path:
         # Not every system allows the colons of module:function in file names.
         return self.path / "runs" / f"{run.policy.replace(':', '.')}-{run.seed}.json"
 
-    def _write_manifest(self) -> None:
-        _write_json(self.path / "manifest.json", self.identity | self._asked)
 
+def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
+    """Write tables, curves and picture of a comparison into its result folder; returns what `summary.json` holds."""
+    # Matplotlib takes a while to import, and most who import this package never draw.
+    from satfl_baselines.plot import draw_curves
 
-def _brought(parts: Mapping[str, Any] | None, reward: RewardChoice | None) -> dict[str, Any]:
-    return {"parts": qualified_names(parts), "reward": None if reward is None else describe(reward)}
+    path = Path(path)
+    manifest = _read_json(path / MANIFEST)
+    estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
+    summary = {
+        "scenario": manifest["scenario"]["name"],
+        **{key: manifest[key] for key in ("rounds", "batches_per_epoch", "version", "parts", "reward")},
+        "round_share": manifest["scenario"]["training"]["round_share"],
+        "seeds": list(comparison.seeds),
+        "primary": list(comparison.primary),
+        "policies": {
+            policy: {
+                name: {"mean": _number(estimate.mean), "ci95": _number(estimate.half_width)}
+                for name, estimate in own.items()
+            }
+            for policy, own in estimates.items()
+        },
+    }
+    _write_json(path / "summary.json", summary)
+    number = len(comparison.seeds)
+    rows = [{"policy": policy, "seeds": number, **_columns(own)} for policy, own in estimates.items()]
+    write_csv(path / "summary.csv", rows)
+    write_csv(path / "curves.csv", curve_rows(comparison))
+    write_png(path / "curves.png", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"))
+    return summary
 
 
 def _identity(scenario: Scenario, parts: Mapping[str, Any] | None, reward: RewardChoice | None) -> dict[str, Any]:
@@ -150,7 +140,8 @@ def _identity(scenario: Scenario, parts: Mapping[str, Any] | None, reward: Rewar
         "version": __version__,
         "rounds": scenario.rounds.episode,
         "batches_per_epoch": scenario.training.batches_per_epoch,
-        **_brought(parts, reward),
+        "parts": qualified_names(parts),
+        "reward": None if reward is None else describe(reward),
         "scenario": scenario.model_dump(mode="json"),
     }
 
@@ -159,7 +150,7 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
     """The manifest of a folder; None if the folder is new or empty, or no run was ever finished."""
     if not path.exists() or all(file.suffix == PART for file in path.iterdir()):
         return None
-    manifest = _read_json(path / "manifest.json") if (path / "manifest.json").exists() else None
+    manifest = _read_json(path / MANIFEST) if (path / MANIFEST).exists() else None
     if not isinstance(manifest, dict) or not {"format", "policies", "seeds"} <= manifest.keys():
         raise ValueError(f"folder {str(path)!r} is not empty and holds no comparison; choose a new or an empty one")
     return manifest if any((path / "runs").glob("*.json")) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from satfl_baselines.comparison import compare
 from satfl_baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
-from satfl_baselines.results import ResultFolder, write_csv, write_png
+from satfl_baselines.results import write_csv, write_png
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env.scenarios import Scenario
 
@@ -68,8 +68,7 @@ def play(
         def advance(finished: int, _: int, before: int = index * each) -> None:
             progress(before + finished, len(distinct) * each)
 
-        folder = ResultFolder(out / name, scenario, POLICIES, seeds)
-        comparisons[name] = compare(scenario, POLICIES, seeds, folder, workers=workers, progress=advance)
+        comparisons[name] = compare(scenario, POLICIES, seeds, out / name, workers=workers, progress=advance)
     return {point: comparisons[name] for point, name in names.items()}
 
 

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from satfl_agents.results import RunFolder
 from satfl_agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
-from satfl_baselines import make_policy, run_episode
+from satfl_baselines import run_episode
 from satfl_env import __version__
 from satfl_env.commands import make_app
-from satfl_env.scenarios import build, load
+from satfl_env.scenarios import load
 
 ROUNDS = 8
 
@@ -64,7 +64,7 @@ def test_training_leaves_a_policy_a_curve_and_an_evaluation(tmp_path, scenario_f
 
     references = json.loads((out / "references.json").read_text())
     assert list(references) == ["nearest-fedavg", "random"]
-    nearest = run_episode(build(load(scenario_file)), make_policy("nearest-fedavg"), FIRST_HELD_OUT_SEED, ROUNDS)
+    nearest = run_episode(scenario_file, "nearest-fedavg", FIRST_HELD_OUT_SEED)
     first = references["nearest-fedavg"][0]
     assert first["return"] == pytest.approx(nearest[0]["test_loss"] - nearest[-1]["test_loss"])
     assert first["balanced_accuracy"] == nearest[-1]["balanced_accuracy"]
@@ -161,7 +161,7 @@ def test_an_own_reward_trains_tests_and_is_recorded(tmp_path, own_module, scenar
     assert code == 0, output
     assert json.loads((tmp_path / "run" / "config.json").read_text())["reward"] == {"loss_drop": 3.0}
     first = json.loads((tmp_path / "run" / "references.json").read_text())["nearest-fedavg"][0]
-    nearest = run_episode(build(load(scenario_file)), make_policy("nearest-fedavg"), FIRST_HELD_OUT_SEED, ROUNDS)
+    nearest = run_episode(scenario_file, "nearest-fedavg", FIRST_HELD_OUT_SEED)
     assert first["return"] == pytest.approx(3 * (nearest[0]["test_loss"] - nearest[-1]["test_loss"]))
     code, output = run(*arguments)
     assert code == 2

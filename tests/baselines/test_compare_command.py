@@ -9,10 +9,9 @@ import matplotlib.image
 import pytest
 from typer.testing import CliRunner, Result
 
-from satfl_baselines import ResultFolder, evaluate
+from satfl_baselines import evaluate
 from satfl_env.commands import make_app
 from satfl_env.federated import WorkerError
-from satfl_env.scenarios import load
 
 FAST = ("--set", "training.engine=none", "--rounds", "3", "--seeds", "2")
 
@@ -40,13 +39,13 @@ def refused(result: Result, *words: str, exit_code: int = 2) -> None:
 def played(monkeypatch) -> list[evaluate.Run]:
     """The runs that are really played."""
     runs: list[evaluate.Run] = []
-    play = evaluate.play
+    play = evaluate.run_episode
 
-    def counted(scenario, run, *brought):
-        runs.append(run)
-        return play(scenario, run, *brought)
+    def counted(scenario, policy, seed, **brought):
+        runs.append(evaluate.Run(policy, seed))
+        return play(scenario, policy, seed, **brought)
 
-    monkeypatch.setattr(evaluate, "play", counted)
+    monkeypatch.setattr(evaluate, "run_episode", counted)
     return runs
 
 
@@ -130,16 +129,16 @@ def test_one_seed_is_valid_json_without_intervals(tmp_path):
 def test_an_interrupted_comparison_goes_on_where_it_stopped(tmp_path, monkeypatch, played):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     compare(whole)
-    play, finished = evaluate.play, []
+    play, finished = evaluate.run_episode, []
 
-    def interrupted(scenario, run, *brought):
+    def interrupted(scenario, *run, **brought):
         if len(finished) == 3:
             raise KeyboardInterrupt
         finished.append(run)
-        return play(scenario, run, *brought)
+        return play(scenario, *run, **brought)
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "play", interrupted)
+        patch.setattr(evaluate, "run_episode", interrupted)
         assert compare(broken).exit_code != 0
     assert len(list((broken / "runs").iterdir())) == 3
     assert not (broken / "summary.json").exists()
@@ -195,12 +194,6 @@ def test_a_folder_goes_on_with_data_sets_in_another_place(tmp_path, played):
     assert played == []
 
 
-def test_a_folder_may_be_named_by_a_string(tmp_path):
-    folder = ResultFolder(str(tmp_path / "out"), load("leo-multitask"), ["full"], [0])
-    assert not folder.has(evaluate.Run("full", 0))
-    assert (tmp_path / "out" / "manifest.json").exists()
-
-
 def test_a_comparison_without_a_finished_run_can_be_corrected(tmp_path, monkeypatch):
     monkeypatch.delenv("SATFL_DATA", raising=False)
     refused(compare(tmp_path / "out", "--scenario", "semspacefl-mini", "--set", "data.source=mnist"), "SATFL_DATA")
@@ -243,10 +236,10 @@ def test_a_missing_package_gets_one_line(tmp_path, monkeypatch):
 
 
 def test_an_episode_that_fails_gets_one_line(tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise WorkerError("worker 0 died")
 
-    monkeypatch.setattr(evaluate, "play", fail)
+    monkeypatch.setattr(evaluate, "run_episode", fail)
     refused(compare(tmp_path), "worker 0 died", exit_code=1)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from satfl_baselines import Comparison, ResultFolder, Run, compare, make_policy
+from satfl_baselines import Comparison, Run, compare, make_policy, summarise
 from satfl_env import Decision, NetworkState
 from satfl_env.scenarios import load
 
@@ -18,9 +18,8 @@ def nearest(state: NetworkState) -> Decision:
 
 
 def play(out, names: tuple[str, ...], own: dict[str, Callable[[NetworkState], Decision]], workers: int) -> Comparison:
-    folder = ResultFolder(out, SCENARIO, names, SEEDS)
-    comparison = compare(SCENARIO, names, SEEDS, folder, own=own, workers=workers)
-    assert list(folder.summarise(comparison)["policies"]) == list(names)
+    comparison = compare(SCENARIO, names, SEEDS, out, own=own, workers=workers)
+    assert list(summarise(out, comparison)["policies"]) == list(names)
     return comparison
 
 
@@ -46,11 +45,22 @@ def test_a_name_that_nobody_knows_is_refused(tmp_path):
 def test_a_folder_is_that_of_one_reward(tmp_path) -> None:
     scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 2})
     prices = {"energy_j": 1e-4}
-    folder = ResultFolder(tmp_path, scenario, ["full"], [0], reward=prices)
-    comparison = compare(scenario, ["full"], [0], folder, reward=prices)
+    comparison = compare(scenario, ["full"], [0], tmp_path, reward=prices)
     energy_j = comparison.outcomes("full")["energy_j"]
     assert comparison.outcomes("full")["return"] == pytest.approx(-1e-4 * energy_j)
     with pytest.raises(ValueError, match=r"reward.energy_j is 0.0001 there and None here"):
-        compare(scenario, ["full"], [0], folder)
-    with pytest.raises(ValueError, match="belongs to another comparison: reward"):
-        ResultFolder(tmp_path, scenario, ["full"], [0])
+        compare(scenario, ["full"], [0], tmp_path)
+
+
+def test_scenario_and_folder_may_be_named(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(SCENARIO.model_dump_json())
+    comparison = compare(str(file), ["full"], [0], str(tmp_path / "out"))
+    assert comparison.episodes == compare(SCENARIO, ["full"], [0], tmp_path / "other").episodes
+    assert summarise(str(tmp_path / "out"), comparison)["scenario"] == "leo-multitask"
+
+
+def test_what_is_no_function_is_refused_and_leaves_no_folder(tmp_path):
+    with pytest.raises(TypeError, match="own policy 'mine' must be a function NetworkState -> Decision, got 3"):
+        compare(SCENARIO, ["mine"], [0], tmp_path / "out", own={"mine": 3})
+    assert not (tmp_path / "out").exists()

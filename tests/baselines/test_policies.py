@@ -122,3 +122,8 @@ def test_random_follows_its_seed_alone(state):
 def test_unknown_policies_get_near_matches():
     with pytest.raises(ValueError, match=r"unknown policy 'semspacfl', did you mean 'semspacefl'\?; there are: full"):
         make_policy("semspacfl")
+
+
+def test_policies_keep_nothing_but_the_random_ones_generator():
+    assert all(make_policy(name) is make_policy(name, seed=1) for name in policy_names() if name != "random")
+    assert make_policy("random") is not make_policy("random")

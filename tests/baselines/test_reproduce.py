@@ -139,19 +139,22 @@ def test_the_command_writes_pictures_tables_and_claims(tmp_path):
 
 
 def test_an_interrupted_reproduction_goes_on(tmp_path, monkeypatch):
-    play, finished = evaluate.play, []
+    play, finished = evaluate.run_episode, []
 
-    def interrupted(scenario, one, *brought):
+    def counted(scenario, *one, **brought):
+        finished.append(one)
+        return play(scenario, *one, **brought)
+
+    def interrupted(scenario, *one, **brought):
         if len(finished) == 3:
             raise KeyboardInterrupt
-        finished.append(one)
-        return play(scenario, one, *brought)
+        return counted(scenario, *one, **brought)
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "play", interrupted)
+        patch.setattr(evaluate, "run_episode", interrupted)
         assert run(tmp_path / "broken", "fig3").exit_code != 0
     finished.clear()
-    monkeypatch.setattr(evaluate, "play", lambda scenario, one, *_: finished.append(one) or play(scenario, one))
+    monkeypatch.setattr(evaluate, "run_episode", counted)
     assert run(tmp_path / "broken", "fig3").exit_code == 0
     assert len(finished) == 5
     run(tmp_path / "whole", "fig3")

@@ -132,10 +132,10 @@ def test_command_plays_writes_and_goes_on(tmp_path, monkeypatch):
     assert len(list((folder / "apart" / "runs").iterdir())) == 2
     assert len(list((folder / "alpha-10" / "runs").iterdir())) == 3 * 2
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a finished run was played again")
 
-    monkeypatch.setattr(evaluate, "play", refuse)
+    monkeypatch.setattr(evaluate, "run_episode", refuse)
     assert run(tmp_path, "table2", "table4", "--seeds", "2").exit_code == 0
 
 

@@ -4,10 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from scipy import stats
+from torch import nn
 
 from satfl_baselines import Comparison, Estimate, Run, as_agent, make_policy, run_episode
-from satfl_baselines.evaluate import play
-from satfl_env.scenarios import Target, build, load
+from satfl_env import SemanticModel
+from satfl_env.scenarios import build, load
 
 
 def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict[str, float]]:
@@ -86,7 +87,7 @@ def test_reconstruction_is_judged_by_every_metric():
 def test_an_episode_is_recorded_round_by_round():
     scenario = load("leo-multitask", **{"rounds.episode": 3, "training.engine": "none"})
     simulation, policy = build(scenario), make_policy("full")
-    records = run_episode(simulation, policy, seed=5, rounds=3)
+    records = run_episode(scenario, policy, 5)
     assert [record["round"] for record in records] == [0, 1, 2, 3]
     assert records[0]["energy_j"] == records[0]["time_s"] == 0
 
@@ -102,7 +103,7 @@ def test_an_episode_is_recorded_round_by_round():
 def test_an_episode_ends_where_the_environments_does():
     changes = {"rounds.episode": 8, "target": {"metric": "balanced_accuracy", "value": 0.6}}
     scenario = load("leo-multitask", **changes)
-    records = play(scenario, Run("full", 0))
+    records = run_episode(scenario, "full", 0)
     env = gym.make("SatFL-v0", scenario=scenario)
     agent = as_agent(make_policy("full", 0))
     observation, _ = env.reset(seed=0)
@@ -115,10 +116,27 @@ def test_an_episode_ends_where_the_environments_does():
     assert 1 < len(found) < 8
 
 
+class LinearCode(SemanticModel):
+    """A model whose metric is another than those of the scenario's model."""
+
+    def __init__(self):
+        super().__init__()
+        self.code = nn.Linear(3072, 3072)
+
+    def forward(self, images, draw):
+        return self.code(images.flatten(1)).view_as(images)
+
+    def sample_loss(self, outputs, images, targets, output_mask=None):
+        return (outputs - images).square().flatten(-3).mean(-1)
+
+    def metrics(self, outputs, images, targets, output_mask=None):
+        return {"mse": self.sample_loss(outputs, images, targets).mean(-1)}
+
+
 def test_a_target_that_is_no_metric_is_named():
-    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 2})
-    with pytest.raises(ValueError, match=r"target\.metric must be one of accuracy, balanced_accuracy, got 'psnr_db'"):
-        run_episode(build(scenario), make_policy("full"), seed=0, rounds=2, target=Target(metric="psnr_db", value=20.0))
+    changes = {"training.engine": "none", "target": {"metric": "psnr_db", "value": 20.0}}
+    with pytest.raises(ValueError, match=r"target\.metric must be .*mse.*, got 'psnr_db'"):
+        run_episode(load("semspacefl-mini", **changes), "full", 0, parts={"model": LinearCode})
 
 
 def test_an_episode_that_ended_early_stays_at_its_last_record_at_no_cost():
@@ -142,7 +160,7 @@ def lost_and_ended(report):
 def test_rewards_of_an_episode_are_those_of_the_environment(target):
     scenario = load("leo-multitask", **{"rounds.episode": 3, "target": target})
     choice = {lost_and_ended: 0.5, "final_metric": 2.0}
-    records = play(scenario, Run("full", 0), reward=choice)
+    records = run_episode(scenario, "full", 0, reward=choice)
     env, agent = gym.make("SatFL-v0", scenario=scenario, reward=choice), as_agent(make_policy("full", 0))
     observation, _ = env.reset(seed=0)
     rewards, done = [], False

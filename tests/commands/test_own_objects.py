@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from satfl_baselines import ResultFolder, compare, make_policy
+from satfl_baselines import compare, make_policy
 from satfl_env.commands import import_object, load_parts, make_app
-from satfl_env.links import IdealLinks
 from satfl_env.scenarios import load
 
 MODULE = """
@@ -161,14 +160,6 @@ def test_policies_that_are_none_leave_no_folder(module, policies, words):
     assert not Path("out").exists()
 
 
-def test_comparison_and_folder_must_have_the_same_parts(tmp_path):
-    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 1})
-    parts = {"links": IdealLinks(rate_bps=1e6, transmit_power_w=0.0)}
-    folder = ResultFolder(tmp_path, scenario, ["full"], [0])
-    with pytest.raises(ValueError, match=r"parts\.links is None there and .*IdealLinks' here"):
-        compare(scenario, ["full"], [0], folder, parts=parts)
-
-
 def test_a_policys_name_stands_for_one_function(tmp_path):
     scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 1})
 
@@ -178,10 +169,9 @@ def test_a_policys_name_stands_for_one_function(tmp_path):
     def other(state):
         return make_policy("random")(state)
 
-    compare(scenario, ["mine"], [0], ResultFolder(tmp_path, scenario, ["mine"], [0]), own={"mine": one})
-    folder = ResultFolder(tmp_path, scenario, ["mine"], [0])
+    compare(scenario, ["mine"], [0], tmp_path, own={"mine": one})
     with pytest.raises(ValueError, match=r"own\.mine is '.* there and '.* here"):
-        compare(scenario, ["mine"], [0], folder, own={"mine": other})
-    compare(scenario, ["full"], [0], ResultFolder(tmp_path, scenario, ["full"], [0]))
+        compare(scenario, ["mine"], [0], tmp_path, own={"mine": other})
+    compare(scenario, ["full"], [0], tmp_path)
     kept = json.loads((tmp_path / "manifest.json").read_text())["own"]
     assert list(kept) == ["mine"]

@@ -30,10 +30,7 @@ def test_everyone_trains_ten_epochs_a_round_and_nothing_is_lost():
 @pytest.mark.parametrize("channel", [{"kind": "rayleigh"}, {"kind": "rician", "rician_k": 6.0}])
 def test_the_whole_scenario_runs_and_learns_under_fading(channel):
     fading, awgn = (load("task-clustering", **DIGITS, **{"model.channel": changes}) for changes in (channel, {}))
-    records, clear = (
-        run_episode(build(scenario), make_policy("task-clustering"), 0, scenario.rounds.episode)
-        for scenario in (fading, awgn)
-    )
+    records, clear = (run_episode(scenario, "task-clustering", 0) for scenario in (fading, awgn))
     assert len(records) == 31
     assert records[-1]["balanced_accuracy"] > records[0]["balanced_accuracy"] + 0.1
     assert records[-1]["clusters"] == 2
@@ -48,11 +45,11 @@ def test_more_tasks_and_several_satellites_a_task_are_configuration():
         {"name": "high", "classes": [6, 7, 8], "positive_share": 0.9},
     ]
     circles = [{"radius_m": 1.2e6, "satellites": 8}]
-    scenario = load("task-clustering", **DIGITS, **{"data.partition.tasks": tasks, "constellation.circles": circles})
-    simulation = build(scenario)
-    records = run_episode(simulation, make_policy("task-clustering"), 0, 1)
+    changes = {"data.partition.tasks": tasks, "constellation.circles": circles, "rounds.episode": 1}
+    scenario = load("task-clustering", **DIGITS, **changes)
+    records, simulation = run_episode(scenario, "task-clustering", 0), build(scenario)
+    labels = make_policy("task-clustering")(simulation.reset(0)).cluster
     assert simulation.tasks == ("two", "low", "six", "high") * 2
-    labels = make_policy("task-clustering")(build(scenario).reset(0)).cluster
     assert np.array_equal(labels[:4], labels[4:])
     assert records[1]["together/two+low"] == 1.0
     assert records[1]["together/two+six"] == 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +58,7 @@ def compare(
     """Compare policies on a scenario: mean and 95 % interval over seeds, curves, CSV and JSON."""
     # These take seconds to import, which --help need not wait for.
     from satfl_baselines import comparison as playing
-    from satfl_baselines.results import ResultFolder
+    from satfl_baselines.results import summarise
     from satfl_baselines.tables import comparison_table
     from satfl_env.scenarios import load
 
@@ -69,22 +69,16 @@ def compare(
             changes["rounds.episode"] = rounds
         config = load(scenario, **changes)
         names = parse_policies(policies)
-        own, own_parts = own_policies(names), load_parts(parts)
-        own_reward = None if reward is None else import_object(reward)
-        folder = ResultFolder(out, config, names, range(seeds), own_parts, own_reward)
+        brought: dict[str, Any] = {
+            "own": {name: import_object(name) for name in names if ":" in name},
+            "parts": load_parts(parts),
+            "reward": None if reward is None else import_object(reward),
+        }
         with progress_bar(errors, "episodes") as progress:
             comparison = playing.compare(
-                config,
-                names,
-                range(seeds),
-                folder,
-                own=own,
-                parts=own_parts,
-                reward=own_reward,
-                workers=workers,
-                progress=progress,
+                config, names, range(seeds), out, **brought, workers=workers, progress=progress
             )
-        summary = json.dumps(folder.summarise(comparison), indent=1)
+        summary = json.dumps(summarise(out, comparison), indent=1)
         if json_path == "-":
             print(summary)
             return
@@ -107,22 +101,3 @@ def parse_policies(text: str) -> tuple[str, ...]:
     from satfl_baselines.policies import policy_names
 
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or policy_names()
-
-
-def own_policies(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    """The functions named `module:function`, by these names.
-
-    Raises:
-        ValueError: If one does not exist or is not a function, or a plain name is not in the registry.
-    """
-    from satfl_baselines.policies import make_policy
-
-    own = {}
-    for name in names:
-        if ":" not in name:
-            make_policy(name)
-            continue
-        own[name] = import_object(name)
-        if not callable(own[name]):
-            raise ValueError(f"policy {name} must be a function NetworkState -> Decision, got {own[name]!r}")
-    return own

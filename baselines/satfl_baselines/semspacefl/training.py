@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from satfl_baselines.comparison import compare
-from satfl_baselines.results import ResultFolder
+from satfl_baselines.results import summarise
 from satfl_baselines.semspacefl.paper import TABLE_2, TABLE_4
 from satfl_baselines.summary import Comparison
 from satfl_env.scenarios import Scenario, load
@@ -94,8 +94,7 @@ def play(
         def advance(finished: int, _: int, before: int = before) -> None:
             progress(before + finished, total)
 
-        folder = ResultFolder(out / setting, scenario, policies, seeds)
-        comparisons[setting] = compare(scenario, policies, seeds, folder, workers=workers, progress=advance)
-        folder.summarise(comparisons[setting])
+        comparisons[setting] = compare(scenario, policies, seeds, out / setting, workers=workers, progress=advance)
+        summarise(out / setting, comparisons[setting])
         before += len(policies) * len(seeds)
     return comparisons
