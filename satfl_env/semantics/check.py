@@ -123,6 +123,7 @@ def _check_forward(model: Any, images: Tensor, draw: Any) -> Tensor:
         )
     with _calling("forward"), torch.no_grad():
         first = model(images[:1], type(draw)(*(part[:1] for part in draw)))
+    _check_shape("forward", first, (1, *outputs.shape[1:]), "for a single image outputs of shape (1, ...)")
     if not torch.allclose(first, outputs[:1].detach(), _RTOL, _ATOL):
         raise ValueError(
             "forward must treat each sample alone: an image's outputs differ with the images beside it "
@@ -158,10 +159,13 @@ def _check_stacked(
     images, targets = repeat(images), repeat(targets)
     mask = None if output_mask is None else repeat(output_mask)
     model = models[0]
+    leaves = {name: parameter.requires_grad_() for name, parameter in parameters.items()}
+    with _calling("stacked_forward"):
+        outputs = model.stacked_forward(leaves, images, type(draw)(*map(repeat, draw)))
+    _check_shape("stacked_forward", outputs, tuple(alone.shape), "outputs of shape (S, B, ...)")
+    with _calling("the gradient of stacked_forward"):
+        torch.autograd.grad(outputs.sum(), leaves.values(), allow_unused=True)
     with torch.no_grad():
-        with _calling("stacked_forward"):
-            outputs = model.stacked_forward(parameters, images, type(draw)(*map(repeat, draw)))
-        _check_shape("stacked_forward", outputs, tuple(alone.shape), "outputs of shape (S, B, ...)")
         _check_equal("stacked_forward", outputs, alone, "forward")
         with _calling("sample_loss"):
             loss = model.sample_loss(alone, images, targets, mask)

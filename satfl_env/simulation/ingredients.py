@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from satfl_env.federated import Combine, LocalData, LocalTrainer, SemanticModel, Shared
@@ -19,6 +20,10 @@ from satfl_env.simulation.state import FloatArray
 if TYPE_CHECKING:
     from satfl_env.simulation.learner import Learner
     from satfl_env.simulation.protocols import RoundProtocol
+
+
+# Sums of weights in single precision.
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +39,8 @@ class FederatedData:
         tasks: Name of the task each satellite serves, (S,); empty where all do the same.
 
     Raises:
-        ValueError: If shapes do not fit together, or a satellite has no sample.
+        ValueError: If shapes do not fit together, a satellite has no sample, images are not finite float32 numbers, or
+            weights do not sum to 1.
     """
 
     train: LocalData
@@ -59,6 +65,17 @@ class FederatedData:
         ):
             if shape != expected:
                 raise ValueError(f"{name} has shape {shape}; expected {expected}")
+        _check_images("train.images", self.train.images)
+        _check_images("test_images", self.test_images)
+        if not (self.test_weights >= 0).all() or (self.test_weights.sum(dim=1) - 1).abs().max() > _ROUNDING:
+            raise ValueError(f"test_weights must be >= 0 and sum to 1 in every row; got {self.test_weights.sum(dim=1)}")
+
+
+def _check_images(name: str, images: Tensor) -> None:
+    if images.dtype != torch.float32:
+        raise ValueError(f"{name} must be of dtype torch.float32, got {images.dtype}")
+    if not images.isfinite().all():
+        raise ValueError(f"{name} must be finite, got {images[~images.isfinite()][0].item()}")
 
 
 FirstDecoders = Literal["own", "common"]

@@ -5,7 +5,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from satfl_baselines import make_policy, run_episode
+from satfl_baselines import run_episode
 from satfl_env import scenarios
 from satfl_env.envs import SatFLEnv
 from satfl_env.federated import ENGINES, LoopTrainer
@@ -22,9 +22,8 @@ def test_a_target_that_is_no_metric_is_told_before_the_first_round(name, metrics
     words = rf"target\.metric must be one of {metrics}, got 'nope'"
     with pytest.raises(ValueError, match=words):
         SatFLEnv(name, overrides).reset(seed=0)
-    scenario = scenarios.load(name, **overrides)
     with pytest.raises(ValueError, match=words):
-        run_episode(scenarios.build(scenario), make_policy("full"), 0, 1, target=scenario.target)
+        run_episode(scenarios.load(name, **overrides), "full", 0)
 
 
 def test_a_target_is_reached_by_the_mean_over_satellites():

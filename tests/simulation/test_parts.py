@@ -17,7 +17,7 @@ from satfl_env.links import IdealLinks
 from satfl_env.onboard import Battery, OnboardComputer
 from satfl_env.orbits import PlanarScene
 from satfl_env.semantics import SemanticModel
-from satfl_env.simulation import FederatedData, OneContact
+from satfl_env.simulation import FederatedData, OneContact, PlaneRelays
 from satfl_env.simulation.parts import model_factory
 from tests.factories import decide
 
@@ -330,3 +330,51 @@ def test_what_is_no_number_is_told_in_the_round_in_which_it_comes():
 def test_a_rule_may_keep_track_of_gradients():
     weight = torch.ones((), requires_grad=True)
     assert play({"combine": lambda updates, weights: weight * (weights @ updates)})[0].returned.any()
+
+
+def test_data_of_impossible_numbers_are_told_when_they_come_in():
+    data = build(None).ingredients.data
+
+    def spoilt(scene, rng):
+        drawn = data(scene, rng)
+        return replace(drawn, test_images=torch.full_like(drawn.test_images, torch.nan))
+
+    def heavy(scene, rng):
+        drawn = data(scene, rng)
+        return replace(drawn, test_weights=30 * drawn.test_weights)
+
+    def double(scene, rng):
+        drawn = data(scene, rng)
+        return replace(drawn, train=replace(drawn.train, images=drawn.train.images.double()))
+
+    for part, words in (
+        (spoilt, "test_images must be finite, got nan"),
+        (heavy, "test_weights must be >= 0 and sum to 1"),
+        (double, "train.images must be of dtype torch.float32, got torch.float64"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            build({"data": part})
+
+
+class Backwards(PlanarScene):
+    def at(self, time_s):
+        snapshot = super().at(time_s)
+        return replace(snapshot, distance_m=-snapshot.distance_m)
+
+
+class TooLow(IdealLinks):
+    def highest_rate_bps(self, min_distance_m):
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"links": TooLow()}, r"highest_rate_bps\(\) must be finite and at least 1e\+09, got 1.0"),
+        ({"scene": lambda rng: square(rng, Backwards)}, r"distance_m must be finite and at least 0, got -"),
+        ({"protocol": PlaneRelays(3, 1e6)}, r"parts\['protocol'\]: cannot reshape"),
+    ],
+)
+def test_impossible_numbers_are_told_when_they_come_in(parts, words):
+    with pytest.raises(ValueError, match=words):
+        build(parts)
