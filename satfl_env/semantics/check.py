@@ -164,7 +164,7 @@ def _check_stacked(
         outputs = model.stacked_forward(leaves, images, type(draw)(*map(repeat, draw)))
     _check_shape("stacked_forward", outputs, tuple(alone.shape), "outputs of shape (S, B, ...)")
     with _calling("the gradient of stacked_forward"):
-        torch.autograd.grad(outputs.sum(), leaves.values(), allow_unused=True)
+        torch.autograd.grad(outputs.sum(), list(leaves.values()), allow_unused=True)
     with torch.no_grad():
         _check_equal("stacked_forward", outputs, alone, "forward")
         with _calling("sample_loss"):
