@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from satfl_env.builtin import names
 from satfl_env.scenarios.build import build, similarity_scales
 from satfl_env.scenarios.federated_data import FederatedImages
-from satfl_env.scenarios.loader import ScenarioError, load, names
+from satfl_env.scenarios.loader import ScenarioError, load
 from satfl_env.scenarios.schema import Scenario, Target
 
 __all__ = ["FederatedImages", "Scenario", "ScenarioError", "Target", "build", "load", "names", "similarity_scales"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from satfl_env.builtin import names, yaml_text
 from satfl_env.orbits import samples
 from satfl_env.scenarios.explain import explain
 from satfl_env.scenarios.schema import Scenario
@@ -53,12 +53,6 @@ def blaming(field: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ScenarioError(f"{field}: {error}") from error
-
-
-def names() -> tuple[str, ...]:
-    """Names of the built-in scenarios, sorted."""
-    files = resources.files("satfl_env.scenarios").joinpath("builtin").iterdir()
-    return tuple(sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml")))
 
 
 def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
@@ -105,7 +99,7 @@ def _read(name_or_path: str | Path) -> str:
     name = str(name_or_path)
     if name not in names():
         raise ScenarioError(f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}")
-    return resources.files("satfl_env.scenarios").joinpath("builtin", f"{name}.yaml").read_text(encoding="utf-8")
+    return yaml_text(name)
 
 
 def _is_file(name_or_path: str | Path) -> bool:
