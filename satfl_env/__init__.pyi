@@ -26,6 +26,9 @@ from .envs import (
 from .envs import (
     observation_to_state as observation_to_state,
 )
+from .envs import (
+    primary_metrics as primary_metrics,
+)
 from .federated import (
     COMBINE_RULES as COMBINE_RULES,
 )

@@ -72,10 +72,9 @@ def _train(
 
     # Stable-Baselines3 is an optional dependency.
     from satfl_agents.train import FIRST_HELD_OUT_SEED, check_algorithm, evaluate, evaluate_policy, train
-    from satfl_baselines.qualified import describe
 
     check_algorithm(algo)
-    folder = RunFolder(out, config, algo=algo, steps=steps, seed=seed, **describe(brought))
+    folder = RunFolder(out, config, algo=algo, steps=steps, seed=seed, **brought)
     if folder.evaluation is not None:
         errors.print("this run is complete already")
         return folder.evaluation, folder.references

@@ -15,15 +15,10 @@ def qualified_name(brought: Any) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def qualified_names(brought: Mapping[str, Any] | None) -> dict[str, str]:
-    """The same for several, by their names."""
-    return {name: qualified_name(value) for name, value in (brought or {}).items()}
-
-
 def describe(brought: Any) -> Any:
     """The form kept in a record: plain values as they are, mappings entry by entry, all else by its qualified name."""
     if isinstance(brought, Mapping):
         return {
             name if isinstance(name, str) else qualified_name(name): describe(value) for name, value in brought.items()
         }
-    return brought if isinstance(brought, str | int | float) else qualified_name(brought)
+    return brought if isinstance(brought, str | int | float | None) else qualified_name(brought)

@@ -13,7 +13,8 @@ import numpy as np
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.comparison import compare
-from satfl_baselines.results import curve_rows, summarise, write_csv, write_png
+from satfl_baselines.files import write_csv, write_png
+from satfl_baselines.results import curve_rows, summarise
 from satfl_baselines.summary import OF, Comparison, Estimate
 from satfl_env.scenarios import Scenario
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from satfl_baselines.comparison import compare
+from satfl_baselines.files import write_csv, write_png
 from satfl_baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
-from satfl_baselines.results import write_csv, write_png
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env.scenarios import Scenario
 

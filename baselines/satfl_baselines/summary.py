@@ -10,6 +10,7 @@ from scipy import stats
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.evaluate import NOT_PLAYED, Episode, Run
+from satfl_env import primary_metrics
 
 # Recorded per round, and summed over the rounds of an episode.
 COSTS = ("energy_j", "lost", "epochs", "batches")
@@ -76,8 +77,8 @@ class Comparison:
 
     @property
     def primary(self) -> tuple[str, ...]:
-        """The metrics that judge a policy: balanced accuracy for tasks, all there are (PSNR, MS-SSIM) for images."""
-        return ("balanced_accuracy",) if "balanced_accuracy" in self.metrics else self.metrics
+        """The metrics that judge a policy, as `satfl_env.primary_metrics` says."""
+        return primary_metrics(self.metrics)
 
     @property
     def rounds(self) -> int:

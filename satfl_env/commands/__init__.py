@@ -6,11 +6,11 @@ other packages can add their own. Modules that define a subcommand import nothin
 
 from __future__ import annotations
 
+from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.commands.app import main, make_app
 from satfl_env.commands.console import one_line_errors, output_console, progress_bar
 from satfl_env.commands.objects import import_object
 from satfl_env.commands.options import (
-    DEFAULT_SCENARIO,
     Overrides,
     Parts,
     RewardName,

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from satfl_env.builtin import names
 from satfl_env.commands.objects import import_object
-
-DEFAULT_SCENARIO = "leo-multitask"
 
 
 def complete_scenario(incomplete: str) -> list[str]:
-    """Built-in scenarios whose names begin with the given text: as `scenarios.names`, without its imports."""
-    files = resources.files("satfl_env").joinpath("scenarios", "builtin").iterdir()
-    names = sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
-    return [name for name in names if name.startswith(incomplete)]
+    """Built-in scenarios whose names begin with the given text."""
+    return [name for name in names() if name.startswith(incomplete)]
 
 
 ScenarioName = Annotated[

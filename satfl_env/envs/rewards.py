@@ -71,10 +71,15 @@ TERMS: dict[str, tuple[Term, float]] = {
 _JUDGING = (metric_gain, final_metric)
 
 
+def primary_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The metrics that judge: the balanced accuracy of tasks, all there are (PSNR, MS-SSIM) for images."""
+    names = tuple(metrics)
+    return ("balanced_accuracy",) if "balanced_accuracy" in names else names
+
+
 def headline(metrics: Iterable[str]) -> str:
-    """The headline metric: the balanced accuracy if there is one, else the first metric."""
-    names = list(metrics)
-    return "balanced_accuracy" if "balanced_accuracy" in names else names[0]
+    """The headline metric: the first of the primary ones."""
+    return primary_metrics(metrics)[0]
 
 
 class Reward:

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.envs.info import no_round_info, round_info
 from satfl_env.envs.joint_step import play
 from satfl_env.envs.rewards import Reward, RewardChoice, headline
@@ -190,7 +191,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "leo-multitask",
+        scenario: str | Path | Scenario = DEFAULT_SCENARIO,
         overrides: Mapping[str, Any] | None = None,
         reward: RewardChoice | None = None,
         parts: Mapping[str, Any] | None = None,

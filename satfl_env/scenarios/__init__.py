@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from satfl_env.builtin import names
 from satfl_env.scenarios.build import build, similarity_scales
 from satfl_env.scenarios.errors import ScenarioError
 from satfl_env.scenarios.federated_data import FederatedImages
-from satfl_env.scenarios.loader import load, names, resolve
+from satfl_env.scenarios.loader import load, resolve
 from satfl_env.scenarios.schema import Scenario, Target
 
 __all__ = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from satfl_env.builtin import names, yaml_text
 from satfl_env.orbits import samples
 from satfl_env.scenarios.errors import ScenarioError
 from satfl_env.scenarios.explain import explain
@@ -40,12 +40,6 @@ class _UniqueKeys(yaml.SafeLoader):
                 raise yaml.YAMLError(f"line {line}: key {key.value!r} was given in line {lines[key.value]} already")
             lines[key.value] = line
         return node
-
-
-def names() -> tuple[str, ...]:
-    """Names of the built-in scenarios, sorted."""
-    files = resources.files("satfl_env.scenarios").joinpath("builtin").iterdir()
-    return tuple(sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml")))
 
 
 def load(name_or_path: str | Path, **overrides: Any) -> Scenario:
@@ -116,7 +110,7 @@ def _read(name_or_path: str | Path) -> str:
     name = str(name_or_path)
     if name not in names():
         raise ScenarioError(f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}")
-    return resources.files("satfl_env.scenarios").joinpath("builtin", f"{name}.yaml").read_text(encoding="utf-8")
+    return yaml_text(name)
 
 
 def _is_file(name_or_path: str | Path) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_training_leaves_a_policy_a_curve_and_an_evaluation(tmp_path, scenario_f
     assert (out / "policy.zip").read_bytes() == policy
     code, output = run(*arguments, "--seed", 4)
     assert code == 2
-    assert "another training run; it differs in: seed" in output
+    assert "belongs to another training run: seed is 3 there and 4 here" in output
 
 
 def test_scenario_values_can_be_changed(tmp_path, scenario_file):
@@ -112,10 +113,19 @@ def test_an_interrupted_run_may_start_again(tmp_path, scenario_file):
     assert (tmp_path / "policy.zip").read_bytes() == b"policy"
 
 
+def test_a_metric_that_is_not_finite_is_kept_in_valid_json(tmp_path, scenario_file):
+    folder = RunFolder(tmp_path, load(scenario_file), algo="ppo", steps=10, seed=0)
+    folder.save(b"policy", [], [{"seed": 1, "psnr_db": math.nan}], {})
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == [{"seed": 1, "psnr_db": None}]
+    ((seed, psnr_db),) = (record.values() for record in folder.evaluation)
+    assert seed == 1
+    assert math.isnan(psnr_db)
+
+
 def test_a_run_is_the_same_with_data_sets_in_another_place(tmp_path, scenario_file):
     for place in ({}, {"data.data_dir": "/one"}, {"data.data_dir": "/two"}):
         RunFolder(tmp_path, load(scenario_file, **place), algo="ppo", steps=10, seed=0)
-    with pytest.raises(ValueError, match="differs in: scenario"):
+    with pytest.raises(ValueError, match=r"scenario\.data\.test_samples is None there and 30 here"):
         RunFolder(tmp_path, load(scenario_file, **{"data.test_samples": 30}), algo="ppo", steps=10, seed=0)
 
 
@@ -165,7 +175,7 @@ def test_an_own_reward_trains_tests_and_is_recorded(tmp_path, own_module, scenar
     assert first["return"] == pytest.approx(3 * (nearest[0]["test_loss"] - nearest[-1]["test_loss"]))
     code, output = run(*arguments)
     assert code == 2
-    assert "another training run; it differs in: reward" in output
+    assert "another training run: reward.loss_drop is 3.0 there and None here" in output
 
 
 def test_own_parts_reach_every_environment_and_are_recorded(tmp_path, own_module, scenario_file, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from satfl_baselines.results import write_csv, write_png
+from satfl_baselines.files import write_csv, write_png
 from satfl_baselines.semspacefl import results, scene, training
 from satfl_baselines.semspacefl.paper import METRICS, SNRS_DB
 from satfl_baselines.summary import Comparison

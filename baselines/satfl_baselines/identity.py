@@ -1,0 +1,56 @@
+"""What results belong to: a record of everything they depend on, which their folder keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from satfl_baselines.qualified import describe
+from satfl_env import __version__
+from satfl_env.scenarios import Scenario
+
+# Data sets may be moved: the record tells where they were last, and results do not depend on it.
+PLACES = {"scenario.data.data_dir"}
+
+
+def identity(scenario: Scenario, **settings: Any) -> dict[str, Any]:
+    """The record of a scenario and of other settings, in which the user's own objects are known by their names."""
+    return {
+        **describe(settings),
+        "version": __version__,
+        "batches_per_epoch": scenario.training.batches_per_epoch,
+        "scenario": scenario.model_dump(mode="json"),
+    }
+
+
+def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise `ValueError` that names what differs if a folder's record is not the one of the results to be kept in it.
+
+    Args:
+        path: The folder.
+        kind: What results are of: "comparison" or "training run".
+        there: The folder's record.
+        here: The new one.
+    """
+    there, here = _flat(there), _flat(here)
+    differing = [name for name in here | there if name not in PLACES and there.get(name) != here.get(name)]
+    if differing:
+        named = "; ".join(
+            f"{name} is {_short(there.get(name))} there and {_short(here.get(name))} here" for name in differing[:4]
+        )
+        more = f"; and {len(differing) - 4} more" if len(differing) > 4 else ""
+        raise ValueError(f"folder {str(path)!r} belongs to another {kind}: {named}{more}")
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
