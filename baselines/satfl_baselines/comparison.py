@@ -31,7 +31,8 @@ def compare(
     """Play the episodes that are not yet in a result folder, save each as soon as it is finished, and compare all.
 
     `summarise` writes tables and curves of the comparison into the same folder. The folder knows own policies, parts
-    and rewards by their qualified names only: after changing one, use another folder.
+    and rewards by their qualified names, and by the settings of dataclasses and `functools.partial`: after changing
+    anything else in them, use another folder.
 
     Args:
         scenario: A scenario, its built-in name, or the path of a YAML file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -16,9 +17,22 @@ def qualified_name(brought: Any) -> str:
 
 
 def describe(brought: Any) -> Any:
-    """The form kept in a record: plain values as they are, mappings entry by entry, all else by its qualified name."""
+    """The form kept in a record.
+
+    Plain values are kept as they are, mappings and sequences entry by entry, dataclasses and `partial` as their name
+    with their settings, and all else by its qualified name.
+    """
+    if isinstance(brought, str | int | float | None):
+        return brought
     if isinstance(brought, Mapping):
         return {
             name if isinstance(name, str) else qualified_name(name): describe(value) for name, value in brought.items()
         }
-    return brought if isinstance(brought, str | int | float | None) else qualified_name(brought)
+    if isinstance(brought, list | tuple):
+        return [describe(value) for value in brought]
+    if isinstance(brought, partial):
+        return {"name": qualified_name(brought), "args": describe(brought.args), **describe(brought.keywords)}
+    if is_dataclass(brought) and not isinstance(brought, type):
+        settings = {field.name: getattr(brought, field.name) for field in fields(brought)}
+        return {"name": qualified_name(brought), **describe(settings)} if settings else qualified_name(brought)
+    return qualified_name(brought)

@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from satfl_baselines.evaluate import Decide, Episode, Run
 from satfl_baselines.files import is_new, read_json, read_numbers, write_csv, write_json, write_png
@@ -34,7 +35,8 @@ MANIFEST = "manifest.json"
 class ResultFolder:
     """The result folder of a comparison, new or of an earlier one to be continued.
 
-    Own policies, parts and functions in the reward are known by their qualified names.
+    Own policies, parts and functions in the reward are known by their qualified names, and by their settings where they
+    are dataclasses or `functools.partial`.
 
     Args:
         path: The folder; made if it is not there.
@@ -91,8 +93,8 @@ class ResultFolder:
         write_json(self._run_path(run), episode)
 
     def _run_path(self, run: Run) -> Path:
-        # Not every system allows the colons of module:function in file names.
-        return self.path / "runs" / f"{run.policy.replace(':', '.')}-{run.seed}.json"
+        # Not every system allows the colons of module:function, or slashes, in file names.
+        return self.path / "runs" / f"{quote(run.policy, safe='')}-{run.seed}.json"
 
 
 def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:

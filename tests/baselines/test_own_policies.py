@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from satfl_baselines import Comparison, Run, compare, make_policy, summarise
-from satfl_env import Decision, NetworkState
+from satfl_env import Decision, NetworkState, TrimmedMean
 from satfl_env.scenarios import load
+from satfl_env.simulation import LateUpdates
 
 SEEDS = (0, 1)
 SCENARIO = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 3})
@@ -15,6 +17,10 @@ SCENARIO = load("leo-multitask", **{"training.engine": "none", "rounds.episode":
 def nearest(state: NetworkState) -> Decision:
     """A policy of the registry under another name."""
     return make_policy("nearest-fedavg")(state)
+
+
+def power(updates, weights, p):
+    return weights @ updates.abs().pow(p)
 
 
 def play(out, names: tuple[str, ...], own: dict[str, Callable[[NetworkState], Decision]], workers: int) -> Comparison:
@@ -64,3 +70,33 @@ def test_what_is_no_function_is_refused_and_leaves_no_folder(tmp_path):
     with pytest.raises(TypeError, match="own policy 'mine' must be a function NetworkState -> Decision, got 3"):
         compare(SCENARIO, ["mine"], [0], tmp_path / "out", own={"mine": 3})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (
+            {"protocol": LateUpdates(buffer=1)},
+            {"protocol": LateUpdates(buffer=5)},
+            r"parts.protocol.buffer is 1 there and 5",
+        ),
+        ({"combine": TrimmedMean(0.1)}, {"combine": TrimmedMean(0.4)}, r"parts.combine.share is 0.1 there and 0.4"),
+        ({"combine": partial(power, p=1)}, {"combine": partial(power, p=2)}, r"parts.combine.p is 1 there and 2"),
+    ],
+)
+def test_a_folder_tells_settings_of_parts_apart(tmp_path, one, other, words):
+    compare(SCENARIO, ["full"], [0], tmp_path, parts=one)
+    compare(SCENARIO, ["full"], [0], tmp_path, parts=one)
+    with pytest.raises(ValueError, match=words):
+        compare(SCENARIO, ["full"], [0], tmp_path, parts=other)
+
+
+@pytest.mark.parametrize("names", [("a:b", "a.b"), ("a/b", "../escaped")])
+def test_files_of_own_policies_never_meet(tmp_path, names):
+    own = dict(zip(names, (nearest, make_policy("random")), strict=True))
+    first = compare(SCENARIO, names, [0], tmp_path / "out", own=own)
+    again = compare(SCENARIO, names, [0], tmp_path / "out", own=own)
+    assert first.episodes == again.episodes
+    assert first.episodes[Run(names[0], 0)] != first.episodes[Run(names[1], 0)]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 2
