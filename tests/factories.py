@@ -1,13 +1,16 @@
-"""States and decisions that tests start from; any field can be changed."""
+"""States, decisions, scenarios and episodes that tests start from; any field can be changed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
+from satfl_baselines import as_agent, make_policy
 from satfl_env import Decision, NetworkState, optimal_frequency_hz
+from satfl_env.scenarios import Scenario, load
 
 
 def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) -> NetworkState:
@@ -64,3 +67,19 @@ def decide(state: NetworkState, **changes: Any) -> Decision:
     )
     association = np.where(state.visible.any(axis=1), best, state.sits_out)
     return make_decision(association, state.num_gateways, **{"cpu_frequency": frequency, **changes})
+
+
+def physics_only(rounds: int, **changes: Any) -> Scenario:
+    """The default scenario in short episodes, without training."""
+    return load("leo-multitask", **{"training.engine": "none", "rounds.episode": rounds, **changes})
+
+
+def play_episode(env: gym.Env, policy: str, seed: int) -> list[tuple[float, bool, dict[str, Any]]]:
+    """Reward, whether it terminated, and info of every step of an episode under a policy of the registry."""
+    agent, (observation, _) = as_agent(make_policy(policy, seed)), env.reset(seed=seed)
+    steps, done = [], False
+    while not done:
+        observation, reward, terminated, truncated, info = env.step(agent(observation))
+        steps.append((reward, terminated, info))
+        done = terminated or truncated
+    return steps

@@ -98,7 +98,18 @@ class ResultFolder:
 
 
 def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
-    """Write tables, curves and picture of a comparison into its result folder; returns what `summary.json` holds."""
+    """Write tables, curves and picture of a comparison into its result folder.
+
+    Args:
+        path: The folder that `compare` filled.
+        comparison: What it returned.
+
+    Returns:
+        What `summary.json` holds.
+
+    Raises:
+        OSError: If it is not the folder of a comparison, or cannot be written.
+    """
     # Matplotlib takes a while to import, and most who import this package never draw.
     from satfl_baselines.plot import draw_curves
 

@@ -20,6 +20,7 @@ from satfl_baselines import run_episode
 from satfl_env import __version__
 from satfl_env.commands import make_app
 from satfl_env.scenarios import load
+from tests.factories import physics_only
 
 ROUNDS = 8
 
@@ -27,7 +28,7 @@ ROUNDS = 8
 @pytest.fixture(scope="module")
 def scenario_file(tmp_path_factory):
     """The default scenario with short episodes and without training."""
-    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": ROUNDS})
+    scenario = physics_only(ROUNDS)
     path = tmp_path_factory.mktemp("scenario") / "quick.yaml"
     path.write_text(yaml.safe_dump(scenario.model_dump(mode="json")), encoding="utf-8")
     return path

@@ -7,11 +7,11 @@ import pytest
 
 from satfl_baselines import Comparison, Run, compare, make_policy, summarise
 from satfl_env import Decision, NetworkState, TrimmedMean
-from satfl_env.scenarios import load
 from satfl_env.simulation import LateUpdates
+from tests.factories import physics_only
 
 SEEDS = (0, 1)
-SCENARIO = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 3})
+SCENARIO = physics_only(3)
 
 
 def nearest(state: NetworkState) -> Decision:
@@ -49,13 +49,12 @@ def test_a_name_that_nobody_knows_is_refused(tmp_path):
 
 
 def test_a_folder_is_that_of_one_reward(tmp_path) -> None:
-    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 2})
     prices = {"energy_j": 1e-4}
-    comparison = compare(scenario, ["full"], [0], tmp_path, reward=prices)
+    comparison = compare(SCENARIO, ["full"], [0], tmp_path, reward=prices)
     energy_j = comparison.outcomes("full")["energy_j"]
     assert comparison.outcomes("full")["return"] == pytest.approx(-1e-4 * energy_j)
     with pytest.raises(ValueError, match=r"reward.energy_j is 0.0001 there and None here"):
-        compare(scenario, ["full"], [0], tmp_path)
+        compare(SCENARIO, ["full"], [0], tmp_path)
 
 
 def test_scenario_and_folder_may_be_named(tmp_path):

@@ -5,9 +5,9 @@ import pytest
 from satfl_baselines import make_policy, run_episode
 from satfl_env.links import IdealLinks
 from satfl_env.scenarios import load
+from tests.factories import physics_only
 
-CHANGES = {"training.engine": "none", "rounds.episode": 2}
-SCENARIO = load("leo-multitask", **CHANGES)
+SCENARIO = physics_only(2)
 
 
 class Nearest:

@@ -6,9 +6,10 @@ import pytest
 from scipy import stats
 from torch import nn
 
-from satfl_baselines import Comparison, Estimate, Run, as_agent, make_policy, run_episode
+from satfl_baselines import Comparison, Estimate, Run, make_policy, run_episode
 from satfl_env import SemanticModel
 from satfl_env.scenarios import build, load
+from tests.factories import physics_only, play_episode
 
 
 def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict[str, float]]:
@@ -85,7 +86,7 @@ def test_reconstruction_is_judged_by_every_metric():
 
 
 def test_an_episode_is_recorded_round_by_round():
-    scenario = load("leo-multitask", **{"rounds.episode": 3, "training.engine": "none"})
+    scenario = physics_only(3)
     simulation, policy = build(scenario), make_policy("full")
     records = run_episode(scenario, policy, 5)
     assert [record["round"] for record in records] == [0, 1, 2, 3]
@@ -104,15 +105,10 @@ def test_an_episode_ends_where_the_environments_does():
     changes = {"rounds.episode": 8, "target": {"metric": "balanced_accuracy", "value": 0.6}}
     scenario = load("leo-multitask", **changes)
     records = run_episode(scenario, "full", 0)
-    env = gym.make("SatFL-v0", scenario=scenario)
-    agent = as_agent(make_policy("full", 0))
-    observation, _ = env.reset(seed=0)
-    found, terminated = [], False
-    while not terminated:
-        observation, _, terminated, truncated, info = env.step(agent(observation))
-        assert not truncated
-        found.append(info["metrics"]["balanced_accuracy"])
+    steps = play_episode(gym.make("SatFL-v0", scenario=scenario), "full", 0)
+    found = [info["metrics"]["balanced_accuracy"] for *_, info in steps]
     assert [record["balanced_accuracy"] for record in records[1:]] == found
+    assert [terminated for _, terminated, _ in steps] == [False] * (len(found) - 1) + [True]
     assert 1 < len(found) < 8
 
 
@@ -161,11 +157,5 @@ def test_rewards_of_an_episode_are_those_of_the_environment(target):
     scenario = load("leo-multitask", **{"rounds.episode": 3, "target": target})
     choice = {lost_and_ended: 0.5, "final_metric": 2.0}
     records = run_episode(scenario, "full", 0, reward=choice)
-    env, agent = gym.make("SatFL-v0", scenario=scenario, reward=choice), as_agent(make_policy("full", 0))
-    observation, _ = env.reset(seed=0)
-    rewards, done = [], False
-    while not done:
-        observation, reward, terminated, truncated, _ = env.step(agent(observation))
-        rewards.append(reward)
-        done = terminated or truncated
+    rewards = [reward for reward, *_ in play_episode(gym.make("SatFL-v0", scenario=scenario, reward=choice), "full", 0)]
     assert [record["reward"] for record in records] == [0.0, *rewards]

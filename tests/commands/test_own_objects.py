@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from satfl_baselines import compare, make_policy
 from satfl_env.commands import import_object, load_parts, make_app
-from satfl_env.scenarios import load
+from tests.factories import physics_only
 
 MODULE = """
 from satfl_baselines import make_policy
@@ -161,7 +161,7 @@ def test_policies_that_are_none_leave_no_folder(module, policies, words):
 
 
 def test_a_policys_name_stands_for_one_function(tmp_path):
-    scenario = load("leo-multitask", **{"training.engine": "none", "rounds.episode": 1})
+    scenario = physics_only(1)
 
     def one(state):
         return make_policy("full")(state)
