@@ -5,7 +5,7 @@ from __future__ import annotations
 from satfl_env.envs.process_vector import ProcessVectorEnv, make_vector_env
 from satfl_env.envs.rewards import Reward, RewardChoice, primary_metrics
 from satfl_env.envs.satfl import SatFLEnv
-from satfl_env.envs.spaces import decision_to_action, observation_to_state, state_to_observation
+from satfl_env.envs.spaces import decision_to_action, observation_to_state
 from satfl_env.envs.vector import SatFLVectorEnv
 
 __all__ = [
@@ -18,5 +18,4 @@ __all__ = [
     "make_vector_env",
     "observation_to_state",
     "primary_metrics",
-    "state_to_observation",
 ]

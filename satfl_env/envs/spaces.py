@@ -111,11 +111,6 @@ class ObservationWriter:
         return observation
 
 
-def state_to_observation(state: NetworkState, space: spaces.Dict) -> Observation:
-    """The observation of a state: the same fields, clipped to the space's bounds, in fresh arrays."""
-    return ObservationWriter(space)(state)
-
-
 def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkState:
     """The state an observation shows, exact up to clipping; so a policy can decide from observations alone."""
     return NetworkState(

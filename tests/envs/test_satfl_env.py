@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -18,6 +19,7 @@ from gymnasium.utils.env_checker import check_env
 
 import satfl_env
 from satfl_env import Outcome, SatFLEnv, decision_to_action, observation_to_state, scenarios
+from satfl_env.envs.spaces import ObservationWriter
 
 PHYSICS_ONLY = {"training.engine": "none"}
 QUICK = {"training.max_epochs": 2, "rounds.episode": 6}
@@ -430,3 +432,11 @@ def test_the_environment_is_registered_once():
 def test_the_package_tells_its_version():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     assert satfl_env.__version__ == project["project"]["version"]
+
+
+def test_losses_up_to_ten_are_shown_as_they_are():
+    env = SatFLEnv(overrides={"training.engine": "none"})
+    env.reset(seed=0)
+    loss = np.array([0.0, 0.5, 2.9, 3.1, 5.0, 9.9, 10.0, 10.1, 50.0, np.inf])
+    shown = ObservationWriter(env.observation_space)(replace(env.simulation.state, last_loss=loss))["last_loss"]
+    np.testing.assert_array_equal(shown, np.minimum(loss, 10.0))

@@ -297,5 +297,5 @@ def test_bad_data_and_engines_are_rejected():
         LocalData(images, targets, np.array([0, 3]))
     with pytest.raises(ValueError, match="output_mask has 1 rows"):
         LocalData(images, targets, np.array([0, 2, 4]), torch.ones(1, 2, dtype=torch.bool))
-    with pytest.raises(ValueError, match="'auto', 'stacked', 'loop', 'processes', 'ray', got 'warp'"):
+    with pytest.raises(ValueError, match="'auto', 'stacked', 'loop', 'processes', 'ray', 'none', got 'warp'"):
         make_trainer("warp", mlp(), TrainingSettings())
