@@ -17,7 +17,7 @@ from satfl_env.semantics import semantic_similarity
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, training_loss
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
-from satfl_env.simulation.protocols import Aggregation, Fetched, Participation
+from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation
 from satfl_env.simulation.rounds import limit_cohort
 from satfl_env.simulation.state import (
     BoolArray,
@@ -153,14 +153,15 @@ class Simulation:
         cohort = self.ingredients.rounds.cohort
         if cohort is not None:
             decision = limit_cohort(decision, self.state, cohort, numpy_generator(seed, "cohort", round_index))
-        part = protocol.participate(
-            self._state,
-            decision,
-            self._transfer_s(decision),
-            self._fetched(),
+        opening = Opening(
+            state=self._state,
+            decision=decision,
+            transfer_s=self._transfer_s(decision),
+            fetched=self._fetched(),
             transmit_power_w=self.ingredients.links.transmit_power_w,
             limit_s=self.ingredients.rounds.limit_s,
         )
+        part = protocol.participate(opening)
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
             data=self._data.train,

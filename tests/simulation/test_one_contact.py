@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env import NetworkState, Outcome
-from satfl_env.simulation.protocols import Fetched, OneContact
+from satfl_env.simulation.protocols import Fetched, OneContact, Opening
 from satfl_env.simulation.state import check_decision
 from tests.factories import make_decision
 from tests.factories import make_state as make_any_state
@@ -23,7 +23,7 @@ def make_state(num_satellites: int = 4, **changes: object) -> NetworkState:
 
 def play(state, decision, transfer_s=0.05, limit_s=np.inf):
     transfer_s = np.broadcast_to(transfer_s, state.num_satellites)
-    return OneContact().participate(state, decision, transfer_s, NOTHING, transmit_power_w=10.0, limit_s=limit_s)
+    return OneContact().participate(Opening(state, decision, transfer_s, NOTHING, 10.0, limit_s))
 
 
 def test_every_reason_for_losing_an_update():

@@ -52,10 +52,11 @@ def square(rng: np.random.Generator, kind: type[PlanarScene] = PlanarScene) -> P
 class Turns(OneContact):
     """Satellites with even and with odd numbers take turns."""
 
-    def participate(self, state, decision, transfer_s, fetched, **limits):
+    def participate(self, opening):
+        state, decision = opening.state, opening.decision
         turn = np.arange(state.num_satellites) % 2 == state.round % 2
         association = np.where(turn, decision.association, state.sits_out)
-        return super().participate(state, replace(decision, association=association), transfer_s, fetched, **limits)
+        return super().participate(replace(opening, decision=replace(decision, association=association)))
 
 
 def no_change(updates: Tensor, weights: Tensor) -> Tensor:

@@ -20,11 +20,12 @@ from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
     Fetched,
+    Opening,
     Participation,
     cost_of_training,
     epochs_in_time_and_affordable,
 )
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
+from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 
@@ -48,24 +49,16 @@ class LateUpdates(OneContact):
     staleness_power: NonNegative = 0.5
     server_rate: Positive = 1.0
 
-    def participate(
-        self,
-        state: NetworkState,
-        decision: Decision,
-        transfer_s: FloatArray,
-        fetched: Fetched,
-        *,
-        transmit_power_w: float,
-        limit_s: float,
-    ) -> Participation:
+    def participate(self, opening: Opening) -> Participation:
         """Satellites return what they have trained since their last contact; only the transfers have to fit this one.
 
         The energy is taken from this round's budget, although it was spent on the way. A satellite that has fetched no
         model yet, or fetched one at 0 Hz, only fetches.
         """
+        state, decision, fetched = opening.state, opening.decision, opening.fetched
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
-        fits = visible & (2 * transfer_s <= np.minimum(state.window_s[pair], limit_s))
+        fits = visible & (2 * opening.transfer_s <= np.minimum(state.window_s[pair], opening.limit_s))
         # What was fetched at 0 Hz never gets trained.
         never = np.isnan(fetched.since_s) | (fetched.cpu_hz <= 0)
         away_s = np.where(never, 0.0, fetched.since_s)
@@ -78,10 +71,10 @@ class LateUpdates(OneContact):
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
-        download_s = np.where(self.fetches(outcome), transfer_s, 0.0)
-        upload_s = np.where(outcome == Outcome.RETURNED, transfer_s, 0.0)
+        download_s = np.where(self.fetches(outcome), opening.transfer_s, 0.0)
+        upload_s = np.where(outcome == Outcome.RETURNED, opening.transfer_s, 0.0)
         # Training lies before the round.
-        return cost_of_training(state, outcome, affordable, fetched.cpu_hz, download_s, upload_s, transmit_power_w)
+        return cost_of_training(opening, outcome, affordable, fetched.cpu_hz, download_s, upload_s)
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
         """Satellites have trained from the model they hold, the one they fetched."""

@@ -16,12 +16,13 @@ from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
     Contacts,
     Fetched,
+    Opening,
     Participation,
     cost_of_training,
     direct_contacts,
     epochs_in_time_and_affordable,
 )
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
+from satfl_env.simulation.state import BoolArray, Decision, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 
@@ -33,20 +34,12 @@ class OneContact:
         """Every satellite talks to gateways directly."""
         return direct_contacts(snapshot)
 
-    def participate(
-        self,
-        state: NetworkState,
-        decision: Decision,
-        transfer_s: FloatArray,
-        fetched: Fetched,
-        *,
-        transmit_power_w: float,
-        limit_s: float,
-    ) -> Participation:
+    def participate(self, opening: Opening) -> Participation:
         """Satellites train if an epoch fits the contact and the energy (SemSpaceFL, section III-F)."""
+        state, decision, transfer_s = opening.state, opening.decision, opening.transfer_s
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
-        window_s = np.minimum(np.where(visible, state.window_s[pair], 0.0), limit_s)
+        window_s = np.minimum(np.where(visible, state.window_s[pair], 0.0), opening.limit_s)
         link_s = np.where(np.isfinite(transfer_s), 2 * transfer_s, window_s)
         in_time, affordable = epochs_in_time_and_affordable(state, window_s, link_s, decision.cpu_frequency)
         outcome = first_reason(
@@ -56,9 +49,7 @@ class OneContact:
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
         one_way_s = np.where(outcome == Outcome.RETURNED, link_s / 2, 0.0)
-        part = cost_of_training(
-            state, outcome, affordable, decision.cpu_frequency, one_way_s, one_way_s, transmit_power_w
-        )
+        part = cost_of_training(opening, outcome, affordable, decision.cpu_frequency, one_way_s, one_way_s)
         return replace(part, busy_s=part.busy_s + part.compute_s)
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:

@@ -24,10 +24,11 @@ from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
     Contacts,
     Fetched,
+    Opening,
     Participation,
     RoundProtocol,
 )
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
+from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
 
 @dataclass(frozen=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
@@ -48,19 +49,9 @@ class PlaneRelays:
         """Through the satellite of the plane whose contact leaves the most time."""
         return plane_contacts(snapshot, self.num_planes, model_bits, self.isl_rate_bps)
 
-    def participate(
-        self,
-        state: NetworkState,
-        decision: Decision,
-        transfer_s: FloatArray,
-        fetched: Fetched,
-        *,
-        transmit_power_w: float,
-        limit_s: float,
-    ) -> Participation:
+    def participate(self, opening: Opening) -> Participation:
         """See `protocol`."""
-        limits = {"transmit_power_w": transmit_power_w, "limit_s": limit_s}
-        return self.protocol.participate(state, decision, transfer_s, fetched, **limits)
+        return self.protocol.participate(opening)
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
         """See `protocol`."""

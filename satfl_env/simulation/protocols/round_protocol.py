@@ -54,6 +54,27 @@ class Fetched:
 
 
 @dataclass(frozen=True, eq=False)
+class Opening:
+    """What is known when a round opens.
+
+    Attributes:
+        state: The network at the start of the round.
+        decision: A decision that fits the state.
+        transfer_s: One-way model transfer time under the decided association, (S,); infinite without a link.
+        fetched: The models that satellites have fetched in rounds before.
+        transmit_power_w: Power drawn while a satellite returns its model.
+        limit_s: Time that the round leaves everyone; infinite without a cadence.
+    """
+
+    state: NetworkState
+    decision: Decision
+    transfer_s: FloatArray
+    fetched: Fetched
+    transmit_power_w: float
+    limit_s: float
+
+
+@dataclass(frozen=True, eq=False)
 class Participation:
     """Who trains in a round and what it costs, each (S,); zeros where nobody trains.
 
@@ -120,25 +141,24 @@ def epochs_in_time_and_affordable(
 
 
 def cost_of_training(
-    state: NetworkState,
+    opening: Opening,
     outcome: IntArray,
     affordable: IntArray,
     cpu_hz: FloatArray,
     download_s: FloatArray,
     upload_s: FloatArray,
-    transmit_power_w: float,
 ) -> Participation:
     """What a round costs those who train (SemSpaceFL, eq. 5-6); `busy_s` is the time of their transfers.
 
     Args:
-        state: The network at the start of the round.
+        opening: The round at its start.
         outcome: `Outcome` of each satellite, (S,); those that return an update train.
         affordable: Epochs that each could train, (S,).
         cpu_hz: CPU frequency, (S,).
         download_s: Time to fetch the model, (S,).
         upload_s: Time to return it, (S,).
-        transmit_power_w: Power drawn while a satellite returns its model.
     """
+    state = opening.state
     trains = outcome == Outcome.RETURNED
     epochs = np.where(trains, np.minimum(affordable, state.max_epochs), 0)
     # Idle satellites may have frequency 0; any positive stand-in is multiplied by 0 epochs.
@@ -152,7 +172,7 @@ def cost_of_training(
         compute_s=epochs * epoch_s,
         upload_s=upload_s,
         compute_energy_j=epochs * epoch_j,
-        transmit_energy_j=transmit_power_w * upload_s,
+        transmit_energy_j=opening.transmit_power_w * upload_s,
         busy_s=download_s + upload_s,
     )
 
@@ -167,26 +187,8 @@ class RoundProtocol(Protocol):
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
         """How satellites reach gateways at the start of a round."""
 
-    def participate(
-        self,
-        state: NetworkState,
-        decision: Decision,
-        transfer_s: FloatArray,
-        fetched: Fetched,
-        *,
-        transmit_power_w: float,
-        limit_s: float,
-    ) -> Participation:
-        """Who trains, for how many epochs, and what it costs.
-
-        Args:
-            state: The network at the start of the round.
-            decision: A decision that fits the state.
-            transfer_s: One-way model transfer time under the decided association, (S,); infinite without a link.
-            fetched: What satellites have fetched in rounds before.
-            transmit_power_w: Power drawn while a satellite returns its model.
-            limit_s: Time that the round leaves everyone; infinite without a cadence.
-        """
+    def participate(self, opening: Opening) -> Participation:
+        """Who trains, for how many epochs, and what it costs."""
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
         """The parameters that satellites train from, (S, P)."""
