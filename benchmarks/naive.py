@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.workloads import Workload
-from satfl_env.federated import SemanticModel, TrainingSettings
+from satfl_env.federated import TrainableModel, TrainingSettings
 
 
 def train_all(work: Workload) -> None:
@@ -27,7 +27,7 @@ def satellite_data(work: Workload, satellite: int) -> tuple[Tensor, Tensor]:
 
 
 def train_one(
-    model: SemanticModel, images: Tensor, targets: Tensor, epochs: int, settings: TrainingSettings, *, seed: int
+    model: TrainableModel, images: Tensor, targets: Tensor, epochs: int, settings: TrainingSettings, *, seed: int
 ) -> None:
     """Train one model in place."""
     generator = torch.Generator().manual_seed(seed)

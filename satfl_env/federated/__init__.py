@@ -24,7 +24,7 @@ from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.pool import WorkerError, dead_worker
 from satfl_env.federated.stacked import StackedTrainer
@@ -40,9 +40,9 @@ __all__ = [
     "LocalData",
     "LocalTrainer",
     "LoopTrainer",
-    "SemanticModel",
     "Shared",
     "StackedTrainer",
+    "TrainableModel",
     "TrainingResult",
     "TrainingSettings",
     "TrimmedMean",

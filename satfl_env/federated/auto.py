@@ -10,7 +10,7 @@ from torch import Tensor
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.in_process import InProcessTrainer
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.processes import train_spread
 from satfl_env.federated.shards import samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
@@ -31,7 +31,7 @@ class AutoTrainer(RowTrainer):
 
     mixes_precision = True
 
-    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the engines to pick from."""
         super().__init__(model, settings, hardware)
         self._in_process = InProcessTrainer(model, settings, self.hardware)

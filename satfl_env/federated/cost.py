@@ -7,11 +7,11 @@ import copy
 import torch
 from torch import Tensor
 
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
 
 
-def forward_flops(model: SemanticModel, images: Tensor) -> int:
+def forward_flops(model: TrainableModel, images: Tensor) -> int:
     """Floating-point operations of a forward pass per image; a multiplication and an addition count as two.
 
     Args:

@@ -6,7 +6,7 @@ from satfl_env.federated.auto import AutoTrainer
 from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalTrainer, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.no_training import NoTraining
 from satfl_env.federated.processes import ProcessTrainer
 from satfl_env.federated.ray_trainer import RayTrainer
@@ -35,7 +35,7 @@ def check_engine(engine: str, hardware: Hardware) -> None:
 
 
 def make_trainer(
-    engine: str, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None
+    engine: str, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None
 ) -> LocalTrainer:
     """Make the trainer of an engine.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
 from satfl_env.federated.trainer import Shard
 
@@ -49,7 +49,7 @@ class Feeder:
 
     def __init__(
         self,
-        model: SemanticModel,
+        model: TrainableModel,
         data: LocalData,
         shard: Shard,
         settings: TrainingSettings,

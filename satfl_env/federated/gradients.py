@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from satfl_env.federated.feeder import StackedBatch
-from satfl_env.federated.model import HasStackedGradient, SemanticModel
+from satfl_env.federated.model import HasStackedGradient, TrainableModel
 from satfl_env.federated.parameters import Layout
 
 # From a batch to the loss of each sample (A, B) and the gradient (A, P) of each satellite's mean loss.
@@ -16,7 +16,7 @@ Gradient = Callable[[StackedBatch], tuple[Tensor, Tensor]]
 
 
 def gradient_of(
-    model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, precision: str
+    model: TrainableModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, precision: str
 ) -> Gradient:
     """The gradient at `rows` (A, P), read anew at every call; in closed form where the model offers one.
 
@@ -41,7 +41,7 @@ def _closed_form(model: HasStackedGradient, layout: Layout, rows: Tensor, output
 
 
 def _automatic(
-    model: SemanticModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, *, mixed: bool
+    model: TrainableModel, layout: Layout, rows: Tensor, output_mask: Tensor | None, *, mixed: bool
 ) -> Gradient:
     def evaluate(batch: StackedBatch) -> tuple[Tensor, Tensor]:
         images, targets, channel, share = batch

@@ -8,7 +8,7 @@ from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
-from satfl_env.federated.model import HasStackedGradient, SemanticModel
+from satfl_env.federated.model import HasStackedGradient, TrainableModel
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
@@ -23,7 +23,7 @@ class InProcessTrainer(RowTrainer):
     It stacks models with a gradient in closed form, small minibatches, and everything that is not on the CPU.
     """
 
-    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep both engines."""
         super().__init__(model, settings, hardware)
         self.loop = LoopTrainer(model, settings, Hardware(self.hardware.device))

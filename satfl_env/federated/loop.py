@@ -10,7 +10,7 @@ from torch import Tensor
 
 from satfl_env.federated.hardware import data_on
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
@@ -29,7 +29,7 @@ class LoopTrainer(RowTrainer):
             rows[index] = self.layout.flatten(worker)
         return TrainedRows(rows, last_loss, np.isfinite(last_loss) & rows.isfinite().all(dim=1).cpu().numpy())
 
-    def _train_one(self, worker: SemanticModel, data: LocalData, satellite: int, epochs: int, seed: int) -> float:
+    def _train_one(self, worker: TrainableModel, data: LocalData, satellite: int, epochs: int, seed: int) -> float:
         """Train `worker` as one satellite; its mean loss over the last epoch, not finite if it diverged."""
         own = slice(data.offsets[satellite], data.offsets[satellite + 1])
         images, targets = data.images[own], data.targets[own]
@@ -54,7 +54,7 @@ class LoopTrainer(RowTrainer):
         return float(torch.cat(losses[-int(batches_per_epoch(samples, self.settings)[0]) :]).mean())
 
 
-def _fresh_optimizer(model: SemanticModel, settings: TrainingSettings) -> torch.optim.Optimizer:
+def _fresh_optimizer(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
     parameters = [parameter for _, parameter in model.named_parameters()]
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, settings.learning_rate, fused=True)

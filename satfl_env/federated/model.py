@@ -16,7 +16,7 @@ class HasParameters(Protocol):
         """Names and parameters."""
 
 
-class SemanticModel(HasParameters, Protocol):
+class TrainableModel(HasParameters, Protocol):
     """A link from images over a channel to outputs. A channel draw is a named tuple of tensors, one row per sample."""
 
     def draw_weights(self, generator: torch.Generator) -> None:

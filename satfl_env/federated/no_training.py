@@ -8,7 +8,7 @@ from torch import Tensor
 
 from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 
 
 class NoTraining:
@@ -17,7 +17,7 @@ class NoTraining:
     mixes_precision = True
     needs_cpu = False
 
-    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware) -> None:
         pass
 
     def train(

@@ -7,7 +7,7 @@ from torch import Tensor
 from satfl_env.federated.hardware import Hardware, available_cores
 from satfl_env.federated.in_process import InProcessTrainer
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.pool import train_in_pool
 from satfl_env.federated.shards import balance, samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
@@ -22,7 +22,7 @@ class ProcessTrainer(RowTrainer):
 
     needs_cpu = True
 
-    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the arguments for the workers."""
         super().__init__(model, settings, hardware)
         self._in_process = InProcessTrainer(model, settings, self.hardware)

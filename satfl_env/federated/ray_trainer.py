@@ -10,7 +10,7 @@ from torch import Tensor
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.in_process import InProcessTrainer
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.shards import balance, join, samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
@@ -33,7 +33,7 @@ class RayTrainer(RowTrainer):
 
     needs_cpu = True
 
-    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the arguments for the tasks."""
         super().__init__(model, settings, hardware)
         _ray()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from satfl_env.federated.local import TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 
 
 class Epoch(NamedTuple):
@@ -47,7 +47,7 @@ def batches_per_round(
     return np.asarray(np.ceil(batches - 1e-9), dtype=np.int64)
 
 
-def draw_epochs(model: SemanticModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Epoch]:
+def draw_epochs(model: TrainableModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Epoch]:
     """Draw a satellite's epochs one at a time, each a fresh shuffle of its samples cut to the first `used`."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):

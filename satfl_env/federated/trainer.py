@@ -12,7 +12,7 @@ from torch import Tensor
 
 from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
-from satfl_env.federated.model import SemanticModel
+from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
 from satfl_env.federated.schedule import batches_per_round
 
@@ -65,7 +65,7 @@ class RowTrainer(ABC):
     mixes_precision: ClassVar[bool] = False
     needs_cpu: ClassVar[bool] = False
 
-    def __init__(self, model: SemanticModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the model and work out its layout."""
         self.model = model
         self.settings = settings

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from satfl_env.federated import SemanticModel, make_trainer, weighted_mean
+from satfl_env.federated import TrainableModel, make_trainer, weighted_mean
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.federated_data import ScenarioImages
 from satfl_env.scenarios.loader import resolve
@@ -94,7 +94,7 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _make_model(config: Model, data: DataPart, scene: ScenePart) -> SemanticModel:
+def _make_model(config: Model, data: DataPart, scene: ScenePart) -> TrainableModel:
     """A model for the image shape and the outputs of the data."""
     facts = data_facts(data, scene)
     with prefixed("model: ", ScenarioError):

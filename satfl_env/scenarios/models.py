@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from satfl_env import semantics
-from satfl_env.federated import SemanticModel
+from satfl_env.federated import TrainableModel
 from satfl_env.semantics import ConvJSCC, MLPLink, SwinJSCC
 from satfl_env.settings import STRICT, Count, Decibel, Positive, default_of
 
@@ -41,7 +41,7 @@ class ModelSection(ABC):
     channel: Channel
 
     @abstractmethod
-    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+    def make(self, image_shape: ImageShape, num_outputs: int) -> TrainableModel:
         """Make the model.
 
         Args:
@@ -75,7 +75,7 @@ class MLPLinkModel(ModelSection):
     channel_draws: Count = default_of(MLPLink, "channel_draws")
     channel: Channel = Channel()
 
-    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+    def make(self, image_shape: ImageShape, num_outputs: int) -> TrainableModel:
         """Make the model."""
         return MLPLink(prod(image_shape), num_outputs, **self._arguments())
 
@@ -100,7 +100,7 @@ class ConvJSCCModel(_Autoencoder):
     kind: Literal["conv-jscc"] = "conv-jscc"
     widths: tuple[Count, Count, Count] = default_of(ConvJSCC, "widths")
 
-    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+    def make(self, image_shape: ImageShape, num_outputs: int) -> TrainableModel:
         """Make the model."""
         return ConvJSCC(image_shape, **self._arguments())
 
@@ -123,7 +123,7 @@ class SwinJSCCModel(_Autoencoder):
     window: Count = default_of(SwinJSCC, "window")
     bandwidth_ratio: Positive = default_of(SwinJSCC, "bandwidth_ratio")
 
-    def make(self, image_shape: ImageShape, num_outputs: int) -> SemanticModel:
+    def make(self, image_shape: ImageShape, num_outputs: int) -> TrainableModel:
         """Make the model."""
         return SwinJSCC(image_shape, **self._arguments())
 

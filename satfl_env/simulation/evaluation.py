@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, LocalData, SemanticModel
+from satfl_env.federated import Layout, LocalData, TrainableModel
 from satfl_env.simulation.ingredients import FederatedData
 from satfl_env.simulation.state import FloatArray, IntArray
 
@@ -54,7 +54,7 @@ class EvaluationJob(NamedTuple):
     draw: Any
 
 
-def evaluate(model: SemanticModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
+def evaluate(model: TrainableModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
     """Test the models of all jobs together on their satellites' test labels; the results are in the jobs' order."""
     if not any(len(job.models) for job in jobs):
         return [Evaluation(np.zeros(0), {}) for _ in jobs]
@@ -89,7 +89,7 @@ def _distinct_models(job: EvaluationJob) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _evaluate_chunk(
-    model: SemanticModel, layout: Layout, models: Tensor, jobs: Sequence[EvaluationJob], owner: Tensor, row: Tensor
+    model: TrainableModel, layout: Layout, models: Tensor, jobs: Sequence[EvaluationJob], owner: Tensor, row: Tensor
 ) -> Evaluation:
     data = [job.data for job in jobs]
     images = _common([part.test_images for part in data], owner)
@@ -118,7 +118,7 @@ def _own(parts: Sequence[Tensor], owner: Tensor, row: Tensor) -> Tensor:
 
 
 def training_loss(
-    model: SemanticModel, layout: Layout, held: Tensor, data: LocalData, generator: torch.Generator
+    model: TrainableModel, layout: Layout, held: Tensor, data: LocalData, generator: torch.Generator
 ) -> FloatArray:
     """Mean loss of each satellite's model, parameters `held` (S, P), on its own training samples, (S,).
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Combine, LocalData, LocalTrainer, SemanticModel, Shared
+from satfl_env.federated import Combine, LocalData, LocalTrainer, Shared, TrainableModel
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
@@ -162,10 +162,10 @@ class Ingredients:
     computer: Computer
     energy: Energy
     data: DataPart
-    model: Callable[[], SemanticModel]
+    model: Callable[[], TrainableModel]
     test_snr_db: float
     learner: Callable[[Ingredients], Learner]
-    trainer: Callable[[SemanticModel], LocalTrainer]
+    trainer: Callable[[TrainableModel], LocalTrainer]
     shared: Shared
     first_decoders: FirstDecoders
     tested: Tested

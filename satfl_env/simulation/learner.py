@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, SemanticModel
-from satfl_env.semantics import ChannelDraw
+from satfl_env.federated import Layout, TrainableModel
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import ModelStore, take_rows
@@ -41,11 +41,10 @@ class Learner:
         """Who holds which model at the start."""
         return ModelStore(first, self.num_shared, num_gateways)
 
-    def test_draw(self, seed: int, num_images: int, snr_db: float | None = None) -> ChannelDraw:
+    def test_draw(self, seed: int, num_images: int, snr_db: float | None = None) -> Any:
         """The channel of every test, at the usual SNR or another."""
         snr_db = self._ingredients.test_snr_db if snr_db is None else snr_db
-        draw: ChannelDraw = self.model.draw_channel(num_images, torch_generator(seed, "noise"), snr_db=snr_db)
-        return draw
+        return self.model.draw_channel(num_images, torch_generator(seed, "noise"), snr_db=snr_db)
 
     def hand_out(self, models: ModelStore, decision: Decision, fetches: BoolArray) -> tuple[IntArray, Tensor]:
         """Satellites that fetch, (S,), get their gateway's model.
@@ -80,7 +79,7 @@ class PhysicsOnly(Learner):
 
 
 def first_models(
-    model: SemanticModel,
+    model: TrainableModel,
     generator: torch.Generator,
     num_satellites: int,
     num_shared: int,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from satfl_env.federated import SemanticModel
+from satfl_env.federated import TrainableModel
 from satfl_env.simulation import trials
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.suggestions import did_you_mean
@@ -22,7 +22,7 @@ def _as_it_is(part: Any) -> Any:
     return part
 
 
-def model_factory(part: Any) -> Callable[[], SemanticModel]:
+def model_factory(part: Any) -> Callable[[], TrainableModel]:
     """The factory of a part's models: it calls a class or function, and copies a model.
 
     Making one leaves the global random state as it was.
@@ -34,11 +34,11 @@ def model_factory(part: Any) -> Callable[[], SemanticModel]:
     return partial(_make_model, part)
 
 
-def _make_model(part: Any) -> SemanticModel:
+def _make_model(part: Any) -> TrainableModel:
     is_model = isinstance(part, nn.Module)
     try:
         with torch.random.fork_rng(devices=[]):
-            model: SemanticModel = copy.deepcopy(part) if is_model else part()
+            model: TrainableModel = copy.deepcopy(part) if is_model else part()
     except TypeError as error:
         raise TypeError(f"parts['model'] must make a model when it is called without arguments: {error}") from error
     return model
