@@ -84,7 +84,7 @@ def rewards() -> Iterable[Row]:
     """Reward terms."""
     from satfl_env.envs.rewards import TERMS
 
-    return [(name, _first_line(term)) for name, term in TERMS.items()]
+    return [(name, _first_line(term)) for name, (term, _) in TERMS.items()]
 
 
 def parts() -> Iterable[Row]:

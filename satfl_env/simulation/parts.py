@@ -71,26 +71,26 @@ class Part:
 PARTS: Mapping[str, Part] = {
     "scene": Part("(rng: numpy.random.Generator) -> Scene", trials.try_scene),
     "links": Part(
-        "an object with rates, from a snapshot of the scene",
+        "an object that gives the rates for a snapshot of the scene",
         trials.try_links,
         methods=("solo_rate_bps", "associated_rate_bps", "highest_rate_bps"),
         values=("transmit_power_w",),
     ),
     "energy": Part(
-        "an object that gives energy for training",
+        "an object that gives the energy for training",
         trials.try_energy,
         methods=("first_charge_j", "available_j", "charge_after_j"),
         values=("highest_j",),
     ),
     "computer": Part(
-        "an object with numbers, each for all satellites or one per satellite",
+        "an object with three numbers, each common to all satellites or one per satellite",
         trials.try_computer,
         values=trials.COMPUTER_VALUES,
     ),
     "data": Part("(scene: Scene, rng: numpy.random.Generator) -> FederatedData", trials.try_data),
     "model": Part("() -> SemanticModel, such as its class, or a SemanticModel", trials.try_model, adapt=model_factory),
     "protocol": Part(
-        "an object that says who trains when, such as OneContact or a subclass of it",
+        "a round protocol, such as OneContact or a subclass of it",
         trials.try_protocol,
         methods=("contacts", "participate", "start", "aggregate", "fetches"),
     ),

@@ -253,3 +253,9 @@ def test_workers_change_nothing(tmp_path):
     assert compare(tmp_path / "two", "--workers", "2").exit_code == 0
     for name in ("summary.json", "curves.csv", "runs/random-1.json"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+def test_episodes_that_were_there_already_are_counted(tmp_path):
+    assert "already" not in compare(tmp_path).stderr
+    assert f"4 of 4 episodes were in {tmp_path} already" in compare(tmp_path).stderr
+    assert f"4 of 6 episodes were in {tmp_path} already" in compare(tmp_path, policies="full,random,semspacefl").stderr

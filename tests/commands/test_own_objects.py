@@ -113,11 +113,12 @@ def test_own_parts_and_policies_are_compared_and_recorded(module):
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
     assert list(summary["policies"]) == ["nearest-fedavg", own]
-    assert summary["parts"] == {"links": f"{module}:Slow"}
+    links = {"name": f"{module}:Slow", "kind": "ideal", "rate_bps": 1e6, "transmit_power_w": 2.0}
+    assert summary["parts"] == {"links": links}
     energies = [policy["energy_j"]["mean"] for policy in summary["policies"].values()]
     assert energies[0] == energies[1]
     manifest = json.loads(Path("out/manifest.json").read_text())
-    assert manifest["parts"] == {"links": f"{module}:Slow"}
+    assert manifest["parts"] == {"links": links}
     assert manifest["own"] == {own: own}
     assert {file.name for file in Path("out/runs").iterdir()} == {"nearest-fedavg-0.json", f"{module}.nearest-0.json"}
 
@@ -128,9 +129,9 @@ def test_own_parts_and_policies_are_compared_and_recorded(module):
 
 def test_a_folder_refuses_other_parts(module):
     assert run_compare().exit_code == 0
-    refused(run_compare("--parts", f"{module}:links"), f"parts.links is None there and '{module}:Slow' here")
+    refused(run_compare("--parts", f"{module}:links"), f"parts.links.name is None there and '{module}:Slow' here")
     assert run_compare("--parts", f"{module}:links", out="own").exit_code == 0
-    refused(run_compare(out="own"), f"parts.links is '{module}:Slow' there and None here")
+    refused(run_compare(out="own"), f"parts.links.name is '{module}:Slow' there and None here")
 
 
 def test_workers_play_with_the_same_parts(module):

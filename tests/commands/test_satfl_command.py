@@ -160,3 +160,8 @@ def test_commands_work_beside_folders_of_the_users_own_that_have_our_folders_nam
     own, registered = json.loads(done.stdout)["policies"].values()
     assert own["test_loss"] == registered["test_loss"]
     assert own["energy_j"] == registered["energy_j"]
+
+
+def test_reward_terms_are_described_by_their_functions():
+    text = " ".join(run("list", "rewards").stdout.split())
+    assert "metric_gain Rise of the mean test metric over the round" in text

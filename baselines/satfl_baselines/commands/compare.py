@@ -74,10 +74,16 @@ def compare(
             "parts": load_parts(parts),
             "reward": None if reward is None else import_object(reward),
         }
+        advances: list[int] = []
         with progress_bar(errors, "episodes") as progress:
-            comparison = playing.compare(
-                config, names, range(seeds), out, **brought, workers=workers, progress=progress
-            )
+
+            def advance(finished: int, total: int) -> None:
+                advances.append(finished)
+                progress(finished, total)
+
+            comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
+        if advances[0]:
+            errors.print(f"{advances[0]} of {advances[-1]} episodes were in {out} already", soft_wrap=True)
         summary = json.dumps(summarise(out, comparison), indent=1)
         if json_path == "-":
             print(summary)
