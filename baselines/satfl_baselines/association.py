@@ -31,7 +31,7 @@ def nearest(state: NetworkState) -> IntArray:
 
 def single_gateway(state: NetworkState) -> IntArray:
     """Gateway 0 for satellites that see it; others sit out (SemSpaceFL's benchmark with one gateway deployed)."""
-    return np.where(state.visible[:, 0], 0, state.num_gateways)
+    return np.where(state.visible[:, 0], 0, state.sits_out)
 
 
 def random_association(state: NetworkState, rng: np.random.Generator) -> IntArray:
@@ -49,4 +49,4 @@ def at_gateway(values: FloatArray, association: IntArray) -> FloatArray:
 def _best_visible(state: NetworkState, score: FloatArray) -> IntArray:
     """The visible gateway with the highest score (S, G); the lowest index wins ties."""
     best = np.where(state.visible, score, -np.inf).argmax(axis=1)
-    return np.where(state.visible.any(axis=1), best, state.num_gateways)
+    return np.where(state.visible.any(axis=1), best, state.sits_out)

@@ -100,7 +100,7 @@ def _draw_links(
     if frame.last_round is None:
         return
     decision, report = frame.last_round
-    for satellite in np.flatnonzero(decision.association < scene.num_gateways):
+    for satellite in np.flatnonzero(decision.associated):
         gateway = scene.gateways[decision.association[satellite]]
         ends = _lines(
             np.array([[latitude[satellite], gateway.latitude_deg]]),

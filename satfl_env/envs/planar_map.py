@@ -54,7 +54,7 @@ def _draw_gateways(axes: Axes, frame: Frame) -> None:
 
 def _draw_links(axes: Axes, frame: Frame, decision: Decision, report: RoundReport) -> None:
     gateways = frame.snapshot.gateway_position_m[:, :2]
-    for satellite in np.flatnonzero(decision.association < len(gateways)):
+    for satellite in np.flatnonzero(decision.associated):
         ends = np.stack([frame.snapshot.position_m[satellite, :2], gateways[decision.association[satellite]]])
         if report.lost[satellite]:
             axes.plot(*ends.T, color=LOST, lw=1.4, ls=(0, (3, 2)), zorder=3)

@@ -49,10 +49,9 @@ def describe(frame: Frame) -> str:
         rows = [f"{satellite:>9} {value:>18.3f}" for satellite, value in enumerate(frame.satellite_metric)]
         return "\n".join([heading, f"satellite {name}", *rows])
     decision, report = frame.last_round
-    num_gateways = len(decision.gateway_weights)
     columns = f"satellite gateway cluster  CPU GHz epochs energy J weight {name}  outcome"
     rows = [
-        f"{satellite:>9} {gateway if gateway < num_gateways else '-':>7} {decision.cluster[satellite]:>7} "
+        f"{satellite:>9} {gateway if decision.associated[satellite] else '-':>7} {decision.cluster[satellite]:>7} "
         f"{decision.cpu_frequency[satellite] / 1e9:>8.3f} {report.epochs[satellite]:>6} "
         f"{report.energy_j[satellite]:>8.1f} {report.weights[satellite]:>6.3f} "
         f"{frame.satellite_metric[satellite]:>18.3f}  {_outcome_name(report.outcome[satellite])}"
