@@ -43,7 +43,7 @@ def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: Floa
 
 def one_epoch_each(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
     """Every associated satellite is expected to return an update, as with late updates (`rounds.late`)."""
-    return (gateway != state.sits_out).astype(np.int64)
+    return np.asarray(gateway != state.sits_out, dtype=np.int64)
 
 
 @dataclass(frozen=True)
