@@ -55,6 +55,8 @@ def update_cosines(updates: Tensor) -> FloatArray:
     F. Sattler, K.-R. Müller, W. Samek, "Clustered Federated Learning", IEEE TNNLS 32(8), 2021. An update that is all
     zero has similarity 0 to all others.
     """
+    if not updates.numel():
+        return np.eye(len(updates))
     norm = updates.norm(dim=1, keepdim=True)
     unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
     cosines: FloatArray = (unit @ unit.T).double().numpy()
