@@ -91,6 +91,9 @@ def first_models(
     The model's own parameters are overwritten.
     """
     layout = Layout.of(model)
+    for _, parameter in model.named_parameters():
+        # Weights are drawn in the order of memory, which earlier training may have changed.
+        parameter.data = parameter.data.contiguous()
     model.draw_weights(generator)
     held = layout.flatten(model).repeat(num_satellites, 1)
     if own_decoders and num_shared < layout.num_parameters:

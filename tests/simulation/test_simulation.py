@@ -290,3 +290,41 @@ def test_a_policy_that_returns_something_else_is_told_so():
     simulation.reset(0)
     with pytest.raises(ValueError, match="a policy must return a Decision, got NoneType"):
         simulation.step(None)
+
+
+SMALL_IMAGES = {"data.test_samples": 8, "training.max_epochs": 1, "training.batches_per_epoch": 1, "rounds.episode": 2}
+SHORT_TRACK = {"data.partition.span_s": 7200.0, "data.partition.max_samples": 20}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("leo-multitask", {"rounds.episode": 2}),
+        ("task-clustering-mini", {"rounds.episode": 2}),
+        ("semspacefl-mini", SMALL_IMAGES),
+        ("walker-earth", {**SMALL_IMAGES, **SHORT_TRACK}),
+        ("sentinel", {**SMALL_IMAGES, **SHORT_TRACK}),
+    ],
+)
+def test_an_episode_is_the_same_whatever_was_played_before(name, changes):
+    """To the bit: in a fresh simulation, after other episodes, after half of one, and after `set_state`."""
+
+    def play(simulation: Simulation) -> list:
+        state, seen = simulation.reset(5), []
+        seen += [state.last_loss, simulation.test.loss]
+        while not simulation.finished:
+            state, report = simulation.step(decide(state))
+            seen += [report.test_loss, report.train_loss, report.weights, state.last_loss]
+        return seen
+
+    fresh, reused, restored = (build(name, **changes) for _ in range(3))
+    expected = play(fresh)
+    run(reused, 1, 2)
+    run(reused, 2, 1)
+    run(restored, 3, 1)
+    saved = restored.get_state()
+    run(restored, 4, 1)
+    restored.set_state(saved)
+    for simulation in (reused, fresh, restored):
+        for found, wanted in zip(play(simulation), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
