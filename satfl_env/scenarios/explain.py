@@ -33,9 +33,14 @@ class _Place(NamedTuple):
 
 def explain(name: str, error: ValidationError) -> str:
     """All problems of the scenario `name`, one per line."""
-    problems = error.errors()
-    lines = [_line(problem) for problem in problems if not _follows(problem, problems)]
-    return "\n".join([f"scenario {name!r} is not valid:", *(f"  {line}"[:_LONGEST_LINE] for line in lines)])
+    lines = (f"  {line}"[:_LONGEST_LINE] for line in problem_lines(error))
+    return "\n".join([f"scenario {name!r} is not valid:", *lines])
+
+
+def problem_lines(error: ValidationError, section: Sequence[str] = ()) -> list[str]:
+    """One line per problem of a scenario, or of one of its sections, given by the fields that lead to it."""
+    problems = [{**problem, "loc": (*section, *problem["loc"])} for problem in error.errors()]
+    return [_line(problem) for problem in problems if not _follows(problem, problems)]
 
 
 def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:

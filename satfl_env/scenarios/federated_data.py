@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from satfl_env.data import load_images, own_images
 from satfl_env.orbits import Scene
 from satfl_env.scenarios.errors import ScenarioError, prefixed
+from satfl_env.scenarios.explain import problem_lines
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.schema import Data
 from satfl_env.simulation import FederatedData
@@ -141,8 +142,5 @@ def _checked(partition: Partition | Mapping[str, Any]) -> Partition:
     try:
         return _PARTITION.validate_python(partition)
     except ValidationError as error:
-        problems = (
-            f"{'.'.join(['partition', *map(str, problem['loc'])])}: {problem['msg']}, got {problem['input']!r}"
-            for problem in error.errors()
-        )
-        raise ValueError("; ".join(problems)) from error
+        lines = (line.removeprefix("data.") for line in problem_lines(error, ("data", "partition")))
+        raise ValueError("; ".join(lines)) from error

@@ -88,8 +88,8 @@ def test_equal_seeds_give_equal_data():
 @pytest.mark.parametrize(
     ("partition", "options", "words"),
     [
-        ({"kind": "dirichlet", "alpha": -1.0}, {}, r"partition\.dirichlet\.alpha: .*greater than 0, got -1\.0"),
-        ({"kind": "halves"}, {}, r"partition: .*'halves'"),
+        ({"kind": "dirichlet", "alpha": -1.0}, {}, r"partition\.alpha: .*greater than 0, got -1\.0"),
+        ({"kind": "halves"}, {}, r"partition.kind: must be one of .*'dirichlet', .*'halves'"),
         ({"kind": "equal"}, {"test_samples": 0}, "test_samples: 0"),
         ({"kind": "ground-track"}, {}, r"^partition\.kind 'ground-track' needs .*places_deg, got None"),
         (
