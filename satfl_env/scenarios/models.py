@@ -16,7 +16,7 @@ from satfl_env.federated import TrainableModel
 from satfl_env.semantics import ConvJSCC, MLPLink, SwinJSCC
 from satfl_env.settings import STRICT, Count, Decibel, Positive, default_of
 
-ImageShape = tuple[int, int, int]
+ImageShape = tuple[int, ...]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -45,7 +45,7 @@ class ModelSection(ABC):
         """Make the model.
 
         Args:
-            image_shape: Channels, height and width of an image.
+            image_shape: Shape of an image, (channels, height, width) for pictures.
             num_outputs: Outputs of the largest decoder; 0 where there are no tasks.
 
         Raises:
@@ -102,7 +102,7 @@ class ConvJSCCModel(_Autoencoder):
 
     def make(self, image_shape: ImageShape, num_outputs: int) -> TrainableModel:
         """Make the model."""
-        return ConvJSCC(image_shape, **self._arguments())
+        return ConvJSCC(_picture(image_shape), **self._arguments())
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -125,7 +125,14 @@ class SwinJSCCModel(_Autoencoder):
 
     def make(self, image_shape: ImageShape, num_outputs: int) -> TrainableModel:
         """Make the model."""
-        return SwinJSCC(image_shape, **self._arguments())
+        return SwinJSCC(_picture(image_shape), **self._arguments())
+
+
+def _picture(image_shape: ImageShape) -> tuple[int, int, int]:
+    if len(image_shape) != 3:
+        raise ValueError(f"images must have the shape (channels, height, width), got {image_shape}")
+    channels, height, width = image_shape
+    return channels, height, width
 
 
 Model = MLPLinkModel | ConvJSCCModel | SwinJSCCModel

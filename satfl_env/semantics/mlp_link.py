@@ -88,16 +88,7 @@ class MLPLink(Classifier):
         return logits
 
     def stacked_forward(self, parameters: Mapping[str, Tensor], images: Tensor, draw: ChannelDraw) -> Tensor:
-        """All satellites at once.
-
-        Args:
-            parameters: Every parameter under its own name, with a leading satellite axis, (S, ...).
-            images: Shape (S, B, ...).
-            draw: The channel with leading shape (S, B).
-
-        Returns:
-            Logits, shape (S, B, L, C).
-        """
+        """All satellites at once: logits (S, B, L, C); see `SemanticModel.stacked_forward`."""
         # With samples in columns, products that have but a few rows take half the time.
         hidden = column_linear(parameters, "encoder.0", images.flatten(2).mT).relu()
         symbols = column_linear(parameters, "encoder.2", hidden).mT

@@ -98,12 +98,12 @@ class DataFacts(NamedTuple):
     """What can be known of the data before an episode.
 
     Attributes:
-        image_shape: Channels, height and width of an image.
+        image_shape: Shape of an image: channels, height and width, or that of other features.
         num_outputs: Outputs of a decoder for all classes, or for those of the largest task.
         max_samples: Most training samples that a satellite can hold.
     """
 
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     num_outputs: int
     max_samples: int
 
@@ -118,10 +118,9 @@ def data_facts(data: DataPart, scene: ScenePart) -> DataFacts:
     if len(known) == len(stated):
         return DataFacts(**known)
     drawn = data(scene(np.random.default_rng(0)), np.random.default_rng(0))
-    channels, height, width = drawn.test_images.shape[1:]
     mask = drawn.train.output_mask
     in_draw = DataFacts(
-        image_shape=(channels, height, width),
+        image_shape=tuple(drawn.test_images.shape[1:]),
         # A class may be too rare for the draw to have a sample of it.
         num_outputs=drawn.label_pmf.shape[1] if mask is None else mask.shape[1],
         max_samples=int(drawn.train.samples.sum()),

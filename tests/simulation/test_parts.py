@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from satfl_env import Classifier, Outcome, Simulation, scenarios
+from satfl_env import Classifier, Outcome, SatFLEnv, Simulation, decision_to_action, scenarios
 from satfl_env.federated import Layout, LocalData
 from satfl_env.links import IdealLinks
 from satfl_env.onboard import Battery, OnboardComputer
 from satfl_env.orbits import PlanarScene
+from satfl_env.scenarios import ScenarioError
 from satfl_env.semantics import SemanticModel
 from satfl_env.simulation import FederatedData, OneContact, PlaneRelays
 from satfl_env.simulation.parts import model_factory
@@ -379,3 +380,35 @@ class TooLow(IdealLinks):
 def test_impossible_numbers_are_told_when_they_come_in(parts, words):
     with pytest.raises(ValueError, match=words):
         build(parts)
+
+
+def table(scene, rng) -> FederatedData:
+    """Seven numbers per sample instead of an image; the first one's sign is the class."""
+    satellites = scene.num_satellites
+    train, test = (torch.from_numpy(rng.normal(size=(count, 7)).astype(np.float32)) for count in (40 * satellites, 50))
+    return FederatedData(
+        train=LocalData(train, (train[:, 0] > 0).long(), np.arange(0, len(train) + 1, 40)),
+        label_pmf=np.full((satellites, 2), 0.5),
+        test_images=test,
+        test_targets=(test[:, 0] > 0).long().expand(satellites, -1),
+        test_weights=torch.full((satellites, 50), 1 / 50),
+    )
+
+
+@pytest.mark.parametrize("parts", [{"data": table}, {"data": table, "model": lambda: Classifier(nn.Linear(7, 2))}])
+def test_data_need_not_be_pictures(parts):
+    changes = {"training.learning_rate": 0.1, "onboard.cycles_per_sample": 1e8, "rounds.episode": 3}
+    env = SatFLEnv(overrides=changes, parts=parts)
+    _, info = env.reset(seed=0)
+    first = info["metrics"]["accuracy"]
+    for _ in range(3):
+        state = env.simulation.state
+        *_, info = env.step(decision_to_action(decide(state), state))
+    assert info["metrics"]["accuracy"] > max(first + 0.1, 0.8)
+
+
+def test_models_of_pictures_say_what_they_need():
+    with pytest.raises(
+        ScenarioError, match=r"model: images must have the shape \(channels, height, width\), got \(7,\)"
+    ):
+        scenarios.build("semspacefl-mini", parts={"data": table})
