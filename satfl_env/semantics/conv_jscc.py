@@ -91,7 +91,7 @@ class ConvJSCC(Autoencoder):
         return outputs
 
     def stacked_forward(self, parameters: Mapping[str, Tensor], images: Tensor, draw: ChannelDraw) -> Tensor:
-        """All satellites at once, as convolutions with one group per satellite: reconstructions (S, B, C, H, W); see `SemanticModel.stacked_forward`."""
+        """All satellites at once, as convolutions with one group per satellite; see `SemanticModel.stacked_forward`."""
         satellites = len(images)
         code = satellite_first(_stack(parameters, _ENCODER, side_by_side(images))[-1], satellites)
         received = transmit(normalise_power(code.flatten(2)), draw)
