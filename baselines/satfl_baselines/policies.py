@@ -1,4 +1,4 @@
-"""Policies composed of four rules, and their registry."""
+"""Policies composed of rules, and their registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 import satfl_env
 from satfl_baselines import aggregation, association, clustering, frequency
-from satfl_baselines.aggregation import AggregationRule, Participants
+from satfl_baselines.aggregation import AggregationRule, GatewayRule, Participants, gateway_contribution, gateway_mean
 from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_baselines.association import AssociationRule, at_gateway
 from satfl_baselines.clustering import ClusteringRule
@@ -61,6 +61,7 @@ class Policy:
         clustering: Which satellites share a model.
         aggregation: How much its update counts.
         expected: Local epochs that each satellite is expected to bring back.
+        gateways: How much a gateway counts at the cloud.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Policy:
     clustering: ClusteringRule
     aggregation: AggregationRule
     expected: EpochRule = predicted_epochs
+    gateways: GatewayRule = gateway_contribution
 
     def __call__(self, state: NetworkState) -> Decision:
         """Decide on the round that is about to begin."""
@@ -87,7 +89,7 @@ class Policy:
         contribution = self.aggregation(participants)
         weights = np.zeros(state.num_satellites)
         weights[members] = contribution
-        gateway_weights = aggregation.gateway_contribution(contribution, gateway[members], state.num_gateways)
+        gateway_weights = self.gateways(contribution, gateway[members], state.num_gateways)
         return satfl_env.Decision(
             association=gateway,
             cpu_frequency=cpu_frequency,
@@ -133,6 +135,20 @@ _POLICIES = (
         for name, title, rule in (
             ("fedavg", "FedAvg", aggregation.fed_avg),
             ("fedavep", "FedAvep", aggregation.fed_avep),
+            ("fedindi", "FedIndi", aggregation.fed_indi),
+            ("fedlol", "FedLol", aggregation.fed_lol),
+        )
+    ),
+    *(
+        replace(
+            _SEMSPACEFL,
+            name=f"gateway-mean-{name}",
+            description=f"longest window, {title} weights, gateways count as the mean of their satellites",
+            aggregation=rule,
+            gateways=gateway_mean,
+        )
+        for name, title, rule in (
+            ("fedsel", "FedSEL", aggregation.fed_sel),
             ("fedindi", "FedIndi", aggregation.fed_indi),
             ("fedlol", "FedLol", aggregation.fed_lol),
         )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -37,6 +37,9 @@ def test_names_are_those_of_the_papers_and_their_benchmarks():
         "proposed-fedavep",
         "proposed-fedindi",
         "proposed-fedlol",
+        "gateway-mean-fedsel",
+        "gateway-mean-fedindi",
+        "gateway-mean-fedlol",
         "nearest-fedavg",
         "nearest-fedavep",
         "single-gateway-fedavg",
@@ -59,10 +62,19 @@ def test_full_by_hand(state):
     frequency = (100 / (5e-27 * 200)) ** (1 / 3)
     assert decision.cpu_frequency == pytest.approx([frequency] * 3 + [0.0])
     assert decision.cluster.tolist() == [0, 0, 2, 2]
-    # Epochs 200 s f / (c D), that is 464 MHz: 18.6, 46.4, 23.2. Losses 1 and 3 give credits 3/4 and 1/4; 2 is alone.
-    contributions = np.array([50 * 18 * 0.75, 20 * 46 * 0.25, 40 * 23, 0])
+    # Epochs 200 s f / (c D), that is 464 MHz: 18.6, 46.4, 23.2. Losses 1 and 3 give credits 3/2 and 1/2; 2 is alone.
+    contributions = np.array([50 * 18 * 1.5, 20 * 46 * 0.5, 40 * 23, 0])
     assert decision.weights == pytest.approx(contributions / contributions.max())
     assert decision.gateway_weights.tolist() == [0.0, 1.0]
+
+
+def test_gateway_means_change_the_gateways_weights_alone(state):
+    seen = replace(state, window_s=np.array([[100.5, 0.0], [0.0, 200.5], [0.0, 200.5], [0.0, 0.0]]))
+    for names in [("semspacefl", "gateway-mean-fedsel"), ("proposed-fedlol", "gateway-mean-fedlol")]:
+        sums, means = (make_policy(name)(seen) for name in names)
+        assert means.weights.tolist() == sums.weights.tolist()
+        ratio = means.gateway_weights / sums.gateway_weights
+        assert ratio[0] / ratio[1] == pytest.approx(2.0)
 
 
 def test_benchmarks_differ_from_full_where_they_should(state):
