@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli and Bovik, 2003
-_WINDOW = 11
+# Wang, Simoncelli and Bovik, 2003; window and constants from Wang, Bovik, Sheikh and Simoncelli, 2004.
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_RADIUS = 5
 _SIGMA = 1.5
+_C1, _C2 = 0.01**2, 0.03**2
 
 
 def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -47,38 +52,65 @@ def psnr_db(outputs: Tensor, images: Tensor) -> Tensor:
 
 def ms_ssim_scales(height: int, width: int) -> int:
     """Number of scales, 1..5, whose coarsest still holds one 11-pixel window; 1 for images below that."""
-    side = min(height, width)
-    # (n - 1)^2 is the library's own limit; it exceeds 2^(n - 1) at four scales only.
-    fitting = [n for n in range(1, 6) if side // max(2 ** (n - 1), (n - 1) ** 2) >= _WINDOW]
-    return max(fitting, default=1)
+    side, scales = min(height, width), 1
+    while scales < len(_SCALE_WEIGHTS) and (side := math.ceil(side / 2)) > 2 * _RADIUS:
+        scales += 1
+    return scales
 
 
 def ms_ssim(outputs: Tensor, images: Tensor) -> Tensor:
-    """Multi-scale structural similarity of each image in [0, 1]; (*, B, C, H, W) -> (*, B).
+    r"""Multi-scale structural similarity of each image in [0, 1]; (*, B, C, H, W) -> (*, B).
 
-    The number of scales is `ms_ssim_scales`, their weights the first of the usual five, normalised to sum to 1.
-    Images of fewer than 11 pixels per side get a proportionally narrower Gaussian window.
+    $$\overline{l_M c_M s_M}^{\,w_M} \prod_{j=1}^{M - 1} \overline{c_j s_j}^{\,w_j}$$
+
+    As Wang, Simoncelli and Bovik define it (*Multiscale structural similarity for image quality assessment*, Asilomar
+    2003) for gray images, and the mean of that over the channels. Means over an image are of windows that lie wholly in
+    it; negative ones count as 0. The number of scales M is `ms_ssim_scales`. Five have the printed weights, fewer the
+    first of these, normalised to sum to 1. Images of fewer than 11 pixels per side get a proportionally narrower
+    Gaussian window.
 
     Raises:
         ValueError: If a side is shorter than 3 pixels.
     """
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
-
     height, width = images.shape[-2:]
     if min(height, width) < 3:
         raise ValueError(f"image size is {height}x{width}; MS-SSIM needs at least 3x3 pixels")
-    weights = _SCALE_WEIGHTS[: ms_ssim_scales(height, width)]
-    radius = min(_WINDOW // 2, (min(height, width) - 1) // 2)
-    similarity: Tensor = multiscale_structural_similarity_index_measure(
-        outputs.flatten(0, -4),
-        images.flatten(0, -4),
-        sigma=min(_SIGMA, (radius + 0.4) / 3.5),  # the library derives the radius as int(3.5 sigma + 0.5)
-        kernel_size=2 * radius + 1,
-        reduction="none",
-        data_range=1.0,
-        betas=tuple(weight / sum(weights) for weight in weights),
-    )
-    return similarity.view(outputs.shape[:-3])
+    weights = images.new_tensor(_SCALE_WEIGHTS[: ms_ssim_scales(height, width)])
+    weights /= weights.sum().clamp(max=1.0)  # the printed five sum to 1.0001
+    window = _gaussian(min(_RADIUS, (min(height, width) - 1) // 2)).to(images)
+    pair = torch.stack([outputs, images]).flatten(1, -3)  # every channel is an image of its own
+    terms = []
+    for _ in weights:
+        luminance, contrast = _similarity(pair, window)
+        terms.append(contrast.mean((-2, -1)))
+        last = (luminance * contrast).mean((-2, -1))
+        # Of an odd side, the last pixel stands alone, as under symmetric extension.
+        pair = F.avg_pool2d(pair, 2, ceil_mode=True)
+    similarity = torch.stack([*terms[:-1], last], -1).relu().pow(weights).prod(-1)
+    return similarity.view(images.shape[:-2]).mean(-1)
+
+
+def _gaussian(radius: int) -> Tensor:
+    """Gaussian window of 2 `radius` + 1 pixels, its width in proportion; it sums to 1."""
+    offset = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    return torch.softmax(-0.5 * (offset * _RADIUS / (radius * _SIGMA)) ** 2, 0)
+
+
+def _similarity(pair: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    """Luminance and contrast-structure term of two stacks of gray images, (2, N, H, W), at each whole window."""
+    one, other = pair
+    moments = torch.stack([one, other, one * one, other * other, one * other])
+    down, across = (_windows(side, window) for side in pair.shape[-2:])
+    mean_1, mean_2, square_1, square_2, product = down.mT @ moments @ across
+    both, squares = mean_1 * mean_2, mean_1**2 + mean_2**2
+    luminance = (2 * both + _C1) / (squares + _C1)
+    return luminance, (2 * (product - both) + _C2) / (square_1 + square_2 - squares + _C2)
+
+
+def _windows(side: int, window: Tensor) -> Tensor:
+    """The window at each place along a side where it fits, one per column; as a product, far faster than convolving."""
+    places = torch.eye(side, dtype=window.dtype, device=window.device).unsqueeze(1)
+    return F.conv1d(places, window.view(1, 1, -1)).squeeze(1)
 
 
 def _hit_rate(logits: Tensor, targets: Tensor) -> Tensor:
