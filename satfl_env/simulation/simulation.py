@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from satfl_env.semantics import semantic_similarity
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, training_loss
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
-from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation
+from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation, settle
 from satfl_env.simulation.rounds import limit_cohort
 from satfl_env.simulation.state import (
     BoolArray,
@@ -156,12 +157,12 @@ class Simulation:
         opening = Opening(
             state=self._state,
             decision=decision,
-            transfer_s=self._transfer_s(decision),
+            transfer_s=self._alone_s(decision),
             fetched=self._fetched(),
             transmit_power_w=self.ingredients.links.transmit_power_w,
             limit_s=self.ingredients.rounds.limit_s,
         )
-        part = protocol.participate(opening)
+        part = settle(protocol, opening, partial(self._transfer_s, decision))
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
             data=self._data.train,
@@ -437,8 +438,13 @@ class Simulation:
         progress = self._progress
         return Fetched(progress.time_s - progress.fetched_s, progress.fetched_version, progress.fetched_cpu_hz)
 
-    def _transfer_s(self, decision: Decision) -> FloatArray:
-        """One-way model transfer time of each satellite under a decision, (S,) (SemSpaceFL, eq. 16-17)."""
+    def _alone_s(self, decision: Decision) -> FloatArray:
+        """One-way model transfer time of each satellite if no other transmits, (S,); infinite out of sight."""
+        state, pair = self._state, decision.pairs
+        return np.where(decision.associated & state.visible[pair], state.link_s[pair] / 2, np.inf)
+
+    def _transfer_s(self, decision: Decision, transmits: BoolArray) -> FloatArray:
+        """One-way model transfer time of those who transmit, infinite for others, (S,) (SemSpaceFL, eq. 16-17)."""
         contacts, direct, pair = self._contacts, self._direct, decision.pairs
         sender = contacts.sender[pair]
         senders = replace(
@@ -447,9 +453,8 @@ class Simulation:
             velocity_mps=direct.velocity_mps[sender],
             distance_m=direct.distance_m[sender],
         )
-        # Satellites out of sight do not send.
-        sends = np.where(contacts.snapshot.visible[pair], decision.association, self._state.sits_out)
-        rate_bps = as_numbers("rates of the links", self.ingredients.links.associated_rate_bps(senders, sends))
+        association = np.where(transmits, decision.association, self._state.sits_out)
+        rate_bps = as_numbers("rates of the links", self.ingredients.links.associated_rate_bps(senders, association))
         return link_time_s(self._model_bits, rate_bps, contacts.snapshot.distance_m[pair]) + contacts.carry_s[pair]
 
     def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:

@@ -28,6 +28,7 @@ class Outcome(IntEnum):
 
 
 _COUNTS_AS_LOST = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])
+_USES_LINKS = np.array([one in (Outcome.RETURNED, Outcome.FETCHED) for one in Outcome])
 
 
 def first_reason(*reasons: tuple[Outcome, NDArray[np.bool_]]) -> NDArray[np.int64]:
@@ -41,3 +42,8 @@ def first_reason(*reasons: tuple[Outcome, NDArray[np.bool_]]) -> NDArray[np.int6
 def is_lost(outcome: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether an update counts as lost, (S,): its satellite was associated, but nothing could be aggregated."""
     return np.asarray(_COUNTS_AS_LOST[outcome])
+
+
+def uses_links(outcome: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a satellite fetches a model or returns one, (S,), from its outcome as known before training."""
+    return np.asarray(_USES_LINKS[outcome])

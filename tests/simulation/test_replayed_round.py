@@ -122,41 +122,57 @@ def link_s_by_hand(relays: Contacts, horizon_s: float) -> np.ndarray:
 
 
 def costs_by_hand(state: NetworkState, scene: SceneSnapshot, relays: Contacts, decision: Decision) -> dict[str, Any]:
-    """Times and energies of everyone (SemSpaceFL, eq. 5-6 and 16-19), under the names they have in the report."""
-    costs: dict[str, Any] = {
-        name: np.zeros(state.num_satellites)
-        for name in (
-            "outcome",
-            "epochs",
-            "download_s",
-            "compute_s",
-            "upload_s",
-            "compute_energy_j",
-            "transmit_energy_j",
-        )
+    """Times and energies of everyone (SemSpaceFL, eq. 5-6 and 16-19), under the names they have in the report.
+
+    First everyone alone on the links, then together with those who could take part so, until all of them can.
+    """
+    everyone, sits_out = np.arange(state.num_satellites), state.num_gateways
+
+    def costs_among(transmits: list[int], satellite: int) -> dict[str, Any]:
+        association = np.where(np.isin(everyone, transmits), decision.association, sits_out)
+        return cost_by_hand(satellite, state, scene, relays, decision, association)
+
+    costs = {one: costs_among([one], one) for one in everyone.tolist()}
+    transmits: list[int] = []
+    while transmits != (fit := [one for one in costs if costs[one]["outcome"] == Outcome.RETURNED]):
+        transmits = fit
+        costs |= {one: costs_among(transmits, one) for one in transmits}
+    return {name: np.array([costs[one][name] for one in costs]) for name in costs[0]}
+
+
+def cost_by_hand(
+    satellite: int,
+    state: NetworkState,
+    scene: SceneSnapshot,
+    relays: Contacts,
+    decision: Decision,
+    association: np.ndarray,
+) -> dict[str, Any]:
+    """Times and energies of one satellite while those with an `association` transmit."""
+    times, energies = ("download_s", "compute_s", "upload_s"), ("compute_energy_j", "transmit_energy_j")
+    costs: dict[str, Any] = dict.fromkeys(("outcome", "epochs", *times, *energies), 0)
+    gateway = decision.association[satellite]
+    if gateway == state.num_gateways:
+        return {**costs, "outcome": Outcome.SAT_OUT}
+    relay = relays.sender[np.arange(state.num_satellites), np.minimum(association, state.num_gateways - 1)]
+    rate_bps = rate_by_hand(satellite, scene.position_m[relay], scene, association)
+    distance_m = np.linalg.norm(scene.position_m[relay[satellite]] - scene.gateway_position_m[gateway])
+    transfer_s = MODEL_BITS / rate_bps + distance_m / LIGHT_MPS + relays.carry_s[satellite, gateway]
+    cycles, cpu_hz = CYCLES * state.samples[satellite], decision.cpu_frequency[satellite]
+    in_time = (relays.snapshot.window_s[satellite, gateway] - 2 * transfer_s) * cpu_hz / cycles
+    if in_time < 1:
+        return {**costs, "outcome": Outcome.OUT_OF_TIME}
+    epochs = math.floor(min(in_time, state.energy_j[satellite] / (KAPPA * cycles * cpu_hz**2)))
+    assert epochs >= 1
+    return {
+        "outcome": Outcome.RETURNED,
+        "epochs": epochs,
+        "download_s": transfer_s,
+        "compute_s": epochs * cycles / cpu_hz,
+        "upload_s": transfer_s,
+        "compute_energy_j": epochs * KAPPA * cycles * cpu_hz**2,
+        "transmit_energy_j": POWER_W * transfer_s,
     }
-    pair = np.arange(state.num_satellites), np.minimum(decision.association, state.num_gateways - 1)
-    relay = relays.sender[pair]
-    for satellite, gateway in enumerate(decision.association):
-        if gateway == state.num_gateways:
-            costs["outcome"][satellite] = Outcome.SAT_OUT
-            continue
-        rate_bps = rate_by_hand(satellite, scene.position_m[relay], scene, decision.association)
-        distance_m = np.linalg.norm(scene.position_m[relay[satellite]] - scene.gateway_position_m[gateway])
-        transfer_s = MODEL_BITS / rate_bps + distance_m / LIGHT_MPS + relays.carry_s[satellite, gateway]
-        cycles, cpu_hz = CYCLES * state.samples[satellite], decision.cpu_frequency[satellite]
-        in_time = (relays.snapshot.window_s[satellite, gateway] - 2 * transfer_s) * cpu_hz / cycles
-        if in_time < 1:
-            costs["outcome"][satellite] = Outcome.OUT_OF_TIME
-            continue
-        epochs = math.floor(min(in_time, state.energy_j[satellite] / (KAPPA * cycles * cpu_hz**2)))
-        assert epochs >= 1
-        costs["epochs"][satellite] = epochs
-        costs["download_s"][satellite] = costs["upload_s"][satellite] = transfer_s
-        costs["compute_s"][satellite] = epochs * cycles / cpu_hz
-        costs["compute_energy_j"][satellite] = epochs * KAPPA * cycles * cpu_hz**2
-        costs["transmit_energy_j"][satellite] = POWER_W * transfer_s
-    return costs
 
 
 @pytest.mark.parametrize(

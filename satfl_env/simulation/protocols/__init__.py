@@ -14,6 +14,7 @@ from satfl_env.simulation.protocols.round_protocol import (
     RoundProtocol,
     direct_contacts,
 )
+from satfl_env.simulation.protocols.transmitters import settle
 
 __all__ = [
     "Aggregation",
@@ -27,5 +28,6 @@ __all__ = [
     "RoundProtocol",
     "direct_contacts",
     "plane_contacts",
+    "settle",
     "staleness_discount",
 ]

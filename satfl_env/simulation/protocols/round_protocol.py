@@ -13,7 +13,7 @@ from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
-from satfl_env.simulation.updates import Outcome
+from satfl_env.simulation.updates import Outcome, uses_links
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,8 @@ class Opening:
     Attributes:
         state: The network at the start of the round.
         decision: A decision that fits the state.
-        transfer_s: One-way model transfer time under the decided association, (S,); infinite without a link.
+        transfer_s: One-way model transfer time at the decided gateway, (S,), with the band shared among those who
+            still take part; infinite for the others. See `settle`.
         fetched: The models that satellites have fetched in rounds before.
         transmit_power_w: Power drawn while a satellite returns its model.
         limit_s: Time that the round leaves everyone; infinite without a cadence.
@@ -108,6 +109,11 @@ class Participation:
     def trains(self) -> BoolArray:
         """Satellites that train, (S,)."""
         return np.asarray(self.outcome == Outcome.RETURNED.value)
+
+    @property
+    def transfers(self) -> BoolArray:
+        """Satellites that fetch a model or return one, (S,); only they take band and interfere."""
+        return uses_links(self.outcome)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +194,11 @@ class RoundProtocol(Protocol):
         """How satellites reach gateways at the start of a round."""
 
     def participate(self, opening: Opening) -> Participation:
-        """Who trains, for how many epochs, and what it costs."""
+        """Who trains, for how many epochs, and what it costs.
+
+        Called more than once a round, since who takes part decides what the transfers of the others take (`settle`):
+        whoever has no link, or one that is too slow, must not take part.
+        """
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
         """The parameters that satellites train from, (S, P)."""
