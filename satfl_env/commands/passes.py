@@ -13,7 +13,8 @@ from satfl_env.commands.console import one_line_errors
 
 def passes(
     tle: Annotated[
-        Path, typer.Option(help="Orbital elements: a TLE file, an OMM file (.csv, .json, .xml) or a shipped sample.")
+        Path,
+        typer.Option(help="Orbital elements: a TLE file, an OMM file (.csv, .json, .xml, .kvn) or a shipped sample."),
     ],
     site_name: Annotated[str, typer.Option("--site", help="Name of a shipped site; `satfl sites` lists them.")],
     hours: Annotated[float, typer.Option(min=0.01, max=720.0, help="Length of the span.")] = 24.0,

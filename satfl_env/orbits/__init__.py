@@ -6,7 +6,7 @@ from satfl_env.orbits.constellation import ConstellationScene
 from satfl_env.orbits.contacts import ContactWindows, contact_windows
 from satfl_env.orbits.cowell import CowellOrbits
 from satfl_env.orbits.eclipse import in_cylindrical_shadow, sunlit_fraction, sunlit_s
-from satfl_env.orbits.elements import Sgp4Orbits, load_elements, samples
+from satfl_env.orbits.elements import load_elements, samples
 from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
 from satfl_env.orbits.gateways import Gateway, site, sites
 from satfl_env.orbits.ground_track import GroundTrack, geodetic_deg, ground_track
@@ -15,6 +15,7 @@ from satfl_env.orbits.line_of_sight import line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 from satfl_env.orbits.scene import Scene, SceneSnapshot
+from satfl_env.orbits.sgp4_orbits import Sgp4Orbits
 from satfl_env.orbits.walker import walker
 
 __all__ = [

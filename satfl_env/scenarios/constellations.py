@@ -214,8 +214,8 @@ class WalkerConstellation(Orbiting):
 class ElementsConstellation(Orbiting):
     """Published orbital elements, propagated by SGP4; `epoch: null` means the newest epoch of the elements.
 
-    `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file: OMM if it ends in .csv, .json or
-    .xml, TLE otherwise. In a scenario's file its path is relative to that file's folder.
+    `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file, TLE or OMM; see `load_elements`. In
+    a scenario's file its path is relative to that file's folder.
     """
 
     kind: Literal["tle"] = "tle"

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+import copy
+import csv
 import json
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from sgp4.api import Satrec
-from sgp4.exporter import export_omm
 from sgp4.io import compute_checksum
 
 from satfl_env.orbits import Sgp4Orbits, load_elements, samples
@@ -67,30 +67,6 @@ def test_names_are_optional_and_may_be_marked(tmp_path: Path) -> None:
     assert bare.names == ("NORAD 99001", "MARKED")
 
 
-def test_messages_in_json_and_xml_fly_like_those_in_csv(tmp_path: Path) -> None:
-    original = load_elements(OMM)
-    messages = [export_omm(record, name) for record, name in zip(original.satellites, original.names, strict=True)]
-    as_json = tmp_path / "omm.json"
-    as_json.write_text(json.dumps(messages), encoding="utf-8")
-
-    root = ElementTree.Element("ndm")
-    for fields in messages:
-        segment = ElementTree.SubElement(root, "segment")
-        metadata, data = ElementTree.SubElement(segment, "metadata"), ElementTree.SubElement(segment, "data")
-        mean, tle = ElementTree.SubElement(data, "meanElements"), ElementTree.SubElement(data, "tleParameters")
-        for key, value in fields.items():
-            parent = metadata if key in {"OBJECT_NAME", "OBJECT_ID"} else mean if key == "EPOCH" else tle
-            ElementTree.SubElement(parent, key).text = str(value)
-    as_xml = tmp_path / "omm.xml"
-    ElementTree.ElementTree(root).write(as_xml)
-
-    expected = original.states(np.array([3600.0]))[0]
-    for path in (as_json, as_xml):
-        orbits = load_elements(path)
-        assert orbits.names == original.names
-        np.testing.assert_allclose(orbits.states(np.array([3600.0]))[0], expected, atol=5.0)
-
-
 def test_bad_lines_are_named(tmp_path: Path) -> None:
     lines = tle_lines()
     wrong_sum = [*lines[:2], lines[2][:68] + str((int(lines[2][68]) + 1) % 10), lines[3]]
@@ -145,23 +121,57 @@ def test_a_decayed_orbit_is_named_with_the_time(tmp_path: Path) -> None:
         orbits.states(np.arange(0, 20 * 86_400.0, 3600.0))
 
 
-def test_bad_messages_name_their_field(tmp_path: Path) -> None:
-    original = load_elements(OMM)
-    message = export_omm(original.satellites[0], "A")
-    for changes, expected in (
-        ({"MEAN_MOTION": None}, "the field MEAN_MOTION is missing"),
-        ({"ECCENTRICITY": "round"}, "could not convert string to float: 'round'"),
-        ({"ECCENTRICITY": "1.5"}, "SGP4 refuses the elements"),
-        ({"EPOCH": "someday"}, "someday"),
-    ):
-        fields = {key: value for key, value in (message | changes).items() if value is not None}
-        path = write(tmp_path, [json.dumps([fields])], "bad.json")
-        with pytest.raises(ValueError, match=rf"bad\.json: message 1 \(A\): .*{expected}"):
-            load_elements(path)
-    with pytest.raises(ValueError, match=r"bad\.json: message 2 must be an object of OMM fields, got 7"):
-        load_elements(write(tmp_path, [json.dumps([message, 7])], "bad.json"))
-    with pytest.raises(ValueError, match=r"bad\.xml: not an OMM in XML"):
-        load_elements(write(tmp_path, ["<ndm"], "bad.xml"))
+def test_one_set_of_each_satellite_flies(tmp_path: Path) -> None:
+    days = [
+        [with_checksum(tle_lines()[2].replace("26001.00000000", f"2600{day}.00000000")), tle_lines()[3]]
+        for day in (3, 1, 5)
+    ]
+    other = tle_lines()[4:7]
+    path = write(tmp_path, [*days[0], *other, *days[1], *days[2]])
+    midnight = 2461041.5
+    for epoch, day in ((None, 5), ("2026-01-04", 3), ("2026-01-03", 3), ("2026-01-02T23:59:59", 1), ("2025-12-30", 1)):
+        orbits = load_elements(path, epoch)
+        assert orbits.names == ("NORAD 99001", other[0])
+        assert orbits.satellites[0].jdsatepoch == midnight + day - 1
+    # Equal times: the later set corrects the earlier.
+    corrected = [days[2][0], with_checksum(days[2][1].replace("14.59198000", "14.60000000"))]
+    again = load_elements(write(tmp_path, [*days[2], *corrected]))
+    assert again.period_s[0] == pytest.approx(86_400 / 14.6)
+
+
+def test_one_number_has_one_name(tmp_path: Path) -> None:
+    lines = tle_lines()[1:4]
+    assert load_elements(write(tmp_path, [*lines, *lines[1:]])).names == ("SENTINEL-1A-LIKE",)
+    with pytest.raises(ValueError, match="satellite number 99001 must have one name, got 'SENTINEL-1A-LIKE' and 'B'"):
+        load_elements(write(tmp_path, [*lines, "B", *lines[1:]]))
+
+
+@pytest.mark.parametrize("ending", [".txt", "", ".JSON", ".elements"])
+def test_the_first_line_decides_where_the_ending_does_not(tmp_path: Path, ending: str) -> None:
+    expected = load_elements(OMM)
+    rows = list(csv.DictReader(OMM.read_text(encoding="utf-8").splitlines()[1:]))
+    texts = [json.dumps(rows)]
+    if ending != ".JSON":
+        texts += [OMM.read_text(encoding="utf-8"), "\n".join(f"{key} = {value}" for key, value in rows[0].items())]
+    for text in texts:
+        (tmp_path / f"elements{ending}").write_text(text, encoding="utf-8")
+        assert load_elements(tmp_path / f"elements{ending}").names[0] == expected.names[0]
+    if ending != ".JSON":
+        assert load_elements(write(tmp_path, tle_lines(), f"elements{ending}")).num_satellites == 7
+
+
+def test_copies_fly_to_the_bit(tmp_path: Path) -> None:
+    # The Moon and the Sun pull at this orbit of twelve hours, for which the epoch counts to its last digit.
+    high = [
+        with_checksum("1 44001U 19001A   26001.98765432 -.00000123 -12345-7  12345-4 0  9999"),
+        with_checksum("2 44001  63.4037 120.1234 7001234 270.0000  10.1234  2.00561234123456"),
+    ]
+    orbits = load_elements(write(tmp_path, high))
+    for day in (0.0, 20 * 86_400.0):
+        ours = orbits.states(np.array([day]))[0]
+        np.testing.assert_array_equal(copy.deepcopy(orbits).states(np.array([day]))[0], ours)
+        _, theirs, _ = Satrec.twoline2rv(*high).sgp4(orbits.epoch.jd1 + day / 86_400, orbits.epoch.jd2)
+        np.testing.assert_allclose(ours[0, 0], np.array(theirs) * 1e3, atol=0.01)
 
 
 def test_epochs_far_from_the_elements_are_refused() -> None:
@@ -179,6 +189,10 @@ def test_empty_constellations_and_missing_files_are_named(tmp_path: Path) -> Non
     (tmp_path / "image.tle").write_bytes(b"\x89PNG")
     with pytest.raises(ValueError, match=r"image\.tle: .*can't decode"):
         load_elements(tmp_path / "image.tle")
+    with (tmp_path / "huge.json").open("wb") as file:
+        file.truncate(100_000_001)
+    with pytest.raises(ValueError, match=r"huge\.json: a file of elements has at most 100000000 bytes, got 100000001"):
+        load_elements(tmp_path / "huge.json")
     with pytest.raises(FileNotFoundError, match="there is no file of orbital elements"):
         load_elements(tmp_path / "absent.tle")
     with pytest.raises(ValueError, match="names must have one entry for each of 7"):
