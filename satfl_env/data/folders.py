@@ -6,17 +6,20 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from satfl_env.paths import expanded
+
 DATA_DIR_VARIABLE = "SATFL_DATA"
 
 # Folder of each image set inside the data folder.
 FOLDERS: Mapping[str, str] = {"mnist": "MNIST/raw", "imagenette": "imagenette2", "eurosat": "eurosat/2750"}
 
 
-def resolve_data_dir(data_dir: str | Path | None, source: str) -> Path:
+def resolve_data_dir(data_dir: str | os.PathLike[str] | None, source: str) -> Path:
     """Return the data folder: `data_dir`, or the environment variable SATFL_DATA where it is None.
 
     Raises:
         FileNotFoundError: neither is given.
+        ValueError: no folder can have this name.
     """
     chosen = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if not chosen:
@@ -24,7 +27,7 @@ def resolve_data_dir(data_dir: str | Path | None, source: str) -> Path:
             f"{source}: no data folder known; set data_dir (of a scenario: data.data_dir) or the environment variable "
             f"{DATA_DIR_VARIABLE} to the folder that holds the image sets"
         )
-    return Path(chosen).expanduser()
+    return expanded(chosen)
 
 
 def require_folder(folder: Path, source: str, *, downloadable: bool) -> Path:

@@ -27,6 +27,7 @@ from satfl_env.orbits import (
     uniform_phases,
     walker,
 )
+from satfl_env.paths import PathText
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count, Finite, NonNegative, Positive, default_of
 from satfl_env.simulation import PlaneRelays, RoundProtocol
@@ -219,7 +220,7 @@ class ElementsConstellation(Orbiting):
     """
 
     kind: Literal["tle"] = "tle"
-    elements: str
+    elements: PathText
     epoch: str | None = None
 
     @property

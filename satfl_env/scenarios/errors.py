@@ -12,8 +12,13 @@ class ScenarioError(ValueError):
 
 @contextmanager
 def prefixed(prefix: str, kind: type[ValueError] = ValueError) -> Iterator[None]:
-    """Put a prefix before the messages of errors about values, and raise them as another kind."""
+    """Put a prefix before the messages of errors about values, and raise them as another kind.
+
+    Errors about a whole scenario have their place already.
+    """
     try:
         yield
+    except ScenarioError:
+        raise
     except ValueError as error:
         raise kind(f"{prefix}{error}") from error

@@ -15,6 +15,7 @@ from satfl_env.suggestions import did_you_mean, question
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 _NO_SECTION = ("model_type", "model_attributes_type", "dataclass_type")
 _LONGEST_LINE = 500
+_MOST_LINES = 20
 
 # A pydantic model or dataclass.
 Section = type[Any]
@@ -38,9 +39,11 @@ def explain(name: str, error: ValidationError) -> str:
 
 
 def problem_lines(error: ValidationError, section: Sequence[str] = ()) -> list[str]:
-    """One line per problem of a scenario, or of one of its sections, given by the fields that lead to it."""
-    problems = [{**problem, "loc": (*section, *problem["loc"])} for problem in error.errors()]
-    return [_line(problem) for problem in problems if not _follows(problem, problems)]
+    """One line for each of the first problems of a scenario, or of one of its sections, given by the fields to it."""
+    problems = [{**problem, "loc": (*section, *problem["loc"])} for problem in error.errors(include_url=False)]
+    shown, hidden = problems[:_MOST_LINES], len(problems) - _MOST_LINES
+    lines = [_line(problem) for problem in shown if not _follows(problem, problems)]
+    return [*lines, f"and {hidden} more"] if hidden > 0 else lines
 
 
 def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:

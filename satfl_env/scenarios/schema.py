@@ -18,6 +18,7 @@ from satfl_env import links
 from satfl_env.data import check_source
 from satfl_env.federated import Hardware, Shared, TrainingSettings, check_engine
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
+from satfl_env.paths import PathText
 from satfl_env.scenarios.constellations import Constellation
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.partitions import Partition
@@ -65,7 +66,7 @@ class Data(Section):
     """
 
     source: str
-    data_dir: str | None = None
+    data_dir: PathText | None = None
     folder: str | None = None
     image_size: Count | None = None
     partition: Annotated[Partition, Field(discriminator="kind")]

@@ -211,7 +211,7 @@ def test_a_key_given_twice_is_refused_with_both_lines(tmp_path):
 def test_dates_that_do_not_exist_are_refused(tmp_path):
     path = tmp_path / "dated.yaml"
     path.write_text("constellation: {epoch: 2026-13-45}\n")
-    with pytest.raises(ScenarioError, match="not valid YAML: month"):
+    with pytest.raises(ScenarioError, match="not valid YAML: line 1: not a valid timestamp: month"):
         scenarios.load(path)
 
 
