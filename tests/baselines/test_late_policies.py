@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from satfl_baselines import make_policy
 from satfl_env import scenarios
+from tests.factories import make_state
 
 PHYSICS = {"training.engine": "none"}
 LATE = {"buffer": 3, "staleness_power": 0.5}
@@ -28,6 +31,15 @@ def test_everyone_who_hands_something_over_counts(name, counts):
             sizes.append(together.sum())
     assert sum(sizes) > 10
     assert max(sizes) > 1
+
+
+def test_fedsat_parts_from_nearest_fedavg_where_a_contact_is_too_short_for_an_epoch():
+    """At 1 GHz an epoch of 100 samples takes 10 s."""
+    enough = make_state(3, 2, window_s=np.full((3, 2), 30.0), samples=np.array([100, 50, 80]))
+    short = replace(enough, window_s=np.array([[5.0, 5.0], [30.0, 30.0], [30.0, 30.0]]))
+    for state, expected in [(enough, [1.0, 0.5, 0.8]), (short, [0.0, 0.625, 1.0])]:
+        assert make_policy("fedsat")(state).weights == pytest.approx([1.0, 0.5, 0.8])
+        assert make_policy("nearest-fedavg")(state).weights == pytest.approx(expected)
 
 
 def test_fedleo_takes_the_longest_contact_of_the_plane():
