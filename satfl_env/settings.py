@@ -13,15 +13,38 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+import numpy as np
+from pydantic import BeforeValidator, ConfigDict, Field
 
 STRICT = ConfigDict(extra="forbid")
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Decibel = Annotated[float, Field(ge=-200, le=200)]
-Count = Annotated[int, Field(ge=1)]
+# The product of two integers fits 64 bits.
+MOST = 2**31 - 1
+# Each worker is a process that holds all libraries.
+MOST_WORKERS = 256
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        raise ValueError(f"must be a number, got {value}")
+    return value
+
+
+# All numbers of settings are one of these or narrower. Text that spells a number is one, too, and 2.0 is an integer.
+Finite = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=MOST)]
+
+Positive = Annotated[Finite, Field(gt=0)]
+NonNegative = Annotated[Finite, Field(ge=0)]
+Share = Annotated[Finite, Field(gt=0, le=1)]
+Decibel = Annotated[Finite, Field(ge=-200, le=200)]
+Count = Annotated[Whole, Field(ge=1)]
+Workers = Annotated[Count, Field(le=MOST_WORKERS)]
+
+
+def is_count(value: object) -> bool:
+    """Whether a plain argument is an integer >= 1, as a field of type `Count` would have it."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= int(value) <= MOST
 
 
 def default_of(maker: Callable[..., Any], name: str) -> Any:

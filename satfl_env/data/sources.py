@@ -13,6 +13,7 @@ from satfl_env.data.digits import load_digits, load_mnist
 from satfl_env.data.folders import resolve_data_dir
 from satfl_env.data.images import ImageData
 from satfl_env.data.photographs import load_eurosat, load_image_folder, load_imagenette
+from satfl_env.settings import is_count
 from satfl_env.suggestions import did_you_mean
 
 SOURCES: dict[str, Callable[..., ImageData]] = {
@@ -77,7 +78,7 @@ def check_source(name: str, image_size: int | None) -> None:
             raise ValueError(
                 f"image_size: {image_size} given, but images of source {name!r} are not resized; leave it out"
             )
-    elif image_size is None or image_size < 1:
+    elif not is_count(image_size):
         raise ValueError(f"image_size: {image_size} given, but source {name!r} needs a positive number of pixels")
 
 

@@ -14,7 +14,7 @@ from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env.federated.local import LocalData
-from satfl_env.settings import STRICT, Count
+from satfl_env.settings import STRICT, Workers
 
 # Data already moved; in-place changes to the original after its first round there have no effect.
 _moved: WeakKeyDictionary[LocalData, LocalData] = WeakKeyDictionary()
@@ -29,7 +29,7 @@ class Hardware:
         precision: `float32`: the precision of the parameters; `bfloat16`: that of the matrix products of stacked
             training, while parameters, optimizer and loss keep theirs. Results then agree to about 1e-2 only.
         workers: Worker processes of `processes` and `auto`, shards of `ray`. None means every core for `processes` and
-            `ray`, and for `auto` as many as the threads that PyTorch may use.
+            `ray`, and for `auto` as many as the threads that PyTorch may use. At most 256.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -37,7 +37,7 @@ class Hardware:
 
     device: str = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"
-    workers: Count | None = None
+    workers: Workers | None = None
 
     @field_validator("device")
     @classmethod

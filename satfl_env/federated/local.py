@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pydantic.dataclasses
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
-from satfl_env.settings import STRICT, Count, Positive
+from satfl_env.settings import STRICT, Count, Positive, Share
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,7 @@ class TrainingSettings:
     learning_rate: Positive = 2e-3
     optimizer: Literal["adam", "sgd"] = "adam"
     batches_per_epoch: Count | None = None
-    round_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    round_share: Share = 1.0
 
 
 @dataclass(frozen=True, eq=False)

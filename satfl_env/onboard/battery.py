@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from satfl_env.settings import STRICT, NonNegative, Positive
+from satfl_env.settings import STRICT, NonNegative, Positive, Share
 
 FloatArray = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ class Panels:
     """
 
     area_m2: Positive
-    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.3
+    efficiency: Share = 0.3
 
     @property
     def power_w(self) -> float:
@@ -60,7 +60,7 @@ class Battery:
     kind: Literal["battery"] = "battery"
     capacity_j: Positive
     initial_j: NonNegative
-    depth_of_discharge: Annotated[float, Field(gt=0, le=1)] = 1.0
+    depth_of_discharge: Share = 1.0
     harvest_w: NonNegative = 0.0
     panels: Panels | None = None
     standing_w: NonNegative = 0.0

@@ -16,7 +16,7 @@ from astropy.coordinates import EarthLocation
 from numpy.typing import NDArray
 from pydantic import Field
 
-from satfl_env.settings import STRICT
+from satfl_env.settings import STRICT, Finite
 from satfl_env.suggestions import did_you_mean
 
 FloatArray = NDArray[np.float64]
@@ -40,10 +40,10 @@ class Gateway:
     """
 
     name: Annotated[str, Field(min_length=1)]
-    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
-    longitude_deg: Annotated[float, Field(ge=-180, le=360)]
-    altitude_m: Annotated[float, Field(ge=-500, le=9000)] = 0.0
-    min_elevation_deg: Annotated[float, Field(ge=0, lt=90)] = DEFAULT_MIN_ELEVATION_DEG
+    latitude_deg: Annotated[Finite, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[Finite, Field(ge=-180, le=360)]
+    altitude_m: Annotated[Finite, Field(ge=-500, le=9000)] = 0.0
+    min_elevation_deg: Annotated[Finite, Field(ge=0, lt=90)] = DEFAULT_MIN_ELEVATION_DEG
 
 
 @cache

@@ -29,11 +29,11 @@ from satfl_env.orbits import (
 )
 from satfl_env.paths import PathText
 from satfl_env.scenarios.section import Section
-from satfl_env.settings import Count, Finite, NonNegative, Positive, default_of
+from satfl_env.settings import Count, Finite, NonNegative, Positive, Whole, default_of
 from satfl_env.simulation import PlaneRelays, RoundProtocol
 
 # There is no orbit below this; kilometres given for metres are far below it.
-Altitude = Annotated[float, Field(ge=100e3, allow_inf_nan=False)]
+Altitude = Annotated[Finite, Field(ge=100e3)]
 Point = tuple[Finite, Finite]
 
 
@@ -175,9 +175,9 @@ class WalkerConstellation(Orbiting):
     pattern: Literal["delta", "star"] = default_of(walker, "pattern")
     satellites: Count
     planes: Count
-    phasing: Annotated[int, Field(ge=0)] = 0
+    phasing: Whole = 0
     altitude_m: Altitude
-    inclination_deg: Annotated[float, Field(ge=0, le=180)]
+    inclination_deg: Annotated[Finite, Field(ge=0, le=180)]
     epoch: str
     j2: bool = default_of(walker, "j2")
 

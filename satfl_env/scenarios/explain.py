@@ -41,9 +41,10 @@ def explain(name: str, error: ValidationError) -> str:
 def problem_lines(error: ValidationError, section: Sequence[str] = ()) -> list[str]:
     """One line for each of the first problems of a scenario, or of one of its sections, given by the fields to it."""
     problems = [{**problem, "loc": (*section, *problem["loc"])} for problem in error.errors(include_url=False)]
-    shown, hidden = problems[:_MOST_LINES], len(problems) - _MOST_LINES
-    lines = [_line(problem) for problem in shown if not _follows(problem, problems)]
-    return [*lines, f"and {hidden} more"] if hidden > 0 else lines
+    told = [problem for problem in problems if not _follows(problem, problems)]
+    lines = [_line(problem) for problem in told[:_MOST_LINES]]
+    hidden = len(told) - len(lines)
+    return [*lines, f"and {hidden} more"] if hidden else lines
 
 
 def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:

@@ -15,6 +15,7 @@ from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.explain import problem_lines
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.schema import Data
+from satfl_env.settings import is_count
 from satfl_env.simulation import FederatedData
 
 _PARTITION: TypeAdapter[Partition] = TypeAdapter(Annotated[Partition, Field(discriminator="kind")])
@@ -53,7 +54,7 @@ class FederatedImages:
         class_names: Sequence[str] | None = None,
         places_deg: npt.ArrayLike | None = None,
     ) -> None:
-        if test_samples is not None and test_samples < 1:
+        if test_samples is not None and not is_count(test_samples):
             raise ValueError(f"test_samples: {test_samples} is not an integer >= 1, or None")
         self.images = own_images(train, test, class_names=class_names, places_deg=places_deg)
         self.partition = _checked(partition)

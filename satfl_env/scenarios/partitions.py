@@ -12,7 +12,7 @@ from satfl_env.orbits import ConstellationScene, Scene, ground_track
 from satfl_env.scenarios.errors import prefixed
 from satfl_env.scenarios.partition_section import IndexArray, PartitionSection
 from satfl_env.scenarios.task_partition import TaskPartition
-from satfl_env.settings import Count, Positive, default_of
+from satfl_env.settings import Count, Finite, Positive, default_of
 
 # Satellites in low orbits sweep the ground at some 7 km/s; the next sample comes before half a swath has passed.
 _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
@@ -83,7 +83,7 @@ class GroundTrackPartition(PartitionSection):
     kind: Literal["ground-track"] = "ground-track"
     span_s: Positive = 86_400.0
     swath_m: Positive = 290e3
-    min_sun_elevation_deg: Annotated[float, Field(ge=-18, lt=90)] = 10.0
+    min_sun_elevation_deg: Annotated[Finite, Field(ge=-18, lt=90)] = 10.0
     max_samples: Count = 200
 
     def check(self, images: ImageData) -> None:

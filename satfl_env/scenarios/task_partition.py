@@ -14,7 +14,7 @@ from satfl_env.orbits import Scene
 from satfl_env.scenarios.errors import prefixed
 from satfl_env.scenarios.partition_section import IndexArray, PartitionSection, local_data
 from satfl_env.scenarios.section import Section
-from satfl_env.settings import Count
+from satfl_env.settings import Count, Finite, Whole
 from satfl_env.simulation import FederatedData
 
 
@@ -22,8 +22,8 @@ class TaskConfig(Section):
     """A classification task: the classes it distinguishes (all others are "other") and how often they occur."""
 
     name: Annotated[str, Field(min_length=1)]
-    classes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
-    positive_share: Annotated[float, Field(gt=0, lt=1)]
+    classes: Annotated[tuple[Whole, ...], Field(min_length=1)]
+    positive_share: Annotated[Finite, Field(gt=0, lt=1)]
 
     @model_validator(mode="after")
     def _distinct_classes(self) -> TaskConfig:

@@ -15,6 +15,7 @@ from satfl_env.federated import LocalTrainer, TrainingResult, thread_limit
 from satfl_env.links import link_time_s
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
+from satfl_env.settings import is_count
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, training_loss
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
@@ -102,12 +103,12 @@ class Simulation:
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ValueError: If `torch_threads` is below 1.
+        ValueError: If `torch_threads` is neither an integer >= 1 nor None.
     """
 
     def __init__(self, ingredients: Ingredients, *, torch_threads: int | None = 1) -> None:
-        if torch_threads is not None and torch_threads < 1:
-            raise ValueError(f"torch_threads must be at least 1 or None, got {torch_threads}")
+        if torch_threads is not None and not is_count(torch_threads):
+            raise ValueError(f"torch_threads must be an integer >= 1 or None, got {torch_threads}")
         self.ingredients = ingredients
         self.torch_threads = torch_threads
         self._learner = ingredients.learner(ingredients)

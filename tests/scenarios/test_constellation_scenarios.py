@@ -53,7 +53,7 @@ def test_configurations_know_their_size(name, shape):
         ({"constellation.gateways": [{"name": "Half", "latitude_deg": 1}]}, ["gateways.0.longitude_deg: missing"]),
         (
             {"constellation": {"kind": "tle", "elements": "none.tle", "gateways": ["Kourou"]}},
-            ["constellation", "no file of orbital elements 'none.tle'", "sentinel-like"],
+            ["constellation", "no file of orbital elements '", "/none.tle'", "sentinel-like"],
         ),
         ({"onboard.energy.harvest_w": 3.0}, ["onboard.energy", "give harvest_w or panels, not both"]),
         ({"onboard.energy.depth_of_discharge": 1.2}, ["onboard.energy.depth_of_discharge", "less than or equal to 1"]),
