@@ -99,7 +99,7 @@ def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int,
         ended = _reached(target, report.metrics)
         record["reward"] = judge.total(judge.terms(report, ended=ended))
         episode.append(record | gateway_record())
-        if ended:
+        if ended or simulation.finished:
             break
     for snr_db in final_snrs_db:
         episode[-1] |= _gateway_record(simulation, snr_db)

@@ -130,7 +130,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
     ## Episode End
 
     1. Termination: the scenario has a target, and the mean of its metric over satellites has reached the value.
-    2. Truncation: all rounds of the scenario's episode have been played.
+    2. Truncation: all rounds of the scenario's episode have been played, or a satellite has come down (with
+       `constellation.decay: end-episode`).
 
     ## Arguments
 
@@ -169,6 +170,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `test_loss`           | mean test loss over satellites                                      |
     | `satellite_test_loss` | test loss, `(S,)`                                                   |
     | `time_s`              | simulated time                                                      |
+    | `decayed`             | satellites that have come down, which ends the episode, `(S,)` bool |
     | `reward_terms`        | value of each reward term, without its weight                       |
     | `outcome`             | `satfl_env.Outcome` of each satellite, `(S,)`                       |
     | `epochs`, `batches`   | simulated epochs and minibatches really trained, `(S,)`             |
@@ -320,6 +322,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
             "test_loss": float(test.loss.mean()),
             "satellite_test_loss": test.loss.copy(),
             "time_s": self.simulation.state.time_s,
+            "decayed": self.simulation.decayed,
             "reward_terms": reward_terms,
         }
 

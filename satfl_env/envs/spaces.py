@@ -60,14 +60,13 @@ def observation_space(simulation: Simulation) -> spaces.Dict:
     scene = ingredients.scene(np.random.default_rng(0))
     rounds, computer = ingredients.rounds, ingredients.computer
     satellites, gateways = scene.num_satellites, scene.num_gateways
-    longest_round_s = rounds.duration_s(scene.horizon_s)
     highest_rate_bps = ingredients.links.highest_rate_bps(scene.min_distance_m)
     per_satellite, per_pair = (satellites,), (satellites, gateways)
 
     return spaces.Dict(
         [
             ("round", _box(rounds.episode, (1,))),
-            ("time_s", _box(rounds.episode * longest_round_s, (1,))),
+            ("time_s", _box(rounds.longest_s(scene.horizon_s), (1,))),
             ("position_m", _box(scene.max_position_m, (satellites, 3), signed=True)),
             ("velocity_mps", _box(scene.max_speed_mps, (satellites, 3), signed=True)),
             ("distance_m", _box(scene.max_distance_m, per_pair)),

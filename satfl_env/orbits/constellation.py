@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_env.orbits.contacts import ContactWindows, contact_windows, states_and_windows
+from satfl_env.orbits.contacts import MARCH_S, ContactWindows, contact_windows, states_and_windows
 from satfl_env.orbits.earth import ROTATION_RADPS
 from satfl_env.orbits.eclipse import sunlit_s
 from satfl_env.orbits.gateways import Gateway, ground_segment
@@ -28,6 +28,10 @@ class ConstellationScene:
         horizon_s: Longest window reported, positive; the longest orbital period if None. A satellite that never leaves
             a gateway's sight always has this window.
 
+    Attributes:
+        decay_s: Time from which each satellite is no longer in orbit, (S,), infinite where unknown. It is out of sight
+            from then on, and an episode ends.
+
     Raises:
         ValueError: If there is no gateway, the horizon is not positive, or an orbit is lower than a gateway.
     """
@@ -37,6 +41,8 @@ class ConstellationScene:
         self.gateways = tuple(gateways)
         self.ground = ground_segment(gateways)
         self.horizon_s = float(orbits.period_s.max()) if horizon_s is None else horizon_s
+        # Orbits of one's own need not know of decays.
+        self.decay_s = np.broadcast_to(getattr(orbits, "decay_s", np.inf), orbits.num_satellites)
         if not 0 < self.horizon_s < np.inf:
             raise ValueError(f"horizon_s must be positive and finite, got {self.horizon_s}")
         if self.min_distance_m <= 0:
@@ -51,6 +57,11 @@ class ConstellationScene:
     def num_gateways(self) -> int:
         """Number of gateways, G."""
         return len(self.gateways)
+
+    @property
+    def look_ahead_s(self) -> float:
+        """How long after an instant orbits are asked for states, to find the windows of the instant."""
+        return self.horizon_s + MARCH_S
 
     @property
     def min_distance_m(self) -> float:
@@ -75,6 +86,7 @@ class ConstellationScene:
     def at(self, time_s: float) -> SceneSnapshot:
         """The geometry `time_s` seconds after the epoch."""
         position, velocity, window = states_and_windows(self.orbits, self.ground, time_s, self.horizon_s)
+        window = np.minimum(window, np.maximum(self.decay_s - time_s, 0.0)[:, None])
         return SceneSnapshot(
             time_s=time_s,
             position_m=position,
@@ -88,7 +100,7 @@ class ConstellationScene:
 
     def contact_windows(self, start_s: float, end_s: float) -> ContactWindows:
         """All contact windows between two times after the epoch."""
-        return contact_windows(self.orbits, self.gateways, start_s, end_s)
+        return contact_windows(self.orbits, self.gateways, start_s, end_s).until(self.decay_s)
 
     def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
         """Seconds of sunlight of each satellite between two times after the epoch, (S,)."""

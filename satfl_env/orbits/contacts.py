@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ DEFAULT_STEP_S = 60.0
 # Values of satellites and pairs held at a time: more would need memory, fewer would cost time in calls.
 _CHUNK = 1_000_000
 _MARCH_STEPS = 10
+MARCH_S = _MARCH_STEPS * DEFAULT_STEP_S
+"""How far windows may be followed beyond their horizon."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,17 @@ class ContactWindows:
         pair = (self.satellite[later], self.gateway[later])
         rise[pair], fall[pair] = self.rise_s[later], self.set_s[later]
         return rise, fall
+
+    def until(self, end_s: FloatArray) -> ContactWindows:
+        """The windows of satellites that are in orbit up to a time each, (S,); infinite keeps all of a satellite's.
+
+        A window that is cut keeps the peak of the whole.
+        """
+        end = end_s[self.satellite]
+        kept = self.rise_s < end
+        names = ("satellite", "gateway", "rise_s", "peak_s", "peak_elevation_deg")
+        of_windows = {name: getattr(self, name)[kept] for name in names}
+        return replace(self, **of_windows, set_s=np.minimum(self.set_s, end)[kept])
 
     def _check(self, time_s: float) -> None:
         if not self.start_s <= time_s <= self.end_s:

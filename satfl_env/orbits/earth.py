@@ -1,4 +1,4 @@
-"""The Earth in four numbers (WGS 84; J2 of EGM96)."""
+"""The Earth in five numbers (WGS 84; J2 of EGM96)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ EQUATORIAL_RADIUS_M = 6_378_137.0
 
 J2 = 1.08262668e-3
 """Second zonal harmonic: the oblateness."""
+
+LOWEST_ALTITUDE_M = 100e3
+"""Altitude above the equatorial radius below which nothing stays in orbit."""
 
 ROTATION_RADPS = 7.292115e-5
 """Rotation rate relative to the stars."""

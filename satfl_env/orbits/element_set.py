@@ -9,6 +9,9 @@ import numpy as np
 from astropy.time import Time
 from sgp4.api import SGP4_ERRORS, WGS72, Satrec
 
+SGP4_RADIUS_M = 6_378_135.0
+"""The Earth radius of SGP4 (WGS 72)."""
+
 # What both formats allow.
 INCLINATION_DEG = (0.0, 180.0)
 MEAN_MOTION_REV_PER_DAY = (0.01, 20.0)

@@ -10,14 +10,15 @@ from astropy.time import Time
 from numpy.typing import NDArray
 from sgp4.api import SGP4_ERRORS, Satrec, SatrecArray
 
+from satfl_env.orbits.decay import LOWEST_RADIUS_M, decay_s
 from satfl_env.orbits.earth import GRAVITY_M3PS2
-from satfl_env.orbits.element_set import ELEMENTS, record
+from satfl_env.orbits.element_set import ELEMENTS, SGP4_RADIUS_M, record
 from satfl_env.orbits.frames import make_epoch, offline, times_after, utc_text
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 MAX_AGE_DAYS = 30.0
-_SGP4_RADIUS_M = 6_378_135.0
 # Mean elements leave out the short-period motion, some ten kilometres in a low orbit.
 _RADIUS_MARGIN_M = 50e3
 _SPEED_MARGIN = 1.02
@@ -30,17 +31,27 @@ class Sgp4Orbits:
         satellites: Initialised `sgp4` records.
         names: Name of each, for messages and tables.
         epoch: Time 0: an astropy time, or ISO text in UTC; the latest epoch of the elements if None.
+        decay_s: Time from which each satellite is no longer in orbit, (S,): it rests where it was then. None, which is
+            infinite, flies all of them for as long as SGP4 can; see `decays_s`.
 
     Raises:
         ValueError: If there is no satellite, or elements are more than 30 days from the epoch.
     """
 
-    def __init__(self, satellites: Sequence[Satrec], names: Sequence[str], epoch: Time | str | None = None) -> None:
+    def __init__(
+        self,
+        satellites: Sequence[Satrec],
+        names: Sequence[str],
+        epoch: Time | str | None = None,
+        *,
+        decay_s: FloatArray | None = None,
+    ) -> None:
         if not satellites:
             raise ValueError("a constellation needs at least one satellite, got none")
         if len(names) != len(satellites):
             raise ValueError(f"names must have one entry for each of {len(satellites)} satellites, got {len(names)}")
         self.satellites, self.names = tuple(satellites), tuple(names)
+        self.decay_s = np.full(len(satellites), np.inf) if decay_s is None else np.asarray(decay_s, dtype=np.float64)
         dates = np.array([satellite.jdsatepoch for satellite in satellites])
         fractions = np.array([satellite.jdsatepochF for satellite in satellites])
         latest = int(np.argmax(dates + fractions))
@@ -55,11 +66,13 @@ class Sgp4Orbits:
                     f"{abs(age):.1f} days {'after' if age > 0 else 'before'} those of {name!r}"
                 )
         self._array = SatrecArray(self.satellites)
-        axis = np.array([satellite.a for satellite in satellites]) * _SGP4_RADIUS_M
+        axis = np.array([satellite.a for satellite in satellites]) * SGP4_RADIUS_M
         eccentricity = np.array([satellite.ecco for satellite in satellites])
-        self.min_radius_m = float((axis * (1 - eccentricity)).min()) - _RADIUS_MARGIN_M
+        at_last = np.minimum(axis, LOWEST_RADIUS_M / (1 - eccentricity))
+        lowest_axis = np.where(np.isfinite(self.decay_s), at_last, axis)
+        self.min_radius_m = float((lowest_axis * (1 - eccentricity)).min()) - _RADIUS_MARGIN_M
         self.max_radius_m = float((axis * (1 + eccentricity)).max()) + _RADIUS_MARGIN_M
-        speed = np.sqrt(GRAVITY_M3PS2 / axis * (1 + eccentricity) / (1 - eccentricity))
+        speed = np.sqrt(GRAVITY_M3PS2 / lowest_axis * (1 + eccentricity) / (1 - eccentricity))
         self.max_speed_mps = float(speed.max()) * _SPEED_MARGIN
 
     @property
@@ -78,7 +91,26 @@ class Sgp4Orbits:
         Raises:
             ValueError: If elements are then more than 30 days from the epoch.
         """
-        return Sgp4Orbits(self.satellites, self.names, times_after(self.epoch, np.asarray(elapsed_s)))
+        later = times_after(self.epoch, np.asarray(elapsed_s))
+        return Sgp4Orbits(self.satellites, self.names, later, decay_s=self.decay_s - elapsed_s)
+
+    def decays_s(self, span_s: float) -> FloatArray:
+        """Times after the epoch at which satellites come down, (S,): see `decay_s`; infinite beyond `span_s`."""
+        return np.array([decay_s(satellite, self.epoch, span_s) for satellite in self.satellites])
+
+    def ending(self, decay_s: FloatArray) -> Sgp4Orbits:
+        """The same satellites, each up to its decay in s after the epoch, (S,)."""
+        return Sgp4Orbits(self.satellites, self.names, self.epoch, decay_s=decay_s)
+
+    def chosen(self, rows: BoolArray) -> Sgp4Orbits:
+        """Some of the satellites: a mask, (S,).
+
+        Raises:
+            ValueError: If there is none.
+        """
+        numbers = np.flatnonzero(rows)
+        satellites, names = ([values[number] for number in numbers] for values in (self.satellites, self.names))
+        return Sgp4Orbits(satellites, names, self.epoch, decay_s=self.decay_s[rows])
 
     def __getstate__(self) -> dict[str, Any]:
         # The records of `sgp4` cannot be pickled or copied; the elements that made them can.
@@ -94,12 +126,20 @@ class Sgp4Orbits:
         """Positions in m and velocities in m/s at each time (T,), as (T, S, 3) each.
 
         Raises:
-            ValueError: If SGP4 finds no state, as for a satellite that has decayed.
+            ValueError: If SGP4 finds no state, as for a satellite that has decayed before its `decay_s`.
         """
-        times = times_after(self.epoch, np.asarray(time_s, dtype=np.float64))
+        time_s = np.asarray(time_s, dtype=np.float64)
+        times = times_after(self.epoch, time_s)
         error, position_km, velocity_kmps = self._array.sgp4(times.jd1, times.jd2)
-        if error.any():
-            satellite, time = np.argwhere(error)[0]
-            reason = SGP4_ERRORS[error[satellite, time]]
+        gone = time_s > self.decay_s[:, None]
+        for satellite in np.flatnonzero(gone.any(axis=1)):
+            last = times_after(self.epoch, self.decay_s[satellite])
+            error[satellite, gone[satellite]] = 0
+            position_km[satellite, gone[satellite]] = self.satellites[satellite].sgp4(last.jd1, last.jd2)[1]
+            velocity_kmps[satellite, gone[satellite]] = 0.0
+        lost = (error != 0) | ~np.isfinite(position_km).all(axis=-1)
+        if lost.any():
+            satellite, time = np.argwhere(lost)[0]
+            reason = SGP4_ERRORS.get(error[satellite, time], "its position is not finite")
             raise ValueError(f"{self.names[satellite]!r} has no state at {utc_text(times[time])}: {reason}")
         return position_km.swapaxes(0, 1) * 1e3, velocity_kmps.swapaxes(0, 1) * 1e3

@@ -78,7 +78,7 @@ def similarity_scales(scenario: Scenario) -> int:
 def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
     """All parts by name: the user's own, and the scenario's for the others."""
     parts = {
-        "scene": scenario.constellation.make,
+        "scene": scenario.constellation.scenes(scenario.rounds),
         "links": scenario.links,
         "energy": scenario.onboard.energy,
         "computer": scenario.onboard,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,6 @@ from satfl_env.orbits import (
     Gateway,
     KeplerOrbits,
     PlanarScene,
-    Scene,
     Sgp4Orbits,
     load_elements,
     make_epoch,
@@ -28,9 +27,10 @@ from satfl_env.orbits import (
     walker,
 )
 from satfl_env.paths import PathText
+from satfl_env.scenarios.decay import RULES, Decay
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count, Finite, NonNegative, Positive, Whole, default_of
-from satfl_env.simulation import PlaneRelays, RoundProtocol
+from satfl_env.simulation import PlaneRelays, RoundProtocol, RoundSettings, ScenePart
 
 # There is no orbit below this; kilometres given for metres are far below it.
 Altitude = Annotated[Finite, Field(ge=100e3)]
@@ -43,8 +43,15 @@ class ConstellationSection(Section, ABC):
     kind: str
 
     @abstractmethod
-    def make(self, rng: np.random.Generator) -> Scene:
-        """Make the scene of an episode; all draws come from `rng`."""
+    def scenes(self, rounds: RoundSettings) -> ScenePart:
+        """What makes the scene of each episode of such rounds."""
+
+    def check(self, rounds: RoundSettings) -> None:
+        """Check that the satellites can fly an episode of such rounds.
+
+        Raises:
+            ValueError: If not; the message begins with a field of the section.
+        """
 
     def relayed(self, protocol: RoundProtocol, isl_rate_bps: float) -> RoundProtocol:
         """A protocol whose models are relayed inside orbital planes.
@@ -91,8 +98,11 @@ class PlanarConstellation(ConstellationSection):
         """Number of gateways, G."""
         return len(self.gateways_m)
 
-    def make(self, rng: np.random.Generator) -> PlanarScene:
-        """Make the scene; the phases of the satellites are drawn."""
+    def scenes(self, rounds: RoundSettings) -> ScenePart:
+        """What makes the scene; the phases of the satellites are drawn."""
+        return self._scene
+
+    def _scene(self, rng: np.random.Generator) -> PlanarScene:
         radius_m = np.repeat([c.radius_m for c in self.circles], [c.satellites for c in self.circles])
         return PlanarScene(
             circle_radius_m=radius_m,
@@ -133,9 +143,15 @@ class Orbiting(ConstellationSection):
     def orbits(self) -> KeplerOrbits | Sgp4Orbits:
         """The orbits from the epoch on."""
 
-    def make(self, rng: np.random.Generator) -> ConstellationScene:
-        """Make the scene; the time at which it starts is drawn."""
-        orbits = self.orbits()
+    def flown(self, rounds: RoundSettings) -> KeplerOrbits | Sgp4Orbits:
+        """The orbits of the satellites that fly in episodes of such rounds."""
+        return self.orbits()
+
+    def scenes(self, rounds: RoundSettings) -> ScenePart:
+        """What makes the scene; the time at which it starts is drawn."""
+        return partial(self._scene, self.flown(rounds))
+
+    def _scene(self, orbits: KeplerOrbits | Sgp4Orbits, rng: np.random.Generator) -> ConstellationScene:
         return ConstellationScene(orbits.advanced(rng.uniform(0.0, self.start_within_s)), self.gateways)
 
     @field_validator("epoch", mode="before", check_fields=False)
@@ -217,11 +233,16 @@ class ElementsConstellation(Orbiting):
 
     `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file, TLE or OMM; see `load_elements`. In
     a scenario's file its path is relative to that file's folder.
+
+    `decay` says what is done about a satellite that comes down (below 100 km, or where SGP4 has no state) before the
+    longest possible episode ends: `refuse` the scenario, `leave-out` the satellite, or `end-episode`, which truncates
+    an episode once it has come down.
     """
 
     kind: Literal["tle"] = "tle"
     elements: PathText
     epoch: str | None = None
+    decay: Decay = "refuse"
 
     @property
     def path(self) -> Path:
@@ -230,12 +251,24 @@ class ElementsConstellation(Orbiting):
 
     @cached_property
     def num_satellites(self) -> int:
-        """Number of satellites, S."""
+        """Number of satellites of the elements, S; `decay: leave-out` may fly fewer."""
         return self.orbits().num_satellites
 
     def orbits(self) -> Sgp4Orbits:
         """The orbits of the elements."""
         return load_elements(self.path, self.epoch)
+
+    def check(self, rounds: RoundSettings) -> None:
+        """Check that satellites stay up, as `decay` has it."""
+        self.flown(rounds)
+
+    def flown(self, rounds: RoundSettings) -> Sgp4Orbits:
+        """The orbits of the satellites that stay up for long enough, as `decay` has it."""
+        orbits = self.orbits()
+        scene = ConstellationScene(orbits, self.gateways)
+        span_s = self.start_within_s + rounds.longest_s(scene.horizon_s) + scene.look_ahead_s
+        decay_s = orbits.decays_s(span_s)
+        return RULES[self.decay](orbits, decay_s, self.start_within_s)
 
     @model_validator(mode="after")
     def _readable(self) -> ElementsConstellation:

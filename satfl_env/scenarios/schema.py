@@ -20,6 +20,7 @@ from satfl_env.federated import Hardware, Shared, TrainingSettings, check_engine
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.paths import PathText
 from satfl_env.scenarios.constellations import Constellation
+from satfl_env.scenarios.errors import prefixed
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.section import Section
@@ -177,6 +178,8 @@ class Scenario(Section):
         if partition.kind == "ground-track" and self.constellation.kind == "planar":
             raise ValueError("data.partition.kind 'ground-track' needs a constellation on the globe, got kind 'planar'")
         self.make_protocol()
+        with prefixed("constellation."):
+            self.constellation.check(self.rounds)
         return self
 
     @model_validator(mode="after")

@@ -39,6 +39,10 @@ class RoundSettings:
         """Duration of a round in s, from the time until each satellite's update is back, (S,) or the longest."""
         return self.cadence_s or max(self.minimum_s, float(np.max(busy_s)))
 
+    def longest_s(self, horizon_s: float) -> float:
+        """Duration of the longest possible episode in s, where no satellite is busy for longer than the horizon."""
+        return self.episode * self.duration_s(horizon_s)
+
     def merges(self, round_index: int) -> bool:
         """Whether the cloud merges at the end of a round, counted from 0."""
         return (round_index + 1) % self.cloud_every == 0

@@ -203,10 +203,11 @@ class Simulation:
         before, rounds, (decision, part, _) = self._progress, self.ingredients.rounds, learned.opened
         aggregation, train_loss, fetches = learned.aggregation, learned.result.last_loss, learned.fetches
         test = before.test.updated(learned.job.satellites, test)
+        duration_s = rounds.duration_s(part.busy_s)
         report = RoundReport(
             round=before.round,
             time_s=before.time_s,
-            duration_s=rounds.duration_s(part.busy_s),
+            duration_s=duration_s,
             outcome=learned.outcome,
             epochs=part.epochs,
             batches=learned.result.batches,
@@ -226,7 +227,7 @@ class Simulation:
             test_loss=test.loss,
             metrics_before=before.test.metrics,
             metrics=test.metrics,
-            last=before.round + 1 == rounds.episode,
+            last=self._is_over(before.round + 1, before.time_s + duration_s),
         )
         self._progress = _Progress(
             round=before.round + 1,
@@ -251,9 +252,15 @@ class Simulation:
 
     @property
     def finished(self) -> bool:
-        """Whether the episode's last round has been played."""
+        """Whether the episode's last round has been played, or a satellite has come down."""
         self._require_reset()
-        return self._progress.round >= self.ingredients.rounds.episode
+        return self._is_over(self._progress.round, self._progress.time_s)
+
+    @property
+    def decayed(self) -> BoolArray:
+        """Satellites that have come down by now, (S,)."""
+        self._require_reset()
+        return self._decayed(self._progress.time_s)
 
     @property
     def state(self) -> NetworkState:
@@ -434,6 +441,14 @@ class Simulation:
     def _merges(self) -> bool:
         """Whether the cloud merges in the round that comes next."""
         return self.ingredients.rounds.merges(self._progress.round)
+
+    def _is_over(self, rounds_played: int, time_s: float) -> bool:
+        return rounds_played >= self.ingredients.rounds.episode or bool(self._decayed(time_s).any())
+
+    def _decayed(self, time_s: float) -> BoolArray:
+        # Only the scenes of orbits know of decays.
+        decay_s = getattr(self._scene, "decay_s", np.inf)
+        return np.broadcast_to(np.asarray(decay_s) <= time_s, self._scene.num_satellites).copy()
 
     def _fetched(self) -> Fetched:
         progress = self._progress

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from sgp4.io import compute_checksum
+
+from satfl_baselines.evaluate import run_episode
+from satfl_env import scenarios
+from satfl_env.orbits import ConstellationScene, load_elements, site
+from satfl_env.scenarios import ScenarioError
+from tests.factories import decide
+
+
+def line(text: str) -> str:
+    return text + str(compute_checksum(text))
+
+
+HIGH = [
+    "HIGH",
+    line("1 44001U 19001A   26001.50000000  .00000123  00000-0  12345-4 0  999"),
+    line("2 44001  97.5000 120.0000 0001234  90.0000 270.1234 15.2000000012345"),
+]
+# At some 190 km, with a drag that brings it below 100 km after some eight hours.
+FALLING = [
+    "FALLING",
+    line("1 44002U 19001A   26001.50000000  .02000000  00000-0  10000-1 0  999"),
+    line("2 44002  97.5000 120.0000 0001234  90.0000 270.1234 16.3000000012345"),
+]
+
+
+@pytest.fixture
+def elements(tmp_path: Path) -> str:
+    path = tmp_path / "falling.tle"
+    path.write_text("\n".join([*HIGH, *FALLING]), encoding="utf-8")
+    return str(path)
+
+
+def overrides(elements: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "constellation.elements": elements,
+        "data.partition": {"kind": "dirichlet", "alpha": 1.0, "total_samples": 40, "min_samples": 1},
+        "data.test_samples": 2,
+        "rounds": {"episode": 10, "minimum_s": 3600.0},
+        "training.engine": "none",
+        **{f"constellation.{name}": value for name, value in changes.items()},
+    }
+
+
+def test_a_satellite_comes_down_when_sgp4_has_it_below_100_km(elements: str) -> None:
+    orbits = load_elements(elements)
+    high_s, low_s = orbits.decays_s(86_400.0)
+    assert high_s == np.inf
+    time_s = np.arange(0.0, 86_400.0, 60.0)
+    # Brute force: every minute, with SGP4 alone.
+    fraction = orbits.epoch.jd2 + time_s / 86_400
+    _, position_km, _ = orbits.satellites[1].sgp4_array(np.full(len(time_s), orbits.epoch.jd1), fraction)
+    low = np.flatnonzero(~(np.linalg.norm(position_km, axis=-1) > 6478.137))
+    assert low_s == time_s[low[0] - 1]
+    assert 6 * 3600 < low_s < 10 * 3600
+    assert orbits.decays_s(low_s - 60.0)[1] == np.inf
+
+
+def test_a_decay_is_refused_when_the_scenario_is_loaded(elements: str) -> None:
+    with pytest.raises(ScenarioError, match=r"constellation\.decay: 'FALLING' comes down at 2026-01-01T19:34:00, .*"):
+        scenarios.load("sentinel", **overrides(elements))
+    # Two rounds of at most one orbit: over before it comes down.
+    short = {"rounds": {"episode": 2}, "constellation.start_within_s": 0.0}
+    assert scenarios.load("sentinel", **{**overrides(elements), **short})
+
+
+def test_satellites_that_decay_can_be_left_out(elements: str, tmp_path: Path) -> None:
+    env = gym.make("SatFL-v0", scenario="sentinel", overrides=overrides(elements, decay="leave-out"))
+    observation, info = env.reset(seed=0)
+    assert observation["visible"].shape[0] == 1
+    assert not info["decayed"].any()
+    (tmp_path / "alone.tle").write_text("\n".join(FALLING), encoding="utf-8")
+    with pytest.raises(ScenarioError, match="decay: 'leave-out' must leave a satellite, but all come down"):
+        scenarios.load("sentinel", **overrides(str(tmp_path / "alone.tle"), decay="leave-out"))
+
+
+def test_an_episode_can_end_with_a_decay(elements: str) -> None:
+    changes = overrides(elements, decay="end-episode", start_within_s=3600.0)
+    env = gym.make("SatFL-v0", scenario="sentinel", overrides=changes)
+    for seed in range(3):
+        observation, info = env.reset(seed=seed)
+        env.action_space.seed(seed)
+        decay_s = env.unwrapped.simulation.scene.decay_s[1]
+        truncated = False
+        while not truncated:
+            assert info["decayed"].tolist() == [False, False]
+            observation, _, terminated, truncated, info = env.step(env.action_space.sample())
+            assert observation in env.observation_space
+            assert not terminated
+        assert info["decayed"].tolist() == [False, True]
+        assert info["time_s"] - info["duration_s"] < decay_s <= info["time_s"]
+        assert not observation["visible"][1].any()
+        assert np.isfinite(observation["position_m"]).all()
+    with pytest.raises(ScenarioError, match=r"'FALLING' comes down at .*, before the latest start of an episode"):
+        scenarios.load("sentinel", **overrides(elements, decay="end-episode"))
+
+
+def test_policies_play_up_to_the_decay(elements: str) -> None:
+    scenario = scenarios.load("sentinel", **overrides(elements, decay="end-episode", start_within_s=0.0))
+    simulation = scenarios.build(scenario)
+    state = simulation.reset(0)
+    last = False
+    while not last:
+        state, report = simulation.step(decide(state))
+        last = report.last
+        assert simulation.finished == last
+    assert 1 < state.round < scenario.rounds.episode
+    assert len(run_episode(scenario, decide, 0)) - 1 == state.round
+
+
+def test_windows_end_with_the_decay_and_not_before(elements: str) -> None:
+    free = load_elements(elements)
+    decay_s = free.decays_s(86_400.0)
+    gateways = [site("Svalbard"), site("Troll"), site("Kourou")]
+    resting = pickle.loads(pickle.dumps(free.ending(decay_s)))
+    scene, open_end = ConstellationScene(resting, gateways), ConstellationScene(free, gateways)
+    # SGP4 goes on for a while below 100 km, so that windows can be compared with those that are not cut.
+    end_s = decay_s[1] + 3600.0
+    ours, theirs = scene.contact_windows(0.0, end_s), open_end.contact_windows(0.0, end_s)
+    expected = theirs.until(decay_s)
+    np.testing.assert_allclose(ours.rise_s, expected.rise_s, atol=0.02)
+    np.testing.assert_allclose(ours.set_s, expected.set_s, atol=0.02)
+    for time_s in np.linspace(0.0, decay_s[1] - 1.0, 40):
+        cut = np.minimum(open_end.at(time_s).window_s, (decay_s - time_s)[:, None])
+        np.testing.assert_allclose(scene.at(time_s).window_s, cut, atol=0.02)
+    after = resting.advanced(decay_s[1] + 100 * 3600.0)
+    assert (after.decay_s[1], after.decay_s[0]) == (-100 * 3600.0, np.inf)
+    radius_m = np.linalg.norm(after.states(np.zeros(1))[0][0, 1])
+    assert resting.min_radius_m < 6478.137e3 < radius_m
+    assert not ConstellationScene(after, gateways).at(0.0).visible[1].any()
