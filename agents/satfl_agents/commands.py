@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
@@ -17,15 +16,17 @@ from satfl_env.commands import (
     Parts,
     RewardName,
     ScenarioName,
+    error_console,
     import_object,
     load_parts,
-    one_line_errors,
     output_console,
     parse_overrides,
     progress_bar,
+    say,
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from satfl_agents.results import Record, References
@@ -50,18 +51,16 @@ def train(
     # It takes seconds to import, which --help need not wait for.
     from satfl_env.scenarios import load
 
-    errors = Console(stderr=True)
-    with one_line_errors(errors):
-        config = load(scenario, **parse_overrides(overrides))
-        brought = {"parts": load_parts(parts)} if parts else {}
-        if reward is not None:
-            brought["reward"] = import_object(reward)
-        evaluation, references = _train(out, config, algo, steps, seed, brought, errors)
+    config = load(scenario, **parse_overrides(overrides))
+    brought = {"parts": load_parts(parts)} if parts else {}
+    if reward is not None:
+        brought["reward"] = import_object(reward)
+    evaluation, references = _train(out, config, algo, steps, seed, brought, error_console())
     console = output_console()
     title = f"{algo} on {config.name}, {len(evaluation)} held-out episodes, beside means of reference policies"
-    console.print(title, highlight=False, soft_wrap=True)
+    say(console, title)
     console.print(_table(evaluation, references))
-    console.print(f"Policy, learning curve and evaluation are in {out}", highlight=False, soft_wrap=True)
+    say(console, f"Policy, learning curve and evaluation are in {out}")
 
 
 def _train(
@@ -76,7 +75,7 @@ def _train(
     check_algorithm(algo)
     folder = RunFolder(out, config, algo=algo, steps=steps, seed=seed, **brought)
     if folder.evaluation is not None:
-        errors.print("this run is complete already")
+        say(errors, "this run is complete already")
         return folder.evaluation, folder.references
     with progress_bar(errors, "rounds") as progress:
         scheduler, curve = train(

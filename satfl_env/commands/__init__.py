@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.commands.app import main, make_app
-from satfl_env.commands.console import one_line_errors, output_console, progress_bar
+from satfl_env.commands.console import error_console, output_console, progress_bar, say
 from satfl_env.commands.objects import import_object
 from satfl_env.commands.options import (
     Overrides,
@@ -25,12 +25,13 @@ __all__ = [
     "Parts",
     "RewardName",
     "ScenarioName",
+    "error_console",
     "import_object",
     "load_parts",
     "main",
     "make_app",
-    "one_line_errors",
     "output_console",
     "parse_overrides",
     "progress_bar",
+    "say",
 ]

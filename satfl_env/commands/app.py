@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+
+from satfl_env.commands.console import one_line_errors, say_error
+from satfl_env.commands.interrupts import end_on_signals
+from satfl_env.commands.streams import prepare_streams
 
 NAME = "satfl"
 COMMANDS = f"{NAME}.commands"
+# Of a command line that cannot be read; typer has no public name for it.
+_UsageError: Any = typer.BadParameter.__base__
 
 
 def main() -> None:
     """Run `satfl`, or complete its command line for a shell."""
+    end_on_signals()
+    prepare_streams()
     if f"_{NAME.upper()}_COMPLETE" in os.environ:
         # Shells take every line as a candidate, so help texts must not be wrapped.
         os.environ["COLUMNS"] = "1000"
@@ -25,16 +37,36 @@ def make_app(commands: Iterable[EntryPoint] | None = None) -> typer.Typer:
     if commands is None:
         commands = entry_points(group=COMMANDS)
     app = typer.Typer(
+        cls=_Group,
         help="Federated learning of semantic communication over LEO satellites.",
-        no_args_is_help=True,
         pretty_exceptions_show_locals=False,
     )
 
     # With a callback, a single command is still a subcommand.
-    @app.callback()
-    def satfl() -> None:
-        pass
+    @app.callback(invoke_without_command=True)
+    def satfl(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
 
     for command in sorted(commands, key=lambda command: command.name):
         app.command(command.name)(command.load())
     return app
+
+
+class _Group(TyperGroup):
+    """Subcommands; whatever is wrong with their arguments or fails in them is told in one line."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program, and end with an exit code unless it is only a part of another."""
+        alone = options.pop("standalone_mode", True)
+        run = partial(super().main, *args, **{**options, "standalone_mode": False})
+        if not alone:
+            return run()
+        try:
+            with one_line_errors():
+                status = run()
+                sys.stdout.flush()
+        except _UsageError as error:
+            say_error(f"{error.format_message()} ({error.ctx.command_path} --help tells more)")
+            status = error.exit_code
+        sys.exit(status)

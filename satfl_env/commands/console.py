@@ -1,29 +1,67 @@
-"""Output of commands: tables, progress, and errors in one line."""
+"""Output of commands: tables, progress, and errors in one line.
+
+What is printed is never read as markup, and control characters in it are written as escapes: names of scenarios,
+policies and folders are the user's.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-import typer
 from rich.console import Console
+from rich.text import Text
+
+from satfl_env.printable import printable
+
+
+class _PlainConsole(Console):
+    """A console that shows text as it is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text to print, line by line."""
+        return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
 
 
 def output_console() -> Console:
     """Standard output: as wide as the terminal, or wide enough for any table where there is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
+    console = _PlainConsole()
+    return console if console.is_terminal else _PlainConsole(width=160)
+
+
+def error_console() -> Console:
+    """Standard error, for progress and messages."""
+    return _PlainConsole(stderr=True)
+
+
+def say(console: Console, message: str, style: str | None = None) -> None:
+    """Print a message in one line."""
+    console.print(printable(message), style=style, soft_wrap=True)
+
+
+def say_error(message: str) -> None:
+    """Print what is wrong in one line on standard error."""
+    say(error_console(), f"error: {' '.join(message.split())}", "red")
 
 
 @contextmanager
-def one_line_errors(console: Console) -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     """End with one line and no traceback: exit code 2 on bad input, 1 if a package is missing or the run fails."""
     try:
         yield
+    except BrokenPipeError:
+        # Whoever reads the output may stop at any time, as `head` does. Python writes what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
-        message = " ".join(str(error).split())
-        console.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(error, ValueError | TypeError | OSError) else 1) from error
+        say_error(str(error) or type(error).__name__)
+        raise SystemExit(2 if isinstance(error, ValueError | TypeError | OSError) else 1) from error
 
 
 @contextmanager

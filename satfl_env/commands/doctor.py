@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from satfl_env.commands.console import output_console
+from satfl_env.commands.console import output_console, say_error
 
 DISTRIBUTION = "satfl-env"
 # Extras that are only needed to develop this package.
@@ -26,18 +25,17 @@ def doctor(
     data: Annotated[Path | None, typer.Option(help="Folder with data sets; SATFL_DATA if not given.")] = None,
 ) -> None:
     """Show versions, threads, device, data sets found and optional packages missing."""
-    from rich.markup import escape
     from rich.table import Table
 
     console = output_console()
     for heading, rows in (("package", package_rows()), ("machine", machine_rows()), ("data", data_rows(data))):
         table = Table(heading, "", box=None)
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*row)
         console.print(table, "")
     missing = [name for name, extra in requirements() if extra is None and _version(name) is None]
     if missing:
-        Console(stderr=True).print(f"error: required packages are missing: {', '.join(missing)}", style="red")
+        say_error(f"required packages are missing: {', '.join(missing)}")
         raise typer.Exit(1)
 
 

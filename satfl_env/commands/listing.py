@@ -8,9 +8,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 
-from satfl_env.commands.console import one_line_errors, output_console
+from satfl_env.commands.console import output_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,24 +35,22 @@ def list_names(
     ] = None,
 ) -> None:
     """List scenarios, policies, models, data, rewards and parts."""
-    with one_line_errors(Console(stderr=True)):
-        known = lists()
-        if kind is not None and kind not in known:
-            raise ValueError(f"there is no list of {kind!r}; there are: {', '.join(known)}")
-        chosen = known if kind is None else {kind: known[kind]}
-        tables = [_table(name, entry.load()()) for name, entry in chosen.items()]
+    known = lists()
+    if kind is not None and kind not in known:
+        raise ValueError(f"there is no list of {kind!r}; there are: {', '.join(known)}")
+    chosen = known if kind is None else {kind: known[kind]}
+    tables = [_table(name, entry.load()()) for name, entry in chosen.items()]
     console = output_console()
     for table in tables:
         console.print(table, "")
 
 
 def _table(heading: str, rows: Iterable[Row]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(heading, "what it is", box=None)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from satfl_env.commands.console import one_line_errors
+from satfl_env.commands.console import output_console
 
 
 def passes(
@@ -30,17 +29,16 @@ def passes(
     from satfl_env.orbits import contact_windows, load_elements, samples, site
     from satfl_env.orbits.frames import utc_text
 
-    with one_line_errors(Console(stderr=True)):
-        orbits = load_elements(samples().get(str(tle), tle), start)
-        gateway = site(site_name, **({} if min_elevation is None else {"min_elevation_deg": min_elevation}))
-        windows = contact_windows(orbits, [gateway], 0.0, hours * 3600.0)
+    orbits = load_elements(samples().get(str(tle), tle), start)
+    gateway = site(site_name, **({} if min_elevation is None else {"min_elevation_deg": min_elevation}))
+    windows = contact_windows(orbits, [gateway], 0.0, hours * 3600.0)
     above = f"above {gateway.min_elevation_deg:g} degrees"
     title = f"{gateway.name}, {hours:g} h from {utc_text(orbits.epoch)} UTC, {above}"
-    Console().print(pass_table(orbits, windows, title))
+    output_console().print(pass_table(orbits, windows, title))
 
 
 def sites() -> None:
     """List the shipped ground-station sites."""
     from satfl_env.commands.pass_table import site_table
 
-    Console().print(site_table())
+    output_console().print(site_table())

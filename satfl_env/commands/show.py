@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from satfl_env.commands.console import one_line_errors
 from satfl_env.commands.options import Overrides, complete_scenario, parse_overrides
 
 
@@ -23,6 +22,17 @@ def show(
 
     from satfl_env.scenarios import load
 
-    with one_line_errors(Console(stderr=True)):
-        config = load(scenario, **parse_overrides(overrides))
-    print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100), end="")
+    config = load(scenario, **parse_overrides(overrides)).model_dump(mode="json")
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
+    if not _fits(text):
+        text = yaml.safe_dump(config, sort_keys=False, width=100)
+    print(text, end="")
+
+
+def _fits(text: str) -> bool:
+    """Whether standard output can show every character; else the file has escapes in their place."""
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return all(map(str.isprintable, text.splitlines()))

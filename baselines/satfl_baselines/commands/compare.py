@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
@@ -16,12 +15,13 @@ from satfl_env.commands import (
     Parts,
     RewardName,
     ScenarioName,
+    error_console,
     import_object,
     load_parts,
-    one_line_errors,
     output_console,
     parse_overrides,
     progress_bar,
+    say,
 )
 
 
@@ -62,37 +62,36 @@ def compare(
     from satfl_baselines.tables import comparison_table
     from satfl_env.scenarios import load
 
-    errors = Console(stderr=True)
-    with one_line_errors(errors):
-        changes = parse_overrides(overrides)
-        if rounds is not None:
-            changes["rounds.episode"] = rounds
-        config = load(scenario, **changes)
-        names = parse_policies(policies)
-        brought: dict[str, Any] = {
-            "own": {name: import_object(name) for name in names if ":" in name},
-            "parts": load_parts(parts),
-            "reward": None if reward is None else import_object(reward),
-        }
-        advances: list[int] = []
-        with progress_bar(errors, "episodes") as progress:
+    errors = error_console()
+    changes = parse_overrides(overrides)
+    if rounds is not None:
+        changes["rounds.episode"] = rounds
+    config = load(scenario, **changes)
+    names = parse_policies(policies)
+    brought: dict[str, Any] = {
+        "own": {name: import_object(name) for name in names if ":" in name},
+        "parts": load_parts(parts),
+        "reward": None if reward is None else import_object(reward),
+    }
+    advances: list[int] = []
+    with progress_bar(errors, "episodes") as progress:
 
-            def advance(finished: int, total: int) -> None:
-                advances.append(finished)
-                progress(finished, total)
+        def advance(finished: int, total: int) -> None:
+            advances.append(finished)
+            progress(finished, total)
 
-            comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
-        if advances[0]:
-            errors.print(f"{advances[0]} of {advances[-1]} episodes were in {out} already", soft_wrap=True)
-        summary = json.dumps(summarise(out, comparison), indent=1)
-        if json_path == "-":
-            print(summary)
-            return
-        if json_path is not None:
-            Path(json_path).write_text(summary + "\n", encoding="utf-8")
+        comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
+    if advances[0]:
+        say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
+    summary = json.dumps(summarise(out, comparison), indent=1)
+    if json_path == "-":
+        print(summary)
+        return
+    if json_path is not None:
+        Path(json_path).write_text(summary + "\n", encoding="utf-8")
     console = output_console()
     console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
-    console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
+    say(console, f"Tables, curves and runs are in {out}")
 
 
 def list_policies() -> Iterable[tuple[str, str]]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from satfl_env.commands import Overrides, one_line_errors, output_console, parse_overrides, progress_bar
+from satfl_env.commands import Overrides, error_console, output_console, parse_overrides, progress_bar, say
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from satfl_env.scenarios import Scenario
 
 DEFAULT_SEEDS = 10
@@ -60,26 +61,25 @@ def reproduce(
     # It takes seconds to import, which --help need not wait for.
     from satfl_baselines.semspacefl import command as semspacefl
 
-    errors, console = Console(stderr=True), output_console()
-    with one_line_errors(errors):
-        paper = paper_of(figures, paper)
-        out = Path("results") / paper if out is None else out
-        changes = parse_overrides(overrides) | ({} if data is None else {"data.data_dir": str(data)})
-        if paper == Paper.SEMSPACEFL:
-            for table in semspacefl.reproduce(
-                figures,
-                changes,
-                out,
-                size=size,
-                seeds=seeds,
-                quick=quick,
-                workers=workers,
-                progress_bar=partial(progress_bar, errors, "episodes"),
-            ):
-                console.print(table)
-        else:
-            _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
-    console.print(f"Tables, curves and runs are in {out}", highlight=False, soft_wrap=True)
+    errors, console = error_console(), output_console()
+    paper = paper_of(figures, paper)
+    out = Path("results") / paper if out is None else out
+    changes = parse_overrides(overrides) | ({} if data is None else {"data.data_dir": str(data)})
+    if paper == Paper.SEMSPACEFL:
+        for table in semspacefl.reproduce(
+            figures,
+            changes,
+            out,
+            size=size,
+            seeds=seeds,
+            quick=quick,
+            workers=workers,
+            progress_bar=partial(progress_bar, errors, "episodes"),
+        ):
+            console.print(table)
+    else:
+        _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
+    say(console, f"Tables, curves and runs are in {out}")
 
 
 def contents() -> Mapping[Paper, Sequence[str]]:
