@@ -130,8 +130,15 @@ class Reward:
         return values | {name: _finite(name, term(report)) for name, term in self._own.items()}
 
     def total(self, terms: Mapping[str, float]) -> float:
-        """The reward: the sum of weight times term."""
-        return sum(weight * terms[name] for name, weight in self.weights.items() if weight)
+        """The reward: the sum of weight times term.
+
+        Raises:
+            ValueError: If it, or a term with a weight, is not finite.
+        """
+        total = sum(weight * _finite(name, terms[name]) for name, weight in self.weights.items() if weight)
+        if not math.isfinite(total):
+            raise ValueError(f"the reward must be finite, got {total} from the terms {dict(terms)}; lower the weights")
+        return total
 
 
 def _mean(metrics: Mapping[str, FloatArray], name: str | None) -> float:
@@ -166,7 +173,7 @@ def _checked_weight(name: str, weight: object, lowest: float = -math.inf) -> flo
 
 
 def _finite(name: str, value: object) -> float:
-    """The result of a user's function as a finite number."""
+    """A term as a finite number."""
     number = np.asarray(value)
     if number.shape != () or number.dtype.kind not in "biuf":
         raise TypeError(f"reward term {name!r} must give a number, got {value!r}")

@@ -169,6 +169,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `satellite_metrics`   | each test metric, `(S,)`                                            |
     | `test_loss`           | mean test loss over satellites                                      |
     | `satellite_test_loss` | test loss, `(S,)`                                                   |
+    | `untestable`          | satellites whose model has diverged and cannot be tested, `(S,)`    |
     | `time_s`              | simulated time                                                      |
     | `decayed`             | satellites that have come down, which ends the episode, `(S,)` bool |
     | `reward_terms`        | value of each reward term, without its weight                       |
@@ -321,6 +322,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
             "satellite_metrics": {name: values.copy() for name, values in test.metrics.items()},
             "test_loss": float(test.loss.mean()),
             "satellite_test_loss": test.loss.copy(),
+            "untestable": test.untestable.copy(),
             "time_s": self.simulation.state.time_s,
             "decayed": self.simulation.decayed,
             "reward_terms": reward_terms,

@@ -28,10 +28,12 @@ from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.pool import WorkerError, dead_worker
 from satfl_env.federated.stacked import StackedTrainer
+from satfl_env.federated.usable import LARGEST, is_number
 
 __all__ = [
     "COMBINE_RULES",
     "ENGINES",
+    "LARGEST",
     "ClippedMean",
     "Combine",
     "GeometricMedian",
@@ -55,6 +57,7 @@ __all__ = [
     "dead_worker",
     "forward_flops",
     "gateway_aggregate",
+    "is_number",
     "make_trainer",
     "normalise_weights",
     "raw_cloud_weights",

@@ -94,7 +94,8 @@ class TrainingResult:
     Attributes:
         parameters: A new tensor, (S, P); a satellite that did not train or diverged keeps its row.
         last_loss: Mean sample loss over the last epoch, (S,); NaN for satellites that did not train or diverged.
-        diverged: Satellites whose loss or parameters became NaN or infinite, bool (S,).
+        diverged: Satellites whose loss or parameters became NaN, infinite or larger than 1e12, or whose trained model
+            gives such a loss, bool (S,).
         batches: Optimizer steps of each satellite, int64 (S,).
     """
 

@@ -15,6 +15,7 @@ from satfl_env.federated.local import LocalData, TrainingResult, TrainingSetting
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
 from satfl_env.federated.schedule import batches_per_round
+from satfl_env.federated.usable import is_number, usable_models
 
 
 class Shard(NamedTuple):
@@ -85,10 +86,11 @@ class RowTrainer(ABC):
         if busy.size:
             start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
             rows, loss, finite = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
-            whole = torch.from_numpy(busy[finite]).to(trained.device)
-            trained.index_copy_(0, whole, rows if finite.all() else rows[finite])
-            last_loss[busy[finite]] = loss[finite]
-            diverged[busy] = ~finite
+            kept = finite & is_number(loss) & usable_models(self.model, self.layout, rows, data, busy)
+            whole = torch.from_numpy(busy[kept]).to(trained.device)
+            trained.index_copy_(0, whole, rows if kept.all() else rows[kept])
+            last_loss[busy[kept]] = loss[kept]
+            diverged[busy] = ~kept
         return TrainingResult(trained, last_loss, diverged, batches)
 
     @abstractmethod

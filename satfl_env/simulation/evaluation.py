@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, LocalData, TrainableModel
+from satfl_env.federated import LARGEST, Layout, LocalData, TrainableModel, is_number
 from satfl_env.simulation.ingredients import FederatedData
-from satfl_env.simulation.state import FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 # Models in one forward pass: about as many as fit into the processor's cache.
 _CHUNK = 24
@@ -21,20 +21,44 @@ _CHUNK = 24
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test loss (S,) and test metrics, each (S,)."""
+    """Results of a test, all finite.
+
+    A model cannot be tested if its loss or one of its metrics is no number, or its loss is larger than 1e12. Its loss
+    counts 1e12, and its metrics count 0, or what they were before if that was less: diverging never pays.
+
+    Attributes:
+        loss: Test loss, (S,).
+        metrics: Test metrics, each (S,).
+        untestable: Satellites whose model cannot be tested, (S,).
+    """
 
     loss: FloatArray
     metrics: Mapping[str, FloatArray]
+    untestable: BoolArray
 
     def updated(self, satellites: IntArray, test: Evaluation) -> Evaluation:
         """These results, with newer ones for the satellites (R,) that have been tested again."""
         if not len(satellites):
             return self
-        loss, metrics = self.loss.copy(), {name: values.copy() for name, values in self.metrics.items()}
-        loss[satellites] = test.loss
+        loss, untestable = self.loss.copy(), self.untestable.copy()
+        loss[satellites], untestable[satellites] = test.loss, test.untestable
+        metrics = {name: values.copy() for name, values in self.metrics.items()}
         for name, values in test.metrics.items():
-            metrics[name][satellites] = values
-        return Evaluation(loss, metrics)
+            least = np.fmin(values, metrics[name][satellites])
+            metrics[name][satellites] = np.where(test.untestable, least, values)
+        return Evaluation(loss, metrics, untestable)
+
+
+def count(loss: FloatArray, metrics: Mapping[str, FloatArray]) -> Evaluation:
+    """What the loss (S,) and the metrics (S,) of models count, whatever they are; see `Evaluation`."""
+    untestable = ~is_number(loss)
+    for values in metrics.values():
+        untestable |= np.isnan(values)
+    return Evaluation(
+        loss=np.where(untestable, LARGEST, loss),
+        metrics={name: np.where(untestable, 0.0, values.clip(-LARGEST, LARGEST)) for name, values in metrics.items()},
+        untestable=untestable,
+    )
 
 
 class EvaluationJob(NamedTuple):
@@ -57,7 +81,7 @@ class EvaluationJob(NamedTuple):
 def evaluate(model: TrainableModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
     """Test the models of all jobs together on their satellites' test labels; the results are in the jobs' order."""
     if not any(len(job.models) for job in jobs):
-        return [Evaluation(np.zeros(0), {}) for _ in jobs]
+        return [count(np.zeros(0), {}) for _ in jobs]
     if len({job.data.test_images.shape for job in jobs}) > 1:
         # Images of several shapes or numbers do not stack.
         return [evaluate(model, layout, [job])[0] for job in jobs]
@@ -69,11 +93,11 @@ def evaluate(model: TrainableModel, layout: Layout, jobs: Sequence[EvaluationJob
         _evaluate_chunk(model, layout, models[chunk], jobs, owner[chunk], row[chunk])
         for chunk in torch.arange(len(models)).split(_CHUNK)
     ]
-    loss = np.concatenate([chunk.loss for chunk in chunks])
-    metrics = {name: np.concatenate([chunk.metrics[name] for chunk in chunks]) for name in chunks[0].metrics}
+    loss = np.concatenate([one for one, _ in chunks])
+    metrics = {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
     first = np.cumsum([0, *map(len, distinct)])
     return [
-        Evaluation(loss[place], {name: values[place] for name, values in metrics.items()})
+        count(loss[place], {name: values[place] for name, values in metrics.items()})
         for place in (start + index.numpy() for start, index in zip(first[:-1], which, strict=True))
     ]
 
@@ -90,7 +114,8 @@ def _distinct_models(job: EvaluationJob) -> tuple[Tensor, Tensor, Tensor]:
 
 def _evaluate_chunk(
     model: TrainableModel, layout: Layout, models: Tensor, jobs: Sequence[EvaluationJob], owner: Tensor, row: Tensor
-) -> Evaluation:
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Loss and metrics of some models, as they come out."""
     data = [job.data for job in jobs]
     images = _common([part.test_images for part in data], owner)
     draw = type(jobs[0].draw)(*(_common(parts, owner) for parts in zip(*(job.draw for job in jobs), strict=True)))
@@ -102,7 +127,7 @@ def _evaluate_chunk(
         outputs = model.stacked_forward(layout.split(models), images, draw)
         loss = (model.sample_loss(outputs, images, targets, mask) * weights).sum(dim=1)
         metrics = model.metrics(outputs, images, targets, mask)
-    return Evaluation(loss.double().numpy(), {name: value.double().numpy() for name, value in metrics.items()})
+    return loss.double().numpy(), {name: value.double().numpy() for name, value in metrics.items()}
 
 
 def _common(parts: Sequence[Tensor], owner: Tensor) -> Tensor:
@@ -122,7 +147,7 @@ def training_loss(
 ) -> FloatArray:
     """Mean loss of each satellite's model, parameters `held` (S, P), on its own training samples, (S,).
 
-    The model's own parameters are overwritten.
+    What is no number, or larger, counts 1e12. The model's own parameters are overwritten.
     """
     losses = np.zeros(len(held))
     with torch.no_grad():
@@ -132,4 +157,4 @@ def training_loss(
             layout.load(model, held[satellite])
             outputs = model(images, model.draw_channel(last - first, generator))
             losses[satellite] = model.sample_loss(outputs, images, targets, mask).mean()
-    return losses
+    return np.where(is_number(losses), losses, LARGEST)

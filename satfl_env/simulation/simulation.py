@@ -178,6 +178,7 @@ class Simulation:
         protocol, models = self.ingredients.protocol, self._models
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
         arrivals, update_similarity = self._receive(job, result, returned=outcome == Outcome.RETURNED.value)
+        outcome[(outcome == Outcome.RETURNED) & ~arrivals.returned] = Outcome.DIVERGED.value
         aggregation = protocol.aggregate(models, decision, arrivals, self._fetched(), self.ingredients.combine)
         gateway_weights, equal_merges = models.merge() if self._merges else models.no_merge()
         fetches = protocol.fetches(outcome)
@@ -227,6 +228,7 @@ class Simulation:
             test_loss=test.loss,
             metrics_before=before.test.metrics,
             metrics=test.metrics,
+            untestable=test.untestable,
             last=self._is_over(before.round + 1, before.time_s + duration_s),
         )
         self._progress = _Progress(
@@ -317,7 +319,8 @@ class Simulation:
             )
         models = {gateway: model for (gateway, cluster), model in self._models.gateway_models.items() if cluster == 0}
         nan = np.full(self._scene.num_gateways, np.nan)
-        untested = Evaluation(nan, dict.fromkeys(self._progress.test.metrics, nan))
+        none = np.zeros(len(nan), dtype=np.bool_)
+        untested = Evaluation(nan, dict.fromkeys(self._progress.test.metrics, nan), untestable=none)
         if not models:
             return untested
         draw = self._test_draw if snr_db is None else self._draw_test_channel(snr_db)
@@ -339,6 +342,7 @@ class Simulation:
                 "progress": {name: value for name, value in vars(self._progress).items() if name != "test"},
                 "test_loss": self._progress.test.loss,
                 "test_metrics": dict(self._progress.test.metrics),
+                "untestable": self._progress.test.untestable,
             }
         )
 
@@ -352,7 +356,7 @@ class Simulation:
         if state["seed"] != self._seed:
             self.reset(state["seed"])
         self._models.set_state(state["models"])
-        test = Evaluation(state["test_loss"], state["test_metrics"])
+        test = Evaluation(state["test_loss"], state["test_metrics"], state["untestable"])
         self._progress = _Progress(**state["progress"], test=test)
         self._observe()
         return self._state
@@ -476,10 +480,10 @@ class Simulation:
     def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:
         """What arrives at the gateways, and the similarity of updates known so far, (S, S)."""
         shared, before = self._models.num_shared, self._progress
-        received, updates = receive_updates(
+        received, updates, returned = receive_updates(
             job.parameters[:, :shared],
             result.parameters[:, :shared],
-            np.flatnonzero(returned),
+            returned,
             self.ingredients.upload_snr_db,
             lambda: torch_generator(self._require_seed(), "uploads", before.round),
         )

@@ -142,12 +142,14 @@ class RoundReport:
         merged: Whether the cloud merged the gateways' models at the end of this round.
         gateway_weights: Weights actually used in the merge, (S, G): row k for cluster k; zeros without a merge.
         equal_merges: Clusters, by label, whose gateways' raw weights were all zero and were made equal, (S,).
-        train_loss: Mean training loss in the last local epoch, (S,); NaN for satellites that did not train.
+        train_loss: Mean training loss in the last local epoch, (S,); NaN for satellites that did not train or diverged.
         test_loss_before: Test loss of the model each satellite held before the round, (S,); for a task, its classes
             count the same.
         test_loss: Test loss of the model each satellite holds after the round, (S,).
         metrics_before: Test metrics of the model each satellite held before the round, each (S,).
         metrics: Test metrics of the model each satellite holds after the round, each (S,).
+        untestable: Satellites whose model cannot be tested after the round, because its loss or a metric is no number
+            or the loss exceeds 1e12, (S,). Their loss counts 1e12, their metrics 0, or what they were before if less.
         last: Whether it was the last round of the episode.
     """
 
@@ -173,6 +175,7 @@ class RoundReport:
     test_loss: FloatArray
     metrics_before: Mapping[str, FloatArray]
     metrics: Mapping[str, FloatArray]
+    untestable: BoolArray
     last: bool
 
     def __post_init__(self) -> None:

@@ -8,26 +8,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satfl_env.federated import LARGEST
 from satfl_env.simulation.models import take_rows
-from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, FloatArray
 
 
 def receive_updates(
-    start: Tensor, trained: Tensor, members: IntArray, snr_db: float | None, generator: Callable[[], torch.Generator]
-) -> tuple[Tensor, Tensor]:
-    """Shared parameters as the server receives them, (S, P), and the updates of some members, (R, P).
+    start: Tensor, trained: Tensor, sent: BoolArray, snr_db: float | None, generator: Callable[[], torch.Generator]
+) -> tuple[Tensor, Tensor, BoolArray]:
+    """Shared parameters as the server receives them, (S, P), the updates of those that came back, (R, P), and who did.
+
+    An update of which noise leaves no parameters within 1e12 does not come back.
 
     Args:
         start: Shared parameters before training, (S, P).
         trained: The same after it, (S, P).
-        members: Satellites whose update came back, (R,).
+        sent: Satellites that send their update, (S,).
         snr_db: SNR at which updates arrive, in dB; None means that they arrive as they were sent.
         generator: Makes the generator of the noise.
     """
     if snr_db is None:
-        return trained, take_rows(trained, members) - take_rows(start, members)
+        members = np.flatnonzero(sent)
+        return trained, take_rows(trained, members) - take_rows(start, members), sent
     updates = noisy_updates(trained - start, snr_db, generator())
-    return start + updates, take_rows(updates, members)
+    received = start + updates
+    returned = sent & (received.abs() <= LARGEST).all(dim=1).numpy()
+    return received, take_rows(updates, np.flatnonzero(returned)), returned
 
 
 def noisy_updates(updates: Tensor, snr_db: float, generator: torch.Generator) -> Tensor:

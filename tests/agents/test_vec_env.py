@@ -72,3 +72,11 @@ def test_attributes_and_methods_reach_the_environments() -> None:
     assert envs.get_attr("note", 1) == [5]
     assert envs.has_attr("action_masks")
     assert len(envs.get_images()) == 3
+
+
+def test_a_learner_gets_through_episodes_in_which_training_diverges() -> None:
+    changes = {"training.max_epochs": 2, "training.optimizer": "sgd", "training.learning_rate": 50.0}
+    envs = SatFLVecEnv(2, flat, overrides=changes, reward={"loss_drop": 1.0})
+    learner = PPO("MlpPolicy", envs, n_steps=12, batch_size=8, n_epochs=2, seed=0, device="cpu").learn(48)
+    assert learner.rollout_buffer.rewards.min() < -1e3
+    assert all(parameter.isfinite().all() for parameter in learner.policy.parameters())

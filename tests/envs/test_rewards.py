@@ -35,6 +35,7 @@ REPORT = RoundReport(
     test_loss=np.array([0.0, 2.0, 3.0, 4.0]),
     metrics_before={"accuracy": np.full(4, 0.5), "balanced_accuracy": np.array([0.2, 0.2, 0.4, 0.4])},
     metrics={"accuracy": np.full(4, 0.75), "balanced_accuracy": np.array([0.8, 0.2, 0.4, 0.4])},
+    untestable=np.zeros(4, dtype=np.bool_),
     last=False,
 )
 PHYSICS_ONLY = {"training.engine": "none", "rounds.episode": 2}

@@ -1,0 +1,65 @@
+"""Which trained models can be used at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from satfl_env.federated.local import LocalData
+from satfl_env.federated.model import TrainableModel
+from satfl_env.federated.parameters import Layout
+
+LARGEST = 1e12
+"""Losses and parameters beyond this size count as diverged: their squares and sums stay finite in single precision."""
+
+# Samples of each satellite that its model is tried on.
+_TRIED = 4
+# Models tried in one forward pass: about as many as fit into the processor's cache.
+_CHUNK = 24
+
+
+def is_number(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether values are numbers within `LARGEST`, neither NaN nor infinite."""
+    return np.asarray(np.abs(values) <= LARGEST)
+
+
+def usable_models(
+    model: TrainableModel, layout: Layout, rows: Tensor, data: LocalData, satellites: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether each trained model has parameters within `LARGEST`, and gives such a loss on samples of its satellite.
+
+    The last step of training is followed by no loss: a model of finite parameters may overflow at its next use, and
+    merged with others it would spoil theirs.
+
+    Args:
+        model: Gives the computation.
+        layout: Its layout.
+        rows: Trained parameters, (A, P).
+        data: The data of all satellites.
+        satellites: The satellite of each row, which has at least one sample, (A,).
+
+    Returns:
+        Shape (A,).
+    """
+    chunks = torch.arange(len(rows)).split(_CHUNK)
+    losses = [_losses(model, layout, rows[chunk], data, satellites[chunk.numpy()]) for chunk in chunks]
+    small = (rows.abs() <= LARGEST).all(dim=1).cpu().numpy()
+    return np.asarray(small & is_number(np.concatenate(losses)).all(axis=1))
+
+
+def _losses(
+    model: TrainableModel, layout: Layout, rows: Tensor, data: LocalData, satellites: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Losses of models on the first samples of their satellites, (A, n); fewer samples are repeated."""
+    sample = np.arange(_TRIED) % data.samples[satellites][:, None] + data.offsets[satellites][:, None]
+    index, owner = (torch.from_numpy(it).to(data.images.device) for it in (sample, satellites))
+    draw = model.draw_channel(_TRIED, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        images, targets = data.images[index], data.targets[index]
+        mask = None if data.output_mask is None else data.output_mask[owner]
+        channel = type(draw)(*(part.to(images.device).expand(len(rows), *part.shape) for part in draw))
+        outputs = model.stacked_forward(layout.split(rows.to(images.device)), images, channel)
+        losses: NDArray[np.float64] = model.sample_loss(outputs, images, targets, mask).double().cpu().numpy()
+    return losses
