@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from satfl_env.data.images import ByteArray, ImageData, IntArray, images_from_bytes
+from satfl_env.data.images import ByteArray, ImageData, IntArray, images_from_integers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,9 +54,9 @@ def load_blue_marble(*, tile_px: int = 32, min_std: float = 0.02) -> ImageData:
     labels = tile_labels(read_land(picture.size), tile_px)
     train, test = textured & ~in_test, textured & in_test
     return ImageData(
-        images_from_bytes(tiles[train]),
+        images_from_integers(tiles[train]),
         labels[train],
-        images_from_bytes(tiles[test]),
+        images_from_integers(tiles[test]),
         labels[test],
         CLASS_NAMES,
         train_places_deg=tile_centres_deg(picture.size, tile_px)[train],

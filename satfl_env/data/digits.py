@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import zlib
+from io import BufferedIOBase
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from satfl_env.data.folders import FOLDERS, require_folder
-from satfl_env.data.images import ByteArray, FloatArray, ImageData, IntArray, images_from_bytes, split_train_test
+from satfl_env.data.images import ByteArray, FloatArray, ImageData, IntArray, images_from_integers, split_train_test
 
+_MOST_VALUES = 2**28  # MNIST has a sixth of this
 DIGIT_NAMES = tuple("0123456789")
 
 
@@ -27,6 +31,7 @@ def load_mnist(*, data_dir: Path, download: bool = False) -> ImageData:
 
     Raises:
         FileNotFoundError: the folder or one of its four files is missing and `download` is False.
+        ValueError: a file is broken, or images and labels do not fit each other.
     """
     if download:
         from torchvision.datasets import MNIST
@@ -39,7 +44,12 @@ def load_mnist(*, data_dir: Path, download: bool = False) -> ImageData:
 def _read_mnist_part(folder: Path, part: str) -> tuple[FloatArray, IntArray]:
     pixels = read_idx(folder / f"{part}-images-idx3-ubyte")
     labels = read_idx(folder / f"{part}-labels-idx1-ubyte")
-    return images_from_bytes(pixels[..., None]), labels.astype(np.int64)
+    if pixels.ndim != 3 or labels.shape != pixels.shape[:1] or labels.max(initial=0) >= len(DIGIT_NAMES):
+        raise ValueError(
+            f"{folder}: {part} has images of shape {pixels.shape} and labels of shape {labels.shape} up to "
+            f"{labels.max(initial=0)}, allowed are (N, H, W) and (N,) up to 9"
+        )
+    return images_from_integers(pixels[..., None]), labels.astype(np.int64)
 
 
 def read_idx(path: Path) -> ByteArray:
@@ -49,17 +59,32 @@ def read_idx(path: Path) -> ByteArray:
 
     Raises:
         FileNotFoundError: neither file exists.
-        ValueError: the file is not an IDX file of unsigned bytes, or its size disagrees with its header.
+        ValueError: the file is unreadable, not an IDX file of unsigned bytes, or its size disagrees with its header.
     """
     packed = path.with_name(path.name + ".gz")
     if not path.exists() and not packed.exists():
         raise FileNotFoundError(f"mnist: neither {path.name} nor {packed.name} in folder {path.parent}")
-    content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
-    if content[:3] != b"\0\0\x08":
-        raise ValueError(f"{path}: not an IDX file of unsigned bytes (header {content[:4].hex()}, not 000008..)")
-    num_axes = content[3]
-    shape = np.frombuffer(content, dtype=">u4", count=num_axes, offset=4).astype(np.int64)
-    values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * num_axes)
-    if values.size != shape.prod():
-        raise ValueError(f"{path}: holds {values.size} values, its header says {shape.tolist()}")
-    return values.reshape(shape)
+    found = path if path.exists() else packed
+    try:
+        # Reading a pipe would never end.
+        if not found.is_file():
+            raise ValueError("not a regular file")
+        with found.open("rb") if found is path else gzip.open(found) as file:
+            return _read_values(file)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ValueError(f"{found}: {error}") from error
+
+
+def _read_values(file: BufferedIOBase) -> ByteArray:
+    start = file.read(4)
+    if len(start) < 4 or start[:3] != b"\0\0\x08":
+        raise ValueError(f"not an IDX file of unsigned bytes (header {start.hex()}, not 000008..)")
+    sizes = file.read(4 * start[3])
+    if len(sizes) < 4 * start[3]:
+        raise ValueError(f"the header is {4 + len(sizes)} bytes long, not {4 + 4 * start[3]}")
+    shape = [int(size) for size in np.frombuffer(sizes, dtype=">u4")]
+    # What a small archive unpacks to may be too large for any memory.
+    content = file.read(min(prod(shape), _MOST_VALUES) + 1)
+    if len(content) != prod(shape):
+        raise ValueError(f"holds {len(content)} values, its header says {shape}")
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)

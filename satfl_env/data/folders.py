@@ -6,16 +6,19 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from satfl_env.data.image_files import walk_files
 from satfl_env.paths import expanded
 
 DATA_DIR_VARIABLE = "SATFL_DATA"
+
+FolderState = tuple[tuple[str, int, int], ...]
 
 # Folder of each image set inside the data folder.
 FOLDERS: Mapping[str, str] = {"mnist": "MNIST/raw", "imagenette": "imagenette2", "eurosat": "eurosat/2750"}
 
 
 def resolve_data_dir(data_dir: str | os.PathLike[str] | None, source: str) -> Path:
-    """Return the data folder: `data_dir`, or the environment variable SATFL_DATA where it is None.
+    """Return the absolute path of the data folder: `data_dir`, or the environment variable SATFL_DATA where it is None.
 
     Raises:
         FileNotFoundError: neither is given.
@@ -27,7 +30,21 @@ def resolve_data_dir(data_dir: str | os.PathLike[str] | None, source: str) -> Pa
             f"{source}: no data folder known; set data_dir (of a scenario: data.data_dir) or the environment variable "
             f"{DATA_DIR_VARIABLE} to the folder that holds the image sets"
         )
-    return expanded(chosen)
+    # The working directory may be another one at the next call.
+    return expanded(chosen).absolute()
+
+
+def state_of(folder: Path) -> FolderState:
+    """Path, size and time of change of every file in a folder; none where it does not exist.
+
+    Raises:
+        ValueError: a link leads nowhere or back to a folder that holds it.
+        OSError: a folder or file cannot be read.
+    """
+    if not folder.is_dir():
+        return ()
+    stats = ((str(path), path.stat()) for path in walk_files(folder))
+    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 
 def require_folder(folder: Path, source: str, *, downloadable: bool) -> Path:

@@ -40,10 +40,10 @@ class ImageData:
                 array.setflags(write=False)
 
 
-def images_from_bytes(pixels: ByteArray) -> FloatArray:
-    """Turn channels-last bytes (N, H, W, C) into float32 images (N, C, H, W) in [0, 1]."""
+def images_from_integers(pixels: npt.NDArray[np.uint8 | np.uint16]) -> FloatArray:
+    """Turn channels-last integers (N, H, W, C) of 8 or 16 bits into float32 images (N, C, H, W) in [0, 1]."""
     images = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
-    images /= 255
+    images /= np.iinfo(pixels.dtype).max
     return images
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from satfl_env.data.images import FloatArray, ImageData, IntArray, images_from_bytes
+from satfl_env.data.images import FloatArray, ImageData, IntArray, images_from_integers
 
 # A last axis this short, next to a longer one, holds the colours.
 _MOST_COLOURS = 4
@@ -21,8 +21,9 @@ def own_images(
 
     A set is a tuple (images, labels), an object with attributes `images` and `labels`, or a dataset like torchvision's:
     with a length, and a pair of image and label at each index. Images are arrays or tensors, (N, C, H, W) or (N, H, W),
-    one of a dataset (C, H, W), (H, W) or a PIL picture; all have the same size. Bytes (uint8) are scaled to [0, 1],
-    other numbers are taken as they are: models that reconstruct images need them in [0, 1].
+    one of a dataset (C, H, W), (H, W) or a PIL picture; all have the same size. Integers of 8 and 16 bits without a
+    sign (uint8, uint16) are scaled to [0, 1], other numbers are taken as they are: models that reconstruct images need
+    them in [0, 1].
 
     Args:
         train: Training set.
@@ -84,7 +85,8 @@ def _read_dataset(dataset: Any, name: str) -> tuple[npt.NDArray[Any], npt.NDArra
 
 
 def _channels_first(image: Any) -> npt.NDArray[Any]:
-    pixels = np.asarray(image)
+    # A palette's numbers are no brightness.
+    pixels = np.asarray(image.convert("RGB") if getattr(image, "mode", "") in ("P", "PA") else image)
     # PIL's pictures have their colours last; arrays and tensors are checked by their shape.
     return pixels.transpose(2, 0, 1) if hasattr(image, "getbands") and pixels.ndim == 3 else pixels
 
@@ -96,8 +98,8 @@ def _as_images(pixels: npt.NDArray[Any], name: str) -> FloatArray:
         raise ValueError(f"{name} images: shape {pixels.shape}, allowed are (N, C, H, W) and (N, H, W) without a zero")
     if pixels.shape[3] <= _MOST_COLOURS < pixels.shape[1] and pixels.shape[2] != pixels.shape[3]:
         raise ValueError(f"{name} images: shape {pixels.shape} has the colours last, allowed is (N, C, H, W)")
-    if pixels.dtype == np.uint8:
-        return images_from_bytes(pixels.transpose(0, 2, 3, 1))
+    if pixels.dtype in (np.uint8, np.uint16):
+        return images_from_integers(pixels.transpose(0, 2, 3, 1))
     if pixels.dtype.kind not in "fiub":
         raise ValueError(f"{name} images: dtype {pixels.dtype}, allowed are real numbers")
     # A view, since what an image set holds is made read-only.

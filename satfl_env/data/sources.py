@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from satfl_env.data.blue_marble import load_blue_marble
 from satfl_env.data.digits import load_digits, load_mnist
-from satfl_env.data.folders import resolve_data_dir
+from satfl_env.data.folders import FOLDERS, FolderState, resolve_data_dir, state_of
 from satfl_env.data.images import ImageData
 from satfl_env.data.photographs import load_eurosat, load_image_folder, load_imagenette
 from satfl_env.settings import is_count
@@ -27,9 +27,11 @@ SOURCES: dict[str, Callable[..., ImageData]] = {
 
 
 def load_images(
-    name: str, *, data_dir: str | Path | None = None, image_size: int | None = None, **options: Any
+    name: str, *, data_dir: str | os.PathLike[str] | None = None, image_size: int | None = None, **options: Any
 ) -> ImageData:
     """Load an image source by name; the last four are kept in the process, so asking again costs nothing.
+
+    What is kept goes by the absolute path of the folder and by the names, sizes and times of the files in it.
 
     Args:
         name: a key of `SOURCES`. `digits` and `blue-marble` are embedded in packages, the others lie on disk.
@@ -49,15 +51,17 @@ def load_images(
     for option in options:
         if option not in allowed:
             raise ValueError(f"image source {name!r}: unknown option {option!r}{_suggest(option, allowed)}")
+    state: FolderState = ()
     if "data_dir" in parameters:
-        options["data_dir"] = resolve_data_dir(data_dir, name)
+        options["data_dir"] = folder = resolve_data_dir(data_dir, name)
+        state = state_of(folder / FOLDERS.get(name, options.get("folder", "")))
     if "image_size" in parameters:
         options["image_size"] = image_size
-    return _load(SOURCES[name], tuple(sorted(options.items())))
+    return _load(SOURCES[name], tuple(sorted(options.items())), state)
 
 
 @lru_cache(maxsize=4)
-def _load(loader: Callable[..., ImageData], options: tuple[tuple[str, Any], ...]) -> ImageData:
+def _load(loader: Callable[..., ImageData], options: tuple[tuple[str, Any], ...], state: FolderState) -> ImageData:
     return loader(**dict(options))
 
 

@@ -29,8 +29,9 @@ class FederatedImages:
 
     Args:
         train: Training set: a tuple (images, labels), an object with attributes `images` and `labels`, or a dataset
-            like torchvision's; see `satfl_env.data.own_images`. Bytes (uint8) are scaled to [0, 1], other numbers are
-            taken as they are. Arrays of float32 are not copied, so leave them as they are.
+            like torchvision's; see `satfl_env.data.own_images`. Integers of 8 and 16 bits without a sign
+            are scaled to [0, 1], other numbers are taken as they are. Arrays of float32 are not copied, so leave them
+            as they are.
         test: Test set.
         partition: As `data.partition` of a scenario: a mapping like `{"kind": "dirichlet", "alpha": 0.5}`, or one
             of its sections.
@@ -107,9 +108,10 @@ class ScenarioImages(FederatedImages):
 
     def __init__(self, config: Data) -> None:
         self._config = config
-        options = {} if config.folder is None else {"folder": config.folder}
         with prefixed("data.source: ", ScenarioError):
-            images = load_images(config.source, data_dir=config.data_dir, image_size=config.image_size, **options)
+            images = load_images(
+                config.source, data_dir=config.data_dir, image_size=config.image_size, **config.folder_options
+            )
         if not len(images.train_images) or not len(images.test_images):
             raise ScenarioError(
                 f"data.source: {config.source!r} must have images for training and for testing, "

@@ -7,7 +7,7 @@ object's class. A field's name ends in its unit: _m, _s, _hz, _bps, _w, _j, _k, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,8 @@ class Data(Section):
     `source` is `digits`, `blue-marble`, `mnist`, `imagenette`, `eurosat` or `image-folder`. `image_size` is the side in
     pixels that images are scaled and cropped to: needed by the last three sources, not allowed with the others, whose
     size is fixed. `folder` is a folder inside the data folder, for `image-folder` only; null means the data folder.
+    `max_value`, for `image-folder` only, is the value that becomes 1 where a pixel is one number of more than 8 bits;
+    null means 65535 for 16 bits, while wider and floating-point ones are refused.
     `test_samples` of the source's test images are drawn anew for each episode; null, or more than there are, means all.
     """
 
@@ -70,14 +72,22 @@ class Data(Section):
     data_dir: PathText | None = None
     folder: str | None = None
     image_size: Count | None = None
+    max_value: Positive | None = None
     partition: Annotated[Partition, Field(discriminator="kind")]
     test_samples: Count | None = None
+
+    @property
+    def folder_options(self) -> dict[str, Any]:
+        """The options of the source `image-folder` that are given."""
+        options = {"folder": self.folder, "max_value": self.max_value}
+        return {name: value for name, value in options.items() if value is not None}
 
     @model_validator(mode="after")
     def _loadable(self) -> Data:
         check_source(self.source, self.image_size)
-        if self.folder is not None and self.source != "image-folder":
-            raise ValueError(f"folder goes with source 'image-folder' alone, got {self.folder!r} for {self.source!r}")
+        for name, value in self.folder_options.items():
+            if self.source != "image-folder":
+                raise ValueError(f"{name} goes with source 'image-folder' alone, got {value!r} for {self.source!r}")
         if self.partition.kind == "ground-track" and self.source != "blue-marble":
             raise ValueError(
                 f"source must be 'blue-marble' for partition.kind 'ground-track', got {self.source!r}: "

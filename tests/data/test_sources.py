@@ -12,7 +12,7 @@ from PIL import Image
 
 from satfl_env.data import ImageData, load_images
 from satfl_env.data.digits import read_idx
-from satfl_env.data.images import images_from_bytes, split_train_test
+from satfl_env.data.images import images_from_integers, split_train_test
 
 
 def real_data(folder: str) -> Path:
@@ -47,9 +47,9 @@ def assert_well_formed(data: ImageData) -> None:
         assert not labels.flags.writeable
 
 
-def test_images_from_bytes_moves_channels_and_scales() -> None:
+def test_images_from_integers_moves_channels_and_scales() -> None:
     pixels = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
-    images = images_from_bytes(pixels)
+    images = images_from_integers(pixels)
     assert images.shape == (2, 3, 3, 4)
     assert images[1, 2, 0, 3] == pytest.approx(pixels[1, 0, 3, 2] / 255)
 
@@ -226,3 +226,42 @@ def test_download_is_passed_on_when_asked_for(monkeypatch: pytest.MonkeyPatch, t
     with pytest.raises(FileNotFoundError):
         load_images("mnist", data_dir=tmp_path, download=True)
     assert asked == [(tmp_path, True)]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not an IDX file"),
+        (b"\0\0\x08", "not an IDX file"),
+        (b"\0\0\x08\xff" + b"\1" * 40, "the header is 44 bytes long, not 1024"),
+        (b"\0\0\x08\2" + b"\xff" * 8, "holds 0 values, its header says"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_of_any_bytes_are_named(tmp_path: Path, content: bytes, words: str, packed: bool) -> None:
+    (tmp_path / ("odd.gz" if packed else "odd")).write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(ValueError, match=rf"odd(\.gz)?: {words}"):
+        read_idx(tmp_path / "odd")
+
+
+def test_broken_archives_and_pipes_are_named_and_bombs_are_not_unpacked(tmp_path: Path) -> None:
+    whole = gzip.compress(b"\0\0\x08\1" + struct.pack(">I", 2**32 - 1) + bytes(10**6))
+    for content, words in ((whole, "holds 1000000 values"), (whole[:-400], "ended before"), (b"no archive", "gzip")):
+        (tmp_path / "odd.gz").write_bytes(content)
+        with pytest.raises(ValueError, match=rf"odd\.gz: .*{words}"):
+            read_idx(tmp_path / "odd")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe: not a regular file"):
+        read_idx(tmp_path / "pipe")
+
+
+def test_mnist_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        write_idx(raw / f"{part}-images-idx3-ubyte", np.zeros((3, 28, 28), dtype=np.uint8))
+        write_idx(raw / f"{part}-labels-idx1-ubyte", np.array([0, 1, 10], dtype=np.uint8))
+    with pytest.raises(
+        ValueError, match=r"train has images of shape \(3, 28, 28\) and labels of shape \(3,\) up to 10"
+    ):
+        load_images("mnist", data_dir=tmp_path)

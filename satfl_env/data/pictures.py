@@ -1,0 +1,145 @@
+"""Reading pictures of any size and kind as squares of three colours; what cannot be read is refused by its name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from satfl_env.data.images import FloatArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# No format that runs another program; a GIF's name often ends like that of other images.
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
+MOST_PIXELS = 89_478_485  # Pillow's own bound, 256 MiB of colours
+_MOST_ELONGATED = 100  # sides' ratio: the longer side is scaled, too, before the square is cut out
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+_WIDE = ("I", "F")
+
+
+def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | None = None) -> FloatArray:
+    """Read pictures as float32 (N, 3, image_size, image_size) in [0, 1]; grey ones get three equal colours.
+
+    The shorter side is scaled to `image_size` pixels, and the centre square is cut out. The orientation that cameras
+    note in EXIF is applied, transparency is dropped.
+
+    Args:
+        paths: the files.
+        image_size: side in pixels.
+        max_value: value that becomes 1 where a pixel is one number of more than 8 bits; None: 65535 where it has 16
+            bits without a sign, while wider and floating-point ones are refused. Colours of 8 bits always end at 255.
+
+    Raises:
+        ValueError: a file is no whole picture of one frame, is too large, or has values that are not numbers from 0 to
+            the greatest; the message names it.
+        MemoryError: so many pictures of this size do not fit.
+    """
+    if max_value is not None and not 0 < max_value < np.inf:
+        raise ValueError(f"max_value: {max_value} is not a finite number above 0")
+    crop = square_crop(image_size)
+    images = np.empty((len(paths), 3, image_size, image_size), dtype=np.float32)
+    with _no_patching():
+        for image, path in zip(images, paths, strict=True):
+            image[:] = _read(path, crop, max_value)
+    return images
+
+
+def square_crop(image_size: int) -> Callable[[Any], Any]:
+    """Build the transform that scales the shorter side to `image_size` pixels and cuts out the centre square."""
+    from torchvision.transforms import CenterCrop, Compose, Resize
+
+    transform: Callable[[Any], Any] = Compose([Resize(image_size), CenterCrop(image_size)])
+    return transform
+
+
+def _read(path: Path, crop: Callable[[Any], Any], max_value: float | None) -> FloatArray:
+    """One picture, float32 (3, H, W) or (1, H, W) in [0, 1]."""
+    from PIL import Image, ImageOps
+
+    try:
+        # Opening a pipe would wait for its other end.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("not a regular file")
+        with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
+            _check(picture, max_value)
+            upright = ImageOps.exif_transpose(picture)
+            if picture.mode in (*_SIXTEEN_BITS, *_WIDE):
+                return _from_numbers(upright, crop, max_value)
+            return _from_colours(upright, crop)
+    except Exception as error:  # Pillow meets broken files with errors of many kinds
+        raise ValueError(f"image {str(path)!r}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # Pillow names the open file, which says nothing.
+    return "not an image of a known kind" if type(error).__name__ == "UnidentifiedImageError" else str(error)
+
+
+def _check(picture: Image, max_value: float | None) -> None:
+    """Check what a picture's header says.
+
+    Raises:
+        ValueError: It is too large or too long, has several frames, or more bits than are read.
+    """
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, allowed are {MOST_PIXELS} in all")
+    if max(width, height) > _MOST_ELONGATED * min(width, height):
+        raise ValueError(f"{width} x {height} pixels, one side may be {_MOST_ELONGATED} times the other")
+    frames = getattr(picture, "n_frames", 1)
+    # The further frames of a camera's MPO are previews.
+    if frames > 1 and picture.format != "MPO":
+        raise ValueError(f"{frames} frames, allowed is one")
+    deep = any(";16" in str(tile) for tile in getattr(picture, "tile", ()))
+    if max_value is not None and deep and picture.mode not in _SIXTEEN_BITS:
+        raise ValueError("max_value is for pictures of one number per pixel; of colours with 16 bits, 8 are read")
+
+
+def _from_colours(picture: Image, crop: Callable[[Any], Any]) -> FloatArray:
+    # Straight from a palette with transparency Pillow warns, to the same colours.
+    opaque = picture.convert("RGBA") if "transparency" in picture.info else picture
+    pixels = np.asarray(crop(opaque.convert("RGB"))).transpose(2, 0, 1).astype(np.float32)
+    pixels /= 255
+    return pixels
+
+
+def _from_numbers(picture: Image, crop: Callable[[Any], Any], max_value: float | None) -> FloatArray:
+    from PIL import Image
+
+    if max_value is None and picture.mode in _WIDE:
+        raise ValueError(
+            f"pixels of {'floating point' if picture.mode == 'F' else '32 bits'} need max_value (of a scenario: "
+            "data.max_value), the value that becomes 1"
+        )
+    top = 65535 if max_value is None else max_value
+    values: npt.NDArray[np.float64] = np.asarray(picture).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("a pixel is NaN or infinite")
+    if values.min() < 0 or values.max() > top:
+        raise ValueError(f"pixels from {values.min():g} to {values.max():g}, allowed are 0 to max_value {top:g}")
+    # Means of neighbours stay inside up to rounding.
+    scaled: FloatArray = np.asarray(crop(Image.fromarray((values / top).astype(np.float32))))
+    return scaled.clip(0, 1)[None]
+
+
+@contextmanager
+def _no_patching() -> Iterator[None]:
+    """Let Pillow refuse truncated files inside the block, whatever the user's own setting is."""
+    from PIL import ImageFile
+
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
