@@ -1,4 +1,4 @@
-"""The Earth in five numbers (WGS 84; J2 of EGM96)."""
+"""The Earth in six numbers (WGS 84; J2 of EGM96)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ J2 = 1.08262668e-3
 
 LOWEST_ALTITUDE_M = 100e3
 """Altitude above the equatorial radius below which nothing stays in orbit."""
+
+HILL_RADIUS_M = 1.5e9
+"""Distance beyond which nothing orbits the Earth: its Hill sphere, rounded."""
 
 ROTATION_RADPS = 7.292115e-5
 """Rotation rate relative to the stars."""

@@ -7,6 +7,7 @@ kept and the mean polar motion taken, which displaces the Earth by at most a few
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from satfl_env.orbits.earth import ROTATION_RADPS
 FloatArray = NDArray[np.float64]
 
 FIRST_YEAR, LAST_YEAR = 2000, 2035
+# Astropy also reads years with fractions, exponents behind the seconds, and digits of other scripts as other digits.
+_ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?Z?)?", re.ASCII)
 
 
 @contextmanager
@@ -51,6 +54,8 @@ def make_epoch(epoch: Time | str) -> Time:
     """
     with offline():
         try:
+            if isinstance(epoch, str) and not _ISO.fullmatch(epoch):
+                raise ValueError("another form")
             time = Time(epoch, scale="utc") if isinstance(epoch, str) else Time(epoch).utc
         except ValueError as error:
             raise ValueError(f"epoch must be an ISO 8601 date and time in UTC, got {epoch!r}") from error

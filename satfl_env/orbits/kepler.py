@@ -11,7 +11,7 @@ from astropy import units
 from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
-from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, GRAVITY_M3PS2, J2
+from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, GRAVITY_M3PS2, HILL_RADIUS_M, J2
 from satfl_env.orbits.frames import gcrs_to_teme, make_epoch, times_after
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class KeplerOrbits:
 
     Attributes:
         epoch: Time 0: an astropy time, or ISO text in UTC.
-        semi_major_axis_m: Semi-major axes, (S,).
+        semi_major_axis_m: Semi-major axes, at most 1.5e9 m, where the Sun takes over, (S,).
         eccentricity: In [0, 1), (S,).
         inclination_rad: In [0, pi], (S,).
         raan_rad: Right ascensions of the ascending nodes, (S,).
@@ -63,6 +63,8 @@ class KeplerOrbits:
             if not np.isfinite(value).all():
                 raise ValueError(f"{name} must be finite, got {value}")
             object.__setattr__(self, name, value)
+        if (self.semi_major_axis_m > HILL_RADIUS_M).any():
+            raise ValueError(f"semi_major_axis_m must be at most {HILL_RADIUS_M:g}, got {self.semi_major_axis_m.max()}")
         if not ((self.eccentricity >= 0) & (self.eccentricity < 1)).all():
             raise ValueError(f"eccentricity must lie in [0, 1), got {self.eccentricity}")
         if not ((self.inclination_rad >= 0) & (self.inclination_rad <= np.pi)).all():

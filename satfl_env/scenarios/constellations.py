@@ -23,18 +23,23 @@ from satfl_env.orbits import (
     make_epoch,
     samples,
     site,
+    times_after,
     uniform_phases,
     walker,
 )
+from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, HILL_RADIUS_M, LOWEST_ALTITUDE_M
 from satfl_env.paths import PathText
 from satfl_env.scenarios.decay import RULES, Decay
+from satfl_env.scenarios.errors import prefixed
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count, Finite, NonNegative, Positive, Whole, default_of
 from satfl_env.simulation import PlaneRelays, RoundProtocol, RoundSettings, ScenePart
 
 # There is no orbit below this; kilometres given for metres are far below it.
-Altitude = Annotated[Finite, Field(ge=100e3)]
+Altitude = Annotated[Finite, Field(ge=LOWEST_ALTITUDE_M, le=HILL_RADIUS_M - EQUATORIAL_RADIUS_M)]
 Point = tuple[Finite, Finite]
+# A century: far beyond it, times have no date.
+LONGEST_SPAN_S = 3.2e9
 
 
 class ConstellationSection(Section, ABC):
@@ -143,6 +148,15 @@ class Orbiting(ConstellationSection):
     def orbits(self) -> KeplerOrbits | Sgp4Orbits:
         """The orbits from the epoch on."""
 
+    def check(self, rounds: RoundSettings) -> None:
+        """Check that times stay in the range of dates."""
+        # No round is shorter than that of satellites that are not busy.
+        span_s = self.start_within_s + rounds.longest_s(0.0)
+        if span_s > LONGEST_SPAN_S:
+            raise ValueError(
+                f"start_within_s and the rounds of an episode must take at most {LONGEST_SPAN_S:g} s, got {span_s:g} s"
+            )
+
     def flown(self, rounds: RoundSettings) -> KeplerOrbits | Sgp4Orbits:
         """The orbits of the satellites that fly in episodes of such rounds."""
         return self.orbits()
@@ -150,6 +164,10 @@ class Orbiting(ConstellationSection):
     def scenes(self, rounds: RoundSettings) -> ScenePart:
         """What makes the scene; the time at which it starts is drawn."""
         return partial(self._scene, self.flown(rounds))
+
+    @property
+    def _too_long(self) -> str:
+        return f"start_within_s is too long, got {self.start_within_s:g}: "
 
     def _scene(self, orbits: KeplerOrbits | Sgp4Orbits, rng: np.random.Generator) -> ConstellationScene:
         return ConstellationScene(orbits.advanced(rng.uniform(0.0, self.start_within_s)), self.gateways)
@@ -227,6 +245,12 @@ class WalkerConstellation(Orbiting):
             raise ValueError(f"phasing must lie in 0..{self.planes - 1}, got {self.phasing}")
         return self
 
+    @model_validator(mode="after")
+    def _starts_in_range(self) -> WalkerConstellation:
+        with prefixed(self._too_long):
+            make_epoch(times_after(make_epoch(self.epoch), np.asarray(self.start_within_s)))
+        return self
+
 
 class ElementsConstellation(Orbiting):
     """Published orbital elements, propagated by SGP4; `epoch: null` means the newest epoch of the elements.
@@ -259,7 +283,8 @@ class ElementsConstellation(Orbiting):
         return load_elements(self.path, self.epoch)
 
     def check(self, rounds: RoundSettings) -> None:
-        """Check that satellites stay up, as `decay` has it."""
+        """Check that times stay in the range of dates and satellites stay up, as `decay` has it."""
+        super().check(rounds)
         self.flown(rounds)
 
     def flown(self, rounds: RoundSettings) -> Sgp4Orbits:
@@ -267,7 +292,7 @@ class ElementsConstellation(Orbiting):
         orbits = self.orbits()
         scene = ConstellationScene(orbits, self.gateways)
         span_s = self.start_within_s + rounds.longest_s(scene.horizon_s) + scene.look_ahead_s
-        decay_s = orbits.decays_s(span_s)
+        decay_s = orbits.decays_s(min(span_s, LONGEST_SPAN_S))
         return RULES[self.decay](orbits, decay_s, self.start_within_s)
 
     @model_validator(mode="after")
@@ -278,10 +303,8 @@ class ElementsConstellation(Orbiting):
             raise ValueError(f"elements: {error}; shipped samples: {', '.join(samples())}") from error
         except (OSError, ValueError) as error:
             raise ValueError(f"elements: {error}") from error
-        try:
+        with prefixed(self._too_long):
             orbits.advanced(self.start_within_s)
-        except ValueError as error:
-            raise ValueError(f"start_within_s is too long, got {self.start_within_s:g}: {error}") from error
         return self
 
 

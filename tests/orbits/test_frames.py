@@ -12,6 +12,8 @@ from astropy import units
 from astropy.coordinates import GCRS, ITRS, TEME, CartesianDifferential, CartesianRepresentation
 from astropy.time import Time
 from astropy.utils import iers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from satfl_env.orbits import frames, make_epoch, sun_position_m, times_after
 from satfl_env.orbits.frames import earth_fixed, gcrs_to_teme, offline, teme_to_itrs
@@ -89,6 +91,10 @@ def test_epochs_of_other_scales_become_utc() -> None:
         ("yesterday", "epoch must be an ISO 8601"),
         ("1999-12-31", r"epoch must lie in the years 2000\.\.2035, got 1999"),
         ("2036-01-01", "epoch must lie in the years"),
+        ("2026-01-01T12:00:00.5e5", "epoch must be an ISO 8601"),
+        ("J2026.5", "epoch must be an ISO 8601"),
+        ("\uff12\uff10\uff12\uff16-01-01", "epoch must be an ISO 8601"),
+        ("2026-02-30", "epoch must be an ISO 8601"),
         (Time(["2026-01-01", "2026-01-02"]), "epoch must be one time"),
     ],
 )
@@ -102,3 +108,13 @@ def test_boinor_is_imported_only_when_wanted() -> None:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 assert not re.search(r"(from|import) boinor", ast.unparse(node)), path
+
+
+@settings(deadline=1000)  # ms
+@given(st.text(max_size=30) | st.from_regex(r"\A2\d{3}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d*)?)?Z?)?\Z"))
+def test_any_text_is_an_epoch_in_range_or_a_value_error(text: str) -> None:
+    try:
+        epoch = make_epoch(text)
+    except ValueError:
+        return
+    assert "2000-01-01" <= epoch.isot <= "2036-01-01"

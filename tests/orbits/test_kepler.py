@@ -238,6 +238,7 @@ def test_bad_walker_constellations_are_named(changes: dict[str, object], message
         ({"eccentricity": [0.0, 0.0, 0.0, 1.0]}, r"eccentricity must lie in \[0, 1\)"),
         ({"inclination_rad": [4.0, 0.0, 0.0, 0.0]}, "inclination_rad"),
         ({"eccentricity": [0.2, 0.0, 0.0, 0.0]}, "every perigee outside the Earth"),
+        ({"semi_major_axis_m": [7e6, 7e6, 7e6, 1.6e9]}, r"semi_major_axis_m must be at most 1\.5e\+09, got 16"),
     ],
 )
 def test_bad_elements_are_named(changes: dict[str, object], message: str) -> None:

@@ -40,6 +40,13 @@ def test_configurations_know_their_size(name, shape):
         ({"constellation.planes": 7}, ["constellation", "planes must divide satellites = 24, got 7"]),
         ({"constellation.phasing": 6}, ["phasing must lie in 0..5, got 6"]),
         ({"constellation.altitude_m": -1}, ["constellation.altitude_m", "equal to 100000"]),
+        ({"constellation.altitude_m": 1e30}, ["constellation.altitude_m", "less than or equal to 1493621863"]),
+        (
+            {"constellation.epoch": "2035-12-31T23:59:00"},
+            ["constellation.start_within_s is too long, got 86400: epoch must lie in the years 2000..2035, got 2036"],
+        ),
+        ({"constellation.start_within_s": 1e300}, ["constellation.start_within_s is too long, got 1e+300"]),
+        ({"rounds.cadence_s": 1e12}, ["constellation.start_within_s and the rounds of an episode must take at most"]),
         ({"constellation.satellites": 0}, ["constellation.satellites", "greater than or equal to 1"]),
         ({"constellation.epoch": "soon"}, ["constellation.epoch", "ISO 8601"]),
         ({"constellation.epoch": "1900-01-01"}, ["constellation.epoch", "years 2000..2035"]),
@@ -120,6 +127,16 @@ def test_episodes_may_not_start_long_after_the_elements():
         ScenarioError, match=r"start_within_s is too long, got 3\.456e\+06: epoch must be within 30 days"
     ):
         scenarios.load("sentinel", **{"constellation.start_within_s": 40 * 86_400.0})
+
+
+@pytest.mark.parametrize("epoch", ["2000-01-01T00:00:00", "2035-12-31T23:59:00"])
+def test_episodes_run_at_the_ends_of_the_years(epoch):
+    # The ground track lies before the start, the rounds after it.
+    simulation = build("walker-earth", **SMALL, **{"constellation.epoch": epoch, "constellation.start_within_s": 0.0})
+    state = simulation.reset(0)
+    for _ in range(2):
+        state, _ = simulation.step(decide(state))
+    assert np.isfinite(state.position_m).all()
 
 
 def test_ground_tracks_need_a_globe_and_images_with_a_place():
