@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import pickle
-import signal
-import traceback
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain, pairwise
-from multiprocessing import connection, get_context
 from typing import Any
 
-import cloudpickle
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from satfl_env.envs.spaces import check_batch
-from satfl_env.envs.vector import AnyEnv, AppliedVectorEnv, SatFLVectorEnv, Step, checked_mask, seed_list
-from satfl_env.federated import WorkerError, dead_worker
+from satfl_env.arguments import checked_integer
+from satfl_env.envs.spaces import BoolArray
+from satfl_env.envs.vector import AppliedVectorEnv, Function, SatFLVectorEnv, Step
+from satfl_env.federated import WorkerError, Workers, packed
 
 
 class ProcessVectorEnv(AppliedVectorEnv):
     """Several `SatFLVectorEnv`s, each in a separate process with some of the environments.
 
-    It behaves as one `SatFLVectorEnv` of all of them, with one difference: if an action is outside its space, the
-    environments of the other processes have played their round. The processes start a fresh Python, so a script needs
+    It behaves as one `SatFLVectorEnv` of all of them. The processes start a fresh Python, so a script needs
     `if __name__ == "__main__":`.
+
+    An error in an environment comes back as the error itself, caused by a `WorkerError` with its traceback; the
+    environments of the other processes have then played their round, and the next step asks for a reset of all. If a
+    request breaks off before all have answered, by an interrupt or since a process dies, the vector environment is
+    closed and says so from then on. It cannot be copied, and it stays with the process that made it.
 
     Args:
         num_envs: Number of environments.
@@ -35,8 +38,9 @@ class ProcessVectorEnv(AppliedVectorEnv):
         **kwargs: Other arguments of `SatFLVectorEnv`; `wrap` and a reward function may be lambdas.
 
     Raises:
+        TypeError: If an argument has the wrong type or cannot be sent to a process.
         ValueError: If there are fewer environments than workers, or an argument is out of range.
-        WorkerError: If a process dies, here or in any method; its environments are then lost.
+        WorkerError: If a process dies, here or in any method; all environments are then lost.
     """
 
     def __init__(
@@ -47,100 +51,88 @@ class ProcessVectorEnv(AppliedVectorEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **kwargs: Any,
     ) -> None:
-        if not 1 <= workers <= num_envs:
+        super().__init__(num_envs, autoreset_mode)
+        checked_integer("workers", workers, 1)
+        if workers > num_envs:
             raise ValueError(f"workers must lie in 1..num_envs = {num_envs}, got {workers}")
-        self.num_envs = num_envs
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
         self._bounds = [number * num_envs // workers for number in range(workers + 1)]
-        context = get_context("spawn")
-        self._pipes: list[connection.Connection] = []
-        self._processes = []
-        for number, (first, last) in enumerate(pairwise(self._bounds)):
-            ours, theirs = context.Pipe()
-            make = cloudpickle.dumps((first, last - first, {"autoreset_mode": autoreset_mode, **kwargs}))
-            process = context.Process(target=_serve, args=(theirs, make), name=f"satfl-envs-{number}", daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
+        self._sizes = np.diff(self._bounds).tolist()
+        kwargs["autoreset_mode"] = self.autoreset_mode
+        makers = [
+            packed("an argument", partial(_Environments, first, size, kwargs))
+            for first, size in zip(self._bounds[:-1], self._sizes, strict=True)
+        ]
+        self._workers = Workers(makers, name="satfl-envs", lost="its environments are lost")
         try:
             described = self._ask("describe", dict.fromkeys(range(workers), ()))[0]
         except BaseException:
-            self.close()
+            self._workers.close()
             raise
         self.metadata, self.render_mode, self.single_action_space, self.single_observation_space = described
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._observations: list[Any] = [None] * workers
+        self.closed = False
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode in every environment; see `SatFLVectorEnv.reset`."""
-        seeds, others = seed_list(seed, self.num_envs), dict(options or {})
-        mask = checked_mask(others.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_)), self.num_envs)
-        asked = {
-            worker: (seeds[first:last], others | {"reset_mask": mask[first:last]})
-            for worker, (first, last) in enumerate(pairwise(self._bounds))
-            if mask[first:last].any()
-        }
-        answers = self._ask("reset", asked)
-        infos: list[dict[str, Any]] = [{} for _ in self._pipes]
-        for worker, (observations, info) in answers.items():
-            self._observations[worker], infos[worker] = observations, info
-        return _joined(self._observations), self._joined_infos(infos)
-
-    def step(self, actions: Any) -> Step:
-        """Play one communication round in every environment; see `SatFLVectorEnv.step`."""
-        check_batch(actions, self.action_space, self.num_envs)
-        asked = {worker: (_part(actions, first, last),) for worker, (first, last) in enumerate(pairwise(self._bounds))}
-        answers = self._ask("step", asked)
-        columns = list(zip(*(answers[worker] for worker in asked), strict=True))
-        self._observations = list(columns[0])
-        rewards, terminations, truncations = (np.concatenate(column) for column in columns[1:4])
-        return _joined(self._observations), rewards, terminations, truncations, self._joined_infos(columns[4])
-
-    def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
-        """The results of a function for some of the environments, called in their processes; None means all."""
-        chosen = np.arange(self.num_envs) if indices is None else np.asarray(indices, dtype=np.int64)
-        owner = np.searchsorted(self._bounds, chosen, side="right") - 1
-        packed = cloudpickle.dumps(function)
-        asked = {
-            worker: (packed, (chosen[owner == worker] - self._bounds[worker]).tolist())
-            for worker in np.unique(owner).tolist()
-        }
-        answers = {worker: iter(answer) for worker, answer in self._ask("apply", asked).items()}
-        return tuple(next(answers[worker]) for worker in owner.tolist())
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("a ProcessVectorEnv cannot be copied or pickled: its environments live in other processes")
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the processes."""
-        for process in self._processes:
-            process.terminate()
-        for process, pipe in zip(self._processes, self._pipes, strict=True):
-            process.join()
-            pipe.close()
+        self._workers.close()
+
+    def _reset_chosen(self, chosen: BoolArray, seeds: Sequence[int | None]) -> tuple[Any, dict[str, Any]]:
+        answers = self._ask(
+            "reset",
+            {
+                worker: (seeds[first:last], {"reset_mask": chosen[first:last]})
+                for worker, (first, last) in enumerate(pairwise(self._bounds))
+                if chosen[first:last].any()
+            },
+        )
+        infos: list[dict[str, Any]] = [{} for _ in self._sizes]
+        for worker, (observations, info) in answers.items():
+            self._observations[worker], infos[worker] = observations, info
+        return _joined(self._observations), _join_infos(infos, self._sizes)
+
+    def _play(self, actions: Any, played: BoolArray) -> Step:
+        self._broken_off[:] = True
+        answers = self._ask(
+            "step",
+            {worker: (_part(actions, first, last),) for worker, (first, last) in enumerate(pairwise(self._bounds))},
+        )
+        observations, *outcomes, infos = zip(*answers.values(), strict=True)
+        self._observations = list(observations)
+        rewards, terminations, truncations = map(np.concatenate, outcomes)
+        return _joined(observations), rewards, terminations, truncations, _join_infos(infos, self._sizes)
+
+    def _apply(self, functions: Sequence[tuple[int, Function]]) -> tuple[Any, ...]:
+        owners = [bisect_right(self._bounds, index) - 1 for index, _ in functions]
+        asked: dict[int, list[tuple[int, Function]]] = {}
+        for owner, (index, function) in zip(owners, functions, strict=True):
+            asked.setdefault(owner, []).append((index - self._bounds[owner], function))
+        answers = self._ask("apply", {worker: (each,) for worker, each in asked.items()})
+        results = {worker: iter(answer) for worker, answer in answers.items()}
+        return tuple(next(results[owner]) for owner in owners)
+
+    @property
+    def _why_closed(self) -> str:
+        return self._workers.why_closed or super()._why_closed
 
     def _ask(self, name: str, asked: Mapping[int, tuple[Any, ...]]) -> dict[int, Any]:
         """Call a method in some workers at once, each with its own arguments; the answers are in the same order."""
-        for worker, args in asked.items():
-            try:
-                self._pipes[worker].send((name, args))
-            except OSError as error:
-                raise dead_worker(self._processes[worker], "its environments are lost") from error
-        answers, failures = {}, []
-        for worker in asked:
-            try:
-                answers[worker], failure = self._pipes[worker].recv()
-            except (EOFError, OSError) as error:
-                raise dead_worker(self._processes[worker], "its environments are lost") from error
-            failures += [failure] if failure else []
-        if failures:
-            cause, trace = failures[0]
-            raise cause from WorkerError(trace)
-        return answers
-
-    def _joined_infos(self, infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        return _join_infos(infos, np.diff(self._bounds).tolist())
+        requests = {worker: packed(f"an argument of {name}", (name, args)) for worker, args in asked.items()}
+        try:
+            answers = self._workers.ask(requests)
+        except BaseException:
+            self.closed = True
+            raise
+        for worker, (_, failure) in answers.items():
+            if failure:
+                first, last = self._bounds[worker], self._bounds[worker + 1] - 1
+                where = f"in {self._workers.name(worker)}, environments {first} to {last}"
+                raise failure.error from WorkerError(f"{where}:\n{failure.trace}")
+        return {worker: value for worker, (value, _) in answers.items()}
 
 
 def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> SatFLVectorEnv | ProcessVectorEnv:
@@ -154,30 +146,21 @@ def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> Sa
     Raises:
         ValueError: If an argument is out of range.
     """
-    if workers == 1:
+    if checked_integer("workers", workers, 1) == 1:
         return SatFLVectorEnv(num_envs, **kwargs)
     return ProcessVectorEnv(num_envs, workers=workers, **kwargs)
 
 
-def _serve(pipe: connection.Connection, packed: bytes) -> None:
-    """Make environments and answer requests until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles the interrupt and ends its workers
-    envs: SatFLVectorEnv | None = None
-    while True:
-        try:
-            name, args = pipe.recv()
-        except (EOFError, OSError):
-            return
-        answer, failure = None, None
-        try:
-            if envs is None:
-                first, num_envs, kwargs = cloudpickle.loads(packed)
-                envs = SatFLVectorEnv(num_envs, **kwargs)
-                envs.first_number = first
-            answer = _DO[name](envs, *args)
-        except Exception as error:
-            failure = _portable(error), traceback.format_exc()
-        pipe.send((answer, failure))
+class _Environments:
+    """Answers requests with environments of this process, of which the first has a number in all processes."""
+
+    def __init__(self, first_number: int, num_envs: int, kwargs: Mapping[str, Any]) -> None:
+        self._envs = SatFLVectorEnv(num_envs, **kwargs)
+        self._envs.first_number = first_number
+
+    def __call__(self, request: bytes) -> Any:
+        name, args = pickle.loads(request)
+        return _DO[name](self._envs, *args)
 
 
 def _describe(envs: SatFLVectorEnv) -> tuple[Any, ...]:
@@ -188,17 +171,8 @@ _DO: Mapping[str, Callable[..., Any]] = {
     "describe": _describe,
     "reset": lambda envs, seeds, options: envs.reset(seed=seeds, options=options),
     "step": lambda envs, actions: envs.step(actions),
-    "apply": lambda envs, packed, indices: envs.apply(cloudpickle.loads(packed), indices),
+    "apply": lambda envs, functions: envs.apply_each(functions),
 }
-
-
-def _portable(error: Exception) -> Exception:
-    """The error itself if it can be sent through a pipe, else a `WorkerError` with its text."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return WorkerError(f"{type(error).__name__}: {error}")
-    return error
 
 
 def _part(batch: Any, first: int, last: int) -> Any:

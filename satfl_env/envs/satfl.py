@@ -8,10 +8,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from greenlet import GreenletExit
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from satfl_env.arguments import checked_seed
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.envs.info import no_round_info, round_info
 from satfl_env.envs.joint_step import play
@@ -30,6 +32,8 @@ from satfl_env.orbits import SceneSnapshot
 from satfl_env.scenarios import Scenario, build, resolve
 from satfl_env.settings import default_of
 from satfl_env.simulation import Decision, RoundReport, Simulation
+
+_NO_EPISODE = "no episode is running: call reset() before the first step() and after an episode's end"
 
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
@@ -211,7 +215,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         self.observation_space = observation_space(self.simulation)
         self.action_space = action_space(self.observation_space)
         self._write_observation = ObservationWriter(self.observation_space)
-        self._running = False
+        self._why_no_step: str | None = _NO_EPISODE
         self._seed: int
         self._snapshot: SceneSnapshot
         self._last_round: LastRound | None = None
@@ -223,48 +227,50 @@ class SatFLEnv(gym.Env[Observation, Action]):
         """Start an episode.
 
         Args:
-            seed: Seed of the episode; if None, it is drawn from `np_random`.
+            seed: Seed of the episode, from 0 to 2**63 - 1; if None, it is drawn from `np_random`.
             options: Not supported.
 
         Raises:
-            ValueError: If options are given.
+            TypeError: If the seed is no integer.
+            ValueError: If the seed is out of range, or options are given: the episode goes on then.
         """
         if options:
             raise ValueError(f"reset() takes no options, got {options}")
+        seed = None if seed is None else checked_seed(seed)
+        self._why_no_step, self._history = "the last reset() broke off: call it again", []
         super().reset(seed=seed)
         episode_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         state = self.simulation.reset(episode_seed)
-        self._running = True
         self._snapshot = self.simulation.snapshot
         self._last_round = None
         self._history = [self._mean_metrics()]
         self._target_reached()  # raises at once if there is no such metric
         self._seed = episode_seed
         info = self._info(dict.fromkeys(self._reward.weights, 0.0)) | no_round_info(state.num_satellites)
+        self._why_no_step = None
         return self._write_observation(state), info
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Play one communication round.
 
         Raises:
-            ResetNeeded: Before the first reset and after the end of an episode.
+            ResetNeeded: Before the first reset, after the end of an episode, and after a step or reset that broke off.
             TypeError: If a reward function does not return a number.
             ValueError: If the action is outside the action space: nothing has changed then. If a reward function
-                returns NaN or infinity: the round has been played then.
-        """
-        if not self._running:
-            raise ResetNeeded("no episode is running: call reset() before the first step() and after an episode's end")
-        decision = action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
-        state, report = play(self.simulation, decision)
-        self._last_round = (self._snapshot, decision, report)
-        self._snapshot = self.simulation.snapshot
-        self._history.append(self._mean_metrics())
+                returns NaN or infinity.
 
-        terminated, truncated = self._target_reached(), self.simulation.finished
-        self._running = not (terminated or truncated)
-        terms = self._reward.terms(report, ended=terminated)
-        info = self._info(terms) | round_info(report)
-        return self._write_observation(state), self._reward.total(terms), terminated, truncated, info
+        Any other exception than that about an action, and an interrupt, breaks the step off.
+        """
+        if self._why_no_step:
+            raise ResetNeeded(self._why_no_step)
+        decision = action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
+        try:
+            return self._play_round(decision)
+        except GreenletExit:  # the step of another environment broke off before any round was played
+            raise
+        except BaseException:
+            self._why_no_step = "the last step() broke off, perhaps in the middle of its round: call reset()"
+            raise
 
     def action_masks(self) -> dict[str, BoolArray]:
         """Which values of the discrete parts of the action make sense: `association`, (S, G + 1).
@@ -308,6 +314,19 @@ class SatFLEnv(gym.Env[Observation, Action]):
             history=[means[metric] for means in self._history],
         )
         return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
+
+    def _play_round(self, decision: Decision) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        state, report = play(self.simulation, decision)
+        self._last_round = (self._snapshot, decision, report)
+        self._snapshot = self.simulation.snapshot
+        self._history.append(self._mean_metrics())
+
+        terminated, truncated = self._target_reached(), self.simulation.finished
+        terms = self._reward.terms(report, ended=terminated)
+        info = self._info(terms) | round_info(report)
+        if terminated or truncated:
+            self._why_no_step = _NO_EPISODE
+        return self._write_observation(state), self._reward.total(terms), terminated, truncated, info
 
     def _info(self, reward_terms: dict[str, float]) -> dict[str, Any]:
         """`info` about the current state and the episode."""

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector.utils import batch_space, iterate
 from numpy.typing import NDArray
 
 from satfl_env.simulation import Decision, NetworkState, Simulation, check_decision, most_samples
@@ -143,17 +145,49 @@ def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArra
     return Decision(**{**parts, "cpu_frequency": parts["cpu_frequency"] * cpu_max_hz})
 
 
-def check_batch(actions: object, space: spaces.Space[Any], num_envs: int) -> None:
-    """Raise `ValueError` if a batch of actions does not have one row for each environment, key by key."""
+def checked_batch(actions: object, space: spaces.Space[Any], played: BoolArray, name: str = "action") -> Any:
+    """A batch of actions, key by key as arrays of the type of the space.
+
+    Args:
+        actions: One row for each environment, in the batched form of the space.
+        space: The action space of a single environment.
+        played: Environments that play their action, (N,); the rows of the others may hold anything.
+        name: What the actions are called in messages.
+
+    Raises:
+        ValueError: If there are not as many rows as environments, or a row that is played is outside the space.
+    """
     if isinstance(space, spaces.Dict):
-        for key, values in _checked_keys(actions, space).items():
-            check_batch(values, space[key], num_envs)
-        return
-    shape = np.asarray(actions).shape
-    if shape != space.shape:
+        values = _checked_keys(actions, space)
+        return {key: checked_batch(values[key], part, played, f"{name}[{key!r}]") for key, part in space.items()}
+    if not isinstance(space, spaces.Box | spaces.MultiDiscrete):
+        return _checked_rows(actions, space, played, name)
+    shape = (len(played), *space.shape)
+    batch = _as_array(name, actions, shape)
+    if batch.shape != shape:
         raise ValueError(
-            f"actions must have shape {space.shape}, one row for each of {num_envs} environments; got {shape}"
+            f"actions must have shape {shape}, one row for each of {len(played)} environments; got {batch.shape} "
+            f"for {name}"
         )
+    _check_type(name, batch, space)
+    if not _inside(batch[played], space).all():
+        for index in np.flatnonzero(played).tolist():
+            _check_values(f"environment {index}: {name}", batch[index], space)
+    return batch.astype(space.dtype, casting="unsafe")
+
+
+def _checked_rows(actions: Any, space: spaces.Space[Any], played: BoolArray, name: str) -> Any:
+    """A batch of actions of any other space."""
+    try:
+        rows = list(iterate(batch_space(space, len(played)), actions))
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise ValueError(f"{name} must be a batch of {space}, got {reprlib.repr(actions)}") from error
+    if len(rows) != len(played):
+        raise ValueError(f"actions must be one row for each of {len(played)} environments; got {len(rows)} for {name}")
+    for index in np.flatnonzero(played).tolist():
+        if rows[index] not in space:
+            raise ValueError(f"environment {index}: {name} must lie in {space}, got {reprlib.repr(rows[index])}")
+    return actions
 
 
 def decision_to_action(decision: Decision, state: NetworkState) -> Action:
@@ -186,24 +220,53 @@ def checked_array(name: str, value: object, space: spaces.Space[Any]) -> NDArray
     Raises:
         ValueError: If it has the wrong shape or type, is not finite or out of bounds.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array of shape {space.shape}, got {value!r}") from error
+    array = _as_array(name, value, space.shape)
     if array.shape != space.shape:
-        raise ValueError(f"{name} must be an array of shape {space.shape}, got shape {array.shape}")
-    low, high = bounds(space)
-    allowed, kind = ("integers", "iu") if isinstance(space, spaces.MultiDiscrete) else ("numbers", "iuf")
-    if array.dtype.kind not in kind:
-        raise ValueError(f"{name} must hold {allowed}, got dtype {array.dtype}")
-    # The comparison is false for NaN, so that NaN counts as outside.
-    inside = (array >= low) & (array <= high)
-    if not inside.all():
-        index = tuple(np.argwhere(~inside)[0].tolist())
-        raise ValueError(
-            f"{name} must hold {allowed} in [{low[index]:g}, {high[index]:g}], got {array[index]} at index {index[0]}"
-        )
+        raise ValueError(f"{name} must be an array of shape {space.shape}, got {_shape_or_type(array, value)}")
+    _check_type(name, array, space)
+    _check_values(name, array, space)
     return array.astype(space.dtype)
+
+
+def _as_array(name: str, value: object, shape: tuple[int, ...] | None) -> NDArray[Any]:
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} must have a value everywhere, got a masked array with gaps")
+    try:
+        return np.asarray(value)
+    except Exception as error:  # whatever an object's own conversion raises
+        raise ValueError(f"{name} must be an array of shape {shape}, got {reprlib.repr(value)}") from error
+
+
+def _shape_or_type(array: NDArray[Any], value: object) -> str:
+    return type(value).__name__ if array.dtype == object and array.shape == () else f"shape {array.shape}"
+
+
+def _allowed(space: spaces.Space[Any]) -> tuple[str, str]:
+    """What arrays of a space may hold, in words and as NumPy's kinds of types."""
+    return ("integers", "iu") if isinstance(space, spaces.MultiDiscrete) else ("numbers", "iuf")
+
+
+def _check_type(name: str, array: NDArray[Any], space: spaces.Space[Any]) -> None:
+    allowed, kinds = _allowed(space)
+    if array.dtype.kind not in kinds:
+        raise ValueError(f"{name} must hold {allowed}, got dtype {array.dtype}")
+
+
+def _check_values(name: str, array: NDArray[Any], space: spaces.Space[Any]) -> None:
+    inside = _inside(array, space)
+    if inside.all():
+        return
+    index = tuple(np.argwhere(~inside)[0].tolist())
+    (low, high), (allowed, _) = bounds(space), _allowed(space)
+    raise ValueError(
+        f"{name} must hold {allowed} in [{low[index]:g}, {high[index]:g}], got {array[index]} at index {index[0]}"
+    )
+
+
+def _inside(array: NDArray[Any], space: spaces.Space[Any]) -> BoolArray:
+    """Where values lie inside a space, (..., *shape of the space); NaN lies outside, since it compares as false."""
+    low, high = bounds(space)
+    return np.asarray((array >= low) & (array <= high))
 
 
 def bounds(space: spaces.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

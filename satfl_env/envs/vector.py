@@ -3,35 +3,119 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
+from satfl_env.arguments import checked_integer, checked_seed
 from satfl_env.envs.joint_step import JointStep
 from satfl_env.envs.satfl import SatFLEnv
-from satfl_env.envs.spaces import check_batch
+from satfl_env.envs.spaces import checked_batch
 from satfl_env.simulation import Decision, SimulationGroup
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 AnyEnv = gym.Env[Any, Any]
+Function = Callable[[AnyEnv], Any]
 Step = tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 
 
 class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
-    """A vector environment that can apply a function to its environments, in whatever process they are."""
+    """A vector environment that checks whole requests before any environment sees a part of them.
 
-    @abstractmethod
+    It can also apply a function to its environments, in whatever process they are.
+
+    Args:
+        num_envs: Number of environments.
+        autoreset_mode: When an environment whose episode has ended is reset.
+
+    Raises:
+        TypeError: If the number is no integer.
+        ValueError: If it is below 1, or there is no such mode.
+    """
+
+    closed = True  # until the environments are made, so that nothing closes what is not there
+
+    def __init__(self, num_envs: int, autoreset_mode: AutoresetMode | str) -> None:
+        self.num_envs = checked_integer("num_envs", num_envs, 1)
+        self.autoreset_mode = checked_mode(autoreset_mode)
+        self._started, self._ended, self._broken_off = np.zeros((3, self.num_envs), dtype=np.bool_)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode in every environment.
+
+        Args:
+            seed: Seed of the first environment, from which the others count up; or one seed for each.
+            options: `reset_mask`, bool (num_envs,), selects the environments to reset; the others go on.
+
+        Raises:
+            ClosedEnvironmentError: After `close`.
+            ResetNeeded: If an environment that is not selected has never been reset.
+            TypeError: If a seed is no integer, or the options are no mapping.
+            ValueError: If there are not as many seeds as environments, a seed is out of range, the mask does not fit or
+                no environment is selected, or there are other options; no environment has changed then.
+        """
+        self._require_open()
+        seeds, others = seed_list(seed, self.num_envs), checked_options(options)
+        chosen = checked_mask(others.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_)), self.num_envs)
+        if others:
+            raise ValueError(f"reset() takes no options but reset_mask, got {others}")
+        never = np.flatnonzero(~(chosen | self._started)).tolist()
+        if never:
+            raise ResetNeeded(f"environments {never} have no episode to go on with: reset them as well")
+        self._started &= ~chosen  # until all have their episode
+        observations, infos = self._reset_chosen(chosen, seeds)
+        self._started |= chosen
+        self._ended &= ~chosen
+        self._broken_off &= ~chosen
+        return observations, infos
+
+    def step(self, actions: Any) -> Step:
+        """Play one communication round in every environment.
+
+        Raises:
+            ClosedEnvironmentError: After `close`.
+            ResetNeeded: Before the first reset; with autoreset disabled, if an episode has ended; after a step or reset
+                that broke off, as by an error in a part, a wrapper or a reward function, or by an interrupt.
+            ValueError: If an action is outside the action space; no environment has seen any action then.
+        """
+        self._require_open()
+        self._require_reset()
+        played = ~self._ended
+        actions = checked_batch(actions, self.single_action_space, played)
+        observations, rewards, terminations, truncations, infos = self._play(actions, played)
+        if self.autoreset_mode != AutoresetMode.SAME_STEP:
+            self._ended = terminations | truncations
+        self._broken_off[:] = False
+        return observations, rewards, terminations, truncations, infos
+
     def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
-        """The results of a function for some of the environments, called in their processes; None means all."""
+        """The results of a function for some of the environments, called in their processes; None means all.
+
+        Raises:
+            ClosedEnvironmentError: After `close`.
+            TypeError: If an index is no integer.
+            ValueError: If there is no environment with an index.
+        """
+        chosen = range(self.num_envs) if indices is None else indices
+        return self.apply_each([(index, function) for index in chosen])
+
+    def apply_each(self, functions: Iterable[tuple[int, Function]]) -> tuple[Any, ...]:
+        """The results of functions for environments given by their indices; see `apply`."""
+        self._require_open()
+        last = self.num_envs - 1
+        return self._apply([(checked_integer("index", index, 0, last), function) for index, function in functions])
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, such as `action_masks`, or read an attribute."""
@@ -59,12 +143,44 @@ class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
         each = values if isinstance(values, list | tuple) else [values] * self.num_envs
         if len(each) != self.num_envs:
             raise ValueError(f"values must be {self.num_envs}, one per environment, or one for all; got {len(each)}")
-        for index, value in enumerate(each):
-            self.apply(partial(_set_attr, name=name, value=value), [index])
+        self.apply_each([(index, partial(_set_attr, name=name, value=value)) for index, value in enumerate(each)])
 
     def render(self) -> tuple[Any, ...]:
         """What `render()` of each environment returns."""
         return self.call("render")
+
+    @abstractmethod
+    def _reset_chosen(self, chosen: BoolArray, seeds: Sequence[int | None]) -> tuple[Any, dict[str, Any]]:
+        """Reset some environments; the observations are those of all."""
+
+    @abstractmethod
+    def _play(self, actions: Any, played: BoolArray) -> Step:
+        """A round in the environments that play one; the others start anew. Both have broken off until it returns."""
+
+    @abstractmethod
+    def _apply(self, functions: Sequence[tuple[int, Function]]) -> tuple[Any, ...]:
+        """The results of functions for environments given by their indices."""
+
+    @property
+    def _why_closed(self) -> str:
+        return "close() has been called"
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError(f"this vector environment is closed: {self._why_closed}; make another one")
+
+    def _require_reset(self) -> None:
+        """Raise `ResetNeeded` if an environment cannot play and is not reset by itself."""
+        if not self._started.all():
+            raise ResetNeeded(
+                f"environments {np.flatnonzero(~self._started).tolist()} have no episode: reset them first"
+            )
+        if self._broken_off.any():
+            broken_off = np.flatnonzero(self._broken_off).tolist()
+            raise ResetNeeded(f"the last step of environments {broken_off} broke off: reset them first")
+        if self.autoreset_mode == AutoresetMode.DISABLED and self._ended.any():
+            ended = np.flatnonzero(self._ended).tolist()
+            raise ResetNeeded(f"the episodes of environments {ended} have ended: reset them first")
 
 
 class SatFLVectorEnv(AppliedVectorEnv):
@@ -104,13 +220,10 @@ class SatFLVectorEnv(AppliedVectorEnv):
         max_episode_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, got {num_envs}")
-        if max_episode_steps is not None and max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps must be at least 1 or None, got {max_episode_steps}")
-        self.num_envs = num_envs
+        super().__init__(num_envs, autoreset_mode)
+        if max_episode_steps is not None:
+            checked_integer("max_episode_steps", max_episode_steps, 1)
         self.first_number = 0  # of the first environment in messages, if there are more in other processes
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
         self._inner = [SatFLEnv(**kwargs) for _ in range(num_envs)]
         self.envs = [_wrapped(env, wrap, max_episode_steps) for env in self._inner]
         self._group = SimulationGroup([env.simulation for env in self._inner])
@@ -121,85 +234,53 @@ class SatFLVectorEnv(AppliedVectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._observations: list[Any] = [None] * num_envs
-        self._ended = np.zeros(num_envs, dtype=np.bool_)
-        # Environments whose round may have been played although their step has not come to its end.
-        self._broken_off = np.zeros(num_envs, dtype=np.bool_)
-
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode in every environment.
-
-        Args:
-            seed: Seed of the first environment, from which the others count up; or one seed for each.
-            options: `reset_mask`, bool (num_envs,), selects the environments to reset; the others go on.
-
-        Raises:
-            ResetNeeded: If an environment that is not selected has never been reset.
-            ValueError: If there are not as many seeds as environments, the mask does not fit or no environment is
-                selected, or there are other options.
-        """
-        seeds = seed_list(seed, self.num_envs)
-        others = dict(options or {})
-        chosen = checked_mask(others.pop("reset_mask", np.ones(self.num_envs, dtype=np.bool_)), self.num_envs)
-        never = [index for index in np.flatnonzero(~chosen).tolist() if self._observations[index] is None]
-        if never:
-            raise ResetNeeded(f"environments {never} have no episode to go on with: reset them as well")
-        infos: dict[str, Any] = {}
-        for index in np.flatnonzero(chosen).tolist():
-            self._observations[index], info = self.envs[index].reset(seed=seeds[index], options=others)
-            infos = self._add_info(infos, info, index)
-        self._ended, self._broken_off = self._ended & ~chosen, self._broken_off & ~chosen
-        return self._batch(), infos
-
-    def step(self, actions: Any) -> Step:
-        """Play one communication round in every environment.
-
-        Raises:
-            ResetNeeded: Before the first reset; with autoreset disabled, if an episode has ended; after a step that
-                broke off while or after rounds were played, as by an error in a part, a wrapper or a reward function.
-            ValueError: If an action is outside the action space; no round has been played then.
-        """
-        check_batch(actions, self.action_space, self.num_envs)
-        if self.autoreset_mode == AutoresetMode.DISABLED and self._ended.any():
-            ended = np.flatnonzero(self._ended).tolist()
-            raise ResetNeeded(f"the episodes of environments {ended} have ended: reset them first")
-        if self._broken_off.any():
-            broken_off = np.flatnonzero(self._broken_off).tolist()
-            raise ResetNeeded(f"the last step of environments {broken_off} broke off: reset them first")
-        restarts = self._ended
-        each = enumerate(iterate(self.action_space, actions))
-        steps = self._play({index: action for index, action in each if not restarts[index]})
-        rewards = np.zeros(self.num_envs)
-        terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
-        infos: dict[str, Any] = {}
-        for index, env in enumerate(self.envs):
-            if restarts[index]:
-                self._observations[index], info = env.reset()
-            else:
-                observation, rewards[index], terminated, truncated, info = steps[index]
-                terminations[index], truncations[index] = terminated, truncated
-                if self.autoreset_mode == AutoresetMode.SAME_STEP and (terminated or truncated):
-                    infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, index)
-                    observation, info = env.reset()
-                self._observations[index] = observation
-            infos = self._add_info(infos, info, index)
-        if self.autoreset_mode != AutoresetMode.SAME_STEP:
-            self._ended = terminations | truncations
-        self._broken_off[:] = False
-        return self._batch(), rewards, terminations, truncations, infos
-
-    def apply(self, function: Callable[[AnyEnv], Any], indices: Sequence[int] | None = None) -> tuple[Any, ...]:
-        """The results of a function for some of the environments; None means all."""
-        chosen = range(self.num_envs) if indices is None else indices
-        return tuple(function(self.envs[index]) for index in chosen)
+        self.closed = False
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environments."""
         for env in self.envs:
             env.close()
 
-    def _play(self, actions: Mapping[int, Any]) -> dict[int, tuple[Any, float, bool, bool, dict[str, Any]]]:
+    def _reset_chosen(self, chosen: BoolArray, seeds: Sequence[int | None]) -> tuple[Any, dict[str, Any]]:
+        infos: dict[str, Any] = {}
+        for index in np.flatnonzero(chosen).tolist():
+            with self._named(index):
+                self._observations[index], info = self.envs[index].reset(seed=seeds[index])
+            infos = self._add_info(infos, info, index)
+        return self._batch(), infos
+
+    def _play(self, actions: Any, played: BoolArray) -> Step:
+        each = enumerate(iterate(self.action_space, actions))
+        steps = self._step_together({index: action for index, action in each if played[index]})
+        self._broken_off[:] = True
+        rewards = np.zeros(self.num_envs)
+        terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
+        infos: dict[str, Any] = {}
+        for index in range(self.num_envs):
+            if index not in steps:
+                self._observations[index], info = self._restart(index)
+            else:
+                observation, rewards[index], terminated, truncated, info = steps[index]
+                terminations[index], truncations[index] = terminated, truncated
+                if self.autoreset_mode == AutoresetMode.SAME_STEP and (terminated or truncated):
+                    infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, index)
+                    observation, info = self._restart(index)
+                self._observations[index] = observation
+            infos = self._add_info(infos, info, index)
+        return self._batch(), rewards, terminations, truncations, infos
+
+    def _apply(self, functions: Sequence[tuple[int, Function]]) -> tuple[Any, ...]:
+        return tuple(self._apply_one(index, function) for index, function in functions)
+
+    def _apply_one(self, index: int, function: Function) -> Any:
+        with self._named(index):
+            return function(self.envs[index])
+
+    def _restart(self, index: int) -> tuple[Any, dict[str, Any]]:
+        with self._named(index):
+            return self.envs[index].reset()
+
+    def _step_together(self, actions: Mapping[int, Any]) -> dict[int, tuple[Any, float, bool, bool, dict[str, Any]]]:
         """Step some environments, given by their indices; no round is played before all have their decision."""
         steps = {index: JointStep(self.envs[index].step, self._inner[index].simulation) for index in actions}
         finished: dict[int, tuple[Any, float, bool, bool, dict[str, Any]]] = {}
@@ -219,11 +300,21 @@ class SatFLVectorEnv(AppliedVectorEnv):
         return finished
 
     def _go_on(self, index: int, step: JointStep, value: Any) -> Any:
-        """Resume a step; an error names the environment."""
-        try:
+        """Resume a step."""
+        with self._named(index):
             return step.switch(value)
-        except ValueError as error:
-            raise ValueError(f"environment {self.first_number + index}: {error}") from error
+
+    @contextmanager
+    def _named(self, index: int) -> Iterator[None]:
+        """Let errors name the environment that they come from."""
+        name = f"environment {self.first_number + index}"
+        try:
+            yield
+        except Exception as error:
+            if type(error) is ValueError:  # other classes may need more than a message
+                raise ValueError(f"{name}: {error}") from error
+            error.add_note(f"in {name}")
+            raise
 
     def _batch(self) -> Any:
         """The observations of all environments in fresh arrays."""
@@ -240,6 +331,8 @@ def _wrapped(env: AnyEnv, wrap: Callable[[AnyEnv], AnyEnv] | None, max_episode_s
     """An environment in its wrappers, the time limit innermost as in `gymnasium.make`."""
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
+    if not (wrap is None or callable(wrap)):
+        raise TypeError(f"wrap must be a function of an environment or None, got {wrap!r}")
     outer = env if wrap is None else wrap(env)
     if not isinstance(outer, gym.Env):
         raise TypeError(f"wrap must give the environment in its wrappers, got {outer!r}")
@@ -250,16 +343,44 @@ def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[in
     """One seed for each environment: as given, counting up from a single one, or None.
 
     Raises:
-        ValueError: If there are not as many seeds as environments.
+        TypeError: If a seed is no integer.
+        ValueError: If a seed is out of range, or there are not as many as environments.
     """
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, int | np.integer):
-        return [int(seed) + index for index in range(num_envs)]
-    seeds = [None if one is None else int(one) for one in seed]
+    if not isinstance(seed, Iterable):
+        first = checked_seed(seed)
+        return [checked_seed(first + index, f"seed of environment {index}") for index in range(num_envs)]
+    seeds = list(seed)
     if len(seeds) != num_envs:
         raise ValueError(f"seed must be one number or {num_envs}, one per environment, got {len(seeds)}")
-    return seeds
+    return [None if one is None else checked_seed(one, f"seed of environment {i}") for i, one in enumerate(seeds)]
+
+
+def checked_options(options: object) -> dict[str, Any]:
+    """The options of a reset, as a copy.
+
+    Raises:
+        TypeError: If they are no mapping.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a dict or None, got {options!r}")
+    return dict(options)
+
+
+def checked_mode(mode: object) -> AutoresetMode:
+    """The autoreset mode of this name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        names = ", ".join(repr(one.value) for one in AutoresetMode)
+        raise ValueError(f"autoreset_mode must be one of {names}, got {mode!r}") from None
 
 
 def checked_mask(mask: Any, num_envs: int) -> BoolArray:
@@ -270,4 +391,4 @@ def checked_mask(mask: Any, num_envs: int) -> BoolArray:
     """
     if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
         raise ValueError(f"reset_mask must be a bool array of shape ({num_envs},) with at least one True, got {mask!r}")
-    return mask
+    return mask.copy()

@@ -26,9 +26,9 @@ from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, T
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
-from satfl_env.federated.pool import WorkerError, dead_worker
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.usable import LARGEST, is_number
+from satfl_env.federated.workers import WorkerError, Workers, packed
 
 __all__ = [
     "COMBINE_RULES",
@@ -49,17 +49,18 @@ __all__ = [
     "TrainingSettings",
     "TrimmedMean",
     "WorkerError",
+    "Workers",
     "check_engine",
     "cloud_aggregate",
     "combine_groups",
     "combine_updates",
     "coordinate_median",
-    "dead_worker",
     "forward_flops",
     "gateway_aggregate",
     "is_number",
     "make_trainer",
     "normalise_weights",
+    "packed",
     "raw_cloud_weights",
     "thread_limit",
     "weighted_mean",

@@ -6,23 +6,22 @@ import atexit
 import ctypes
 import os
 import pickle
-import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from multiprocessing import connection, current_process
-from multiprocessing.process import BaseProcess
+from multiprocessing import current_process
+from multiprocessing.reduction import ForkingPickler
+from threading import Lock
 from typing import NamedTuple
 
-import cloudpickle
 import numpy as np
 import torch
+import torch.multiprocessing  # teaches ForkingPickler to share tensors
 from numpy.typing import NDArray
 from torch import Tensor
-from torch import multiprocessing as mp
 
 from satfl_env.federated.local import LocalData
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+from satfl_env.federated.workers import WorkerError, Workers, packed
 
 # Last loss and whether it is finite, one per satellite.
 _Answer = tuple[NDArray[np.float64], NDArray[np.bool_]]
@@ -30,10 +29,6 @@ _Answer = tuple[NDArray[np.float64], NDArray[np.bool_]]
 _LOST = "the round is lost, nothing of it was used, and the next one starts new workers"
 _KEPT_BYTES = 32 * 2**20  # the most that every glibc takes as its threshold
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
-
-
-class WorkerError(RuntimeError):
-    """A worker process failed or died; its round is lost and nothing of it was used."""
 
 
 class _Order(NamedTuple):
@@ -62,23 +57,14 @@ class WorkerPool:
             raise RuntimeError(
                 "a daemon process cannot start workers; use the engine 'auto', 'stacked' or 'loop' in it"
             )
-        context = mp.get_context("spawn")
-        self._pipes: list[connection.Connection] = []
-        self._processes = []
-        for number in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), name=f"satfl-worker-{number}", daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
+        self._workers = Workers([packed("a trainee", _Trainee)] * workers, name="satfl-worker", lost=_LOST)
         self._rows = torch.empty(0)
         self._known: list[tuple[object, object, object]] = [(None, None, None)] * workers
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers."""
-        return [process.pid or 0 for process in self._processes]
+        return self._workers.pids
 
     def train(
         self, trainer: RowTrainer, data: LocalData, rows: Tensor, parts: Sequence[tuple[NDArray[np.int64], Shard]]
@@ -89,21 +75,20 @@ class WorkerPool:
             WorkerError: If a worker dies or its training raises. The pool is of no use after any exception.
         """
         self._share(data, rows)
-        for worker, (positions, shard) in enumerate(parts):
-            self._send(worker, trainer, data, positions, shard)
-        answers = self._collect(len(parts))
+        answers = self._workers.ask(
+            {worker: self._order(worker, trainer, data, *part) for worker, part in enumerate(parts)}
+        )
         last_loss, finite = np.empty(len(rows)), np.empty(len(rows), dtype=np.bool_)
         for worker, (positions, _) in enumerate(parts):
-            last_loss[positions], finite[positions] = answers[worker]
+            value, failure = answers[worker]
+            if failure:
+                raise WorkerError(f"training failed in {self._workers.name(worker)}:\n{failure.trace}")
+            last_loss[positions], finite[positions] = value
         return TrainedRows(rows.copy_(self._rows), last_loss, finite)
 
     def close(self) -> None:
         """End the processes."""
-        for process in self._processes:
-            process.terminate()
-        for process, pipe in zip(self._processes, self._pipes, strict=True):
-            process.join()
-            pipe.close()
+        self._workers.close()
 
     def _share(self, data: LocalData, rows: Tensor) -> None:
         """Put the data, once, and the parameters into shared memory."""
@@ -114,53 +99,25 @@ class WorkerPool:
             self._rows = torch.empty_like(rows).share_memory_()
         self._rows.copy_(rows)
 
-    def _send(
+    def _order(
         self, worker: int, trainer: RowTrainer, data: LocalData, positions: NDArray[np.int64], shard: Shard
-    ) -> None:
+    ) -> bytes:
+        """An order as bytes; tensors in it stay in shared memory."""
         known_trainer, known_data, known_rows = self._known[worker]
         self._known[worker] = (trainer, data, self._rows)
         order = _Order(
-            # Pickled separately, since the pipe's own pickling would move the model into shared memory.
-            None if trainer is known_trainer else cloudpickle.dumps(trainer),
+            # Pickled separately, since the other pickling would move the model into shared memory.
+            None if trainer is known_trainer else packed("the model and its training", trainer),
             None if data is known_data else data,
             None if self._rows is known_rows else self._rows,
             positions,
             shard,
         )
-        try:
-            self._pipes[worker].send(order)
-        except OSError as error:
-            raise dead_worker(self._processes[worker], _LOST) from error
-
-    def _collect(self, count: int) -> dict[int, _Answer]:
-        """One answer from each of the first workers, in the order they come."""
-        answers: dict[int, _Answer] = {}
-        waiting = {pipe: worker for worker, pipe in enumerate(self._pipes[:count])}
-        while waiting:
-            for ready in connection.wait(list(waiting)):
-                assert isinstance(ready, connection.Connection)
-                worker = waiting.pop(ready)
-                try:
-                    answer = ready.recv()
-                except (EOFError, OSError) as error:
-                    raise dead_worker(self._processes[worker], _LOST) from error
-                if isinstance(answer, str):
-                    raise WorkerError(f"training failed in {self._processes[worker].name}:\n{answer}")
-                answers[worker] = answer
-        return answers
-
-
-def dead_worker(process: BaseProcess, lost: str) -> WorkerError:
-    """The error for a worker process that died; `lost` says what was lost with it."""
-    process.join(timeout=5.0)
-    return WorkerError(
-        f"{process.name} (pid {process.pid}) died with exit code {process.exitcode}; {lost}. Exit code -9 often means "
-        "that memory ran out; where a worker dies as soon as a script needs it, the script lacks "
-        '`if __name__ == "__main__":`'
-    )
+        return bytes(ForkingPickler.dumps(order))
 
 
 _pools: dict[int, WorkerPool] = {}
+_training = Lock()  # threads share the pools, but no conversation
 
 
 def train_in_pool(
@@ -175,14 +132,14 @@ def train_in_pool(
     All trainers share it, so that several environments do not multiply the processes. After an exception it is ended,
     and the next round starts a new one.
     """
-    if workers not in _pools:
-        _pools[workers] = WorkerPool(workers)
-    try:
-        return _pools[workers].train(trainer, data, rows, parts)
-    except BaseException:
-        # After an interrupt, too: an answer still on its way would be taken for that of the next round.
-        _pools.pop(workers).close()
-        raise
+    with _training:
+        if workers not in _pools:
+            _pools[workers] = WorkerPool(workers)
+        try:
+            return _pools[workers].train(trainer, data, rows, parts)
+        except BaseException:
+            _pools.pop(workers).close()
+            raise
 
 
 @atexit.register
@@ -192,41 +149,39 @@ def close_pools() -> None:
         _pools.popitem()[1].close()
 
 
+def _forget_pools() -> None:
+    """A fork inherits the pipes but must not talk through them, nor wait for a thread that it does not have."""
+    global _training
+    _pools.clear()
+    _training = Lock()
+
+
 if hasattr(os, "register_at_fork"):
-    # A fork inherits the pipes but must not talk through them.
-    os.register_at_fork(after_in_child=_pools.clear)
+    os.register_at_fork(after_in_child=_forget_pools)
 
 
-def _work(pipe: connection.Connection) -> None:
-    """Follow orders until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent takes the interrupt and ends the workers
-    torch.set_num_threads(1)
-    _keep_memory()
-    trainer: RowTrainer | None = None
-    data: LocalData | None = None
-    rows: Tensor | None = None
-    while True:
-        try:
-            order: _Order = pipe.recv()
-            trainer = trainer if order.trainer is None else pickle.loads(order.trainer)
-            data = data if order.data is None else order.data
-            rows = rows if order.rows is None else order.rows
-            assert trainer is not None
-            assert data is not None
-            assert rows is not None
-            pipe.send(_follow(trainer, data, rows, order))
-        except (EOFError, OSError):
-            return
+class _Trainee:
+    """Follows orders in a worker, with what the last ones brought."""
 
+    def __init__(self) -> None:
+        torch.set_num_threads(1)
+        _keep_memory()
+        self._trainer: RowTrainer
+        self._data: LocalData
+        self._rows: Tensor
 
-def _follow(trainer: RowTrainer, data: LocalData, rows: Tensor, order: _Order) -> _Answer | str:
-    """Train one part in place; returns the answer, or the traceback of an error."""
-    try:
-        trained = trainer.train_rows(rows[order.positions], data, order.shard)
-    except Exception:
-        return traceback.format_exc()
-    rows[order.positions] = trained.rows
-    return trained.last_loss, trained.finite
+    def __call__(self, packed_order: bytes) -> _Answer:
+        """Train one part in place."""
+        order: _Order = pickle.loads(packed_order)
+        if order.trainer is not None:
+            self._trainer = pickle.loads(order.trainer)
+        if order.data is not None:
+            self._data = order.data
+        if order.rows is not None:
+            self._rows = order.rows
+        trained = self._trainer.train_rows(self._rows[order.positions], self._data, order.shard)
+        self._rows[order.positions] = trained.rows
+        return trained.last_loss, trained.finite
 
 
 def _keep_memory() -> None:

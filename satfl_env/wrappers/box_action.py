@@ -8,8 +8,9 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
+from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, checked_num_clusters, native_sizes
+from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes
 
 
 class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], RecordConstructorArgs):
@@ -30,7 +31,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
         num_clusters: Cluster labels to choose from, `K`, in 1..S.
 
     Raises:
-        TypeError: If the action space is not the native one.
+        TypeError: If the action space is not the native one, or an argument is no integer.
         ValueError: If `num_clusters` is out of range.
     """
 
@@ -38,7 +39,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
         RecordConstructorArgs.__init__(self, num_clusters=num_clusters)
         super().__init__(env)
         satellites, gateways = native_sizes(env)
-        self.num_clusters = checked_num_clusters(num_clusters, satellites)
+        self.num_clusters = checked_integer("num_clusters", num_clusters, 1, satellites)
         lengths = [satellites * (gateways + 1), satellites * num_clusters, satellites, satellites, gateways]
         self._ends = np.cumsum(lengths)[:-1]
         self.action_space = spaces.Box(-1.0, 1.0, (sum(lengths),), np.float32)

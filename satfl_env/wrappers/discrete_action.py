@@ -8,8 +8,9 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
+from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, checked_num_clusters, native_sizes
+from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes
 
 
 class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], RecordConstructorArgs):
@@ -32,7 +33,7 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
         weight_levels: Number of weights, at least 2.
 
     Raises:
-        TypeError: If the action space is not the native one.
+        TypeError: If the action space is not the native one, or an argument is no integer.
         ValueError: If a number of choices is out of range.
     """
 
@@ -48,11 +49,9 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
         )
         super().__init__(env)
         satellites, gateways = native_sizes(env)
-        checked_num_clusters(num_clusters, satellites)
-        if frequency_levels < 1:
-            raise ValueError(f"frequency_levels must be at least 1, got {frequency_levels}")
-        if weight_levels < 2:
-            raise ValueError(f"weight_levels must be at least 2, got {weight_levels}")
+        checked_integer("num_clusters", num_clusters, 1, satellites)
+        checked_integer("frequency_levels", frequency_levels, 1)
+        checked_integer("weight_levels", weight_levels, 2)
         self._frequencies = np.arange(1, frequency_levels + 1) / frequency_levels
         self._weights = np.linspace(0.0, 1.0, weight_levels)
         lengths = [satellites, satellites, satellites, satellites, gateways]

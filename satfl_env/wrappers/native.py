@@ -28,14 +28,3 @@ def association_mask(env: gym.Env[Any, Any]) -> NDArray[np.bool_]:
     """Associations that make sense now, (S, G + 1)."""
     mask: NDArray[np.bool_] = env.get_wrapper_attr("action_masks")()["association"]
     return mask
-
-
-def checked_num_clusters(num_clusters: int, num_satellites: int) -> int:
-    """The number of cluster labels, checked.
-
-    Raises:
-        ValueError: If it does not lie in 1..S.
-    """
-    if not 1 <= num_clusters <= num_satellites:
-        raise ValueError(f"num_clusters must lie in 1..{num_satellites}, one label per satellite, got {num_clusters}")
-    return num_clusters

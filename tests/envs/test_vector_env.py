@@ -171,7 +171,7 @@ def test_bad_actions_change_nothing():
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="num_envs must be at least 1, got 0"):
         SatFLVectorEnv(0)
-    with pytest.raises(ValueError, match="max_episode_steps must be at least 1 or None, got 0"):
+    with pytest.raises(ValueError, match="max_episode_steps must be at least 1, got 0"):
         make(1, max_episode_steps=0)
     with pytest.raises(TypeError, match="wrap must give the environment in its wrappers, got None"):
         make(1, wrap=lambda env: None)

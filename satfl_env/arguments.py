@@ -1,0 +1,34 @@
+"""Checks of arguments that are whole numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Seeds are shown in `info`, which holds int64 numbers for several environments.
+HIGHEST_SEED = 2**63 - 1
+
+
+def checked_integer(name: str, value: object, lowest: int, highest: int | None = None) -> int:
+    """An argument as a Python integer.
+
+    Raises:
+        TypeError: If it is no integer; a bool is none.
+        ValueError: If it is below `lowest` or above `highest`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if highest is None and value < lowest:
+        raise ValueError(f"{name} must be at least {lowest}, got {value}")
+    if highest is not None and not lowest <= value <= highest:
+        raise ValueError(f"{name} must lie in {lowest}..{highest}, got {value}")
+    return int(value)
+
+
+def checked_seed(value: object, name: str = "seed") -> int:
+    """A seed as a Python integer.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is negative or needs more than 63 bits.
+    """
+    return checked_integer(name, value, 0, HIGHEST_SEED)
