@@ -27,6 +27,7 @@ from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.stacked import StackedTrainer
+from satfl_env.federated.torch_defaults import torch_defaults
 from satfl_env.federated.usable import LARGEST, is_number
 from satfl_env.federated.workers import WorkerError, Workers, packed
 
@@ -63,5 +64,6 @@ __all__ = [
     "packed",
     "raw_cloud_weights",
     "thread_limit",
+    "torch_defaults",
     "weighted_mean",
 ]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from satfl_env.federated import TrainableModel, make_trainer, weighted_mean
+from satfl_env.federated import TrainableModel, make_trainer, torch_defaults, weighted_mean
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.federated_data import ScenarioImages
 from satfl_env.scenarios.loader import resolve
@@ -28,6 +28,7 @@ from satfl_env.simulation import (
 )
 
 
+@torch_defaults()
 def build(
     scenario: str | Path | Scenario,
     *,

@@ -132,7 +132,13 @@ class ModelStore:
         for name in ("held", "cloud_weights"):
             expected = tuple(getattr(self, name).shape)
             if tuple(state[name].shape) != expected:
-                raise ValueError(f"state[{name!r}] has shape {tuple(state[name].shape)}; expected {expected}")
+                raise ValueError(f"state['models'][{name!r}] has shape {tuple(state[name].shape)}; expected {expected}")
+        for group, model in state["gateway_models"].items():
+            if tuple(model.shape) != (self.num_shared,):
+                raise ValueError(
+                    f"state['models']['gateway_models'][{group}] has shape {tuple(model.shape)}; "
+                    f"expected {(self.num_shared,)}"
+                )
         self.held, self.gateway_models, self.cloud_weights = (
             state[name] for name in ("held", "gateway_models", "cloud_weights")
         )

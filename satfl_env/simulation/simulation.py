@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from satfl_env.federated import LocalTrainer, TrainingResult, thread_limit
+from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
 from satfl_env.links import link_time_s
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
@@ -111,7 +111,8 @@ class Simulation:
             raise ValueError(f"torch_threads must be an integer >= 1 or None, got {torch_threads}")
         self.ingredients = ingredients
         self.torch_threads = torch_threads
-        self._learner = ingredients.learner(ingredients)
+        with torch_defaults():
+            self._learner = ingredients.learner(ingredients)
         self._seed: int | None = None
         self._progress: _Progress
         self._state: NetworkState
@@ -124,7 +125,7 @@ class Simulation:
         """
         if seed < 0:
             raise ValueError(f"seed must not be negative, got {seed}")
-        with thread_limit(self.torch_threads):
+        with torch_defaults(self.torch_threads):
             return self._start(seed)
 
     def step(self, decision: Decision) -> tuple[NetworkState, RoundReport]:
@@ -134,7 +135,7 @@ class Simulation:
             ValueError: If the decision does not fit the state.
             RuntimeError: Before the first reset or after the last round of the episode.
         """
-        with thread_limit(self.torch_threads):
+        with torch_defaults(self.torch_threads):
             opened = self.begin(decision)
             learned = self.learn(opened, self.trainer.train(*opened.job))
             (test,) = self.evaluate([learned.job])
@@ -323,10 +324,11 @@ class Simulation:
         untested = Evaluation(nan, dict.fromkeys(self._progress.test.metrics, nan), untestable=none)
         if not models:
             return untested
-        draw = self._test_draw if snr_db is None else self._draw_test_channel(snr_db)
-        # Without tasks of their own all satellites are tested alike, so that the first one stands for a gateway.
-        job = EvaluationJob(torch.stack([*models.values()]), np.zeros(len(models), dtype=np.int64), self._data, draw)
-        with thread_limit(self.torch_threads):
+        with torch_defaults(self.torch_threads):
+            draw = self._test_draw if snr_db is None else self._draw_test_channel(snr_db)
+            # Without tasks of their own all satellites are tested alike, so that the first one stands for a gateway.
+            which = np.zeros(len(models), dtype=np.int64)
+            job = EvaluationJob(torch.stack([*models.values()]), which, self._data, draw)
             return untested.updated(np.array([*models]), self._learner.evaluate([job])[0])
 
     def get_state(self) -> dict[str, Any]:
@@ -335,31 +337,40 @@ class Simulation:
         A whole simulation or environment can be pickled or deep-copied in the middle of an episode as well.
         """
         self._require_reset()
-        return copy.deepcopy(
-            {
-                "seed": self._seed,
-                "models": self._models.get_state(),
-                "progress": {name: value for name, value in vars(self._progress).items() if name != "test"},
-                "test_loss": self._progress.test.loss,
-                "test_metrics": dict(self._progress.test.metrics),
-                "untestable": self._progress.test.untestable,
-            }
-        )
+        with torch_defaults(self.torch_threads):
+            return copy.deepcopy(self._changing())
 
     def set_state(self, state: dict[str, Any]) -> NetworkState:
         """Restore a state taken by `get_state` of a simulation with the same ingredients.
 
         Raises:
-            ValueError: If it comes from a simulation of other sizes.
+            ValueError: If it comes from a simulation of other sizes, models or metrics; nothing has changed then.
         """
-        state = copy.deepcopy(state)
-        if state["seed"] != self._seed:
-            self.reset(state["seed"])
-        self._models.set_state(state["models"])
-        test = Evaluation(state["test_loss"], state["test_metrics"], state["untestable"])
-        self._progress = _Progress(**state["progress"], test=test)
-        self._observe()
+        # All is set in a copy first, so that an error leaves this simulation as it is.
+        restored = copy.copy(self)
+        with torch_defaults(self.torch_threads):
+            state = copy.deepcopy(state)
+            if state["seed"] != self._seed:
+                restored._start(state["seed"])
+            _check_like("state", state, restored._changing())
+            restored._models = copy.deepcopy(restored._models)
+            restored._models.set_state(state["models"])
+            test = Evaluation(state["test_loss"], state["test_metrics"], state["untestable"])
+            restored._progress = _Progress(**state["progress"], test=test)
+            restored._observe()
+        vars(self).update(vars(restored))
         return self._state
+
+    def _changing(self) -> dict[str, Any]:
+        """Everything that changes from round to round."""
+        return {
+            "seed": self._seed,
+            "models": self._models.get_state(),
+            "progress": {name: value for name, value in vars(self._progress).items() if name != "test"},
+            "test_loss": self._progress.test.loss,
+            "test_metrics": dict(self._progress.test.metrics),
+            "untestable": self._progress.test.untestable,
+        }
 
     def _require_reset(self) -> None:
         if self._seed is None:
@@ -498,3 +509,14 @@ class Simulation:
             duration_s=report.duration_s,
         )
         return as_numbers("charge after a round", charge_j)
+
+
+def _check_like(name: str, value: Any, mine: Any) -> None:
+    """Raise a `ValueError` that names the entry where a state differs in keys or shapes; models check themselves."""
+    if isinstance(mine, dict) and name != "state['models']":
+        if value.keys() != mine.keys():
+            raise ValueError(f"{name} has the entries {sorted(value)}; expected {sorted(mine)}")
+        for key, own in mine.items():
+            _check_like(f"{name}[{key!r}]", value[key], own)
+    elif np.shape(value) != np.shape(mine):
+        raise ValueError(f"{name} has shape {np.shape(value)}; expected {np.shape(mine)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from satfl_env.federated import thread_limit
+from satfl_env.federated import torch_defaults
 from satfl_env.simulation.simulation import Simulation
 from satfl_env.simulation.state import Decision, NetworkState, RoundReport
 from satfl_env.simulation.training import JointTraining
@@ -38,7 +38,7 @@ class SimulationGroup:
         if not decisions:
             return {}
         playing, lead = [self.simulations[index] for index in decisions], self.simulations[0]
-        with thread_limit(lead.torch_threads):
+        with torch_defaults(lead.torch_threads):
             opened = [one.begin(decision) for one, decision in zip(playing, decisions.values(), strict=True)]
             results = self._training.train(lead.trainer, [each.job for each in opened])
             learned = [one.learn(each, result) for one, each, result in zip(playing, opened, results, strict=True)]

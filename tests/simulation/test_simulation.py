@@ -234,8 +234,35 @@ def test_a_state_of_another_size_is_refused():
     simulation, other = build(), build("task-clustering-mini")
     simulation.reset(0)
     other.reset(0)
-    with pytest.raises(ValueError, match=r"state\['held'\] has shape"):
+    with pytest.raises(ValueError, match=r"state\['progress'\]\['\w+'\] has shape"):
         simulation.set_state(other.get_state())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda state: state["test_metrics"].pop("accuracy"), r"state\['test_metrics'\] has the entries"),
+        (lambda state: state.pop("untestable"), "state has the entries"),
+        (lambda state: state["progress"].update(last_loss=np.zeros(9)), r"\['last_loss'\] has shape \(9,\)"),
+        (lambda state: state["models"].update(held=torch.zeros(10, 3)), r"\['held'\] has shape"),
+        (lambda state: state["models"]["gateway_models"].update({(0, 0): torch.zeros(3)}), r"\[\(0, 0\)\] has shape"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_state_that_does_not_fit_is_refused_as_a_whole(spoil, message, seed):
+    simulation, other = build(), build()
+    state = simulation.reset(0)
+    simulation.step(decide(state))
+    other.reset(seed)
+    taken, before = other.get_state(), simulation.get_state()
+    spoil(taken)
+    with pytest.raises(ValueError, match=message):
+        simulation.set_state(taken)
+    _, report = simulation.step(decide(simulation.state))
+    simulation.set_state(before)
+    _, again = simulation.step(decide(simulation.state))
+    np.testing.assert_array_equal(report.test_loss, again.test_loss)
+    assert report.round == again.round == 1
 
 
 def test_records_cannot_be_written_to():

@@ -1,0 +1,40 @@
+"""PyTorch and NumPy as they are when nobody has changed them, whatever a user's session has set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+
+from satfl_env.federated.hardware import thread_limit
+
+
+@contextmanager
+def torch_defaults(num_threads: int | None = None) -> Iterator[None]:
+    """Inside the block, settings that would change results or break off are the usual ones; then they are put back.
+
+    They are PyTorch's default dtype and device, automatic mixed precision, inference mode, switched-off gradients and
+    the precision of float32 products. NumPy raises and warns of no floating-point errors: results are checked instead.
+
+    Args:
+        num_threads: Most threads of PyTorch; see `thread_limit`.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(np.errstate(all="ignore"))
+        stack.enter_context(thread_limit(num_threads))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if (dtype := torch.get_default_dtype()) != torch.float32:
+            stack.callback(torch.set_default_dtype, dtype)
+            torch.set_default_dtype(torch.float32)
+        if (precision := torch.get_float32_matmul_precision()) != "highest":
+            stack.callback(torch.set_float32_matmul_precision, precision)
+            torch.set_float32_matmul_precision("highest")
+        yield
