@@ -8,6 +8,7 @@ from rich.table import Table
 
 from satfl_env.orbits import ContactWindows, Sgp4Orbits, sites, times_after
 from satfl_env.orbits.frames import utc_text
+from satfl_env.printable import printable
 
 
 def pass_table(orbits: Sgp4Orbits, windows: ContactWindows, title: str) -> Table:
@@ -30,7 +31,7 @@ def pass_table(orbits: Sgp4Orbits, windows: ContactWindows, title: str) -> Table
         rise, peak, fall = (utc_text(time)[5:].replace("T", " ") for time in times)
         minutes, seconds = divmod(round(windows.duration_s[row]), 60)
         table.add_row(
-            orbits.names[windows.satellite[row]],
+            printable(orbits.names[windows.satellite[row]]),
             rise,
             peak[6:],
             f"{windows.peak_elevation_deg[row]:.1f}°",

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -62,3 +66,26 @@ def test_errors_are_one_line_and_no_traceback(arguments: tuple[str, ...], messag
     assert code == 2
     assert message in error
     assert "Traceback" not in error
+
+
+def test_names_are_printed_as_they_are_and_control_characters_as_escapes(tmp_path: Path) -> None:
+    lines = Path(TLE).read_text(encoding="utf-8").splitlines()
+    (tmp_path / "names.tle").write_text("\n".join(["SAT [/x] [bold]A :smile:", *lines[2:4], "\x1b[2JB", *lines[5:7]]))
+    code, table, _ = run("passes", "--tle", str(tmp_path / "names.tle"), "--site", "Svalbard", "--hours", "6")
+    assert code == 0
+    assert "SAT [/x] [bold]A :smile:" in table
+    assert r"\x1b[2JB" in table
+    assert "\x1b" not in table
+    (tmp_path / "names.tle").write_text("\n".join(["[/x]", *lines[2:4], "\x1b[2J", *lines[2:4]]))
+    code, _, error = run("passes", "--tle", str(tmp_path / "names.tle"), "--site", "Svalbard")
+    assert code == 2
+    assert r"got '[/x]' and '\x1b[2J'" in error
+
+
+def test_a_name_of_two_lines_stays_in_its_row(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(samples()["polar-like"].read_text(encoding="utf-8").splitlines()[1:]))
+    path = tmp_path / "omm.json"
+    path.write_text(json.dumps([{**rows[0], "OBJECT_NAME": "TWO\nLINES"}]), encoding="utf-8")
+    code, table, _ = run("passes", "--tle", str(path), "--site", "Svalbard", "--hours", "6")
+    assert code == 0
+    assert r"TWO\nLINES" in table
