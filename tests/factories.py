@@ -27,6 +27,7 @@ def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) -
         rate_bps=np.full(pairs, 1e9),
         link_s=np.full(pairs, 0.5),
         energy_j=np.full(num_satellites, 100.0),
+        transmit_power_w=np.zeros(num_satellites),
         samples=np.full(num_satellites, 100),
         last_loss=np.ones(num_satellites),
         last_epochs=np.zeros(num_satellites, dtype=np.int64),

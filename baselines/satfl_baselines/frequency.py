@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 FrequencyRule = Callable[["NetworkState", IntArray], FloatArray]
 
 
+def training_energy_j(state: NetworkState, association: IntArray) -> FloatArray:
+    """Energy left for training at the chosen gateways, (S,): less the upload, alone on the links, where that counts."""
+    return state.energy_j - state.transmit_power_w * at_gateway(state.link_s, association) / 2
+
+
 def closed_form(state: NetworkState, association: IntArray) -> FloatArray:
     r"""The frequency at which time and energy allow the same number of epochs, $\min(f^*, f_\mathrm{max})$.
 
-    SemSpaceFL, eq. 18; see `satfl_env.optimal_frequency_hz`. Uses the window and the link time of the chosen gateway; 0
-    for satellites that sit out and where no time is left.
+    SemSpaceFL, eq. 18; see `satfl_env.optimal_frequency_hz`. Uses the window and the link time of the chosen gateway,
+    and the energy that the upload leaves where transmission counts; 0 for satellites that sit out and where no time or
+    energy is left.
     """
     return optimal_frequency_hz(
-        state.energy_j,
+        training_energy_j(state, association),
         at_gateway(state.window_s, association),
         at_gateway(state.link_s, association),
         cpu_max_hz=state.cpu_max_hz,

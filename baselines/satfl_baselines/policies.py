@@ -15,7 +15,7 @@ from satfl_baselines.aggregation import AggregationRule, GatewayRule, Participan
 from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_baselines.association import AssociationRule, at_gateway
 from satfl_baselines.clustering import ClusteringRule
-from satfl_baselines.frequency import FrequencyRule
+from satfl_baselines.frequency import FrequencyRule, training_energy_j
 from satfl_env.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: Floa
         at_gateway(state.window_s, gateway),
         at_gateway(state.link_s, gateway),
         state.samples,
-        state.energy_j,
+        training_energy_j(state, gateway),
         cpu_frequency,
         cycles_per_sample=state.cycles_per_sample,
         kappa=state.kappa,

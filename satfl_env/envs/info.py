@@ -15,6 +15,9 @@ _BEFORE: dict[str, np.generic] = {
     "batches": np.int64(0),
     "staleness": np.int64(0),
     "energy_j": np.float64(0.0),
+    "harvested_j": np.float64(0.0),
+    "standing_j": np.float64(0.0),
+    "spilled_j": np.float64(0.0),
     "equal_weights": np.False_,
     "equal_merges": np.False_,
 }

@@ -84,7 +84,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `window_s`          | `(S, G)` | 0   | horizon of the scene             | remaining contact window            |
     | `rate_bps`          | `(S, G)` | 0   | rate at the shortest slant range | rate alone on the gateway's band    |
     | `link_s`            | `(S, G)` | 0   | horizon of the scene             | both model transfers at that rate   |
-    | `energy_j`          | `(S,)`   | 0   | highest draw, or capacity        | energy for training this round      |
+    | `energy_j`          | `(S,)`   | 0   | highest draw, or capacity        | energy to be spent this round       |
+    | `transmit_power_w`  | `(S,)`   | 0   | power of the links, or 1         | power of uploads, if that counts    |
     | `samples`           | `(S,)`   | 0   | most samples on board            | training samples on board           |
     | `last_loss`         | `(S,)`   | 0   | 10                               | training loss of the last epoch     |
     | `last_epochs`       | `(S,)`   | 0   | most epochs in a round           | epochs of the last update           |
@@ -176,11 +177,15 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `untestable`          | satellites whose model has diverged and cannot be tested, `(S,)`    |
     | `time_s`              | simulated time                                                      |
     | `decayed`             | satellites that have come down, which ends the episode, `(S,)` bool |
+    | `charge_j`            | energy stored, `(S,)`                                               |
     | `reward_terms`        | value of each reward term, without its weight                       |
     | `outcome`             | `satfl_env.Outcome` of each satellite, `(S,)`                       |
     | `epochs`, `batches`   | simulated epochs and minibatches really trained, `(S,)`             |
     | `staleness`           | model changes since the update's model was fetched, `(S,)`          |
     | `energy_j`            | energy spent, `(S,)`                                                |
+    | `harvested_j`         | energy that came in, `(S,)`                                         |
+    | `standing_j`          | energy drawn by all else, `(S,)`                                    |
+    | `spilled_j`           | energy that came in and found no room, `(S,)`                       |
     | `duration_s`          | duration of the round                                               |
     | `equal_weights`       | satellites in a group whose raw weights were all zero, `(S,)` bool  |
     | `equal_merges`        | clusters whose gateways' raw weights were all zero, `(S,)` bool     |
@@ -344,6 +349,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
             "untestable": test.untestable.copy(),
             "time_s": self.simulation.state.time_s,
             "decayed": self.simulation.decayed,
+            "charge_j": self.simulation.charge_j.copy(),
             "reward_terms": reward_terms,
         }
 

@@ -77,6 +77,7 @@ def observation_space(simulation: Simulation) -> spaces.Dict:
             ("rate_bps", _box(highest_rate_bps, per_pair)),
             ("link_s", _box(scene.horizon_s, per_pair)),
             ("energy_j", _box(ingredients.energy.highest_j, per_satellite)),
+            ("transmit_power_w", _box(ingredients.links.transmit_power_w or 1.0, per_satellite)),
             ("samples", _box(most_samples(ingredients, scene), per_satellite)),
             ("last_loss", _box(MAX_LOSS, per_satellite)),
             ("last_epochs", _box(ingredients.max_epochs, per_satellite)),

@@ -11,16 +11,19 @@ from satfl_env.onboard.compute import (
     epoch_time_s,
     optimal_frequency_hz,
 )
-from satfl_env.onboard.energy import Energy, EnergyDraws
+from satfl_env.onboard.energy import Energy, EnergyBalance, EnergyDraws, Supply, as_supply
 
 __all__ = [
     "Battery",
     "Computer",
     "Energy",
+    "EnergyBalance",
     "EnergyDraws",
     "OnboardComputer",
     "Panels",
+    "Supply",
     "affordable_epochs",
+    "as_supply",
     "epoch_energy_j",
     "epoch_time_s",
     "optimal_frequency_hz",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
+from satfl_env.onboard.energy import EnergyBalance
 from satfl_env.settings import STRICT, NonNegative, Positive, Share
 
 FloatArray = NDArray[np.float64]
@@ -39,11 +40,16 @@ class Panels:
 class Battery:
     r"""A battery whose charge Q carries over: drained by training, transmission and `standing_w`, filled in sunlight.
 
-    $$Q' = \min(C, \max(0, Q - E_\mathrm{spent} - P_\mathrm{standing} t + P_\mathrm{harvest} t_\mathrm{sunlit}))$$
+    $$Q' = \min(C, Q + P_\mathrm{harvest} t_\mathrm{sunlit} - E_\mathrm{spent} - E_\mathrm{standing}), \qquad
+    E_\mathrm{standing} = \min(P_\mathrm{standing} t, Q + P_\mathrm{harvest} t_\mathrm{sunlit} - E_\mathrm{spent})$$
 
     $$E_\mathrm{available} = \max(0, Q - (1 - \mathrm{DoD}) C)$$
 
     On the globe the harvest stops in the Earth's shadow; in the planar scene there is no night.
+
+    An empty battery gives nothing: standing power then takes no more than what comes in. A satellite works on what is
+    stored when a round begins. It browns out, and neither trains nor sends, if that does not exceed the energy of its
+    transfers and the standing power during them; it trains no more epochs than the rest can carry with standing power.
 
     Attributes:
         capacity_j: Capacity C in J.
@@ -52,6 +58,7 @@ class Battery:
         harvest_w: Power in sunlight in W.
         panels: Solar panels, as an alternative to `harvest_w`.
         standing_w: Power drawn all the time in W.
+        counts_transmission: Whether the available energy has to pay for transmission, too, or for training alone.
 
     Raises:
         ValueError: If a value is out of its range, or both `harvest_w` and `panels` are given.
@@ -64,6 +71,7 @@ class Battery:
     harvest_w: NonNegative = 0.0
     panels: Panels | None = None
     standing_w: NonNegative = 0.0
+    counts_transmission: bool = True
 
     @model_validator(mode="after")
     def _consistent(self) -> Battery:
@@ -90,7 +98,23 @@ class Battery:
         self, charge_j: FloatArray, *, spent_j: FloatArray, sunlit_s: FloatArray, duration_s: float
     ) -> FloatArray:
         """The charge minus the energy spent plus the harvest, within [0, capacity]; (S,)."""
+        return self.balance(charge_j, spent_j=spent_j, sunlit_s=sunlit_s, duration_s=duration_s).charge_j
+
+    def stored_j(self, charge_j: FloatArray) -> FloatArray:
+        """The charge, (S,): training may use only a part of it, standing power and transfers all."""
+        return charge_j
+
+    def balance(
+        self, charge_j: FloatArray, *, spent_j: FloatArray, sunlit_s: FloatArray, duration_s: float
+    ) -> EnergyBalance:
+        """Harvest, standing power and what found no room; `spent_j` must not exceed the charge."""
         sunny_w = self.harvest_w if self.panels is None else self.panels.power_w
-        harvest_w = sunny_w * sunlit_s / duration_s
-        spent_j = spent_j + self.standing_w * duration_s
-        return np.clip(charge_j - spent_j + harvest_w * duration_s, 0.0, self.capacity_j)
+        harvested_j = sunny_w * sunlit_s / duration_s * duration_s
+        standing_j = np.clip(charge_j - spent_j + harvested_j, 0.0, self.standing_w * duration_s)
+        charge_j = charge_j - (spent_j + standing_j) + harvested_j
+        return EnergyBalance(
+            charge_j=np.clip(charge_j, 0.0, self.capacity_j),
+            harvested_j=harvested_j,
+            standing_j=standing_j,
+            spilled_j=np.maximum(charge_j - self.capacity_j, 0.0),
+        )

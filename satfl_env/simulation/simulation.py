@@ -13,6 +13,7 @@ import torch
 
 from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
 from satfl_env.links import link_time_s
+from satfl_env.onboard import EnergyBalance, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
 from satfl_env.settings import is_count
@@ -113,6 +114,7 @@ class Simulation:
         self.torch_threads = torch_threads
         with torch_defaults():
             self._learner = ingredients.learner(ingredients)
+        self._supply = as_supply(ingredients.energy)
         self._seed: int | None = None
         self._progress: _Progress
         self._state: NetworkState
@@ -163,6 +165,8 @@ class Simulation:
             fetched=self._fetched(),
             transmit_power_w=self.ingredients.links.transmit_power_w,
             limit_s=self.ingredients.rounds.limit_s,
+            stored_j=self._supply.stored_j(self._progress.charge_j),
+            standing_w=self._supply.standing_w,
         )
         part = settle(protocol, opening, partial(self._transfer_s, decision))
         job = TrainingJob(
@@ -206,6 +210,7 @@ class Simulation:
         aggregation, train_loss, fetches = learned.aggregation, learned.result.last_loss, learned.fetches
         test = before.test.updated(learned.job.satellites, test)
         duration_s = rounds.duration_s(part.busy_s)
+        balance = self._balance(part.compute_energy_j + part.transmit_energy_j, duration_s)
         report = RoundReport(
             round=before.round,
             time_s=before.time_s,
@@ -218,6 +223,8 @@ class Simulation:
             upload_s=part.upload_s,
             compute_energy_j=part.compute_energy_j,
             transmit_energy_j=part.transmit_energy_j,
+            charge_before_j=before.charge_j,
+            **balance._asdict(),
             staleness=aggregation.staleness,
             weights=aggregation.intake.weights,
             equal_weights=aggregation.intake.equal_weights,
@@ -235,7 +242,7 @@ class Simulation:
         self._progress = _Progress(
             round=before.round + 1,
             time_s=before.time_s + report.duration_s,
-            charge_j=self._charge_after(report),
+            charge_j=balance.charge_j,
             last_loss=np.where(np.isfinite(train_loss), train_loss, before.last_loss),
             last_epochs=np.where(report.returned, part.epochs, before.last_epochs),
             cluster=decision.cluster.astype(np.int64),
@@ -282,6 +289,12 @@ class Simulation:
         """Where everything is at the start of the next round."""
         self._require_reset()
         return self._snapshot
+
+    @property
+    def charge_j(self) -> FloatArray:
+        """Energy stored at the start of the next round, (S,)."""
+        self._require_reset()
+        return self._progress.charge_j
 
     @property
     def label_pmf(self) -> FloatArray:
@@ -392,6 +405,8 @@ class Simulation:
             name: np.array(np.broadcast_to(getattr(ingredients.computer, name), num_satellites), dtype=np.float64)
             for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
         }
+        counted_w = ingredients.links.transmit_power_w if self._supply.counts_transmission else 0.0
+        self._transmit_power_w = np.full(num_satellites, counted_w, dtype=np.float64)
         self._max_epochs = np.full(num_satellites, ingredients.max_epochs, dtype=np.int64)
         everyone, noise = np.arange(num_satellites), torch_generator(seed, "noise", 0)
         self._progress = _Progress(
@@ -442,6 +457,7 @@ class Simulation:
             rate_bps=rate_bps,
             link_s=np.minimum(link_s, self._scene.horizon_s),
             energy_j=available_j,
+            transmit_power_w=self._transmit_power_w,
             samples=self._data.train.samples,
             last_loss=progress.last_loss,
             last_epochs=progress.last_epochs,
@@ -501,14 +517,11 @@ class Simulation:
         similarity = refreshed(before.update_similarity, update_cosines(updates), returned)
         return Arrivals(job.parameters, result.parameters, received, returned), similarity
 
-    def _charge_after(self, report: RoundReport) -> FloatArray:
-        charge_j = self.ingredients.energy.charge_after_j(
-            self._progress.charge_j,
-            spent_j=report.energy_j,
-            sunlit_s=self._scene.sunlit_s(report.time_s, report.time_s + report.duration_s),
-            duration_s=report.duration_s,
-        )
-        return as_numbers("charge after a round", charge_j)
+    def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:
+        charge_j, start_s = self._progress.charge_j, self._progress.time_s
+        sunlit_s = self._scene.sunlit_s(start_s, start_s + duration_s)
+        balance = self._supply.balance(charge_j, spent_j=spent_j, sunlit_s=sunlit_s, duration_s=duration_s)
+        return EnergyBalance(*(as_numbers(f"{name} after a round", it) for name, it in balance._asdict().items()))
 
 
 def _check_like(name: str, value: Any, mine: Any) -> None:

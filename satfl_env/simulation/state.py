@@ -33,7 +33,9 @@ class NetworkState:
         window_s: Remaining contact window, (S, G); 0 where not visible.
         rate_bps: Rate the pair would have alone on the gateway's whole band, (S, G).
         link_s: Time to fetch the model and return it at that rate, propagation included, (S, G).
-        energy_j: Energy each satellite may spend on training this round, (S,).
+        energy_j: Energy each satellite may spend this round on training, and on transmission where that counts, (S,).
+        transmit_power_w: Power that takes from `energy_j` while a satellite returns its model, which lasts half of
+            `link_s` if it is alone on the links, (S,); 0 where transmission does not count.
         samples: Training samples on board, (S,).
         last_loss: Mean training loss in the satellite's last trained epoch; before that, of its first model, (S,).
         last_epochs: Local epochs in the last round the satellite took part in, 0 before that, (S,).
@@ -57,6 +59,7 @@ class NetworkState:
     rate_bps: FloatArray
     link_s: FloatArray
     energy_j: FloatArray
+    transmit_power_w: FloatArray
     samples: IntArray
     last_loss: FloatArray
     last_epochs: IntArray
@@ -135,6 +138,12 @@ class RoundReport:
         upload_s: Time to return the model, (S,).
         compute_energy_j: Energy spent on training, (S,).
         transmit_energy_j: Energy spent on returning the model, (S,).
+        charge_before_j: Energy stored at the start of the round, (S,); as in the next four, see `EnergyBalance`.
+        charge_j: Energy stored at its end: the charge before and what was harvested, less what was spent, standing or
+            spilled, (S,).
+        harvested_j: Energy that came in, (S,).
+        standing_j: Energy drawn by everything but training and transmission, (S,).
+        spilled_j: Energy that came in and found no room, (S,).
         staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
             updates come back in the round they were trained in.
         weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
@@ -164,6 +173,11 @@ class RoundReport:
     upload_s: FloatArray
     compute_energy_j: FloatArray
     transmit_energy_j: FloatArray
+    charge_before_j: FloatArray
+    charge_j: FloatArray
+    harvested_j: FloatArray
+    standing_j: FloatArray
+    spilled_j: FloatArray
     staleness: IntArray
     weights: FloatArray
     equal_weights: BoolArray

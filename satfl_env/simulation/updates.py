@@ -25,6 +25,8 @@ class Outcome(IntEnum):
     """Training gave no numbers, or a model that gives none, or noise left none of the update; it was dropped."""
     FETCHED = 6
     """Fetched its first model to train from; only where updates arrive one contact late."""
+    BROWNED_OUT = 7
+    """Its battery does not carry it through the model transfers: it neither trained nor sent."""
 
 
 _COUNTS_AS_LOST = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])

@@ -53,7 +53,7 @@ class LateUpdates(OneContact):
         """Satellites return what they have trained since their last contact; only the transfers have to fit this one.
 
         The energy is taken from this round's budget, although it was spent on the way. A satellite that has fetched no
-        model yet, or fetched one at 0 Hz, only fetches.
+        model yet, or fetched one at 0 Hz, only fetches. One whose battery does not carry the transfers browns out.
         """
         state, decision, fetched = opening.state, opening.decision, opening.fetched
         pair, associated = decision.pairs, decision.associated
@@ -62,11 +62,14 @@ class LateUpdates(OneContact):
         # What was fetched at 0 Hz never gets trained.
         never = np.isnan(fetched.since_s) | (fetched.cpu_hz <= 0)
         away_s = np.where(never, 0.0, fetched.since_s)
-        in_time, affordable = epochs_in_time_and_affordable(state, away_s, 0.0 * away_s, fetched.cpu_hz)
+        transfer_s = np.where(fits, opening.transfer_s, 0.0)
+        # Standing power on the way has been drawn in rounds before.
+        in_time, affordable = epochs_in_time_and_affordable(opening, away_s, transfer_s, fetched.cpu_hz, standing_w=0.0)
         outcome = first_reason(
             (Outcome.SAT_OUT, ~associated),
             (Outcome.NOT_VISIBLE, ~visible),
             (Outcome.OUT_OF_TIME, ~fits),
+            (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(transfer_s)),
             (Outcome.FETCHED, never),
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),

@@ -35,16 +35,23 @@ class OneContact:
         return direct_contacts(snapshot)
 
     def participate(self, opening: Opening) -> Participation:
-        """Satellites train if an epoch fits the contact and the energy (SemSpaceFL, section III-F)."""
+        """Satellites train if an epoch fits the contact and the energy (SemSpaceFL, section III-F).
+
+        Epochs also end where the battery does; one that does not carry the transfers browns out.
+        """
         state, decision, transfer_s = opening.state, opening.decision, opening.transfer_s
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
         window_s = np.minimum(np.where(visible, state.window_s[pair], 0.0), opening.limit_s)
         link_s = np.where(np.isfinite(transfer_s), 2 * transfer_s, window_s)
-        in_time, affordable = epochs_in_time_and_affordable(state, window_s, link_s, decision.cpu_frequency)
+        in_time, affordable = epochs_in_time_and_affordable(
+            opening, window_s - link_s, link_s / 2, decision.cpu_frequency, standing_w=opening.standing_w
+        )
         outcome = first_reason(
             (Outcome.SAT_OUT, ~associated),
             (Outcome.NOT_VISIBLE, ~visible),
+            (Outcome.OUT_OF_TIME, link_s >= window_s),
+            (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(link_s / 2)),
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from satfl_env.federated import Combine
 from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
+from satfl_env.onboard.compute import ROUNDING
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
@@ -65,6 +66,8 @@ class Opening:
         fetched: The models that satellites have fetched in rounds before.
         transmit_power_w: Power drawn while a satellite returns its model.
         limit_s: Time that the round leaves everyone; infinite without a cadence.
+        stored_j: Energy that each satellite has before it browns out, (S,); infinite where that cannot happen.
+        standing_w: Power that satellites draw all the time, from what is stored.
     """
 
     state: NetworkState
@@ -73,6 +76,12 @@ class Opening:
     fetched: Fetched
     transmit_power_w: float
     limit_s: float
+    stored_j: FloatArray | float = np.inf
+    standing_w: float = 0.0
+
+    def carry_j(self, transfer_s: FloatArray) -> FloatArray:
+        """Energy that satellites must have stored to fetch and return a model, (S,), from the one-way time (S,)."""
+        return np.asarray((self.transmit_power_w + 2 * self.standing_w) * transfer_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,20 +139,40 @@ class Aggregation:
 
 
 def epochs_in_time_and_affordable(
-    state: NetworkState, window_s: FloatArray, link_s: FloatArray, cpu_hz: FloatArray
+    opening: Opening, training_s: FloatArray, transfer_s: FloatArray, cpu_hz: FloatArray, *, standing_w: float
 ) -> tuple[IntArray, IntArray]:
     """Local epochs that fit the time, and those that also fit the energy, each (S,) (SemSpaceFL, eq. 19).
 
+    Energy is what may be spent on training, less the upload where that counts, and what is stored, less what the
+    transfers take of it.
+
     Args:
-        state: The network at the start of the round.
-        window_s: Time for transfers and training, (S,).
-        link_s: Time of the transfers, (S,).
+        opening: The round at its start.
+        training_s: Time for training, (S,).
+        transfer_s: One-way time of the transfers, (S,), finite.
         cpu_hz: CPU frequency, (S,).
+        standing_w: Power drawn during training from what is stored.
     """
-    load = {"cycles_per_sample": state.cycles_per_sample, "kappa": state.kappa}
-    budgets_j = np.array([np.full_like(state.energy_j, np.inf), state.energy_j])
-    in_time, affordable = affordable_epochs(window_s, link_s, state.samples, budgets_j, cpu_hz, **load)
-    return in_time, affordable
+    state, nothing = opening.state, np.zeros(len(cpu_hz))
+    budgets_j = np.array(
+        [
+            np.full_like(state.energy_j, np.inf),
+            state.energy_j - state.transmit_power_w * transfer_s,
+            # The rounding of epochs must not overdraw a battery.
+            (opening.stored_j - opening.carry_j(transfer_s)) / ROUNDING,
+        ]
+    )
+    in_time, affordable, carried = affordable_epochs(
+        training_s,
+        nothing,
+        state.samples,
+        budgets_j,
+        cpu_hz,
+        cycles_per_sample=state.cycles_per_sample,
+        kappa=state.kappa,
+        standing_w=np.array([[0.0], [0.0], [standing_w]]),
+    )
+    return in_time, np.minimum(affordable, carried)
 
 
 def cost_of_training(
