@@ -8,8 +8,10 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import combinations
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, Reward, RewardChoice, RoundReport, Simulation
 from satfl_env.scenarios import Scenario, Target, build, load
+from satfl_env.settings import MOST_WORKERS
 
 Record = dict[str, float]
 Episode = list[Record]
@@ -27,6 +30,12 @@ Decide = Callable[[NetworkState], Decision]
 
 # What a round that is not played costs.
 NOT_PLAYED = {"reward": 0.0, "energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
+
+
+WORKER_DIED = (
+    "a process that played episodes died, often because memory ran out; the same command goes on from the finished "
+    "ones, with fewer workers if need be"
+)
 
 
 class Run(NamedTuple):
@@ -125,10 +134,13 @@ def play_all(
     finish.
 
     Raises:
-        ValueError: If there are several workers and an own policy, part or reward cannot be sent to them.
+        ValueError: If there are too many workers, or several and an own policy, part or reward cannot be sent to them.
+        RuntimeError: If a worker dies.
     """
     play = partial(run_episode, scenario, parts=parts, reward=reward)
-    if workers == 1:
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ValueError(f"workers must lie in 1..{MOST_WORKERS}, got {workers}")
+    if workers == 1 or len(runs) == 0:
         yield from ((run, play(own.get(run.policy, run.policy), run.seed)) for run in runs)
         return
     _require_picklable("policy", own)
@@ -136,13 +148,18 @@ def play_all(
     _require_picklable("own", {"reward": reward})
     # Forking a process that has used PyTorch can hang, so workers start afresh.
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
-        pending = {pool.submit(play, own.get(run.policy, run.policy), run.seed): run for run in runs}
+    theirs, ours = spawn.Pipe(duplex=False)
+    with theirs, ours, ProcessPoolExecutor(min(workers, len(runs)), spawn, _end_with, (theirs,)) as pool:
         try:
+            pending = {pool.submit(play, own.get(run.policy, run.policy), run.seed): run for run in runs}
             for finished in as_completed(pending):
                 yield pending[finished], finished.result()
-        finally:
+        except BaseException as error:
+            ours.close()
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise RuntimeError(WORKER_DIED) from error
+            raise
 
 
 def _require_picklable(kind: str, brought: Mapping[str, Any]) -> None:
@@ -156,13 +173,11 @@ def _require_picklable(kind: str, brought: Mapping[str, Any]) -> None:
             ) from error
 
 
-def _end_with_parent() -> None:
-    """End this worker when its parent process is gone: a killed parent cannot tell it to."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
+def _end_with(parent: Connection) -> None:
+    """End this worker at once when the parent closes its end of the pipe, or is gone: it may be killed."""
 
     def wait() -> None:
-        parent.join()
+        parent.poll(None)
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

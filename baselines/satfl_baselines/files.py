@@ -1,4 +1,4 @@
-"""Files of results: each appears whole or not at all."""
+"""Files of results: each appears whole or not at all, and a folder has one writer at a time."""
 
 from __future__ import annotations
 
@@ -7,41 +7,101 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PART = ".part"
+PART, LOCK = ".part", ".lock"
+# Writing takes a moment; whoever holds a folder for longer is stuck.
+LONGEST_WAIT_S = 60.0
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Keep others from writing into a folder meanwhile; it is made if it is not there.
+
+    The system takes the lock from a process that ends. What killed processes left half written is cleared away.
+
+    Raises:
+        OSError: If another process does not let go of the folder, or it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=LONGEST_WAIT_S, poll_interval=0.01):
+            for part in folder.glob(f"**/*{PART}"):
+                part.unlink(missing_ok=True)
+            yield
+    except Timeout as error:
+        raise OSError(f"folder {str(folder)!r} is held by another process") from error
 
 
 def is_new(folder: Path) -> bool:
     """Whether a folder is not there, or holds at most files that were never finished."""
-    return not folder.exists() or all(file.suffix == PART for file in folder.iterdir())
+    return not folder.exists() or all(file.suffix == PART or file.name == LOCK for file in folder.iterdir())
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen half written."""
-    part = path.with_name(path.name + PART)
-    part.write_bytes(content)
-    os.replace(part, path)
+    """Write a file so that it is never seen half written, even if the machine stops.
+
+    Raises:
+        OSError: If it cannot be written; what was there before then stays.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # a device or a pipe takes it as it comes
+        return
+    part = path.with_name(uuid4().hex + PART)
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON; numbers that are not finite, which it cannot express, become null."""
-    write_whole(path, (json.dumps(_finite(content), indent=1, allow_nan=False) + "\n").encode())
+    write_whole(path, (json.dumps(expressible(content), indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; raises `ValueError` that names the file if it is damaged."""
-    return _read(path)
+def read_json(path: Path, form: Any) -> Any:
+    """What a JSON file holds, checked against a form that pydantic knows, strictly.
+
+    Raises:
+        ValueError: If the file is damaged or holds something else; the message names it.
+        OSError: If it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"file {str(path)!r} is no file; choose another folder")
+    try:
+        return TypeAdapter(form).validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise damaged(path, f"{place}: {problem['msg']}" if place else problem["msg"]) from error
 
 
-def read_numbers(path: Path) -> Any:
-    """The same for a file of records of numbers, in which null is NaN."""
-    return _read(path, object_hook=lambda record: {k: math.nan if v is None else v for k, v in record.items()})
+def damaged(path: Path, problem: str) -> ValueError:
+    """The error for a file that does not hold what it should."""
+    return ValueError(f"file {str(path)!r} is damaged ({problem}); delete it, or choose another folder")
+
+
+def number_or_nan(number: float | None) -> float:
+    """A number as JSON has it, where null stands for one that is not finite."""
+    return math.nan if number is None else number
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
@@ -50,7 +110,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     writer = csv.DictWriter(text, rows[0].keys() if columns is None else columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
+    # Names may hold halves of characters that no encoding has.
+    write_whole(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def write_png(path: Path, figure: Figure) -> None:
@@ -60,16 +121,12 @@ def write_png(path: Path, figure: Figure) -> None:
     write_whole(path, picture.getvalue())
 
 
-def _read(path: Path, **options: Any) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), **options)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"file {str(path)!r} is damaged ({error}); delete it, or choose another folder") from error
-
-
-def _finite(content: Any) -> Any:
+def expressible(content: Any) -> Any:
+    """Content that JSON can express: without numbers that are not finite, or halves of characters."""
     if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
+        return {expressible(key): expressible(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [expressible(value) for value in content]
+    if isinstance(content, str):
+        return content.encode(errors="backslashreplace").decode()
     return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -24,6 +24,11 @@ def identity(scenario: Scenario, **settings: Any) -> dict[str, Any]:
     }
 
 
+def depended_on(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a record results depend on."""
+    return {name: value for name, value in _flat(record).items() if name not in PLACES}
+
+
 def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     """Raise `ValueError` that names what differs if a folder's record is not the one of the results to be kept in it.
 

@@ -12,24 +12,59 @@ can be added to a folder later, if everything else is the same; the summary is t
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
+
 from satfl_baselines.evaluate import Decide, Episode, Run
-from satfl_baselines.files import is_new, read_json, read_numbers, write_csv, write_json, write_png
-from satfl_baselines.identity import identity, require_same
+from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_csv, write_json, write_png
+from satfl_baselines.identity import depended_on, identity, require_same
 from satfl_baselines.qualified import describe
+from satfl_baselines.stored import read_episode, write_episode
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env.scenarios import Scenario
 
 if TYPE_CHECKING:
     from satfl_env import RewardChoice
 
-FORMAT = 3
-MANIFEST = "manifest.json"
+FORMAT = 4
+MANIFEST, RUNS = "manifest.json", "runs"
+LONGEST_NAME = 100
+
+
+class _Training(TypedDict):
+    round_share: float
+
+
+class _Scenario(TypedDict):
+    name: str
+    training: _Training
+
+
+class Manifest(TypedDict):
+    """What the manifest of a folder holds at least."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    format: int
+    version: str
+    rounds: int
+    batches_per_epoch: int | None
+    parts: Any
+    reward: Any
+    scenario: _Scenario
+    policies: list[str]
+    seeds: list[int]
+    own: dict[str, Any]
+
+
+# What the summary takes from it as it is.
+FACTS = ("rounds", "batches_per_epoch", "version", "parts", "reward")
 
 
 class ResultFolder:
@@ -64,37 +99,86 @@ class ResultFolder:
         parts: Mapping[str, Any] | None = None,
         reward: RewardChoice | None = None,
     ) -> None:
-        self.path = Path(path)
-        functions = describe(own or {})
-        here = identity(scenario, format=FORMAT, rounds=scenario.rounds.episode, parts=parts or {}, reward=reward)
-        earlier = _read_manifest(self.path) or {**here, "policies": [], "seeds": []}
-        known = earlier.get("own", {})
-        there = {key: earlier.get(key) for key in here}
-        require_same(self.path, "comparison", there | {"own": functions | known}, here | {"own": known | functions})
-        manifest = here | {
-            "policies": list(dict.fromkeys([*earlier["policies"], *policies])),
-            "seeds": sorted({*earlier["seeds"], *seeds}),
-            "own": known | functions,
-        }
-        (self.path / "runs").mkdir(parents=True, exist_ok=True)
-        write_json(self.path / MANIFEST, manifest)
+        self.path, self._scenario = Path(path), scenario
+        self._functions = describe(own or {})
+        self._here = identity(scenario, format=FORMAT, rounds=scenario.rounds.episode, parts=parts or {}, reward=reward)
+        self._names: dict[Path, list[list[str]]] = {}
+        if not is_new(self.path):
+            self._manifest()  # what belongs to something else is left alone, not even locked
+        with one_writer(self.path):
+            earlier: Mapping[str, Any] = self._manifest() or {"policies": [], "seeds": [], "own": {}}
+            manifest = self._here | {
+                "policies": list(dict.fromkeys([*earlier["policies"], *policies])),
+                "seeds": sorted({*earlier["seeds"], *seeds}),
+                "own": earlier["own"] | self._functions,
+            }
+            write_json(self.path / MANIFEST, manifest)
+            (self.path / RUNS).mkdir(exist_ok=True)
 
     def has(self, run: Run) -> bool:
         """Whether a run is finished."""
         return self._run_path(run).exists()
 
     def load(self, run: Run) -> Episode:
-        """The episode of a finished run."""
-        episode: Episode = read_numbers(self._run_path(run))
+        """The episode of a finished run.
+
+        Raises:
+            ValueError: If its file is damaged, or holds another episode; the file is named.
+        """
+        path = self._run_path(run)
+        episode = read_episode(path, run, self._scenario, self._belongs(run))
+        self._names[path] = names = [list(episode[0]), list(episode[-1])]
+        other, others = next(iter(self._names.items()))
+        if names != others:
+            raise damaged(path, f"it records other quantities than {other.name}")
         return episode
 
     def save(self, run: Run, episode: Episode) -> None:
-        """Keep the episode of a finished run."""
-        write_json(self._run_path(run), episode)
+        """Keep the episode of a finished run.
+
+        Raises:
+            ValueError: If the folder was given to another comparison meanwhile.
+        """
+        with one_writer(self.path):
+            if self._manifest() is None:
+                raise ValueError(f"folder {str(self.path)!r} was deleted or given to another comparison meanwhile")
+            write_episode(self._run_path(run), episode, self._belongs(run))
+
+    def _manifest(self) -> Manifest | None:
+        """The manifest of the folder; None if it is new or empty, or of another comparison that finished no run."""
+        there = _read_manifest(self.path)
+        if there is None:
+            return None
+        here = self._here | {"own": there["own"] | self._functions}
+        try:
+            require_same(
+                self.path,
+                "comparison",
+                {key: there.get(key) for key in self._here} | {"own": self._functions | there["own"]},
+                here,
+            )
+        except ValueError:
+            if any((self.path / RUNS).glob("*.json")):
+                raise
+            return None
+        return there
+
+    def _belongs(self, run: Run) -> dict[str, Any]:
+        return {**depended_on(self._here), **run._asdict(), "function": self._functions.get(run.policy)}
 
     def _run_path(self, run: Run) -> Path:
-        # Not every system allows the colons of module:function, or slashes, in file names.
-        return self.path / "runs" / f"{quote(run.policy, safe='')}-{run.seed}.json"
+        return self.path / RUNS / f"{_file_name(run.policy)}-{run.seed}.json"
+
+
+def _file_name(policy: str) -> str:
+    """A name that every system allows, another one for every policy.
+
+    Not every system allows the colons of module:function, slashes, or long names, or tells capitals from small letters.
+    """
+    name = quote(policy, safe="", errors="surrogatepass")
+    if len(name) <= LONGEST_NAME and policy == policy.lower():
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(policy.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
 def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
@@ -114,11 +198,11 @@ def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
     from satfl_baselines.plot import draw_curves
 
     path = Path(path)
-    manifest = read_json(path / MANIFEST)
     estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
+    manifest: Mapping[str, Any] = read_json(path / MANIFEST, Manifest)
     summary = {
         "scenario": manifest["scenario"]["name"],
-        **{key: manifest[key] for key in ("rounds", "batches_per_epoch", "version", "parts", "reward")},
+        **{key: manifest[key] for key in FACTS},
         "round_share": manifest["scenario"]["training"]["round_share"],
         "seeds": list(comparison.seeds),
         "primary": list(comparison.primary),
@@ -130,23 +214,29 @@ def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
             for policy, own in estimates.items()
         },
     }
-    write_json(path / "summary.json", summary)
     number = len(comparison.seeds)
     rows = [{"policy": policy, "seeds": number, **_columns(own)} for policy, own in estimates.items()]
-    write_csv(path / "summary.csv", rows)
-    write_csv(path / "curves.csv", curve_rows(comparison))
-    write_png(path / "curves.png", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"))
+    curves = draw_curves(comparison, f"{summary['scenario']}, seeds: {number}")
+    with one_writer(path):
+        write_json(path / "summary.json", summary)
+        write_csv(path / "summary.csv", rows)
+        write_csv(path / "curves.csv", curve_rows(comparison))
+        write_png(path / "curves.png", curves)
     return summary
 
 
-def _read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a folder; None if the folder is new or empty, or no run was ever finished."""
+def _read_manifest(path: Path) -> Manifest | None:
+    """The manifest of a folder; None if the folder is new or empty."""
     if is_new(path):
         return None
-    manifest = read_json(path / MANIFEST) if (path / MANIFEST).exists() else None
-    if not isinstance(manifest, dict) or not {"format", "policies", "seeds"} <= manifest.keys():
-        raise ValueError(f"folder {str(path)!r} is not empty and holds no comparison; choose a new or an empty one")
-    return manifest if any((path / "runs").glob("*.json")) else None
+    none = f"folder {str(path)!r} is not empty and holds no comparison"
+    if not (path / MANIFEST).exists():
+        raise ValueError(f"{none}; choose a new or an empty one")
+    try:
+        manifest: Manifest = read_json(path / MANIFEST, Manifest)
+    except ValueError as error:
+        raise ValueError(f"{none}: {error}") from error
+    return manifest
 
 
 def curve_rows(comparison: Comparison, quantities: Iterable[str] | None = None) -> list[dict[str, Any]]:

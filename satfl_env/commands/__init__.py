@@ -15,6 +15,7 @@ from satfl_env.commands.options import (
     Parts,
     RewardName,
     ScenarioName,
+    Workers,
     load_parts,
     parse_overrides,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Parts",
     "RewardName",
     "ScenarioName",
+    "Workers",
     "error_console",
     "import_object",
     "load_parts",

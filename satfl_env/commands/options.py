@@ -9,6 +9,7 @@ import typer
 
 from satfl_env.builtin import names
 from satfl_env.commands.objects import import_object
+from satfl_env.settings import MOST_WORKERS
 
 
 def complete_scenario(incomplete: str) -> list[str]:
@@ -31,6 +32,8 @@ Parts = Annotated[
         "one; may be repeated. `satfl list parts` names them.",
     ),
 ]
+
+Workers = Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="Processes to play in.")]
 
 RewardName = Annotated[
     str | None,

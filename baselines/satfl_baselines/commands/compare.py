@@ -15,6 +15,7 @@ from satfl_env.commands import (
     Parts,
     RewardName,
     ScenarioName,
+    Workers,
     error_console,
     import_object,
     load_parts,
@@ -50,7 +51,7 @@ def compare(
     overrides: Overrides = None,
     parts: Parts = None,
     reward: RewardName = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes to play in.")] = 1,
+    workers: Workers = 1,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - prints nothing else.")
     ] = None,
@@ -58,6 +59,7 @@ def compare(
     """Compare policies on a scenario: mean and 95 % interval over seeds, curves, CSV and JSON."""
     # These take seconds to import, which --help need not wait for.
     from satfl_baselines import comparison as playing
+    from satfl_baselines.files import write_json
     from satfl_baselines.results import summarise
     from satfl_baselines.tables import comparison_table
     from satfl_env.scenarios import load
@@ -83,12 +85,12 @@ def compare(
         comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
     if advances[0]:
         say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
-    summary = json.dumps(summarise(out, comparison), indent=1)
+    summary = summarise(out, comparison)
     if json_path == "-":
-        print(summary)
+        print(json.dumps(summary, indent=1))
         return
     if json_path is not None:
-        Path(json_path).write_text(summary + "\n", encoding="utf-8")
+        write_json(Path(json_path), summary)
     console = output_console()
     console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
     say(console, f"Tables, curves and runs are in {out}")

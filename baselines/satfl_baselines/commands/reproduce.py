@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from satfl_env.commands import Overrides, error_console, output_console, parse_overrides, progress_bar, say
+from satfl_env.commands import Overrides, Workers, error_console, output_console, parse_overrides, progress_bar, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +55,7 @@ def reproduce(
     size: Annotated[Size, typer.Option(help="Size of SemSpaceFL's images and model.")] = Size.TINY,
     quick: Annotated[bool, typer.Option("--quick", help="A short version of SemSpaceFL.")] = False,
     overrides: Overrides = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes to play in.")] = 1,
+    workers: Workers = 1,
 ) -> None:
     """Reproduce tables and figures of a paper: pictures, CSV, and tables beside the paper's numbers and claims."""
     # It takes seconds to import, which --help need not wait for.
