@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from satfl_baselines.summary import OF, Comparison, Estimate
+from satfl_env.printable import printable
 
 # Okabe and Ito's colours for all kinds of colour vision, without yellow, which is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -32,9 +33,14 @@ def draw_curves(comparison: Comparison, title: str, quantities: Sequence[str] = 
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for panel, metric in zip(panels, metrics, strict=True):
         _draw_metric(panel, comparison, metric)
-    panels[0].set_title(f"{title} (mean, 95 % interval)", fontsize=11, loc="left")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    panels[0].set_title(f"{printable(title)} (mean, 95 % interval)", fontsize=11, loc="left")
+    legend(figure, comparison.policies)
     return figure
+
+
+def legend(figure: Figure, names: Iterable[str]) -> None:
+    """Name the lines of the first panel, also by names that Matplotlib would hide, which begin with `_`."""
+    figure.legend(figure.axes[0].get_lines(), list(map(printable, names)), loc="outside right center", frameon=False)
 
 
 def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
@@ -43,7 +49,7 @@ def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
         rounds, estimate = curves["round"][0], Estimate.of(curves[metric])
         colour = COLOURS[index % len(COLOURS)]
         style = LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)]
-        panel.plot(rounds, estimate.mean, color=colour, linestyle=style, linewidth=1.8, label=policy)
+        panel.plot(rounds, estimate.mean, color=colour, linestyle=style, linewidth=1.8)
         if np.isfinite(estimate.half_width).all():
             low, high = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
             panel.fill_between(rounds, low, high, color=colour, alpha=0.13, linewidth=0)
@@ -58,7 +64,7 @@ def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
 def _label(quantity: str) -> str:
     metric, _, task = quantity.partition(OF)
     label = LABELS.get(metric, metric)
-    return f"{label}, {task}" if task else label
+    return f"{label}, {printable(task)}" if task else label
 
 
 def draw_gains(rows: Sequence[Mapping[str, Any]]) -> Figure:

@@ -28,6 +28,7 @@ from satfl_baselines.identity import depended_on, identity, require_same
 from satfl_baselines.qualified import describe
 from satfl_baselines.stored import read_episode, write_episode
 from satfl_baselines.summary import Comparison, Estimate
+from satfl_env.drawing import own_style
 from satfl_env.scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -194,9 +195,6 @@ def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
     Raises:
         OSError: If it is not the folder of a comparison, or cannot be written.
     """
-    # Matplotlib takes a while to import, and most who import this package never draw.
-    from satfl_baselines.plot import draw_curves
-
     path = Path(path)
     estimates = {policy: comparison.estimates(policy) for policy in comparison.policies}
     manifest: Mapping[str, Any] = read_json(path / MANIFEST, Manifest)
@@ -216,12 +214,14 @@ def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
     }
     number = len(comparison.seeds)
     rows = [{"policy": policy, "seeds": number, **_columns(own)} for policy, own in estimates.items()]
-    curves = draw_curves(comparison, f"{summary['scenario']}, seeds: {number}")
-    with one_writer(path):
+    with one_writer(path), own_style():
+        # Matplotlib takes a while to import, and most who import this package never draw.
+        from satfl_baselines.plot import draw_curves
+
         write_json(path / "summary.json", summary)
         write_csv(path / "summary.csv", rows)
         write_csv(path / "curves.csv", curve_rows(comparison))
-        write_png(path / "curves.png", curves)
+        write_png(path / "curves.png", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"))
     return summary
 
 

@@ -10,6 +10,7 @@ from satfl_baselines.comparison import compare
 from satfl_baselines.files import write_csv, write_png
 from satfl_baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
 from satfl_baselines.summary import Comparison, Estimate
+from satfl_env.drawing import own_style
 from satfl_env.scenarios import Scenario
 
 POLICIES = (CLUSTERED, UNCLUSTERED, INDIVIDUAL)
@@ -74,12 +75,13 @@ def play(
 
 def write(study: Mapping[Point, Comparison], out: Path) -> list[dict[str, Any]]:
     """Write the gains as PNG and CSV; returns the rows of the latter."""
-    # Matplotlib takes a while to import, and most who import this package never draw.
-    from satfl_baselines.plot import draw_gains
-
     rows = gain_rows(study)
     write_csv(out / "gains.csv", rows)
-    write_png(out / "gains.png", draw_gains(rows))
+    with own_style():
+        # Matplotlib takes a while to import, and most who import this package never draw.
+        from satfl_baselines.plot import draw_gains
+
+        write_png(out / "gains.png", draw_gains(rows))
     return rows
 
 

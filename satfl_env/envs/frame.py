@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satfl_env.orbits import Scene, SceneSnapshot
+from satfl_env.printable import printable
 from satfl_env.simulation import Decision, Outcome, RoundReport
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; they repeat from the ninth cluster on.
@@ -48,7 +49,8 @@ class Frame:
     @property
     def title(self) -> str:
         """Scenario, round and simulated time."""
-        return f"{self.scenario}  |  round {len(self.history) - 1} of {self.rounds}  |  {self.time_s / 60:.0f} min"
+        played = f"round {len(self.history) - 1} of {self.rounds}"
+        return f"{printable(self.scenario)}  |  {played}  |  {self.time_s / 60:.0f} min"
 
     @property
     def colours(self) -> list[str]:

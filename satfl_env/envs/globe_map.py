@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from satfl_env.data.blue_marble import read_picture
 from satfl_env.envs.frame import INK, LOST, MOST_NUMBERED, Frame
 from satfl_env.orbits import ConstellationScene, geodetic_deg, ground_track, sun_position_m
+from satfl_env.printable import printable
 
 FloatArray = NDArray[np.float64]
 
@@ -119,7 +120,7 @@ def _draw_gateways(axes: Axes, scene: ConstellationScene) -> None:
         longitude = (gateway.longitude_deg + 180) % 360 - 180
         axes.plot(longitude, gateway.latitude_deg, "^", ms=9, mfc=_GATEWAY, mec=INK, mew=1.0, zorder=5)
         axes.annotate(
-            gateway.name,
+            printable(gateway.name),
             (longitude, gateway.latitude_deg),
             (0, -15),
             textcoords="offset points",

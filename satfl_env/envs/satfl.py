@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_seed
 from satfl_env.builtin import DEFAULT_SCENARIO
+from satfl_env.drawing import own_style
 from satfl_env.envs.info import no_round_info, round_info
 from satfl_env.envs.joint_step import play
 from satfl_env.envs.rewards import Reward, RewardChoice, headline
@@ -299,8 +300,9 @@ class SatFLEnv(gym.Env[Observation, Action]):
         if not self._history:
             raise ResetNeeded("there is nothing to render yet: call reset() before render()")
         # Matplotlib takes a second to import, and most environments are never rendered.
-        from satfl_env.envs.frame import Frame
-        from satfl_env.envs.render import describe, draw
+        with own_style():
+            from satfl_env.envs.frame import Frame
+            from satfl_env.envs.render import describe, draw
 
         test, target = self.simulation.test, self.scenario.target
         metric = headline(test.metrics) if target is None else target.metric
@@ -318,7 +320,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
             satellite_metric=test.metrics[metric],
             history=[means[metric] for means in self._history],
         )
-        return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
+        with own_style():
+            return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
 
     def _play_round(self, decision: Decision) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         state, report = play(self.simulation, decision)

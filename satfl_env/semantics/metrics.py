@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from satfl_env.drawing import import_matplotlib
+
 # Wang, Simoncelli and Bovik, 2003; window and constants from Wang, Bovik, Sheikh and Simoncelli, 2004.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _RADIUS = 5
@@ -42,6 +44,7 @@ def psnr_db(outputs: Tensor, images: Tensor) -> Tensor:
     $$\mathrm{PSNR} = 10 \log_{10} \frac{1}{\mathrm{MSE}(\hat{x}, x)}$$
     """
     # Imported here: torchmetrics brings torchvision along, which takes seconds that classifiers need not wait for.
+    import_matplotlib()  # torchmetrics imports it
     from torchmetrics.functional.image import peak_signal_noise_ratio
 
     ratio: Tensor = peak_signal_noise_ratio(

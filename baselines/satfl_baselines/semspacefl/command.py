@@ -16,6 +16,7 @@ from satfl_baselines.semspacefl import results, scene, training
 from satfl_baselines.semspacefl.paper import METRICS, SNRS_DB
 from satfl_baselines.summary import Comparison
 from satfl_baselines.tables import claims_table
+from satfl_env.drawing import own_style
 from satfl_env.scenarios import Scenario, load
 
 UNTRAINED: Mapping[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
@@ -76,18 +77,23 @@ def _untrained(name: str, out: Path) -> Table:
     rows = make_rows()
     write_csv(out / f"{name}.csv", rows)
     if name == "fig5":
-        # Matplotlib takes a while to import, and most commands never draw.
-        from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
-
-        satellites = column(rows, "satellite")
-        shown = {"samples": ("samples",), "epochs": ("proposed_epochs", "nearest_epochs")}
-        panels = [
-            Panel("", "satellite", label, {key: (satellites, column(rows, key)) for key in keys})
-            for label, keys in shown.items()
-        ]
-        # The second panel has the longer legend.
-        write_png(out / f"{name}.png", draw_panels(panels[::-1], heading))
+        _draw_epochs(rows, heading, out / f"{name}.png")
     return _rows_table(rows, f"{heading}; mean absolute deviation {scene.mean_deviation(rows):.2%}")
+
+
+@own_style()
+def _draw_epochs(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+    # Matplotlib takes a while to import, and most commands never draw.
+    from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
+
+    satellites = column(rows, "satellite")
+    shown = {"samples": ("samples",), "epochs": ("proposed_epochs", "nearest_epochs")}
+    panels = [
+        Panel("", "satellite", label, {key: (satellites, column(rows, key)) for key in keys})
+        for label, keys in shown.items()
+    ]
+    # The second panel has the longer legend.
+    write_png(path, draw_panels(panels[::-1], title))
 
 
 def _trained(name: str, played: Mapping[str, Comparison], scenario: Scenario, out: Path) -> Iterator[Table]:
@@ -120,6 +126,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, An
     write_csv(path, [{**row, **facts} for row in rows])
 
 
+@own_style()
 def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
     from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
 
@@ -128,6 +135,7 @@ def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str, p
     write_png(path, draw_panels([Panel("", "Communication round", results.LABELS[metric], lines)], title))
 
 
+@own_style()
 def _draw_over_snr(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
     from satfl_baselines.semspacefl.plots import Panel, draw_panels
 

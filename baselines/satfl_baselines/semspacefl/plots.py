@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from satfl_baselines.plot import COLOURS
+from satfl_baselines.plot import COLOURS, legend
 
 Line = tuple[Sequence[float], ...]
 
@@ -28,8 +28,8 @@ def draw_panels(panels: Sequence[Panel], title: str) -> Figure:
     figure = Figure(figsize=(5.6 * len(panels) + 2.4, 4.6), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for colour, (name, (x, y, *half_width)) in zip(COLOURS, panel.lines.items(), strict=False):
-            axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.6, label=name)
+        for colour, (x, y, *half_width) in zip(COLOURS, panel.lines.values(), strict=False):
+            axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.6)
             if half_width and np.isfinite(half_width[0]).all():
                 low, high = np.subtract(y, half_width[0]), np.add(y, half_width[0])
                 axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
@@ -38,7 +38,7 @@ def draw_panels(panels: Sequence[Panel], title: str) -> Figure:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=11)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    legend(figure, panels[0].lines)
     return figure
 
 
