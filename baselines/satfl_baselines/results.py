@@ -2,11 +2,14 @@
 
     manifest.json               scenario, own parts, rounds, batches per epoch, version; policies and seeds asked for
                                 so far, and the functions behind your own policies
-    runs/<policy>-<seed>.json   one finished episode each
+    runs/<policy>-<seed>.json   one finished episode each: its records, the first with a seal of them and of what
+                                they belong to
     summary.csv, summary.json   outcomes of each policy: means and half widths of their 95 % intervals
     curves.csv, curves.png      the same round by round
+    .lock                       locked by the one who writes
 
-Files appear whole or not at all, so that an interrupted comparison continues where it stopped. More policies or seeds
+Files appear whole or not at all, so that an interrupted comparison continues where it stopped, and several processes
+can fill one folder. More policies or seeds
 can be added to a folder later, if everything else is the same; the summary is that of the last request.
 """
 
