@@ -157,6 +157,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
     | `render_mode`   | `"rgb_array"`, `"ansi"` or **None** | `None`            | what `render()` returns             |
     | `torch_threads` | **int** or **None**                 | `1`               | PyTorch threads; None: as they are  |
 
+    With `render_mode="human"` Gymnasium wraps `"rgb_array"` in its `HumanRendering`, which needs pygame.
+
     PyTorch's threads do not survive a fork: unless `torch_threads` is 1, start asynchronous vector environments
     with `vector_kwargs={"context": "spawn"}`.
 
