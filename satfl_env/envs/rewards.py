@@ -166,10 +166,11 @@ def _known(name: object, table: Mapping[str, object]) -> str:
 
 
 def _checked_weight(name: str, weight: object, lowest: float = -math.inf) -> float:
-    if not isinstance(weight, int | float | np.number) or not math.isfinite(weight) or weight < lowest:
+    number = math.nan if isinstance(weight, bool) or not isinstance(weight, int | float | np.number) else float(weight)
+    if not math.isfinite(number) or number < lowest:
         rule = "finite" if lowest == -math.inf else "finite and not negative (costs count negative already)"
         raise ValueError(f"the weight of reward term {name!r} must be {rule}, got {weight!r}")
-    return float(weight)
+    return number
 
 
 def _finite(name: str, value: object) -> float:
