@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from satfl_env.data.images import FloatArray
+from satfl_env.memory import check_fits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,11 +40,11 @@ def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | Non
 
     Raises:
         ValueError: a file is no whole picture of one frame, is too large, or has values that are not numbers from 0 to
-            the greatest; the message names it.
-        MemoryError: so many pictures of this size do not fit.
+            the greatest; the message names it. So many pictures of this size do not fit the memory.
     """
     if max_value is not None and not 0 < max_value < np.inf:
         raise ValueError(f"max_value: {max_value} is not a finite number above 0")
+    check_fits(len(paths) * 3.0 * 4 * image_size**2, f"image_size: {len(paths)} images of {image_size} pixels")
     crop = square_crop(image_size)
     images = np.empty((len(paths), 3, image_size, image_size), dtype=np.float32)
     with _no_patching():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from satfl_env.federated import TrainableModel, make_trainer, torch_defaults, weighted_mean
+from satfl_env.federated import Layout, TrainableModel, make_trainer, torch_defaults, weighted_mean
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.federated_data import ScenarioImages
 from satfl_env.scenarios.loader import resolve
-from satfl_env.scenarios.models import Model
+from satfl_env.scenarios.memory import check_memory, memory_needs
 from satfl_env.scenarios.schema import Scenario
 from satfl_env.semantics import ms_ssim_scales
 from satfl_env.settings import default_of
@@ -43,13 +44,15 @@ def build(
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ScenarioError: If there is no such scenario, or a field does not fit the images or this machine; the message
-            names it. What depends on the satellites, such as the split of the images, is checked by `reset`.
+        ScenarioError: If there is no such scenario, or a field does not fit the images, this machine or its memory; the
+            message names it. What depends on the satellites, such as the split of the images, is checked by `reset`.
         FileNotFoundError: If the image source needs a data folder that is not there.
         TypeError: If a part's name is unknown or a part has the wrong form; the message names it.
         ValueError: If a part returns impossible numbers.
     """
     scenario, own = resolve(scenario), check_parts(parts)
+    if "scene" not in own:
+        check_memory(memory_needs(scenario))
     training = scenario.training
     with prefixed("training.device: ", ScenarioError):
         training.check_visible()
@@ -91,12 +94,18 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
     if "data" not in own:
         parts["data"] = ScenarioImages(scenario.data)
     if "model" not in own:
-        parts["model"] = partial(_make_model, scenario.model, parts["data"], parts["scene"])
+        parts["model"] = partial(_make_model, scenario, parts["data"], parts["scene"])
     return parts
 
 
-def _make_model(config: Model, data: DataPart, scene: ScenePart) -> TrainableModel:
+def _make_model(scenario: Scenario, data: DataPart, scene: ScenePart) -> TrainableModel:
     """A model for the image shape and the outputs of the data."""
     facts = data_facts(data, scene)
-    with prefixed("model: ", ScenarioError):
-        return config.make(facts.image_shape, facts.num_outputs)
+    try:
+        with prefixed("model: ", ScenarioError):
+            model = scenario.model.make(facts.image_shape, facts.num_outputs)
+    except RuntimeError as error:  # PyTorch's of sizes beyond its own
+        raise ScenarioError(f"model: {str(error).splitlines()[0]}") from error
+    parameters = Layout.of(model).num_parameters
+    check_memory(memory_needs(scenario, image_numbers=prod(facts.image_shape), parameters=parameters))
+    return model

@@ -17,6 +17,8 @@ from satfl_env.semantics import ConvJSCC, MLPLink, SwinJSCC
 from satfl_env.settings import STRICT, Count, Decibel, Positive, default_of
 
 ImageShape = tuple[int, ...]
+# Each block is built one by one.
+Depth = Annotated[Count, Field(le=100)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -118,7 +120,7 @@ class SwinJSCCModel(_Autoencoder):
     kind: Literal["swin-jscc"] = "swin-jscc"
     patch: Count = default_of(SwinJSCC, "patch")
     width: Count = default_of(SwinJSCC, "width")
-    depths: Annotated[tuple[Count, ...], Field(min_length=1)] = default_of(SwinJSCC, "depths")
+    depths: Annotated[tuple[Depth, ...], Field(min_length=1)] = default_of(SwinJSCC, "depths")
     head_width: Count = default_of(SwinJSCC, "head_width")
     window: Count = default_of(SwinJSCC, "window")
     bandwidth_ratio: Positive = default_of(SwinJSCC, "bandwidth_ratio")

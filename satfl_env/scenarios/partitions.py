@@ -86,6 +86,11 @@ class GroundTrackPartition(PartitionSection):
     min_sun_elevation_deg: Annotated[Finite, Field(ge=-18, lt=90)] = 10.0
     max_samples: Count = 200
 
+    @property
+    def step_s(self) -> float:
+        """Time between two points of a ground track."""
+        return self.swath_m / _SAMPLES_PER_SWATH / _GROUND_SPEED_MPS
+
     def check(self, images: ImageData) -> None:
         """Check that the images have places."""
         if images.train_places_deg is None:
@@ -101,8 +106,7 @@ class GroundTrackPartition(PartitionSection):
             raise ValueError(f"kind 'ground-track' needs orbits around the Earth, got a {type(scene).__name__}")
         # `check` lets nothing else through.
         assert images.train_places_deg is not None
-        step_s = self.swath_m / _SAMPLES_PER_SWATH / _GROUND_SPEED_MPS
-        track = ground_track(scene.orbits, -np.arange(0.0, self.span_s, step_s))
+        track = ground_track(scene.orbits, -np.arange(0.0, self.span_s, self.step_s))
         daylight = track.sun_elevation_deg >= self.min_sun_elevation_deg
         seen = places_under_track(
             images.train_places_deg, track.latitude_deg, track.longitude_deg, daylight, swath_m=self.swath_m

@@ -5,13 +5,20 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from satfl_env.memory import check_fits
+
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Fill a module, on the CPU or just built on the meta device, with torch's default for its layers.
 
     Linear and convolutional layers: uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)], weights and biases; float32.
+
+    Raises:
+        ValueError: If the weights of a module on the meta device do not fit the memory.
     """
     if any(parameter.is_meta for parameter in module.parameters()):
+        count = sum(parameter.numel() for parameter in module.parameters())
+        check_fits(4 * count, f"{count} parameters")
         module.to_empty(device="cpu")
     for layer in module.modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

@@ -1,0 +1,80 @@
+"""How much memory a scenario will need, estimated before it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from satfl_env.memory import available_bytes, gigabytes
+from satfl_env.scenarios.errors import ScenarioError
+from satfl_env.scenarios.partitions import GroundTrackPartition
+from satfl_env.scenarios.schema import Scenario
+from satfl_env.scenarios.task_partition import TaskPartition
+
+# Bytes, measured as peaks of a reset and two rounds: 8 for each number that exists at the same time.
+_PER_PAIR_OF_SATELLITES = 144
+_PER_LINK = 320
+_PER_SATELLITE = 8_000
+_PER_TRACK_POINT = 256
+# Held, at the start, trained, received, its gradient and Adam's two moments, each once or twice, as float32.
+_PER_PARAMETER = 40
+_PER_WORKER = 300e6
+
+
+class Need(NamedTuple):
+    """Memory that one part of a scenario needs, in bytes, and the field that makes it smaller."""
+
+    what: str
+    num_bytes: float
+    field: str
+
+
+def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int = 0) -> list[Need]:
+    r"""What a scenario's parts need beside the loaded libraries and the image set: an estimate within a factor of 3.
+
+    With $S$ satellites, $G$ gateways, $P$ parameters, $n$ samples on each satellite of $d$ numbers, $T$ points of
+    a ground track and $W$ worker processes:
+
+    $$144 S^2 + 320 S G + 8000 S + 256 S T + 4 S n d + 40 S P + 3 \cdot 10^8 W$$
+
+    What layers hold between forward and backward is not counted.
+
+    Args:
+        scenario: The scenario.
+        image_numbers: Numbers in an image, d; 0 while they are not known.
+        parameters: Parameters of the model, P; 0 while they are not known.
+    """
+    satellites = scenario.constellation.num_satellites
+    size = {"planar": "circles", "walker": "satellites", "tle": "elements"}[scenario.constellation.kind]
+    fewer, partition = f"constellation.{size}", scenario.data.partition
+    needs = [
+        Need("pairs of satellites", _PER_PAIR_OF_SATELLITES * satellites**2, fewer),
+        Need("links", _PER_LINK * satellites * scenario.constellation.num_gateways, fewer),
+        Need("satellites", _PER_SATELLITE * satellites, fewer),
+        Need("models", _PER_PARAMETER * satellites * parameters, "model"),
+        Need("worker processes", _PER_WORKER * (scenario.training.workers or 0), "training.workers"),
+    ]
+    if isinstance(partition, GroundTrackPartition):
+        points = satellites * partition.span_s / partition.step_s
+        needs.append(Need("ground tracks", _PER_TRACK_POINT * points, "data.partition.span_s"))
+        samples = satellites * partition.max_samples
+        needs.append(Need("samples", 4 * samples * image_numbers, "data.partition.max_samples"))
+    if isinstance(partition, TaskPartition):
+        samples = satellites * partition.samples[1]
+        needs.append(Need("samples", 4 * samples * image_numbers, "data.partition.samples"))
+    return needs
+
+
+def check_memory(needs: Sequence[Need]) -> None:
+    """Check that all of it fits the memory of this machine.
+
+    Raises:
+        ScenarioError: If it does not; the message names the field that makes the largest part smaller.
+    """
+    total, available = sum(need.num_bytes for need in needs), available_bytes()
+    if total > available:
+        largest = max(needs, key=lambda need: need.num_bytes)
+        raise ScenarioError(
+            f"{largest.field}: the scenario needs about {gigabytes(total)} of memory, {gigabytes(largest.num_bytes)} "
+            f"of it for {largest.what}, and {gigabytes(available)} are available; use a smaller one"
+        )

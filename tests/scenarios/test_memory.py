@@ -1,0 +1,91 @@
+"""What a scenario needs is estimated, and refused by the field that is too large, before any memory is taken."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+
+import pytest
+
+from satfl_env import memory, scenarios
+from satfl_env.envs import SatFLEnv
+from satfl_env.scenarios import ScenarioError
+from satfl_env.scenarios.memory import memory_needs
+
+MOST = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "words"),
+    [
+        (
+            "walker-earth",
+            {"constellation": {"satellites": 10**9, "planes": 1, "phasing": 0}},
+            "constellation.satellites",
+        ),
+        (
+            "leo-multitask",
+            {"constellation.circles": [{"radius_m": 1e6, "satellites": 10**9}]},
+            "constellation.circles: .* for pairs of satellites",
+        ),
+        ("walker-earth", {"data.partition.span_s": 1e15}, "data.partition.span_s: .* for ground tracks"),
+        ("walker-earth", {"data.partition.swath_m": 1e-9}, "data.partition.span_s: .* for ground tracks"),
+        ("leo-multitask", {"model.hidden": MOST}, "model: .* parameters: need .* of memory"),
+        ("leo-multitask", {"model": {"hidden": MOST, "channel_uses": MOST}}, "model: "),
+        ("semspacefl-mini", {"model.widths": [MOST, MOST, MOST]}, "model: "),
+    ],
+)
+def test_what_cannot_fit_is_refused_at_once_by_its_field(name, overrides, words):
+    scenario = scenarios.load(name, **overrides)
+    start = time.process_time()
+    with pytest.raises(ScenarioError, match=words) as caught:
+        scenarios.build(scenario)
+    assert time.process_time() - start < 30
+    assert "\n" not in str(caught.value)
+
+
+def test_the_message_tells_estimate_largest_part_and_what_there_is(monkeypatch):
+    monkeypatch.setattr("satfl_env.scenarios.memory.available_bytes", lambda: 1e6)
+    scenario = scenarios.load("leo-multitask", **{"training.workers": 2})
+    with pytest.raises(ScenarioError) as caught:
+        scenarios.build(scenario)
+    assert str(caught.value) == (
+        "training.workers: the scenario needs about 0.6 GB of memory, 0.6 GB of it for worker processes, and 0.001 GB "
+        "are available; use a smaller one"
+    )
+
+
+@pytest.mark.parametrize("name", scenarios.names())
+def test_every_built_in_scenario_fits_a_small_machine(name):
+    needs = memory_needs(scenarios.load(name), image_numbers=64, parameters=10_000)
+    assert sum(need.num_bytes for need in needs) < 1.5e9
+
+
+@pytest.mark.parametrize(("name", "image_numbers"), [("task-clustering-mini", 64), ("walker-earth", 3 * 32 * 32)])
+def test_the_estimate_is_within_a_factor_of_three_of_what_is_taken(name, image_numbers):
+    changes = {
+        "task-clustering-mini": {"constellation.circles": [{"radius_m": 1.2e6, "satellites": 500}]},
+        "walker-earth": {"constellation.satellites": 48},
+    }[name]
+    scenario = scenarios.load(name, **changes, **{"training.engine": "none"})
+    # Whatever is loaded and compiled once does not count.
+    SatFLEnv(name, {"training.engine": "none"}).reset(seed=0)
+    tracemalloc.start()
+    env = SatFLEnv(scenario)
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    estimate = sum(need.num_bytes for need in memory_needs(scenario, image_numbers=image_numbers))
+    assert taken / 3 < estimate < 3 * taken
+
+
+def test_memory_is_that_of_the_machine_or_of_its_container(monkeypatch, tmp_path):
+    assert 1e8 < memory.available_bytes() < 1e14
+    (tmp_path / "meminfo").write_text("MemTotal: 16 kB\nMemAvailable:       8 kB\n")
+    (tmp_path / "max").write_text("4096\n")
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_CONTAINER", tmp_path / "none")
+    assert memory.available_bytes() == 8192
+    monkeypatch.setattr(memory, "_CONTAINER", tmp_path / "max")
+    assert memory.available_bytes() == 4096
