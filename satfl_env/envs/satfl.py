@@ -115,6 +115,8 @@ class SatFLEnv(gym.Env[Observation, Action]):
 
     The metric is the one of the scenario's target; without a target it is the balanced accuracy, or the first metric
     where there is none. The loss drop can rank overconfident models below untrained ones, so its default weight is 0.
+    `final_metric` is paid at the ends below. It knows nothing of a `TimeLimit` around the environment, such as
+    `max_episode_steps` makes: shorten episodes by `rounds.episode` instead.
 
     `reward` takes a mapping of the weights to change, or a function `RoundReport -> float`, which is then the whole
     reward. The keys of a mapping may also be such functions:
