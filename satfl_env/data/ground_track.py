@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
 from satfl_env.data.images import IntArray
@@ -12,26 +14,32 @@ EARTH_RADIUS_M = 6_371_000.0
 
 DegreeArray = npt.NDArray[np.float64]
 
+# The track is followed in steps of at most this length, and this share of a swath.
+_STEP_M, _STEPS_PER_SWATH = 4e3, 64
+
 
 def places_under_track(
     places_deg: DegreeArray,
     latitude_deg: DegreeArray,
     longitude_deg: DegreeArray,
-    daylight: npt.NDArray[np.bool_],
+    sun_elevation_deg: DegreeArray,
     *,
     swath_m: float,
+    min_sun_elevation_deg: float,
 ) -> list[IntArray]:
     """Which places each satellite's sensor sweeps in daylight; satellites may overlap.
 
-    A place is seen if it lies within half a swath of a sub-satellite point in daylight, on a sphere. Points should
-    follow one another more closely than half a swath, so that no place is skipped.
+    A place is seen if it lies within half a swath of the track in daylight, on a sphere. None is missed: rounding to
+    steps widens a swath by 0.02 % and daylight by 4 km at most. Between the points given the track and the height of
+    the Sun are those of a cubic spline: points up to some degrees apart will do.
 
     Args:
         places_deg: latitude and longitude of the places, (N, 2).
-        latitude_deg: latitude of the sub-satellite points at T times, (T, S).
+        latitude_deg: latitude of the sub-satellite points at T >= 2 equally spaced times, (T, S).
         longitude_deg: their longitude, (T, S).
-        daylight: whether there is enough light at each of them, (T, S).
+        sun_elevation_deg: height of the Sun at each of them, (T, S).
         swath_m: width of the strip that the sensor sees, positive.
+        min_sun_elevation_deg: least height of the Sun that gives enough light.
 
     Returns:
         one ascending int64 array of indices for each satellite, empty where it saw nothing.
@@ -41,26 +49,38 @@ def places_under_track(
     """
     if not 0 < swath_m < np.inf:
         raise ValueError(f"swath_m: {swath_m} is not positive and finite")
-    if not latitude_deg.shape == longitude_deg.shape == daylight.shape:
+    if not latitude_deg.shape == longitude_deg.shape == sun_elevation_deg.shape:
         raise ValueError(
-            f"latitude_deg, longitude_deg, daylight: shapes {latitude_deg.shape}, {longitude_deg.shape}, "
-            f"{daylight.shape} differ"
+            f"latitude_deg, longitude_deg, sun_elevation_deg: shapes {latitude_deg.shape}, {longitude_deg.shape}, "
+            f"{sun_elevation_deg.shape} differ"
         )
-    tree = cKDTree(_unit_vectors(places_deg[:, 0], places_deg[:, 1]))
+    places = _unit_vectors(places_deg[:, 0], places_deg[:, 1])
     points = _unit_vectors(latitude_deg, longitude_deg)
+    step_m = min(_STEP_M, swath_m / _STEPS_PER_SWATH)
     # The chord through the Earth instead of the arc along its surface.
-    reach = 2 * np.sin(min(swath_m / 2 / EARTH_RADIUS_M, np.pi) / 2)
-    return [
-        _union(tree.query_ball_point(track[lit], reach))
-        for track, lit in zip(points.swapaxes(0, 1), daylight.T, strict=True)
-    ]
+    reach = 2 * np.sin(min(np.hypot(swath_m, step_m) / 2 / EARTH_RADIUS_M, np.pi) / 2)
+    farthest_m = EARTH_RADIUS_M * float(np.linalg.norm(np.diff(points, axis=0), axis=-1).max())
+    steps = int(np.ceil(farthest_m / step_m))
+    seen = []
+    for track, sun_deg in zip(points.swapaxes(0, 1), sun_elevation_deg.T, strict=True):
+        # A step counts as light if one of its ends is.
+        light = binary_dilation(_refined(sun_deg, steps) >= min_sun_elevation_deg)
+        lit = _refined(track, steps)[light]
+        lit /= np.linalg.norm(lit, axis=-1, keepdims=True)
+        # Unbalanced trees are made faster.
+        distance, _ = cKDTree(lit, balanced_tree=False, compact_nodes=False).query(places)
+        seen.append(np.flatnonzero(distance <= reach).astype(np.int64))
+    return seen
+
+
+def _refined(values: DegreeArray, steps: int) -> DegreeArray:
+    """Values (T, ...) at equally spaced times, and between each two of them in that many steps."""
+    times = np.arange(len(values))
+    fine: DegreeArray = CubicSpline(times, values)(np.linspace(0, times[-1], steps * int(times[-1]) + 1))
+    return fine
 
 
 def _unit_vectors(latitude_deg: DegreeArray, longitude_deg: DegreeArray) -> DegreeArray:
     latitude, longitude = np.radians(latitude_deg), np.radians(longitude_deg)
     level = np.cos(latitude)
     return np.stack([level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=-1)
-
-
-def _union(seen: npt.NDArray[np.object_]) -> IntArray:
-    return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *seen]).astype(np.int64))

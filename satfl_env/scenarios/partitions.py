@@ -14,7 +14,7 @@ from satfl_env.scenarios.partition_section import IndexArray, PartitionSection
 from satfl_env.scenarios.task_partition import TaskPartition
 from satfl_env.settings import Count, Finite, Positive, default_of
 
-# Satellites in low orbits sweep the ground at some 7 km/s; the next sample comes before half a swath has passed.
+# Satellites in low orbits sweep the ground at some 7 km/s; between samples their track is interpolated.
 _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
 
 
@@ -106,10 +106,15 @@ class GroundTrackPartition(PartitionSection):
             raise ValueError(f"kind 'ground-track' needs orbits around the Earth, got a {type(scene).__name__}")
         # `check` lets nothing else through.
         assert images.train_places_deg is not None
-        track = ground_track(scene.orbits, -np.arange(0.0, self.span_s, self.step_s))
-        daylight = track.sun_elevation_deg >= self.min_sun_elevation_deg
+        steps = int(np.ceil(self.span_s / self.step_s))
+        track = ground_track(scene.orbits, -np.linspace(0.0, self.span_s, steps + 1))
         seen = places_under_track(
-            images.train_places_deg, track.latitude_deg, track.longitude_deg, daylight, swath_m=self.swath_m
+            images.train_places_deg,
+            track.latitude_deg,
+            track.longitude_deg,
+            track.sun_elevation_deg,
+            swath_m=self.swath_m,
+            min_sun_elevation_deg=self.min_sun_elevation_deg,
         )
         blind = [satellite for satellite, shard in enumerate(seen) if not len(shard)]
         if blind:

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from satfl_env.data import load_images, places_under_track
 from satfl_env.data.blue_marble import TEST_STRIP, cut_tiles, read_land, tile_centres_deg
+from satfl_env.orbits import GroundTrack, ground_track, walker
 
 EARTH_RADIUS_M = 6_371_000.0
 
@@ -21,27 +20,45 @@ def great_circle_m(one_deg: np.ndarray, other_deg: np.ndarray) -> np.ndarray:
     return 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
 
 
-@given(seed=st.integers(0, 1000), swath_km=st.floats(100, 20_000))
-def test_places_are_those_within_half_a_swath_of_a_lit_point(seed: int, swath_km: float) -> None:
-    rng = np.random.default_rng(seed)
-    places = np.column_stack([rng.uniform(-90, 90, 50), rng.uniform(-180, 180, 50)])
-    latitude, longitude = rng.uniform(-90, 90, (7, 3)), rng.uniform(-180, 180, (7, 3))
-    lit = rng.random((7, 3)) < 0.6
-    seen = places_under_track(places, latitude, longitude, lit, swath_m=swath_km * 1e3)
-    for satellite in range(3):
-        points = np.column_stack([latitude[lit[:, satellite], satellite], longitude[lit[:, satellite], satellite]])
-        near = (great_circle_m(places, points) <= swath_km * 500).any(axis=1)
-        np.testing.assert_array_equal(seen[satellite], np.flatnonzero(near))
+@pytest.mark.parametrize("swath_km", [60.0, 290.0, 1500.0])
+def test_no_place_is_missed_that_a_look_every_second_finds(swath_km: float) -> None:
+    orbits = walker(2, 2, 1, altitude_m=600e3, inclination_deg=97.8, epoch="2026-03-20T00:00:00")
+    rng = np.random.default_rng(0)
+    places = np.column_stack([np.degrees(np.arcsin(rng.uniform(-1, 1, 2000))), rng.uniform(-180, 180, 2000)])
+    span_s, low_sun_deg = 3000.0, 10.0
+
+    def track(step_s: float) -> GroundTrack:
+        return ground_track(orbits, -np.linspace(0.0, span_s, int(span_s / step_s) + 1))
+
+    coarse, every_second = track(20.0), track(1.0)
+    seen = places_under_track(
+        places,
+        coarse.latitude_deg,
+        coarse.longitude_deg,
+        coarse.sun_elevation_deg,
+        swath_m=swath_km * 1e3,
+        min_sun_elevation_deg=low_sun_deg,
+    )
+    for satellite in range(2):
+        lit = every_second.sun_elevation_deg[:, satellite] >= low_sun_deg, satellite
+        points = np.column_stack([every_second.latitude_deg[lit], every_second.longitude_deg[lit]])
+        distance_m = great_circle_m(places, points).min(axis=1)
+        found = np.flatnonzero(distance_m <= swath_km * 500)
+        assert len(found)
+        assert np.isin(found, seen[satellite]).all()
+        # A look every second leaves gaps of 7 km.
+        others = np.setdiff1d(seen[satellite], found)
+        assert (distance_m[others] <= np.hypot(swath_km * 500, 4e3) + 8e3).all()
 
 
 def test_nothing_is_seen_at_night_and_bad_arguments_are_refused() -> None:
-    places, zeros = np.zeros((1, 2)), np.zeros((1, 2))
-    dark = places_under_track(places, zeros, zeros, np.array([[True, False]]), swath_m=1e5)
+    places, zeros, sun_deg = np.zeros((1, 2)), np.zeros((2, 2)), np.array([[30.0, -30.0]] * 2)
+    dark = places_under_track(places, zeros, zeros, sun_deg, swath_m=1e5, min_sun_elevation_deg=10.0)
     assert [len(indices) for indices in dark] == [1, 0]
     with pytest.raises(ValueError, match="swath_m: -1"):
-        places_under_track(places, zeros, zeros, zeros > 0, swath_m=-1)
+        places_under_track(places, zeros, zeros, sun_deg, swath_m=-1, min_sun_elevation_deg=10.0)
     with pytest.raises(ValueError, match="differ"):
-        places_under_track(places, zeros, np.zeros((2, 2)), zeros > 0, swath_m=1.0)
+        places_under_track(places, zeros, np.zeros((3, 2)), sun_deg, swath_m=1.0, min_sun_elevation_deg=10.0)
 
 
 def test_tiles_lie_where_their_coordinates_say() -> None:
