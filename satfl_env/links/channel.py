@@ -40,6 +40,8 @@ def channel_coefficient(
 ) -> ComplexArray:
     r"""Complex channel $h = \sqrt{g} \, e^{j 2 \pi (f_D t - f \tau)}$ (SemSpaceFL, eq. 8).
 
+    For link models of your own: the rates of the built-in ones depend on its squared modulus alone.
+
     Args:
         gain: Linear power gain (eq. 9), any shape.
         doppler_hz: Doppler shift, broadcast with `gain`.
@@ -57,6 +59,8 @@ def doppler_shift_hz(
     position_m: FloatArray, velocity_mps: FloatArray, gateway_position_m: FloatArray, carrier_hz: float
 ) -> FloatArray:
     r"""Doppler shift of every pair, $-f \dot{d} / c$ with range rate $\dot{d}$: positive while approaching.
+
+    For link models of your own, as in `channel_coefficient`; the built-in ones need no phase.
 
     Args:
         position_m: Satellite positions, (S, 3).

@@ -65,3 +65,11 @@ def test_noise_rate_and_times_by_hand() -> None:
     np.testing.assert_allclose(rate_bps(np.array([1e6, 2e6, 0.0]), np.array([3.0, 0.0, 5.0])), [2e6, 0.0, 0.0])
     time_s = link_time_s(8e6, np.array([2e6, 0.0]), np.array([constants.c, 1e6]))
     np.testing.assert_allclose(time_s, [5.0, np.inf])
+
+
+def test_the_squared_modulus_of_a_coefficient_is_the_gain_that_rates_are_made_of() -> None:
+    distance_m, doppler_hz = np.array([6e5, 1.2e6, 2.5e6]), np.array([2e5, 0.0, -2e5])
+    gain = path_gain(distance_m, carrier_hz=10e9, extra_loss_db=3.0, satellite_gain_dbi=30.0, gateway_gain_dbi=40.0)
+    for time_s in (0.0, 1.0, 17.3):
+        h = channel_coefficient(gain, doppler_hz, distance_m / 3e8, time_s=time_s, frequency_hz=10e9)
+        np.testing.assert_allclose(np.abs(h) ** 2, gain, rtol=1e-12)
