@@ -24,7 +24,7 @@ def checked_integer(name: str, value: object, lowest: int, highest: int | None =
     return int(value)
 
 
-def checked_seed(value: object, name: str = "seed") -> int:
+def checked_seed(name: str, value: object) -> int:
     """A seed as a Python integer.
 
     Raises:

@@ -246,7 +246,7 @@ class SatFLEnv(gym.Env[Observation, Action]):
         """
         if options:
             raise ValueError(f"reset() takes no options, got {options}")
-        seed = None if seed is None else checked_seed(seed)
+        seed = None if seed is None else checked_seed("seed", seed)
         self._why_no_step, self._history = "the last reset() broke off: call it again", []
         super().reset(seed=seed)
         episode_seed = int(self.np_random.integers(2**32)) if seed is None else seed

@@ -146,7 +146,7 @@ def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArra
     return Decision(**{**parts, "cpu_frequency": parts["cpu_frequency"] * cpu_max_hz})
 
 
-def checked_batch(actions: object, space: spaces.Space[Any], played: BoolArray, name: str = "action") -> Any:
+def checked_batch(actions: object, space: spaces.Space[Any], played: BoolArray, name: str) -> Any:
     """A batch of actions, key by key as arrays of the type of the space.
 
     Args:

@@ -93,7 +93,7 @@ class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
         self._require_open()
         self._require_reset()
         played = ~self._ended
-        actions = checked_batch(actions, self.single_action_space, played)
+        actions = checked_batch(actions, self.single_action_space, played, "action")
         observations, rewards, terminations, truncations, infos = self._play(actions, played)
         if self.autoreset_mode != AutoresetMode.SAME_STEP:
             self._ended = terminations | truncations
@@ -349,12 +349,12 @@ def seed_list(seed: int | Sequence[int | None] | None, num_envs: int) -> list[in
     if seed is None:
         return [None] * num_envs
     if not isinstance(seed, Iterable):
-        first = checked_seed(seed)
-        return [checked_seed(first + index, f"seed of environment {index}") for index in range(num_envs)]
+        first = checked_seed("seed", seed)
+        return [checked_seed(f"seed of environment {index}", first + index) for index in range(num_envs)]
     seeds = list(seed)
     if len(seeds) != num_envs:
         raise ValueError(f"seed must be one number or {num_envs}, one per environment, got {len(seeds)}")
-    return [None if one is None else checked_seed(one, f"seed of environment {i}") for i, one in enumerate(seeds)]
+    return [None if one is None else checked_seed(f"seed of environment {i}", one) for i, one in enumerate(seeds)]
 
 
 def checked_options(options: object) -> dict[str, Any]:
