@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -30,14 +30,32 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
+# No quantity in SI units comes near these, and no product of those that are multiplied here leaves double precision.
+LARGEST, SMALLEST = 1e60, 1e-60
+
+
+def _not_too_small(value: float) -> float:
+    if value < SMALLEST:
+        raise ValueError(f"must be at least {SMALLEST:g}, got {value:g}")
+    return value
+
+
+def _not_too_large(value: float) -> float:
+    if abs(value) > LARGEST:
+        raise ValueError(f"must be at most {LARGEST:g} in size, got {value:g}")
+    # NumPy refuses -0.0 as a standard deviation.
+    return value + 0.0
+
+
 # All numbers of settings are one of these or narrower. Text that spells a number is one, too, and 2.0 is an integer.
-Finite = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+Finite = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False), AfterValidator(_not_too_large)]
 Whole = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=MOST)]
 
-Positive = Annotated[Finite, Field(gt=0)]
+Positive = Annotated[Finite, Field(gt=0), AfterValidator(_not_too_small)]
 NonNegative = Annotated[Finite, Field(ge=0)]
-Share = Annotated[Finite, Field(gt=0, le=1)]
+Share = Annotated[Finite, Field(gt=0, le=1), AfterValidator(_not_too_small)]
 Decibel = Annotated[Finite, Field(ge=-200, le=200)]
+Loss = Annotated[Decibel, Field(ge=0)]
 Count = Annotated[Whole, Field(ge=1)]
 Workers = Annotated[Count, Field(le=MOST_WORKERS)]
 

@@ -41,10 +41,14 @@ def batches_per_epoch(samples: NDArray[np.int64], settings: TrainingSettings) ->
 def batches_per_round(
     samples: NDArray[np.int64], epochs: NDArray[np.int64], settings: TrainingSettings
 ) -> NDArray[np.int64]:
-    """Minibatches of each satellite in one round, (S,): the first `round_share` of those of all its epochs."""
-    batches = batches_per_epoch(samples, settings) * epochs * settings.round_share
+    """Minibatches of each satellite in one round, (S,): the first `round_share` of those of all its epochs.
+
+    At least one where there is an epoch, however small the share.
+    """
+    batches = batches_per_epoch(samples, settings) * epochs
     # A product that is an integer up to rounding is not rounded up.
-    return np.asarray(np.ceil(batches - 1e-9), dtype=np.int64)
+    trained = np.ceil(batches * settings.round_share - 1e-9)
+    return np.asarray(np.maximum(trained, batches > 0), dtype=np.int64)
 
 
 def draw_epochs(model: TrainableModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Epoch]:

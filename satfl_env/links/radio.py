@@ -12,7 +12,7 @@ from satfl_env.links.channel import path_gain
 from satfl_env.links.contract import Geometry
 from satfl_env.links.rate import bandwidth_share_hz, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
-from satfl_env.settings import STRICT, Count, Finite, NonNegative, Positive
+from satfl_env.settings import STRICT, Count, Decibel, Loss, Positive
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -44,11 +44,11 @@ class RadioLinks:
     carrier_hz: Positive = 10e9
     bandwidth_hz: Positive = 1e9
     satellite_budget_hz: Positive = 1e9
-    satellite_gain_dbi: Finite = 25.0
-    gateway_gain_dbi: Finite = 45.0
-    extra_loss_db: NonNegative = 1.5
+    satellite_gain_dbi: Decibel = 25.0
+    gateway_gain_dbi: Decibel = 45.0
+    extra_loss_db: Loss = 1.5
     transmit_power_w: Positive = 10.0
-    noise_figure_db: NonNegative = 2.0
+    noise_figure_db: Loss = 2.0
     noise_temperature_k: Positive = 290.0
     array_shape: tuple[Count, Count] = (16, 16)
 

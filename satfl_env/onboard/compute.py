@@ -105,7 +105,7 @@ def affordable_epochs(
     *,
     cycles_per_sample: Number,
     kappa: Number,
-    standing_w: Number = 0.0,
+    extra_w: Number = 0.0,
 ) -> IntArray:
     r"""Local epochs that fit both the contact window and the energy budget (SemSpaceFL, eq. 18-19).
 
@@ -119,7 +119,7 @@ def affordable_epochs(
         cpu_hz: CPU frequency f.
         cycles_per_sample: CPU cycles to train one sample once, c.
         kappa: Switched capacitance.
-        standing_w: Power in W that training time costs on top of an epoch's energy; none in the papers.
+        extra_w: Power in W that training time costs on top of an epoch's energy; none in the papers.
 
     Returns:
         Epochs, not negative; 0 where nothing fits, there are no samples or the frequency is 0.
@@ -128,7 +128,7 @@ def affordable_epochs(
     epoch_j = epoch_energy_j(samples, cpu_hz, cycles_per_sample=cycles_per_sample, kappa=kappa)
     # Epochs that never end have no energy, but no time either.
     with np.errstate(invalid="ignore"):
-        epoch_j = epoch_j + standing_w * epoch_s
+        epoch_j = epoch_j + extra_w * epoch_s
     time_left = window_s - link_s
     trains = (time_left > 0) & (epoch_s > 0) & (epoch_j > 0)
     # As above: infinitely many epochs is the right limit as their energy goes to 0.

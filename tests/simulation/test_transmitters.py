@@ -38,7 +38,9 @@ def share_out(state: NetworkState, decision: Decision) -> tuple[Participation, i
 
     alone_s = np.full(state.num_satellites, ALONE_S)
     nothing = Fetched(np.array(np.nan), np.array(0), np.array(0.0))
-    part = settle(OneContact(), Opening(state, decision, alone_s, nothing, 10.0, np.inf), transfer_s)
+    part = settle(
+        OneContact(), Opening(state, decision, alone_s, nothing, 10.0, np.inf, np.array(np.inf), 0.0), transfer_s
+    )
     return part, len(passes)
 
 

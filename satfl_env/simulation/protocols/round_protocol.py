@@ -76,8 +76,8 @@ class Opening:
     fetched: Fetched
     transmit_power_w: float
     limit_s: float
-    stored_j: FloatArray | float = np.inf
-    standing_w: float = 0.0
+    stored_j: FloatArray
+    standing_w: float
 
     def carry_j(self, transfer_s: FloatArray) -> FloatArray:
         """Energy that satellites must have stored to fetch and return a model, (S,), from the one-way time (S,)."""
@@ -170,7 +170,7 @@ def epochs_in_time_and_affordable(
         cpu_hz,
         cycles_per_sample=state.cycles_per_sample,
         kappa=state.kappa,
-        standing_w=np.array([[0.0], [0.0], [standing_w]]),
+        extra_w=np.array([[0.0], [0.0], [standing_w]]),
     )
     return in_time, np.minimum(affordable, carried)
 
