@@ -105,6 +105,14 @@ def test_an_episode_of_another_scenario_is_refused(folder, tmp_path):
         compare(other, ["full"], [0], tmp_path / "other")
 
 
+def test_an_episode_that_ended_early_is_kept(folder, tmp_path):
+    # Own scenes can end an episode, too: where a satellite of theirs comes down.
+    there = opened(tmp_path / "early", "full")
+    early = opened(folder).load(FULL)[:-1]
+    there.save(FULL, early)
+    assert there.load(FULL) == early
+
+
 def test_episodes_that_record_different_quantities_are_not_summarised(folder):
     there, file = opened(folder, "full", "random"), folder / "runs" / "random-0.json"
     episode = [{k: v for k, v in record.items() if k != "accuracy"} for record in there.load(RANDOM)]
