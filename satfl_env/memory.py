@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 _MEMINFO, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 _GIGABYTE = 1e9
+
+
+class Need(NamedTuple):
+    """Memory that one part of something needs, in bytes, and the setting that makes it smaller."""
+
+    what: str
+    num_bytes: float
+    field: str
 
 
 def available_bytes() -> float:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -46,6 +46,8 @@ class ConstellationSection(Section, ABC):
     """Base class of constellation sections."""
 
     kind: str
+    # The field that says how many satellites there are.
+    size_field: ClassVar[str]
 
     @abstractmethod
     def scenes(self, rounds: RoundSettings) -> ScenePart:
@@ -86,6 +88,7 @@ class PlanarConstellation(ConstellationSection):
     """
 
     kind: Literal["planar"] = "planar"
+    size_field: ClassVar[str] = "circles"
     circles: Annotated[tuple[Circle, ...], Field(min_length=1)]
     centre_m: Point
     gateways_m: Annotated[tuple[Point, ...], Field(min_length=1)]
@@ -206,6 +209,7 @@ class WalkerConstellation(Orbiting):
     """
 
     kind: Literal["walker"] = "walker"
+    size_field: ClassVar[str] = "satellites"
     pattern: Literal["delta", "star"] = default_of(walker, "pattern")
     satellites: Count
     planes: Count
@@ -264,6 +268,7 @@ class ElementsConstellation(Orbiting):
     """
 
     kind: Literal["tle"] = "tle"
+    size_field: ClassVar[str] = "elements"
     elements: PathText
     epoch: str | None = None
     decay: Decay = "refuse"

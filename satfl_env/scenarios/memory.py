@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from satfl_env.memory import available_bytes, gigabytes
+from satfl_env.memory import Need, available_bytes, gigabytes
 from satfl_env.scenarios.errors import ScenarioError
-from satfl_env.scenarios.partitions import GroundTrackPartition
 from satfl_env.scenarios.schema import Scenario
-from satfl_env.scenarios.task_partition import TaskPartition
 
 # Bytes, measured as peaks of a reset and two rounds: 8 for each number that exists at the same time.
 _PER_PAIR_OF_SATELLITES = 144
 _PER_LINK = 320
 _PER_SATELLITE = 8_000
-_PER_TRACK_POINT = 256
 # Held, at the start, trained, received, its gradient and Adam's two moments, each once or twice, as float32.
 _PER_PARAMETER = 40
 _PER_WORKER = 300e6
-
-
-class Need(NamedTuple):
-    """Memory that one part of a scenario needs, in bytes, and the field that makes it smaller."""
-
-    what: str
-    num_bytes: float
-    field: str
 
 
 def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int = 0) -> list[Need]:
@@ -44,25 +32,17 @@ def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int 
         image_numbers: Numbers in an image, d; 0 while they are not known.
         parameters: Parameters of the model, P; 0 while they are not known.
     """
-    satellites = scenario.constellation.num_satellites
-    size = {"planar": "circles", "walker": "satellites", "tle": "elements"}[scenario.constellation.kind]
-    fewer, partition = f"constellation.{size}", scenario.data.partition
-    needs = [
+    constellation = scenario.constellation
+    satellites, fewer = constellation.num_satellites, f"constellation.{constellation.size_field}"
+    data = scenario.data.partition.memory_needs(satellites, image_numbers)
+    return [
         Need("pairs of satellites", _PER_PAIR_OF_SATELLITES * satellites**2, fewer),
-        Need("links", _PER_LINK * satellites * scenario.constellation.num_gateways, fewer),
+        Need("links", _PER_LINK * satellites * constellation.num_gateways, fewer),
         Need("satellites", _PER_SATELLITE * satellites, fewer),
         Need("models", _PER_PARAMETER * satellites * parameters, "model"),
         Need("worker processes", _PER_WORKER * (scenario.training.workers or 0), "training.workers"),
+        *(need._replace(field=f"data.partition.{need.field}") for need in data),
     ]
-    if isinstance(partition, GroundTrackPartition):
-        points = satellites * partition.span_s / partition.step_s
-        needs.append(Need("ground tracks", _PER_TRACK_POINT * points, "data.partition.span_s"))
-        samples = satellites * partition.max_samples
-        needs.append(Need("samples", 4 * samples * image_numbers, "data.partition.max_samples"))
-    if isinstance(partition, TaskPartition):
-        samples = satellites * partition.samples[1]
-        needs.append(Need("samples", 4 * samples * image_numbers, "data.partition.samples"))
-    return needs
 
 
 def check_memory(needs: Sequence[Need]) -> None:

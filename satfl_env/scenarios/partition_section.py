@@ -10,6 +10,7 @@ import torch
 
 from satfl_env.data import ImageData
 from satfl_env.federated import LocalData
+from satfl_env.memory import Need
 from satfl_env.orbits import Scene
 from satfl_env.scenarios.section import Section
 from satfl_env.simulation import FederatedData
@@ -37,6 +38,15 @@ class PartitionSection(Section, ABC):
     @abstractmethod
     def most_samples(self, images: ImageData) -> int:
         """The most samples that one satellite can hold, whatever the seed."""
+
+    def memory_needs(self, num_satellites: int, image_numbers: int) -> list[Need]:
+        """Memory for what is held beside the image set, with the section's fields; none if it is no more than that set.
+
+        Args:
+            num_satellites: Number of satellites, S.
+            image_numbers: Numbers in an image; 0 while they are not known.
+        """
+        return []
 
     @abstractmethod
     def shards(self, images: ImageData, scene: Scene, rng: np.random.Generator) -> list[IndexArray]:
@@ -71,6 +81,11 @@ class PartitionSection(Section, ABC):
             test_targets=test_targets.repeat(len(shards), 1),
             test_weights=torch.full((len(shards), len(tested)), 1 / len(tested)),
         )
+
+
+def samples_need(num_satellites: int, samples: int, image_numbers: int, field: str) -> Need:
+    """Memory for as many images on each satellite, as float32."""
+    return Need("samples", 4 * num_satellites * samples * image_numbers, field)
 
 
 def local_data(

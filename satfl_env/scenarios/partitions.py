@@ -8,14 +8,17 @@ import numpy as np
 from pydantic import Field
 
 from satfl_env.data import ImageData, count_split, dirichlet_split, equal_split, places_under_track
+from satfl_env.memory import Need
 from satfl_env.orbits import ConstellationScene, Scene, ground_track
 from satfl_env.scenarios.errors import prefixed
-from satfl_env.scenarios.partition_section import IndexArray, PartitionSection
+from satfl_env.scenarios.partition_section import IndexArray, PartitionSection, samples_need
 from satfl_env.scenarios.task_partition import TaskPartition
 from satfl_env.settings import Count, Finite, Positive, default_of
 
 # Satellites in low orbits sweep the ground at some 7 km/s; between samples their track is interpolated.
 _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
+# Bytes, measured as peaks of a reset.
+_PER_TRACK_POINT = 256
 
 
 class EqualPartition(PartitionSection):
@@ -99,6 +102,14 @@ class GroundTrackPartition(PartitionSection):
     def most_samples(self, images: ImageData) -> int:
         """The bound of the random choice."""
         return self.max_samples
+
+    def memory_needs(self, num_satellites: int, image_numbers: int) -> list[Need]:
+        """Memory for the tracks, and for what is kept of the images below them."""
+        points = num_satellites * self.span_s / self.step_s
+        return [
+            Need("ground tracks", _PER_TRACK_POINT * points, "span_s"),
+            samples_need(num_satellites, self.max_samples, image_numbers, "max_samples"),
+        ]
 
     def shards(self, images: ImageData, scene: Scene, rng: np.random.Generator) -> list[IndexArray]:
         """What each satellite's sensor swept."""

@@ -10,9 +10,10 @@ import torch
 from pydantic import Field, model_validator
 
 from satfl_env.data import ImageData, Task, common_alphabet, draw_task_samples, label_pmf, task_labels, task_letters
+from satfl_env.memory import Need
 from satfl_env.orbits import Scene
 from satfl_env.scenarios.errors import prefixed
-from satfl_env.scenarios.partition_section import IndexArray, PartitionSection, local_data
+from satfl_env.scenarios.partition_section import IndexArray, PartitionSection, local_data, samples_need
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count, Finite, Whole
 from satfl_env.simulation import FederatedData
@@ -72,6 +73,10 @@ class TaskPartition(PartitionSection):
     def most_samples(self, images: ImageData) -> int:
         """The end of the range."""
         return self.samples[1]
+
+    def memory_needs(self, num_satellites: int, image_numbers: int) -> list[Need]:
+        """Memory for what satellites draw at most: they may draw the same images."""
+        return [samples_need(num_satellites, self.samples[1], image_numbers, "samples")]
 
     def shards(self, images: ImageData, scene: Scene, rng: np.random.Generator) -> list[IndexArray]:
         """Samples that each satellite draws for its task."""
