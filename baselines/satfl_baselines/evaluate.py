@@ -31,7 +31,6 @@ Decide = Callable[[NetworkState], Decision]
 # What a round that is not played costs.
 NOT_PLAYED = {"reward": 0.0, "energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
 
-
 WORKER_DIED = (
     "a process that played episodes died, often because memory ran out; the same command goes on from the finished "
     "ones, with fewer workers if need be"

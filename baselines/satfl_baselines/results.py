@@ -9,8 +9,8 @@
     .lock                       locked by the one who writes
 
 Files appear whole or not at all, so that an interrupted comparison continues where it stopped, and several processes
-can fill one folder. More policies or seeds
-can be added to a folder later, if everything else is the same; the summary is that of the last request.
+can fill one folder. More policies or seeds can be added to a folder later, if everything else is the same; the summary
+is that of the last request.
 """
 
 from __future__ import annotations

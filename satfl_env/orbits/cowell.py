@@ -21,8 +21,8 @@ class CowellOrbits:
 
     The integration takes some tenths of a second for each satellite and day, after seconds of compilation in `boinor`.
     Against these orbits the secular motion of `KeplerOrbits` stays within 36 km over a day in circular orbits of 160 km
-    and more: up to 36 km in polar orbits, 21 to 28 km near the equator, 14 km at 53 degrees. A scene looks
-    ahead by up to its horizon plus ten minutes; the span has to cover that as well.
+    and more: up to 36 km in polar orbits, 21 to 28 km near the equator, 14 km at 53 degrees. A scene looks ahead by up
+    to its horizon plus ten minutes; the span has to cover that as well.
 
     Args:
         orbits: Where the satellites start: the osculating states of these orbits at their epoch.

@@ -18,7 +18,7 @@ _STEP_S = 60.0
 _DAY_S = 86_400.0
 
 
-def decay_s(satellite: Satrec, epoch: Time, span_s: float) -> float:
+def time_of_decay_s(satellite: Satrec, epoch: Time, span_s: float) -> float:
     """Time after an epoch at which a satellite comes down, infinite if it stays up for `span_s`.
 
     It comes down where it is less than 100 km above the equatorial radius, or SGP4 has no state; at the epoch or at the

@@ -10,7 +10,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 from sgp4.api import SGP4_ERRORS, Satrec, SatrecArray
 
-from satfl_env.orbits.decay import LOWEST_RADIUS_M, decay_s
+from satfl_env.orbits.decay import LOWEST_RADIUS_M, time_of_decay_s
 from satfl_env.orbits.earth import GRAVITY_M3PS2
 from satfl_env.orbits.element_set import ELEMENTS, SGP4_RADIUS_M, record
 from satfl_env.orbits.frames import make_epoch, offline, times_after, utc_text
@@ -96,7 +96,7 @@ class Sgp4Orbits:
 
     def decays_s(self, span_s: float) -> FloatArray:
         """Times after the epoch at which satellites come down, (S,): see `decay_s`; infinite beyond `span_s`."""
-        return np.array([decay_s(satellite, self.epoch, span_s) for satellite in self.satellites])
+        return np.array([time_of_decay_s(satellite, self.epoch, span_s) for satellite in self.satellites])
 
     def ending(self, decay_s: FloatArray) -> Sgp4Orbits:
         """The same satellites, each up to its decay in s after the epoch, (S,)."""

@@ -29,9 +29,8 @@ class FederatedImages:
 
     Args:
         train: Training set: a tuple (images, labels), an object with attributes `images` and `labels`, or a dataset
-            like torchvision's; see `satfl_env.data.own_images`. Integers of 8 and 16 bits without a sign
-            are scaled to [0, 1], other numbers are taken as they are. Arrays of float32 are not copied, so leave them
-            as they are.
+            like torchvision's; see `satfl_env.data.own_images`. Integers of 8 and 16 bits without a sign are scaled to
+            [0, 1], other numbers are taken as they are. Arrays of float32 are not copied, so leave them as they are.
         test: Test set.
         partition: As `data.partition` of a scenario: a mapping like `{"kind": "dirichlet", "alpha": 0.5}`, or one
             of its sections.

@@ -202,10 +202,13 @@ def test_a_file_that_is_no_image_is_refused_by_name_in_one_line(tmp_path, spoil,
 
 
 def test_a_file_that_may_not_be_read_is_refused_by_name(tmp_path, monkeypatch):
-    def forbidden(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def forbidden(path: Path, *options: Any, **named: Any) -> Any:
+        if path.suffix == ".png":
+            raise PermissionError(13, "Permission denied")
+        return usual(path, *options, **named)
 
     folders(tmp_path)
+    usual = Path.open
     monkeypatch.setattr(Path, "open", forbidden)
     with pytest.raises(ValueError, match=r"image '.*a/0\.png': Permission denied"):
         load(tmp_path)
