@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from satfl_env.federated import combine_updates
+from satfl_env.onboard import Supply, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import check_model
 from satfl_env.simulation.ingredients import FederatedData, Ingredients
@@ -27,6 +28,9 @@ _SCENE_VALUES = (
     "max_position_m",
     "max_speed_mps",
 )
+_SUPPLY_METHODS, _SUPPLY_VALUES = ("stored_j", "balance"), ("counts_transmission", "standing_w")
+# Duration of a round that is tried, in s.
+_TRIED_S = 60.0
 # Bounds are kept up to rounding.
 _ROUNDING = 1 - 1e-9
 COMPUTER_VALUES = ("cpu_max_hz", "cycles_per_sample", "kappa")
@@ -72,7 +76,7 @@ def try_scene(trial: Trial) -> None:
         _check_numbers(f"parts['scene'].at(0).{name}", getattr(trial.snapshot, name), shape, lowest=lowest)
     for name in _SCENE_VALUES[2:]:
         _check_numbers(f"parts['scene'].{name}", getattr(scene, name), (), lowest=0.0)
-    _check_numbers("parts['scene'].sunlit_s(0, 60)", scene.sunlit_s(0.0, 60.0), (satellites,), lowest=0.0)
+    _check_numbers("parts['scene'].sunlit_s(0, 60)", scene.sunlit_s(0.0, _TRIED_S), (satellites,), lowest=0.0)
 
 
 def try_links(trial: Trial) -> None:
@@ -97,8 +101,28 @@ def try_energy(trial: Trial) -> None:
     available_j = _check_numbers("parts['energy'].available_j()", available_j, each, lowest=0.0)
     lowest_j = float(available_j.max()) * _ROUNDING
     _check_numbers("parts['energy'].highest_j", energy.highest_j, (), lowest=lowest_j)
-    after_j = energy.charge_after_j(charge_j, spent_j=np.zeros(each), sunlit_s=np.zeros(each), duration_s=60.0)
-    _check_numbers("parts['energy'].charge_after_j()", after_j, each)
+    after_j = energy.charge_after_j(charge_j, spent_j=np.zeros(each), sunlit_s=np.zeros(each), duration_s=_TRIED_S)
+    after_j = _check_numbers("parts['energy'].charge_after_j()", after_j, each)
+    if any(hasattr(energy, method) for method in _SUPPLY_METHODS):
+        what = "parts['energy'] must be a Supply, since it has a part of one"
+        require(what, energy, methods=_SUPPLY_METHODS, values=_SUPPLY_VALUES)
+        _try_supply(as_supply(energy), charge_j, after_j)
+
+
+def _try_supply(supply: Supply, charge_j: FloatArray, after_j: FloatArray) -> None:
+    """Check a supply's balance of the round that ended with the charge `after_j`; all (S,)."""
+    each, nothing = charge_j.shape, np.zeros(charge_j.shape)
+    _check_numbers("parts['energy'].standing_w", supply.standing_w, (), lowest=0.0)
+    stored_j = np.minimum(supply.stored_j(charge_j), np.finfo(float).max)  # may be infinite
+    _check_numbers("parts['energy'].stored_j()", stored_j, each, lowest=0.0)
+    balance = supply.balance(charge_j, spent_j=nothing, sunlit_s=nothing, duration_s=_TRIED_S)
+    for name, value in balance._asdict().items():
+        lowest = -np.inf if name == "charge_j" else 0.0
+        _check_numbers(f"parts['energy'].balance().{name}", value, each, lowest=lowest)
+    if not np.allclose(balance.charge_j, after_j):
+        raise ValueError(
+            f"parts['energy'].balance().charge_j must be what charge_after_j() gives, {after_j}, got {balance.charge_j}"
+        )
 
 
 def try_computer(trial: Trial) -> None:

@@ -205,12 +205,66 @@ class Nothing:
     """Has no method at all."""
 
 
+class WholeCharge:
+    """Energies as a careless author writes them: whole numbers, and lists."""
+
+    highest_j = 100
+
+    def first_charge_j(self, num_satellites):
+        return [100] * num_satellites
+
+    def available_j(self, charge_j, rng):
+        return charge_j.astype(int)
+
+    def charge_after_j(self, charge_j, *, spent_j, sunlit_s, duration_s):
+        return charge_j.astype(int).tolist()
+
+
+class Leaky(Battery):
+    """A battery whose author forgot that rounds go by the balance."""
+
+    def charge_after_j(self, charge_j, *, spent_j, sunlit_s, duration_s):
+        return (charge_j - spent_j) * 0.5
+
+
+class HalfSupply(WholeCharge):
+    """Knows what is stored, but gives no balance."""
+
+    def stored_j(self, charge_j):
+        return charge_j
+
+
+class Indebted(Battery):
+    """Stores less than nothing."""
+
+    def stored_j(self, charge_j):
+        return charge_j - 1e6
+
+
 BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("scene", 3, TypeError, r"parts\['scene'\] must be .* got int, which cannot be called"),
     ("scene", lambda rng: Nothing(), TypeError, r"parts\['scene'\] must be a Scene; Nothing lacks the method at\(\)"),
     ("links", Nothing(), TypeError, r"parts\['links'\] .* Nothing lacks the method solo_rate_bps\(\)"),
     ("links", IdealLinks, TypeError, r"parts\['links'\] .* got the class IdealLinks instead of an object of it"),
     ("energy", Nothing(), TypeError, r"parts\['energy'\] .* Nothing lacks the method first_charge_j\(\)"),
+    (
+        "energy",
+        HalfSupply(),
+        TypeError,
+        r"parts\['energy'\] must be a Supply, .* HalfSupply lacks the method balance\(\)",
+    ),
+    (
+        "energy",
+        Leaky(capacity_j=100.0, initial_j=100.0),
+        ValueError,
+        r"parts\['energy'\].balance\(\).charge_j must be what charge_after_j\(\) gives, \[50",
+    ),
+    (
+        "energy",
+        Indebted(capacity_j=100.0, initial_j=100.0),
+        ValueError,
+        r"parts\['energy'\].stored_j\(\) must be finite and at least 0, got -999900.0",
+    ),
     ("computer", SimpleNamespace(cpu_max_hz=1e9, kappa=1e-27), TypeError, r"lacks cycles_per_sample"),
     (
         "computer",
@@ -277,21 +331,6 @@ def test_data_of_the_wrong_size_is_told_when_it_comes_in():
 
     with pytest.raises(ValueError, match=r"parts\['data'\] must hold samples of 10 satellites, got 3"):
         build({"data": too_few})
-
-
-class WholeCharge:
-    """Energies as a careless author writes them: whole numbers, and lists."""
-
-    highest_j = 100
-
-    def first_charge_j(self, num_satellites):
-        return [100] * num_satellites
-
-    def available_j(self, charge_j, rng):
-        return charge_j.astype(int)
-
-    def charge_after_j(self, charge_j, *, spent_j, sunlit_s, duration_s):
-        return charge_j.astype(int).tolist()
 
 
 def test_whole_numbers_and_lists_count_like_any_others():
