@@ -18,6 +18,7 @@ from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import BoolArray
 from satfl_env.envs.vector import AppliedVectorEnv, Function, SatFLVectorEnv, Step
 from satfl_env.federated import WorkerError, Workers, packed
+from satfl_env.settings import MOST_WORKERS
 
 
 class ProcessVectorEnv(AppliedVectorEnv):
@@ -33,13 +34,13 @@ class ProcessVectorEnv(AppliedVectorEnv):
 
     Args:
         num_envs: Number of environments.
-        workers: Number of processes, from 1 to `num_envs`.
+        workers: Number of processes, from 1 to `num_envs`, at most 256.
         autoreset_mode: As for `SatFLVectorEnv`.
         **kwargs: Other arguments of `SatFLVectorEnv`; `wrap` and a reward function may be lambdas.
 
     Raises:
         TypeError: If an argument has the wrong type or cannot be sent to a process.
-        ValueError: If there are fewer environments than workers, or an argument is out of range.
+        ValueError: If an argument is out of range.
         WorkerError: If a process dies, here or in any method; all environments are then lost.
     """
 
@@ -52,9 +53,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_envs, autoreset_mode)
-        checked_integer("workers", workers, 1)
-        if workers > num_envs:
-            raise ValueError(f"workers must lie in 1..num_envs = {num_envs}, got {workers}")
+        checked_integer("workers", workers, 1, min(num_envs, MOST_WORKERS))
         self._bounds = [number * num_envs // workers for number in range(workers + 1)]
         self._sizes = np.diff(self._bounds).tolist()
         kwargs["autoreset_mode"] = self.autoreset_mode

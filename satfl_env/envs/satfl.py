@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from satfl_env.arguments import checked_seed
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.drawing import own_style
+from satfl_env.envs.frame import Frame
 from satfl_env.envs.info import no_round_info, round_info
 from satfl_env.envs.joint_step import play
 from satfl_env.envs.rewards import Reward, RewardChoice, headline
@@ -303,29 +304,29 @@ class SatFLEnv(gym.Env[Observation, Action]):
             return None
         if not self._history:
             raise ResetNeeded("there is nothing to render yet: call reset() before render()")
-        # Matplotlib takes a second to import, and most environments are never rendered.
+        frame = self._frame()
         with own_style():
-            from satfl_env.envs.frame import Frame
+            # Matplotlib takes a second to import, and most environments are never rendered.
             from satfl_env.envs.render import describe, draw
 
+            return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
+
+    def _frame(self) -> Frame:
         test, target = self.simulation.test, self.scenario.target
         metric = headline(test.metrics) if target is None else target.metric
-        coverage_radius_m = getattr(self.simulation.scene, "coverage_radius_m", None)
         last = self._last_round
-        frame = Frame(
+        return Frame(
             scenario=self.scenario.name,
             rounds=self.scenario.rounds.episode,
             scene=self.simulation.scene,
             snapshot=self.simulation.snapshot if last is None else last[0],
-            coverage_radius_m=coverage_radius_m,
+            coverage_radius_m=getattr(self.simulation.scene, "coverage_radius_m", None),
             last_round=None if last is None else last[1:],
             time_s=self.simulation.state.time_s,
             metric=metric,
             satellite_metric=test.metrics[metric],
             history=[means[metric] for means in self._history],
         )
-        with own_style():
-            return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
 
     def _play_round(self, decision: Decision) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         state, report = play(self.simulation, decision)

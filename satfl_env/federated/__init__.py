@@ -28,13 +28,14 @@ from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.torch_defaults import torch_defaults
-from satfl_env.federated.usable import LARGEST, is_number
+from satfl_env.federated.usable import LARGEST_USABLE, MODELS_AT_ONCE, is_usable
 from satfl_env.federated.workers import WorkerError, Workers, packed
 
 __all__ = [
     "COMBINE_RULES",
     "ENGINES",
-    "LARGEST",
+    "LARGEST_USABLE",
+    "MODELS_AT_ONCE",
     "ClippedMean",
     "Combine",
     "GeometricMedian",
@@ -58,7 +59,7 @@ __all__ = [
     "coordinate_median",
     "forward_flops",
     "gateway_aggregate",
-    "is_number",
+    "is_usable",
     "make_trainer",
     "normalise_weights",
     "packed",

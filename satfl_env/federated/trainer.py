@@ -15,7 +15,7 @@ from satfl_env.federated.local import LocalData, TrainingResult, TrainingSetting
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
 from satfl_env.federated.schedule import batches_per_round
-from satfl_env.federated.usable import is_number, usable_models
+from satfl_env.federated.usable import is_usable, usable_models
 
 
 class Shard(NamedTuple):
@@ -86,7 +86,7 @@ class RowTrainer(ABC):
         if busy.size:
             start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
             rows, loss, finite = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
-            kept = finite & is_number(loss) & usable_models(self.model, self.layout, rows, data, busy)
+            kept = finite & is_usable(loss) & usable_models(self.model, self.layout, rows, data, busy)
             whole = torch.from_numpy(busy[kept]).to(trained.device)
             trained.index_copy_(0, whole, rows if kept.all() else rows[kept])
             last_loss[busy[kept]] = loss[kept]

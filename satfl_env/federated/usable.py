@@ -11,24 +11,24 @@ from satfl_env.federated.local import LocalData
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
 
-LARGEST = 1e12
+LARGEST_USABLE = 1e12
 """Losses and parameters beyond this size count as diverged: their squares and sums stay finite in single precision."""
 
 # Samples of each satellite that its model is tried on.
 _TRIED = 4
-# Models tried in one forward pass: about as many as fit into the processor's cache.
-_CHUNK = 24
+MODELS_AT_ONCE = 24
+"""Models in one forward pass outside training: about as many as fit into the processor's cache."""
 
 
-def is_number(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether values are numbers within `LARGEST`, neither NaN nor infinite."""
-    return np.asarray(np.abs(values) <= LARGEST)
+def is_usable(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether losses are numbers within `LARGEST_USABLE`, neither NaN nor infinite; any shape."""
+    return np.asarray(np.abs(losses) <= LARGEST_USABLE)
 
 
 def usable_models(
     model: TrainableModel, layout: Layout, rows: Tensor, data: LocalData, satellites: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Whether each trained model has parameters within `LARGEST`, and gives such a loss on samples of its satellite.
+    """Whether each trained model has parameters within `LARGEST_USABLE`, and such a loss on samples of its satellite.
 
     The last step of training is followed by no loss: a model of finite parameters may overflow at its next use, and
     merged with others it would spoil theirs.
@@ -43,10 +43,10 @@ def usable_models(
     Returns:
         Shape (A,).
     """
-    chunks = torch.arange(len(rows)).split(_CHUNK)
+    chunks = torch.arange(len(rows)).split(MODELS_AT_ONCE)
     losses = [_losses(model, layout, rows[chunk], data, satellites[chunk.numpy()]) for chunk in chunks]
-    small = (rows.abs() <= LARGEST).all(dim=1).cpu().numpy()
-    return np.asarray(small & is_number(np.concatenate(losses)).all(axis=1))
+    small = (rows.abs() <= LARGEST_USABLE).all(dim=1).cpu().numpy()
+    return np.asarray(small & is_usable(np.concatenate(losses)).all(axis=1))
 
 
 def _losses(

@@ -153,13 +153,12 @@ class Workers:
     def _receive(self, workers: Iterable[int]) -> dict[int, bytes]:
         """One answer from each, in the order they come: a death shows at once, whoever still works."""
         answers: dict[int, bytes] = {}
-        waiting = {self._pipes[worker]: worker for worker in workers}
+        waiting: dict[Any, int] = {self._pipes[worker]: worker for worker in workers}
         while waiting:
             for ready in connection.wait(list(waiting)):
-                assert isinstance(ready, connection.Connection)
                 worker = waiting.pop(ready)
                 try:
-                    answers[worker] = ready.recv_bytes()
+                    answers[worker] = self._pipes[worker].recv_bytes()
                 except (EOFError, OSError) as error:
                     raise self._death(worker) from error
         return answers
@@ -200,12 +199,8 @@ def _work(pipe: connection.Connection, maker: bytes) -> None:
 
 def _reply(answerer: Callable[[], Callable[[bytes], Any]], request: bytes) -> bytes:
     try:
-        value = answerer()(request)
+        return packed("the answer", Answer(answerer()(request), None))
     except BaseException as error:
-        return bytes(cloudpickle.dumps(Answer(None, Failure.of(error))))
-    try:
-        return packed("the answer", Answer(value, None))
-    except TypeError as error:
         return bytes(cloudpickle.dumps(Answer(None, Failure.of(error))))
 
 

@@ -11,12 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import LARGEST, Layout, LocalData, TrainableModel, is_number
+from satfl_env.federated import LARGEST_USABLE, MODELS_AT_ONCE, Layout, LocalData, TrainableModel, is_usable
 from satfl_env.simulation.ingredients import FederatedData
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
-
-# Models in one forward pass: about as many as fit into the processor's cache.
-_CHUNK = 24
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,16 @@ class Evaluation:
     metrics: Mapping[str, FloatArray]
     untestable: BoolArray
 
+    @classmethod
+    def of(cls, loss: FloatArray, metrics: Mapping[str, FloatArray]) -> Evaluation:
+        """What a loss (S,) and metrics (S,) count, whatever they are."""
+        untestable = ~is_usable(loss)
+        for values in metrics.values():
+            untestable |= np.isnan(values)
+        limit = LARGEST_USABLE
+        counted = {name: np.where(untestable, 0.0, values.clip(-limit, limit)) for name, values in metrics.items()}
+        return cls(np.where(untestable, limit, loss), counted, untestable)
+
     def updated(self, satellites: IntArray, test: Evaluation) -> Evaluation:
         """These results, with newer ones for the satellites (R,) that have been tested again."""
         if not len(satellites):
@@ -47,18 +54,6 @@ class Evaluation:
             least = np.fmin(values, metrics[name][satellites])
             metrics[name][satellites] = np.where(test.untestable, least, values)
         return Evaluation(loss, metrics, untestable)
-
-
-def count(loss: FloatArray, metrics: Mapping[str, FloatArray]) -> Evaluation:
-    """What the loss (S,) and the metrics (S,) of models count, whatever they are; see `Evaluation`."""
-    untestable = ~is_number(loss)
-    for values in metrics.values():
-        untestable |= np.isnan(values)
-    return Evaluation(
-        loss=np.where(untestable, LARGEST, loss),
-        metrics={name: np.where(untestable, 0.0, values.clip(-LARGEST, LARGEST)) for name, values in metrics.items()},
-        untestable=untestable,
-    )
 
 
 class EvaluationJob(NamedTuple):
@@ -81,7 +76,7 @@ class EvaluationJob(NamedTuple):
 def evaluate(model: TrainableModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
     """Test the models of all jobs together on their satellites' test labels; the results are in the jobs' order."""
     if not any(len(job.models) for job in jobs):
-        return [count(np.zeros(0), {}) for _ in jobs]
+        return [Evaluation.of(np.zeros(0), {}) for _ in jobs]
     if len({job.data.test_images.shape for job in jobs}) > 1:
         # Images of several shapes or numbers do not stack.
         return [evaluate(model, layout, [job])[0] for job in jobs]
@@ -91,13 +86,13 @@ def evaluate(model: TrainableModel, layout: Layout, jobs: Sequence[EvaluationJob
     row, models = torch.cat(rows), torch.cat(distinct)
     chunks = [
         _evaluate_chunk(model, layout, models[chunk], jobs, owner[chunk], row[chunk])
-        for chunk in torch.arange(len(models)).split(_CHUNK)
+        for chunk in torch.arange(len(models)).split(MODELS_AT_ONCE)
     ]
     loss = np.concatenate([one for one, _ in chunks])
     metrics = {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
     first = np.cumsum([0, *map(len, distinct)])
     return [
-        count(loss[place], {name: values[place] for name, values in metrics.items()})
+        Evaluation.of(loss[place], {name: values[place] for name, values in metrics.items()})
         for place in (start + index.numpy() for start, index in zip(first[:-1], which, strict=True))
     ]
 
@@ -157,4 +152,4 @@ def training_loss(
             layout.load(model, held[satellite])
             outputs = model(images, model.draw_channel(last - first, generator))
             losses[satellite] = model.sample_loss(outputs, images, targets, mask).mean()
-    return np.where(is_number(losses), losses, LARGEST)
+    return np.where(is_usable(losses), losses, LARGEST_USABLE)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import LARGEST
+from satfl_env.federated import LARGEST_USABLE
 from satfl_env.simulation.models import take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray
 
@@ -32,7 +32,7 @@ def receive_updates(
         return trained, take_rows(trained, members) - take_rows(start, members), sent
     updates = noisy_updates(trained - start, snr_db, generator())
     received = start + updates
-    returned = sent & (received.abs() <= LARGEST).all(dim=1).numpy()
+    returned = sent & (received.abs() <= LARGEST_USABLE).all(dim=1).numpy()
     return received, take_rows(updates, np.flatnonzero(returned)), returned
 
 

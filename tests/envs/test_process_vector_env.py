@@ -114,7 +114,7 @@ def test_errors_are_those_of_one_process(flat: ProcessVectorEnv):
         flat.step(actions)
     with pytest.raises(ResetNeeded):
         flat.step(actions)
-    with pytest.raises(ValueError, match=r"workers must lie in 1..num_envs = 2, got 3"):
+    with pytest.raises(ValueError, match=r"workers must lie in 1..2, got 3"):
         make_vector_env(2, workers=3)
     with pytest.raises(ValueError, match="no-such-scenario"):
         make_vector_env(2, workers=2, scenario="no-such-scenario")

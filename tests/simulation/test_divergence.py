@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from satfl_env import Classifier, Outcome, SatFLEnv, Simulation, scenarios
-from satfl_env.federated import LARGEST, TrainingSettings, make_trainer
+from satfl_env.federated import LARGEST_USABLE, TrainingSettings, make_trainer
 from satfl_env.federated.trainer import Shard
 from satfl_env.federated.usable import usable_models
-from satfl_env.simulation.evaluation import count
+from satfl_env.simulation.evaluation import Evaluation
 from satfl_env.simulation.uploads import receive_updates
 from tests.factories import make_decision
 
@@ -52,7 +52,7 @@ def test_rewards_observations_and_info_are_finite_whatever_training_does(overrid
         assert np.isfinite(reward)
         assert all_finite(observation)
         assert all_finite(info)
-        assert (np.abs(env.simulation.state.last_loss) <= LARGEST).all()
+        assert (np.abs(env.simulation.state.last_loss) <= LARGEST_USABLE).all()
 
 
 class Broken(Classifier):
@@ -80,20 +80,20 @@ def test_a_loss_or_metric_of_ones_own_that_is_none_counts_the_worst_and_is_told(
     _, info = env.reset(seed=0)
     for _ in range(2):
         assert info["untestable"].all() == (what == "loss" or np.isnan(value))
-        assert np.abs(info["satellite_test_loss"]).max() <= LARGEST
-        assert np.abs(info["satellite_metrics"]["accuracy"]).max() <= LARGEST
+        assert np.abs(info["satellite_test_loss"]).max() <= LARGEST_USABLE
+        assert np.abs(info["satellite_metrics"]["accuracy"]).max() <= LARGEST_USABLE
         _, reward, *_, info = env.step(env.action_space.sample())
         assert np.isfinite(reward)
 
 
 def test_what_cannot_be_tested_counts_no_better_than_before_and_everything_else_what_it_is():
-    before = count(np.array([0.5, 0.5, 0.5, 0.5]), {"gain": np.array([0.9, -3.0, 0.9, 0.9])})
+    before = Evaluation.of(np.array([0.5, 0.5, 0.5, 0.5]), {"gain": np.array([0.9, -3.0, 0.9, 0.9])})
     loss = np.array([np.nan, np.inf, 7.0, 0.1])
-    after = before.updated(np.arange(4), count(loss, {"gain": np.array([0.9, 0.2, np.nan, 0.8])}))
+    after = before.updated(np.arange(4), Evaluation.of(loss, {"gain": np.array([0.9, 0.2, np.nan, 0.8])}))
     assert after.untestable.tolist() == [True, True, True, False]
-    assert after.loss.tolist() == [LARGEST, LARGEST, LARGEST, 0.1]
+    assert after.loss.tolist() == [LARGEST_USABLE, LARGEST_USABLE, LARGEST_USABLE, 0.1]
     assert after.metrics["gain"].tolist() == [0.0, -3.0, 0.0, 0.8]
-    recovered = after.updated(np.array([1]), count(np.array([0.4]), {"gain": np.array([0.7])}))
+    recovered = after.updated(np.array([1]), Evaluation.of(np.array([0.4]), {"gain": np.array([0.7])}))
     assert recovered.untestable.tolist() == [True, False, True, False]
     assert (recovered.loss[1], recovered.metrics["gain"][1]) == (0.4, 0.7)
 
