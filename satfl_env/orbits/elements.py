@@ -13,6 +13,8 @@ from satfl_env.orbits.omm import read_omm
 from satfl_env.orbits.omm_formats import READERS, reader_of
 from satfl_env.orbits.sgp4_orbits import Sgp4Orbits
 from satfl_env.orbits.tle import read_tle
+from satfl_env.paths import expanded
+from satfl_env.utf8 import decoded
 
 TLE_ENDINGS = (".tle", ".2le", ".3le")
 # All catalogued objects take some 40 MB.
@@ -33,7 +35,7 @@ def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbi
     number, the newest that is not newer than the epoch is flown, or the oldest if all are newer; see `one_of_each`.
 
     Args:
-        path: The file, of at most 100 MB.
+        path: The file, UTF-8, of at most 100 MB; `~` is your home.
         epoch: As in `Sgp4Orbits`.
 
     Raises:
@@ -41,13 +43,13 @@ def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbi
         ValueError: If an element set is malformed or not one of SGP4, naming the file, and its line and columns or its
             message and field; as in `Sgp4Orbits`.
     """
-    path, start = Path(path), None if epoch is None else make_epoch(epoch)
+    path, start = expanded(path), None if epoch is None else make_epoch(epoch)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of orbital elements {str(path)!r}")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"a file of elements has at most {MAX_FILE_BYTES} bytes, got {path.stat().st_size}")
-        sets = one_of_each(_sets(path.read_text(encoding="utf-8-sig"), path.suffix.lower()), start)
+        sets = one_of_each(_sets(decoded(path.read_bytes()), path.suffix.lower()), start)
         if not sets:
             raise ValueError("a constellation needs at least one satellite, got a file without elements")
         names = [given.name or f"NORAD {given.number:05}" for given in sets]

@@ -6,6 +6,7 @@ import csv
 import json
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import dropwhile
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,12 +19,12 @@ _SECTIONS = ("metadata", "meanElements", "tleParameters")
 def csv_messages(text: str) -> Iterator[Message]:
     """Rows under a header with the fields' names, separated by commas, semicolons or tabs.
 
-    Blank lines and lines that start with # are skipped.
+    Blank lines, and lines before the header that start with #, are skipped.
 
     Raises:
         ValueError: If the text is no such table.
     """
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    lines = list(dropwhile(lambda line: line.startswith("#"), filter(str.strip, text.split("\n"))))
     if not lines:
         return
     separator = max(",;\t", key=lines[0].count)
@@ -105,7 +106,7 @@ READERS: dict[str, Callable[[str], Iterator[Message]]] = {
 def reader_of(text: str) -> Callable[[str], Iterator[Message]] | None:
     """The reader that fits the first line of a text that says something; None if it is no OMM."""
     lines = (line.strip() for line in text.split("\n"))
-    first = next((line for line in lines if line and not line.startswith(("#", "COMMENT "))), "")
+    first = next((line for line in lines if line and not line.startswith(("#", "COMMENT"))), "")
     if first.startswith(("[", "{")):
         return json_messages
     if first.startswith("<"):
@@ -130,6 +131,8 @@ def _local_name(element: ElementTree.Element) -> str:
 
 def _text(element: ElementTree.Element) -> str | None:
     """What an element holds, with its unit, if it states one, as KVN has it: `51.6 [deg]`."""
+    if len(element):
+        raise ValueError(f"the field {_local_name(element)} must hold text alone, got the element {element[0].tag!r}")
     unit = element.get("units")
     return element.text if unit is None else f"{element.text} [{unit}]"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from calendar import isleap
 from collections.abc import Iterator
 from datetime import date
 from math import inf, pi, radians
@@ -180,7 +181,9 @@ def _element_set(name: str, first: str, second: str, lines: str) -> ElementSet:
     # Two digits stand for 1957 to 2056.
     year = int(_YEAR.of(first))
     year += 1900 if year >= 57 else 2000
-    day = float(_DAY.of(first))
+    day, days = float(_DAY.of(first)), 366 if isleap(year) else 365
+    if day >= days + 1:
+        raise ValueError(f"{lines}: {year} has {days} days, got the day {_DAY.of(first)!r} (columns 21 to 32)")
     try:
         record = checked_record(
             number,

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from satfl_env.scenarios.limits import MOST_BYTES, MOST_LEVELS, MOST_VALUES, check_extent
+from satfl_env.utf8 import decoded
 
 _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))
 
@@ -107,11 +108,7 @@ def decode(content: bytes) -> str:
     """
     if len(content) > MOST_BYTES:
         raise ValueError(f"must not be longer than {MOST_BYTES} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line}: must be UTF-8 text, got byte 0x{content[error.start]:02x}") from error
+    return decoded(content)
 
 
 def read_yaml(text: str) -> Any:

@@ -218,6 +218,17 @@ def test_other_separators_are_read(separator: str) -> None:
     assert elements(only) == elements(read(MESSAGE))
 
 
+def test_a_row_of_a_table_is_never_a_comment() -> None:
+    text = "# a comment\n" + as_csv({**MESSAGE, "OBJECT_NAME": "#1"})
+    assert [one.name for one in read_omm(READERS[".csv"](text))] == ["#1"]
+
+
+def test_a_number_that_is_cut_in_two_is_refused() -> None:
+    text = as_xml(MESSAGE).replace("15.2", "1<b>5</b>.2")
+    with pytest.raises(ValueError, match="the field MEAN_MOTION must hold text alone, got the element 'b'"):
+        list(read_omm(READERS[".xml"](text)))
+
+
 def test_namespaces_and_units_are_read() -> None:
     plain = as_xml(MESSAGE).replace("<INCLINATION>", '<INCLINATION units="deg">')
     default = plain.replace("<ndm>", f'<ndm xmlns="{NAMESPACE}">')

@@ -113,6 +113,13 @@ def test_every_column_is_checked(row: int, first: int, text: str, columns: str) 
         read(lines[3], lines[4])
 
 
+@pytest.mark.parametrize(("day", "days"), [("26366.00000000", 365), ("24367.00000000", 366)])
+def test_days_after_the_end_of_a_year_are_refused(day: str, days: int) -> None:
+    read(with_columns(FIRST, 19, f"{day[:2]}{days}.99999999"))
+    with pytest.raises(ValueError, match=rf"lines 2 and 3: 20{day[:2]} has {days} days, got the day"):
+        read(with_columns(FIRST, 19, day))
+
+
 @pytest.mark.parametrize("row", [2, 3])
 @pytest.mark.parametrize("column", [2, 3, 8, 9, 16, 24, 33, 36, 44, 53, 63, 69])
 @pytest.mark.parametrize("sign", ["\u00a0", "\u0661", "\u2212", "\t", "\x1b"])
