@@ -35,15 +35,15 @@ def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | Non
     Args:
         paths: the files.
         image_size: side in pixels.
-        max_value: value that becomes 1 where a pixel is one number of more than 8 bits; None: 65535 where it has 16
-            bits without a sign, while wider and floating-point ones are refused. Colours of 8 bits always end at 255.
+        max_value: value that becomes 1 where a pixel is one number of more than 8 bits; None: what the file states, or
+            the greatest of 12 or 16 bits without a sign, while others are refused. Colours of 8 bits end at 255.
 
     Raises:
         ValueError: a file is no whole picture of one frame, is too large, or has values that are not numbers from 0 to
             the greatest; the message names it. So many pictures of this size do not fit the memory.
     """
-    if max_value is not None and not 0 < max_value < np.inf:
-        raise ValueError(f"max_value: {max_value} is not a finite number above 0")
+    if max_value is not None and not _is_above_0(max_value):
+        raise ValueError(f"max_value: {max_value!r} is not a finite number above 0")
     check_fits(len(paths) * 3.0 * 4 * image_size**2, f"image_size: {len(paths)} images of {image_size} pixels")
     crop = square_crop(image_size)
     images = np.empty((len(paths), 3, image_size, image_size), dtype=np.float32)
@@ -71,12 +71,17 @@ def _read(path: Path, crop: Callable[[Any], Any], max_value: float | None) -> Fl
             raise ValueError("not a regular file")
         with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
             _check(picture, max_value)
+            top = _stated_top(picture) if max_value is None else max_value
             upright = ImageOps.exif_transpose(picture)
             if picture.mode in (*_SIXTEEN_BITS, *_WIDE):
-                return _from_numbers(upright, crop, max_value)
+                return _from_numbers(upright, crop, top)
             return _from_colours(upright, crop)
     except Exception as error:  # Pillow meets broken files with errors of many kinds
         raise ValueError(f"image {str(path)!r}: {_reason(error)}") from error
+
+
+def _is_above_0(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(0 < value < np.inf)
 
 
 def _reason(error: Exception) -> str:
@@ -101,9 +106,47 @@ def _check(picture: Image, max_value: float | None) -> None:
     # The further frames of a camera's MPO are previews.
     if frames > 1 and picture.format != "MPO":
         raise ValueError(f"{frames} frames, allowed is one")
-    deep = any(";16" in str(tile) for tile in getattr(picture, "tile", ()))
-    if max_value is not None and deep and picture.mode not in _SIXTEEN_BITS:
+    if picture.format == "TIFF":
+        _check_tiff(picture)
+    if max_value is not None and _deep(picture) and picture.mode not in (*_SIXTEEN_BITS, *_WIDE):
         raise ValueError("max_value is for pictures of one number per pixel; of colours with 16 bits, 8 are read")
+    if max_value is not None and picture.format == "PPM" and picture.mode == "I":
+        raise ValueError("max_value must not be given: the picture states its own greatest value")
+
+
+def _check_tiff(picture: Any) -> None:
+    """Refuse what Pillow reads wrongly without a word.
+
+    Raises:
+        ValueError: More than 8 bits with zero as white or with colours stored apart, or 8 bits with a sign.
+    """
+    tags = picture.tag_v2
+    bits, white_is_zero = tags.get(258, (1,)), tags.get(262) == 0
+    apart, signed = len(bits) > 1 and tags.get(284) == 2, 2 in tags.get(339, ())
+    if max(bits) > 8 and (white_is_zero or apart):
+        kind = "colours stored apart" if apart else "zero as white"
+        raise ValueError(f"a TIFF of {max(bits)} bits with {kind} cannot be read")
+    if max(bits) <= 8 and signed:
+        raise ValueError(f"a TIFF of {max(bits)} bits with a sign cannot be read")
+
+
+def _deep(picture: Image) -> bool:
+    """Whether numbers have more than 8 bits in the file."""
+    if picture.format == "PPM":
+        return any(isinstance(part, int) and part > 255 for tile in _tiles(picture) for part in tile.args)
+    return any(";16" in str(tile) for tile in _tiles(picture))
+
+
+def _tiles(picture: Image) -> Sequence[Any]:
+    return getattr(picture, "tile", ())
+
+
+def _stated_top(picture: Image) -> int | None:
+    """The value that stands for 1 by a picture's type; None where the type says nothing."""
+    if picture.mode in _SIXTEEN_BITS:
+        return 4095 if any("I;12" in str(tile) for tile in _tiles(picture)) else 65535
+    # Pillow has scaled these already.
+    return 65535 if picture.format == "PPM" and picture.mode == "I" else None
 
 
 def _from_colours(picture: Image, crop: Callable[[Any], Any]) -> FloatArray:
@@ -114,15 +157,12 @@ def _from_colours(picture: Image, crop: Callable[[Any], Any]) -> FloatArray:
     return pixels
 
 
-def _from_numbers(picture: Image, crop: Callable[[Any], Any], max_value: float | None) -> FloatArray:
+def _from_numbers(picture: Image, crop: Callable[[Any], Any], top: float | None) -> FloatArray:
     from PIL import Image
 
-    if max_value is None and picture.mode in _WIDE:
-        raise ValueError(
-            f"pixels of {'floating point' if picture.mode == 'F' else '32 bits'} need max_value (of a scenario: "
-            "data.max_value), the value that becomes 1"
-        )
-    top = 65535 if max_value is None else max_value
+    if top is None:
+        kind = "floating point" if picture.mode == "F" else "32 bits or with a sign"
+        raise ValueError(f"pixels of {kind} need max_value (of a scenario: data.max_value), the value that becomes 1")
     values: npt.NDArray[np.float64] = np.asarray(picture).astype(np.float64)
     if not np.isfinite(values).all():
         raise ValueError("a pixel is NaN or infinite")

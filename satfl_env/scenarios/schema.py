@@ -64,7 +64,7 @@ class Data(Section):
     pixels that images are scaled and cropped to: needed by the last three sources, not allowed with the others, whose
     size is fixed. `folder` is a folder inside the data folder, for `image-folder` only; null means the data folder.
     `max_value`, for `image-folder` only, is the value that becomes 1 where a pixel is one number of more than 8 bits;
-    null means 65535 for 16 bits, while wider and floating-point ones are refused.
+    null means the type's greatest for 12 or 16 bits, while wider and floating-point ones are refused.
     `test_samples` of the source's test images are drawn anew for each episode; null, or more than there are, means all.
     """
 

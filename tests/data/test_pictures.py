@@ -84,7 +84,7 @@ def test_pixels_outside_the_range_are_never_cut_off(tmp_path, pixel, words):
         one(tmp_path / "image.tif", max_value=1)
 
 
-@pytest.mark.parametrize("max_value", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("max_value", [0, -1, float("nan"), float("inf"), True, "10"])
 def test_what_is_white_must_be_a_number_above_0(max_value):
     with pytest.raises(ValueError, match=r"max_value: .* is not a finite number above 0"):
         read_pictures([], 4, max_value=max_value)
@@ -106,6 +106,72 @@ def test_colours_of_sixteen_bits_give_their_upper_eight_and_have_no_other_white(
     np.testing.assert_allclose(one(tmp_path / "image.png", 1)[:, 0, 0] * 255, [0x80, 0x40, 0], atol=1e-4)
     with pytest.raises(ValueError, match=r"image\.png': max_value is for pictures of one number per pixel"):
         one(tmp_path / "image.png", max_value=10_000)
+
+
+def write_tiff(path: Path, values: np.ndarray, **changed: list[int]) -> None:
+    """A TIFF of one strip per plane as TIFF 6.0 has it, of kinds that Pillow does not write."""
+    height, width = values.shape[-2:]
+    planes = values.reshape(-1, height, width)
+    bits, size = 8 * values.itemsize, planes[0].nbytes
+    places = [8 + size * number for number in range(len(planes))]
+    tags = {
+        "width": (256, [width]), "height": (257, [height]), "bits": (258, [bits] * len(planes)), "packing": (259, [1]),
+        "photometric": (262, [2 if len(planes) > 1 else 1]), "places": (273, places),
+        "samples": (277, [len(planes)]), "rows": (278, [height]), "sizes": (279, [size] * len(planes)),
+        "planar": (284, [2 if len(planes) > 1 else 1]), "kind": (339, [1] * len(planes)),
+    }  # fmt: skip
+    extra = 8 + values.nbytes
+    entries, lists = b"", b""
+    for name, (tag, default) in tags.items():
+        numbers = changed.get(name, default)
+        packed = struct.pack(f"<{len(numbers)}H", *numbers)
+        if len(packed) > 4:
+            lists, packed = lists + packed, struct.pack("<I", extra + len(lists))
+        entries += struct.pack("<HHI", tag, 3, len(numbers)) + packed.ljust(4, b"\0")
+    content = values.astype(values.dtype.newbyteorder("<")).tobytes() + lists
+    directory = struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(content)) + content + directory)
+
+
+def test_numbers_with_a_sign_are_scaled_by_the_setting(tmp_path):
+    values = reflectances(np.int16)
+    write_tiff(tmp_path / "image.tif", values, kind=[2])
+    with pytest.raises(ValueError, match="with a sign need max_value"):
+        one(tmp_path / "image.tif")
+    np.testing.assert_allclose(one(tmp_path / "image.tif", 8, max_value=1e4)[1], values / 1e4, atol=1e-6)
+
+
+def test_twelve_bits_are_scaled_by_their_type(tmp_path):
+    # Two numbers share three bytes.
+    packed = np.array([[0xFF, 0xF8, 0x00]] * 2, dtype=np.uint8)
+    write_tiff(tmp_path / "image.tif", packed, width=[2], bits=[12])
+    np.testing.assert_allclose(one(tmp_path / "image.tif", 2)[0], [[1, 0x800 / 0xFFF]] * 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "planes", "changed", "words"),
+    [
+        (np.uint16, 3, {}, "16 bits with colours stored apart"),
+        (np.uint16, 1, {"photometric": [0]}, "16 bits with zero as white"),
+        (np.int8, 1, {"kind": [2]}, "8 bits with a sign"),
+    ],
+)
+def test_what_pillow_reads_wrongly_is_refused(tmp_path, kind, planes, changed, words):
+    write_tiff(tmp_path / "image.tif", np.full((planes, 8, 8), 100, dtype=kind), **changed)
+    with pytest.raises(ValueError, match=rf"image\.tif': a TIFF of {words} cannot be read"):
+        one(tmp_path / "image.tif")
+
+
+@pytest.mark.parametrize("top", [300, 10_000, 65_535])
+def test_netpbm_states_its_own_greatest_value(tmp_path, top):
+    values = (reflectances(np.uint16) % top).astype(">u2")
+    (tmp_path / "image.pgm").write_bytes(b"P5 8 8 %d\n" % top + values.tobytes())
+    np.testing.assert_allclose(one(tmp_path / "image.pgm", 8)[2], values / top, atol=1e-5)
+    with pytest.raises(ValueError, match=r"image\.pgm': max_value must not be given"):
+        one(tmp_path / "image.pgm", max_value=top)
+    (tmp_path / "image.ppm").write_bytes(b"P6 8 8 %d\n" % top + np.repeat(values, 3).tobytes())
+    with pytest.raises(ValueError, match=r"image\.ppm': max_value is for pictures of one number per pixel"):
+        one(tmp_path / "image.ppm", max_value=top)
 
 
 RED = (200, 20, 40)
