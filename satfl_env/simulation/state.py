@@ -220,13 +220,13 @@ def _protect(record: NetworkState | RoundReport) -> None:
 
 
 def _read_only(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        view = value.view()
+        view.setflags(write=False)
+        return view
     if isinstance(value, Mapping):
         return {name: _read_only(inner) for name, inner in value.items()}
-    if not isinstance(value, np.ndarray):
-        return value
-    view = value.view()
-    view.setflags(write=False)
-    return view
+    return value
 
 
 def as_numbers(name: str, value: Any) -> FloatArray:
