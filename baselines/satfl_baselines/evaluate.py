@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -74,6 +75,7 @@ def run_episode(
         ValueError: If the scenario, the policy's name, a part or the reward is not valid, or the scenario's target
             names no test metric.
         TypeError: If the policy is neither a function nor a name.
+        RuntimeError: If the policy itself raises; the message says where.
     """
     scenario = loaded(scenario)
     decide = make_policy(policy, seed) if isinstance(policy, str) else require_function("policy", policy)
@@ -102,7 +104,7 @@ def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int,
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
     episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
     for _ in range(scenario.rounds.episode):
-        state, report = simulation.step(decide(state))
+        state, report = simulation.step(_decided(decide, state, seed))
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
         ended = _reached(target, report.metrics)
         record["reward"] = judge.total(judge.terms(report, ended=ended))
@@ -112,6 +114,17 @@ def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int,
     for snr_db in final_snrs_db:
         episode[-1] |= _gateway_record(simulation, snr_db)
     return episode
+
+
+def _decided(decide: Decide, state: NetworkState, seed: int) -> Decision:
+    try:
+        return decide(state)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise RuntimeError(
+            f"the policy {qualified_name(decide)} failed in round {state.round} of seed {seed}, at {place.filename}, "
+            f"line {place.lineno}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:

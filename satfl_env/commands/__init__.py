@@ -9,6 +9,7 @@ from __future__ import annotations
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.commands.app import main, make_app
 from satfl_env.commands.console import error_console, output_console, progress_bar, say
+from satfl_env.commands.interrupts import keeps_what_is_finished
 from satfl_env.commands.objects import import_object
 from satfl_env.commands.options import (
     Overrides,
@@ -29,6 +30,7 @@ __all__ = [
     "Workers",
     "error_console",
     "import_object",
+    "keeps_what_is_finished",
     "load_parts",
     "main",
     "make_app",

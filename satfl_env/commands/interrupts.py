@@ -17,6 +17,13 @@ from types import FrameType
 from satfl_env.printable import printable
 
 _SHOW_CURSOR = "\x1b[?25h"
+_again = "to start it again"
+
+
+def keeps_what_is_finished() -> None:
+    """From now on, an interrupt says that the same command goes on from what is finished."""
+    global _again
+    _again = "to go on from what is finished"
 
 
 def end_on_signals() -> None:
@@ -41,6 +48,6 @@ def _end(number: int, _: FrameType | None = None) -> None:
         command = printable(shlex.join(["satfl", *sys.argv[1:]]))
         # A progress bar hides the cursor, and leaves it at the end of its line.
         before = f"{_SHOW_CURSOR}\n" if sys.stderr.isatty() else ""
-        print(f"{before}interrupted; to go on from what is finished: {command}", file=sys.stderr, flush=True)
+        print(f"{before}interrupted; {_again}: {command}", file=sys.stderr, flush=True)
     finally:
         os._exit(128 + number)

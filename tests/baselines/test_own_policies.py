@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 
 from satfl_baselines import Comparison, Run, compare, make_policy, summarise
@@ -17,6 +18,11 @@ SCENARIO = physics_only(3)
 def nearest(state: NetworkState) -> Decision:
     """A policy of the registry under another name."""
     return make_policy("nearest-fedavg")(state)
+
+
+def shapeless(state: NetworkState) -> Decision:
+    """A policy with a mistake in it."""
+    return state.energy_j * np.ones(3)
 
 
 def power(updates, weights, p):
@@ -99,3 +105,10 @@ def test_files_of_own_policies_never_meet(tmp_path, names):
     assert first.episodes[Run(names[0], 0)] != first.episodes[Run(names[1], 0)]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert len(list((tmp_path / "out" / "runs").iterdir())) == 2
+
+
+def test_a_mistake_in_a_policy_is_told_with_its_place(tmp_path):
+    line = shapeless.__code__.co_firstlineno + 2
+    where = rf"shapeless failed in round 0 of seed 1, at .*test_own_policies.py, line {line}: ValueError"
+    with pytest.raises(RuntimeError, match=where):
+        compare(SCENARIO, ["mine"], [1], tmp_path / "out", own={"mine": shapeless})

@@ -25,7 +25,7 @@ MAIN = "from satfl_env.commands import main; main()"
 # A command that waits with a worker, which tells that it is there.
 WAITING = """
 import multiprocessing, sys, time
-from satfl_env.commands.interrupts import end_on_signals
+from satfl_env.commands.interrupts import end_on_signals, keeps_what_is_finished
 
 def work():
     print("ready", flush=True)
@@ -33,6 +33,8 @@ def work():
 
 if __name__ == "__main__":
     end_on_signals()
+    if "--out" in sys.argv:
+        keeps_what_is_finished()
     multiprocessing.get_context("spawn").Process(target=work, daemon=True).start()
     time.sleep(60)
 """
@@ -102,12 +104,17 @@ def test_streams_that_are_closed_are_no_traceback(shell):
 
 
 @pytest.mark.parametrize(
-    ("number", "whom"), [(signal.SIGINT, os.killpg), (signal.SIGINT, os.kill), (signal.SIGTERM, os.kill)]
+    ("number", "whom", "option", "hint"),
+    [
+        (signal.SIGINT, os.killpg, "--out", "to go on from what is finished"),
+        (signal.SIGINT, os.kill, "--steps", "to start it again"),
+        (signal.SIGTERM, os.kill, "--out", "to go on from what is finished"),
+    ],
 )
-def test_a_signal_ends_a_command_and_its_workers_in_one_line(tmp_path, number, whom):
+def test_a_signal_ends_a_command_and_its_workers_in_one_line(tmp_path, number, whom, option, hint):
     script = tmp_path / "waiting.py"
     script.write_text(WAITING)
-    command = [sys.executable, str(script), "two words"]
+    command = [sys.executable, str(script), option, "two words"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -117,4 +124,4 @@ def test_a_signal_ends_a_command_and_its_workers_in_one_line(tmp_path, number, w
     # The pipes end with the last process that holds them.
     _, told = process.communicate(timeout=5)
     assert process.returncode == 128 + number
-    assert told == "interrupted; to go on from what is finished: satfl 'two words'\n"
+    assert told == f"interrupted; {hint}: satfl {option} 'two words'\n"

@@ -18,6 +18,7 @@ from satfl_env.commands import (
     Workers,
     error_console,
     import_object,
+    keeps_what_is_finished,
     load_parts,
     output_console,
     parse_overrides,
@@ -64,6 +65,7 @@ def compare(
     from satfl_baselines.tables import comparison_table
     from satfl_env.scenarios import load
 
+    keeps_what_is_finished()
     errors = error_console()
     changes = parse_overrides(overrides)
     if rounds is not None:

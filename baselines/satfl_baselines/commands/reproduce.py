@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from satfl_env.commands import Overrides, Workers, error_console, output_console, parse_overrides, progress_bar, say
+from satfl_env.commands import (
+    Overrides,
+    Workers,
+    error_console,
+    keeps_what_is_finished,
+    output_console,
+    parse_overrides,
+    progress_bar,
+    say,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,6 +70,7 @@ def reproduce(
     # It takes seconds to import, which --help need not wait for.
     from satfl_baselines.semspacefl import command as semspacefl
 
+    keeps_what_is_finished()
     errors, console = error_console(), output_console()
     paper = paper_of(figures, paper)
     out = Path("results") / paper if out is None else out

@@ -16,7 +16,7 @@ def settle(protocol: RoundProtocol, opening: Opening, transfer_s: Callable[[Bool
 
     How long a transfer takes depends on who else transmits, and who transmits on how long it takes. The rule: whoever
     could not take part even alone on the links is out. The others transmit; whoever does not fit then is out, too, for
-    the reason found then. This repeats until nobody is out any more, after at most as many passes as satellites and two.
+    the reason found then. This repeats until nobody is out any more, after at most two passes more than satellites.
 
     Args:
         protocol: Says who takes part, given the transfer times.
