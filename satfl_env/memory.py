@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-_MEMINFO, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+_MEMINFO = Path("/proc/meminfo")
+# Of the second and of the first version of control groups.
+_CONTAINERS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _GIGABYTE = 1e9
 
 
@@ -23,7 +25,7 @@ def available_bytes() -> float:
 
     The limit of a container counts as well.
     """
-    return min(_of_machine(), _of_container())
+    return min(_of_machine(), *map(_of_container, _CONTAINERS))
 
 
 def check_fits(num_bytes: float, what: str) -> None:
@@ -52,8 +54,8 @@ def _of_machine() -> float:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) if known else float("inf")
 
 
-def _of_container() -> float:
+def _of_container(limit: Path) -> float:
     try:
-        return float(_CONTAINER.read_text())
+        return float(limit.read_text())
     except (OSError, ValueError):  # there is none, or it says "max"
         return float("inf")

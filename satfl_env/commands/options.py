@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -47,12 +48,13 @@ RewardName = Annotated[
 
 
 def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
-    """Overrides from KEY=VALUE items; values are read as YAML.
+    """Overrides from KEY=VALUE items; values are read as in a scenario's file.
 
     Raises:
         ValueError: If an item has no key or no `=`, or its value is not valid YAML.
     """
-    import yaml
+    # It takes seconds to import, which --help need not wait for.
+    from satfl_env.scenarios.reader import read_yaml
 
     overrides: dict[str, Any] = {}
     for item in items or []:
@@ -60,9 +62,10 @@ def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
         if not separator or not key:
             raise ValueError(f"--set takes KEY=VALUE, for instance training.batch_size=16, got {item!r}")
         try:
-            overrides[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"--set {key} has a value that is not valid YAML: {value!r}") from error
+            overrides[key] = read_yaml(value)
+        except ValueError as error:
+            got = reprlib.repr(value)
+            raise ValueError(f"--set {key} has a value that is not valid YAML: {error}, got {got}") from error
     return overrides
 
 

@@ -30,6 +30,7 @@ from satfl_env.envs.spaces import (
     association_mask,
     observation_space,
 )
+from satfl_env.envs.spec import PortableSpec
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.scenarios import Scenario, build, resolve
 from satfl_env.settings import default_of
@@ -40,7 +41,7 @@ _NO_EPISODE = "no episode is running: call reset() before the first step() and a
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
 
-class SatFLEnv(gym.Env[Observation, Action]):
+class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     """Schedule federated learning over a constellation of satellites.
 
     ## Description

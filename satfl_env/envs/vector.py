@@ -20,6 +20,7 @@ from satfl_env.arguments import checked_integer, checked_seed
 from satfl_env.envs.joint_step import JointStep
 from satfl_env.envs.satfl import SatFLEnv
 from satfl_env.envs.spaces import checked_batch
+from satfl_env.envs.spec import PortableSpec
 from satfl_env.simulation import Decision, SimulationGroup
 
 FloatArray = NDArray[np.float64]
@@ -29,7 +30,7 @@ Function = Callable[[AnyEnv], Any]
 Step = tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 
 
-class AppliedVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
+class AppliedVectorEnv(PortableSpec, gym.vector.VectorEnv[Any, Any, NDArray[Any]], ABC):
     """A vector environment that checks whole requests before any environment sees a part of them.
 
     It can also apply a function to its environments, in whatever process they are.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -31,6 +31,7 @@ from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, HILL_RADIUS_M, LOWEST_AL
 from satfl_env.paths import PathText
 from satfl_env.scenarios.decay import RULES, Decay
 from satfl_env.scenarios.errors import prefixed
+from satfl_env.scenarios.plain import utc_text
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count, Finite, NonNegative, Positive, Whole, default_of
 from satfl_env.simulation import PlaneRelays, RoundProtocol, RoundSettings, ScenePart
@@ -178,10 +179,8 @@ class Orbiting(ConstellationSection):
     @field_validator("epoch", mode="before", check_fields=False)
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        # YAML turns text that looks like a date into one; dates with an offset are converted to UTC.
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            value = value.astimezone(UTC).replace(tzinfo=None)
-        return value.isoformat() if isinstance(value, date) else value
+        # YAML turns text that looks like a date into one.
+        return utc_text(value) if isinstance(value, date) else value
 
     @field_validator("epoch", check_fields=False)
     @classmethod

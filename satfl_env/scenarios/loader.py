@@ -6,6 +6,8 @@ import os
 import reprlib
 import stat
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +47,7 @@ def load(name_or_path: str | os.PathLike[str], **overrides: Any) -> Scenario:
     raw = _read_file(name) if _is_file(name) else _parse(name, _builtin_text(name))
     for path, value in overrides.items():
         with prefixed(f"override {path!r}: ", ScenarioError):
-            _override(raw, path, plain(value))
-            _anchor_paths(raw, Path())
+            _override(raw, path, anchored_override(path, value))
     with prefixed(f"scenario {name!r} ", ScenarioError):
         check_plain_extent(raw)
     try:
@@ -77,6 +78,33 @@ def resolve(scenario: str | os.PathLike[str] | Scenario, overrides: Mapping[str,
     if not (isinstance(overrides, Mapping) and all(isinstance(name, str) for name in overrides)):
         raise TypeError(f"overrides must be a mapping of dotted field names (text) to values, got {overrides!r}")
     return load(scenario, **overrides)
+
+
+def anchored(name_or_path: str | os.PathLike[str]) -> str:
+    """A scenario's name, or the absolute path of its file.
+
+    Raises:
+        TypeError: If it is neither text nor a path.
+        ValueError: If no file can have this name.
+    """
+    name = _as_text(name_or_path)
+    return str(expanded(name).absolute()) if _is_file(name) else name
+
+
+def anchored_override(path: str, value: Any) -> Any:
+    """The value of an override as plain data, with relative paths made absolute.
+
+    Args:
+        path: The dotted field name.
+        value: Its value.
+
+    Raises:
+        ValueError: If it is no data.
+    """
+    raw: dict[str, Any] = {}
+    _override(raw, path, plain(value))
+    _anchor_paths(raw, Path())
+    return reduce(getitem, path.split("."), raw)
 
 
 def _as_text(name_or_path: str | os.PathLike[str]) -> str:

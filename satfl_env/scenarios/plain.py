@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -30,6 +30,13 @@ def plain(value: Any) -> Any:
     """
     check_plain_extent(value)
     return _plain(value)
+
+
+def utc_text(value: date) -> str:
+    """A date, or a date and time, in ISO 8601; one with an offset is converted to UTC."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
+    return value.isoformat()
 
 
 def _plain(value: Any) -> Any:
