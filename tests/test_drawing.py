@@ -47,8 +47,9 @@ def test_pictures_show_every_name_as_it_is():
     assert shown == ["_hidden:rule", "$x", "$\\frac$", r"a\x1b\nb"]
 
 
-def test_a_backend_that_is_not_there_is_not_needed(tmp_path):
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nbackend: tkagg\n")
+@pytest.mark.parametrize("settings", [b"text.usetex: True\nbackend: tkagg\n", b"font.size: 30\n# H\xf6he\n", b"\0\xff"])
+def test_neither_a_backend_nor_settings_that_can_be_read_are_needed(tmp_path, settings):
+    (tmp_path / "matplotlibrc").write_bytes(settings)
     code = (
         "import os; from satfl_env.drawing import own_style\n"
         "with own_style(): from matplotlib.figure import Figure; import io; Figure().savefig(io.BytesIO())\n"
