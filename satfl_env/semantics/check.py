@@ -133,12 +133,13 @@ def _check_forward(model: Any, images: Tensor, draw: Any) -> Tensor:
 
 
 def _check_loss(model: Any, outputs: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None) -> None:
-    with _calling("sample_loss"):
+    given = f", outputs of shape {tuple(outputs.shape)} and targets {targets.tolist()}"
+    with _calling("sample_loss", given):
         loss = model.sample_loss(outputs, images, targets, output_mask)
     _check_shape("sample_loss", loss, (_SAMPLES,), "one loss per sample, shape (B,)")
     if not loss.requires_grad:
         raise ValueError("sample_loss must depend on the parameters by operations that have a gradient")
-    with _calling("metrics"), torch.no_grad():
+    with _calling("metrics", given), torch.no_grad():
         metrics = model.metrics(outputs, images, targets, output_mask)
     if not isinstance(metrics, Mapping) or not metrics:
         raise ValueError(f"metrics must give tensors by name, at least one, got {metrics!r}")
@@ -182,13 +183,13 @@ def _check_stacked(
 
 
 @contextmanager
-def _calling(method: str) -> Iterator[None]:
-    """Name the method that an error comes from."""
+def _calling(method: str, given: str = "") -> Iterator[None]:
+    """Name the method that an error comes from, and what it was given."""
     try:
         yield
     except Exception as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{method} failed on a trial of {_SAMPLES} samples: {error}") from error
+        raise kind(f"{method} failed on a trial of {_SAMPLES} samples{given}: {error}") from error
 
 
 def _check_shape(method: str, found: Any, shape: tuple[int, ...], must: str, *, more: bool = False) -> None:

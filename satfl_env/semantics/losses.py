@@ -6,9 +6,15 @@ from torch import Tensor
 
 
 def mask_logits(logits: Tensor, output_mask: Tensor | None) -> Tensor:
-    """Set the logits (*, B, L, C) of classes that a decoder does not have, `output_mask` (*, C), to -inf."""
+    """Set the logits (*, B, L, C) of classes that a decoder does not have, `output_mask` (*, C), to -inf.
+
+    Raises:
+        ValueError: If there are not as many logits as classes.
+    """
     if output_mask is None:
         return logits
+    if logits.shape[-1] != output_mask.shape[-1]:
+        raise ValueError(f"there are {logits.shape[-1]} logits for {output_mask.shape[-1]} classes")
     return logits.masked_fill(~output_mask[..., None, None, :], float("-inf"))
 
 

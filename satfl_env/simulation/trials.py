@@ -143,13 +143,15 @@ def try_data(trial: Trial) -> None:
 
 
 def try_model(trial: Trial) -> None:
-    """Try a model on the first satellite's samples; see `check_model`."""
-    train = trial.data.train
-    first = slice(*train.offsets[:2])
-    mask = None if train.output_mask is None else train.output_mask[0]
+    """Try a model on all samples, or on those of the first satellite where each has a task; see `check_model`."""
+    train, mask = trial.data.train, None
+    images, targets = train.images, train.targets
+    if train.output_mask is not None:
+        first = slice(*train.offsets[:2])
+        images, targets, mask = images[first], targets[first], train.output_mask[0]
     model = trial.ingredients.model()
     with blaming_part("model"):
-        check_model(model, train.images[first], train.targets[first], mask)
+        check_model(model, images, targets, mask)
 
 
 def try_protocol(trial: Trial) -> None:

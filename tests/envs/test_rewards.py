@@ -169,6 +169,14 @@ def test_functions_that_give_no_finite_number_are_named(value, error, message):
         play(SatFLEnv(overrides=PHYSICS_ONLY, reward=mine))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_entry_in_the_table_that_gives_no_finite_number_is_named_where_it_counts(monkeypatch, value):
+    monkeypatch.setitem(TERMS, "odd", (lambda report: value, 0.0))
+    assert np.isfinite(play(SatFLEnv(overrides=PHYSICS_ONLY))[0][1])
+    with pytest.raises(ValueError, match="reward term 'odd' must give a finite number, got"):
+        play(SatFLEnv(overrides=PHYSICS_ONLY, reward={"odd": 1.0}))
+
+
 @pytest.mark.parametrize(
     ("reward", "error", "message"),
     [

@@ -280,8 +280,17 @@ def test_what_does_not_fit_is_named(model, error, words):
 
 
 def test_targets_beyond_the_outputs_show():
-    with pytest.raises(ValueError, match=r"sample_loss failed.*out of bounds"):
+    with pytest.raises(ValueError, match=r"of shape \(2, 4\) and targets \[0, 4\]: .*out of bounds"):
         check_model(Own(), IMAGES, torch.tensor([0, 1, 2, 3, 4, 0]))
+    with pytest.raises(ValueError, match=r"targets \[-1, 3\]: .*out of bounds"):
+        check_model(Own(), IMAGES, torch.tensor([0, 1, 2, 3, -1, 0]))
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_a_classifier_of_another_number_of_classes_than_a_task_says_both(classes: int):
+    mask = torch.arange(classes) < 2
+    with pytest.raises(ValueError, match=rf"sample_loss failed on a trial .*there are 4 logits for {classes} classes"):
+        check_model(Classifier(plain()), IMAGES, TARGETS % 2, mask)
 
 
 def test_in_evaluation_mode_fixed_layers_are_welcome():

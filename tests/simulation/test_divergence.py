@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from satfl_env import Classifier, Outcome, SatFLEnv, Simulation, scenarios
+from satfl_env import Classifier, Outcome, SatFLEnv, Simulation, decision_to_action, scenarios
 from satfl_env.federated import LARGEST_USABLE, TrainingSettings, make_trainer
 from satfl_env.federated.trainer import Shard
 from satfl_env.federated.usable import usable_models
 from satfl_env.simulation.evaluation import Evaluation
 from satfl_env.simulation.uploads import receive_updates
-from tests.factories import make_decision
+from tests.factories import decide, make_decision
 
 SMALL = {"data.test_samples": 20, "training.max_epochs": 2, "training.optimizer": "sgd"}
 TERMS = {"metric_gain": 1.0, "loss_drop": 1.0, "final_metric": 1.0}
@@ -37,6 +37,10 @@ def all_finite(values: Any) -> bool:
         {"training.learning_rate": 1e3, "training.optimizer": "adam"},
         {"training.learning_rate": 100.0, "training.tested": "trained"},
         {"training.learning_rate": 100.0, "rounds.late": {}},
+        {"training.learning_rate": 1e30},
+        {"training.learning_rate": 1e38, "training.optimizer": "adam"},
+        {"model.channel.test_snr_db": -200.0, "model.channel.snr_db": 200.0},
+        {"model.channel.test_snr_db": 200.0, "model.channel.snr_db": -200.0},
         {"training.learning_rate": 50.0, "links.upload_snr_db": -60.0},
         {"training.learning_rate": 1e-3, "links.upload_snr_db": -200.0},
     ],
@@ -53,6 +57,37 @@ def test_rewards_observations_and_info_are_finite_whatever_training_does(overrid
         assert all_finite(observation)
         assert all_finite(info)
         assert (np.abs(env.simulation.state.last_loss) <= LARGEST_USABLE).all()
+
+
+def test_relays_carry_no_diverged_model():
+    walker = {"kind": "walker", "satellites": 12, "planes": 3, "altitude_m": 3e6, "inclination_deg": 70.0}
+    globe = walker | {"epoch": "2026-03-20T00:00:00", "gateways": ["Kourou"]}
+    relayed = {"constellation": globe, "rounds.relay": {"isl_rate_bps": 1e9}}
+    env = SatFLEnv("leo-multitask", {**SMALL, **relayed, "training.learning_rate": 1e4}, TERMS)
+    observation, info = env.reset(seed=0)
+    outcomes = []
+    for _ in range(3):
+        state = env.simulation.state
+        observation, reward, *_, info = env.step(decision_to_action(decide(state), state))
+        outcomes += info["outcome"].tolist()
+        assert np.isfinite(reward)
+        assert all_finite(observation)
+        assert all_finite(info)
+    assert Outcome.DIVERGED in outcomes
+
+
+def test_a_rule_of_ones_own_that_gives_no_number_is_named():
+    calls = []
+
+    def sometimes(updates: Tensor, weights: Tensor) -> Tensor:
+        calls.append(len(updates))
+        return weights @ updates * (torch.nan if len(calls) > 2 else 1.0)
+
+    env = SatFLEnv("task-clustering-mini", SMALL, parts={"combine": sometimes})
+    env.reset(seed=0)
+    state = env.simulation.state
+    with pytest.raises(ValueError, match="the server rule sometimes must give finite numbers, got NaN or infinity"):
+        env.step(decision_to_action(decide(state), state))
 
 
 class Broken(Classifier):

@@ -294,6 +294,12 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
         TypeError,
         r"parts\['model'\] must make a model when it is called without arguments: .*missing .* 'size'",
     ),
+    (
+        "model",
+        lambda: Classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10))),
+        ValueError,
+        r"parts\['model'\]: sample_loss failed .* there are 10 logits for 3 classes",
+    ),
     ("protocol", Nothing(), TypeError, r"parts\['protocol'\] .* Nothing lacks the method contacts\(\)"),
     ("combine", "median", TypeError, r"parts\['combine'\] .* got str, which cannot be called"),
     (
