@@ -7,9 +7,10 @@ and imported on first use, so that a command's help does not wait for PyTorch.
 from __future__ import annotations
 
 import gymnasium as gym
-import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from satfl_env.imports import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)
 
 __version__ = "0.1.0"
 
@@ -17,6 +18,6 @@ __version__ = "0.1.0"
 if "SatFL-v0" not in gym.registry:
     gym.register(
         "SatFL-v0",
-        entry_point="satfl_env.envs.satfl:SatFLEnv",
-        vector_entry_point="satfl_env.envs.process_vector:make_vector_env",
+        entry_point="satfl_env:SatFLEnv",
+        vector_entry_point="satfl_env:make_vector_env",
     )

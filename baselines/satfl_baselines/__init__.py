@@ -6,6 +6,6 @@ clustering and aggregation, each in the module of that name. The public names ar
 
 from __future__ import annotations
 
-import lazy_loader
+from satfl_env.imports import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

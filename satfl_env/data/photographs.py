@@ -10,6 +10,7 @@ from satfl_env.data.folders import FOLDERS, require_folder
 from satfl_env.data.image_files import ClassFiles, find_class_files
 from satfl_env.data.images import FloatArray, ImageData, IntArray, split_train_test
 from satfl_env.data.pictures import read_pictures
+from satfl_env.imports import import_tidily
 from satfl_env.settings import default_of
 
 # The ten of ImageNet, by their WordNet numbers.
@@ -35,9 +36,7 @@ def load_imagenette(*, data_dir: Path, image_size: int, download: bool = False) 
         ValueError: a file is no image, or the classes are not those of Imagenette.
     """
     if download:
-        from torchvision.datasets import Imagenette
-
-        Imagenette(data_dir, size="full", download=True)
+        import_tidily("torchvision.datasets").Imagenette(data_dir, size="full", download=True)
     folder = require_folder(data_dir / FOLDERS["imagenette"], "imagenette", downloadable=True)
     train, test = find_class_files(folder / "train"), find_class_files(folder / "val")
     for part in (train, test):
@@ -55,9 +54,7 @@ def load_eurosat(*, data_dir: Path, image_size: int, download: bool = False) -> 
         ValueError: a file is no image.
     """
     if download:
-        from torchvision.datasets import EuroSAT
-
-        EuroSAT(data_dir, download=True)
+        import_tidily("torchvision.datasets").EuroSAT(data_dir, download=True)
     files = find_class_files(require_folder(data_dir / FOLDERS["eurosat"], "eurosat", downloadable=True))
     return split_train_test(*_read_all(files, image_size), files.names)
 

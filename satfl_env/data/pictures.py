@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from satfl_env.data.images import FloatArray
+from satfl_env.imports import import_tidily
 from satfl_env.memory import check_fits
 
 if TYPE_CHECKING:
@@ -55,9 +56,8 @@ def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | Non
 
 def square_crop(image_size: int) -> Callable[[Any], Any]:
     """Build the transform that scales the shorter side to `image_size` pixels and cuts out the centre square."""
-    from torchvision.transforms import CenterCrop, Compose, Resize
-
-    transform: Callable[[Any], Any] = Compose([Resize(image_size), CenterCrop(image_size)])
+    to = import_tidily("torchvision.transforms")
+    transform: Callable[[Any], Any] = to.Compose([to.Resize(image_size), to.CenterCrop(image_size)])
     return transform
 
 

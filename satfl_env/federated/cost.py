@@ -9,6 +9,7 @@ from torch import Tensor
 
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
+from satfl_env.imports import tidy_imports
 
 
 def forward_flops(model: TrainableModel, images: Tensor) -> int:
@@ -18,11 +19,13 @@ def forward_flops(model: TrainableModel, images: Tensor) -> int:
         model: The model; left as it is.
         images: At least one image, (N, ...).
     """
-    from torch.utils.flop_counter import FlopCounterMode  # its import takes longer than all of this package's
-
     probe, layout = copy.deepcopy(model), Layout.of(model)
     layout.load(probe, layout.flatten(model).to(images))
     draw = probe.draw_channel(1, torch.Generator().manual_seed(0))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        probe(images[:1], type(draw)(*(part.to(images.device) for part in draw)))
+    with tidy_imports():
+        # It takes longer to import than all of this package, and imports even more once it counts.
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            probe(images[:1], type(draw)(*(part.to(images.device) for part in draw)))
     return int(counter.get_total_flops())

@@ -13,6 +13,7 @@ from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+from satfl_env.imports import import_tidily
 
 
 class LoopTrainer(RowTrainer):
@@ -21,6 +22,7 @@ class LoopTrainer(RowTrainer):
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
         """Train the satellites of a shard; see `RowTrainer.train_rows`."""
         device = self.hardware.device
+        import_tidily("torch._dynamo")  # the first optimizer would import it
         data, worker = data_on(device, data), copy.deepcopy(self.model)
         last_loss = np.empty(len(rows))
         for index, (satellite, epochs, seed) in enumerate(zip(*(values.tolist() for values in shard), strict=True)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
@@ -90,7 +92,8 @@ class Workers:
                 self._pipes.append(ours)
                 process = context.Process(target=_work, args=(theirs, maker), name=f"{name}-{number}", daemon=True)
                 self._processes.append(process)
-                process.start()
+                with _start_method_open():
+                    process.start()
                 theirs.close()
         except BaseException:
             self.close()
@@ -183,6 +186,17 @@ def packed(what: str, value: object) -> bytes:
         return bytes(cloudpickle.dumps(value))
     except Exception as error:
         raise TypeError(f"{what} cannot be sent to another process: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _start_method_open() -> Iterator[None]:
+    """Starting a process settles the session's start method; the user may still set it afterwards."""
+    settled = multiprocessing.get_start_method(allow_none=True)
+    try:
+        yield
+    finally:
+        if settled is None:
+            multiprocessing.set_start_method(None, force=True)
 
 
 def _work(pipe: connection.Connection, maker: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from satfl_env.imports import tidy_imports
 from satfl_env.memory import check_fits
 
 
@@ -19,7 +20,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     if any(parameter.is_meta for parameter in module.parameters()):
         count = sum(parameter.numel() for parameter in module.parameters())
         check_fits(4 * count, f"{count} parameters")
-        module.to_empty(device="cpu")
+        with tidy_imports():  # PyTorch imports SymPy here
+            module.to_empty(device="cpu")
     for layer in module.modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue

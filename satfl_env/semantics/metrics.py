@@ -9,12 +9,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from satfl_env.drawing import import_matplotlib
+from satfl_env.imports import import_tidily
 
 # Wang, Simoncelli and Bovik, 2003; window and constants from Wang, Bovik, Sheikh and Simoncelli, 2004.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _RADIUS = 5
 _SIGMA = 1.5
 _C1, _C2 = 0.01**2, 0.03**2
+# The ratio where every pixel is wrong by the rounding of single precision.
+_HIGHEST_PSNR_DB = -20 * math.log10(torch.finfo(torch.float32).eps)
 
 
 def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -42,15 +45,16 @@ def psnr_db(outputs: Tensor, images: Tensor) -> Tensor:
     r"""Peak signal-to-noise ratio in dB of each image in [0, 1]; (*, B, C, H, W) -> (*, B) (SemSpaceFL, eq. 22).
 
     $$\mathrm{PSNR} = 10 \log_{10} \frac{1}{\mathrm{MSE}(\hat{x}, x)}$$
+
+    At most 138.47 dB, which a perfect image has: errors of $2^{-23}$, the rounding of single precision, give as much.
     """
     # Imported here: torchmetrics brings torchvision along, which takes seconds that classifiers need not wait for.
     import_matplotlib()  # torchmetrics imports it
-    from torchmetrics.functional.image import peak_signal_noise_ratio
-
-    ratio: Tensor = peak_signal_noise_ratio(
+    image = import_tidily("torchmetrics.functional.image")
+    ratio: Tensor = image.peak_signal_noise_ratio(
         outputs.flatten(0, -4), images.flatten(0, -4), data_range=(0.0, 1.0), reduction="none", dim=(1, 2, 3)
     )
-    return ratio.view(outputs.shape[:-3])
+    return ratio.clamp(max=_HIGHEST_PSNR_DB).view(outputs.shape[:-3])
 
 
 def ms_ssim_scales(height: int, width: int) -> int:

@@ -7,11 +7,13 @@ ICASSP 2023, which SemSpaceFL trains (section V-A), built from torchvision's Swi
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from satfl_env.imports import import_tidily
 from satfl_env.semantics.autoencoder import Autoencoder
 from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, transmit
 from satfl_env.semantics.initialise import initialise
@@ -102,14 +104,12 @@ class _Encoder(nn.Module):
         self, colours: int, patch: int, width: int, depths: tuple[int, ...], head_width: int, window: int, code: int
     ) -> None:
         super().__init__()
-        from torchvision.models.swin_transformer import PatchMerging
-
         self.embed = nn.Conv2d(colours, width, patch, patch)
         self.norm = nn.LayerNorm(width)
         layers: list[nn.Module] = []
         for stage, depth in enumerate(depths):
             if stage:
-                layers.append(PatchMerging(width * 2 ** (stage - 1)))
+                layers.append(_swin().PatchMerging(width * 2 ** (stage - 1)))
             layers.append(_stage(width * 2**stage, depth, head_width, window))
         self.stages = nn.Sequential(*layers)
         self.modulation = ChannelModulation(width * 2 ** (len(depths) - 1))
@@ -178,14 +178,16 @@ class PatchSplitting(nn.Module):
         return F.pixel_shuffle(expanded, self.factor).permute(0, 2, 3, 1)
 
 
+def _swin() -> Any:
+    """The Swin layers of torchvision, whose import takes seconds that other models need not wait for."""
+    return import_tidily("torchvision.models.swin_transformer")
+
+
 def _stage(width: int, depth: int, head_width: int, window: int) -> nn.Sequential:
     """Swin blocks; every second one shifts its windows by half."""
-    # Imported here: torchvision takes seconds that other models need not wait for.
-    from torchvision.models.swin_transformer import SwinTransformerBlock
-
     return nn.Sequential(
         *(
-            SwinTransformerBlock(
+            _swin().SwinTransformerBlock(
                 width, width // head_width, [window] * 2, [window // 2 * (block % 2)] * 2, mlp_ratio=_MLP_RATIO
             )
             for block in range(depth)
@@ -195,11 +197,9 @@ def _stage(width: int, depth: int, head_width: int, window: int) -> nn.Sequentia
 
 def _initialise_swin(module: nn.Module, generator: torch.Generator) -> None:
     """Fill what is neither linear nor convolutional in a module that was built on the meta device."""
-    from torchvision.models.swin_transformer import ShiftedWindowAttention
-
     for layer in module.modules():
         if isinstance(layer, nn.LayerNorm):
             layer.reset_parameters()
-        elif isinstance(layer, ShiftedWindowAttention):
+        elif isinstance(layer, _swin().ShiftedWindowAttention):
             layer.define_relative_position_index()
             nn.init.trunc_normal_(layer.relative_position_bias_table, std=_BIAS_STD, generator=generator)

@@ -425,7 +425,7 @@ def test_the_environment_is_registered_once():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         importlib.reload(satfl_env)
-    assert gym.spec("SatFL-v0").entry_point == "satfl_env.envs.satfl:SatFLEnv"
+    assert gym.spec("SatFL-v0").entry_point == "satfl_env:SatFLEnv"
     assert gym.spec("SatFL-v0").max_episode_steps is None
 
 

@@ -62,6 +62,17 @@ def test_psnr_is_its_definition_per_image():
     assert stacked.flatten().numpy() == pytest.approx(np.array(expected), rel=1e-5)
 
 
+def test_psnr_of_perfect_images_is_finite_and_no_smaller_than_of_any_other():
+    images = torch.full((1, 1, 8, 8), 0.25)
+    nearly = images.repeat(3, 1, 1, 1)
+    nearly[1, 0, 0, 0] += 2**-25  # the next number
+    nearly[2] += 2**-21
+    perfect, next_to_it, other = psnr_db(nearly, images.expand_as(nearly)).tolist()
+    assert perfect == pytest.approx(20 * np.log10(2.0**23), abs=1e-4)
+    assert perfect == next_to_it
+    assert other == pytest.approx(20 * np.log10(2.0**21), abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("side", "scales"),
     [(3, 1), (8, 1), (11, 1), (20, 1), (21, 2), (41, 3), (64, 3), (80, 3), (81, 4), (160, 4), (161, 5), (512, 5)],
