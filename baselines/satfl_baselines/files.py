@@ -54,10 +54,10 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: If it cannot be written; what was there before then stays.
     """
-    path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # a device or a pipe takes it as it comes
+        path.write_bytes(content)  # a device or a pipe takes it as it comes, /dev/stdout among them
         return
+    path = Path(os.path.realpath(path))
     part = path.with_name(uuid4().hex + PART)
     try:
         with part.open("xb") as file:
@@ -90,7 +90,8 @@ def read_json(path: Path, form: Any) -> Any:
         return TypeAdapter(form).validate_json(path.read_bytes(), strict=True)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, problem["loc"]))
+        # After the place pydantic names the check that failed.
+        place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
         raise damaged(path, f"{place}: {problem['msg']}" if place else problem["msg"]) from error
 
 

@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -208,6 +210,19 @@ def test_a_full_disk_leaves_what_was_there_and_names_the_file(tmp_path, monkeypa
     with pytest.raises(OSError, match=f"No space left on device: '{file}'"):
         write_whole(file, b"new")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file.json": b"old"}
+
+
+def test_standard_output_that_is_a_pipe_is_written():
+    code = "import pathlib, satfl_baselines.files as f; f.write_whole(pathlib.Path('/dev/stdout'), b'1')"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"1"
+
+
+def test_values_of_another_kind_are_named_by_their_place_alone(folder):
+    path = folder / "runs" / "full-0.json"
+    records = json.loads(path.read_text())
+    path.write_text(json.dumps([{**records[0], "accuracy": True}, *records[1:]]))
+    with pytest.raises(ValueError, match=r"full-0\.json' is damaged \(0\.accuracy: Input should be a valid number\)"):
+        compare(SCENARIO, ["full"], [0], folder)
 
 
 def test_links_are_followed_and_devices_stay_devices(tmp_path):
