@@ -14,6 +14,7 @@ PACKAGE = Path(satfl_env.__file__).parent
 # Names that mean different things in different places, and may have a default in each of them.
 DIFFERENT = {
     "kind": "names a section",
+    "size_field": "of each kind of constellation",
     "altitude_m": "of gateways, and of satellites",
     "span_s": "of what satellites have seen, and of the table of a propagator",
     "transmit_power_w": "of each kind of links",

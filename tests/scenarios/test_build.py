@@ -98,7 +98,7 @@ def test_counts_are_those_of_the_scene_that_there_is():
     )
     circle = {"radius_m": 1e6, "satellites": 2}
     pair = scenarios.load("semspacefl-mini", **{"constellation.circles": [circle]}).constellation
-    assert scenarios.build(scenario, parts={"scene": pair.make}).reset(0).samples.tolist() == [5, 6]
+    assert scenarios.build(scenario, parts={"scene": pair.scenes(scenario.rounds)}).reset(0).samples.tolist() == [5, 6]
 
 
 def test_images_of_your_own_lie_in_a_folder_of_the_data_folder(tmp_path):

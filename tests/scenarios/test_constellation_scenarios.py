@@ -45,7 +45,7 @@ def test_configurations_know_their_size(name, shape):
             {"constellation.epoch": "2035-12-31T23:59:00"},
             ["constellation.start_within_s is too long, got 86400: epoch must lie in the years 2000..2035, got 2036"],
         ),
-        ({"constellation.start_within_s": 1e300}, ["constellation.start_within_s is too long, got 1e+300"]),
+        ({"constellation.start_within_s": 1e50}, ["constellation.start_within_s is too long, got 1e+50"]),
         ({"rounds.cadence_s": 1e12}, ["constellation.start_within_s and the rounds of an episode must take at most"]),
         ({"constellation.satellites": 0}, ["constellation.satellites", "greater than or equal to 1"]),
         ({"constellation.epoch": "soon"}, ["constellation.epoch", "ISO 8601"]),
