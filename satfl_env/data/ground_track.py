@@ -67,8 +67,9 @@ def places_under_track(
         light = binary_dilation(_refined(sun_deg, steps) >= min_sun_elevation_deg)
         lit = _refined(track, steps)[light]
         lit /= np.linalg.norm(lit, axis=-1, keepdims=True)
-        # Unbalanced trees are made faster.
-        distance, _ = cKDTree(lit, balanced_tree=False, compact_nodes=False).query(places)
+        # Unbalanced trees are made faster; places far away, most of all, are not searched for.
+        tree = cKDTree(lit, balanced_tree=False, compact_nodes=False)
+        distance, _ = tree.query(places, distance_upper_bound=1.01 * reach)
         seen.append(np.flatnonzero(distance <= reach).astype(np.int64))
     return seen
 
