@@ -128,10 +128,9 @@ def assert_ended(workers: Workers, why: str) -> None:
 def test_an_interrupt_between_question_and_answer_ends_the_workers():
     workers = start()
     ask(workers, lambda: 1)
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    parent = os.getpid()
     with pytest.raises(KeyboardInterrupt):
-        ask(workers, lambda: time.sleep(60))
+        ask(workers, lambda: (os.kill(parent, signal.SIGINT), time.sleep(60)))
     assert_ended(workers, "a request broke off: KeyboardInterrupt")
 
 
