@@ -125,6 +125,10 @@ def assert_ended(workers: Workers, why: str) -> None:
         workers.close()
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is not signal.default_int_handler or "PYTEST_XDIST_WORKER" in os.environ,
+    reason="needs a process of its own that takes interrupts",
+)
 def test_an_interrupt_between_question_and_answer_ends_the_workers():
     workers = start()
     ask(workers, lambda: 1)
