@@ -109,7 +109,7 @@ class Battery:
     ) -> EnergyBalance:
         """Harvest, standing power and what found no room; `spent_j` must not exceed the charge."""
         sunny_w = self.harvest_w if self.panels is None else self.panels.power_w
-        harvested_j = sunny_w * sunlit_s / duration_s * duration_s
+        harvested_j = sunny_w * sunlit_s
         standing_j = np.clip(charge_j - spent_j + harvested_j, 0.0, self.standing_w * duration_s)
         charge_j = charge_j - (spent_j + standing_j) + harvested_j
         return EnergyBalance(

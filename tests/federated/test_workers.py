@@ -125,16 +125,16 @@ def assert_ended(workers: Workers, why: str) -> None:
         workers.close()
 
 
-@pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is not signal.default_int_handler or "PYTEST_XDIST_WORKER" in os.environ,
-    reason="needs a process of its own that takes interrupts",
-)
-def test_an_interrupt_between_question_and_answer_ends_the_workers():
+def test_an_interrupt_between_question_and_answer_ends_the_workers(monkeypatch: pytest.MonkeyPatch):
     workers = start()
     ask(workers, lambda: 1)
-    parent = os.getpid()
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers, "_receive", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        ask(workers, lambda: (os.kill(parent, signal.SIGINT), time.sleep(60)))
+        ask(workers, lambda: 2)
     assert_ended(workers, "a request broke off: KeyboardInterrupt")
 
 

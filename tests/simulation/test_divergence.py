@@ -29,9 +29,13 @@ def all_finite(values: Any) -> bool:
     return bool(np.isfinite(values).all())
 
 
+IN_PROCESSES = {"training.learning_rate": 100.0, "training.engine": "processes", "training.workers": 2}
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
+        pytest.param(IN_PROCESSES, marks=pytest.mark.slow),
         {"training.learning_rate": 30.0},
         {"training.learning_rate": 1e4, "training.engine": "loop"},
         {"training.learning_rate": 1e3, "training.optimizer": "adam"},

@@ -452,6 +452,16 @@ def test_data_need_not_be_pictures(parts):
     assert info["metrics"]["accuracy"] > max(first + 0.1, 0.8)
 
 
+def test_a_class_that_the_model_lacks_is_told_whichever_satellite_has_it():
+    def rare(scene, rng) -> FederatedData:
+        data = table(scene, rng)
+        data.train.targets[-1] = 2
+        return data
+
+    with pytest.raises(ValueError, match=r"shape \(2, 1, 2\) and targets \[0, 2\]: .*out of bounds"):
+        build({"data": rare, "model": lambda: Classifier(nn.Linear(7, 2))})
+
+
 def test_models_of_pictures_say_what_they_need():
     with pytest.raises(
         ScenarioError, match=r"model: images must have the shape \(channels, height, width\), got \(7,\)"
