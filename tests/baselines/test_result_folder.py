@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,6 +22,7 @@ from satfl_baselines import compare
 from satfl_baselines.evaluate import Run, play_all
 from satfl_baselines.files import one_writer, write_whole
 from satfl_baselines.results import ResultFolder, summarise
+from satfl_env import Decision, NetworkState
 from satfl_env.scenarios import load
 from satfl_env.settings import MOST_WORKERS
 from tests.factories import physics_only
@@ -265,16 +267,20 @@ def test_workers_have_limits(folder, workers):
         compare(SCENARIO, ["full"], [0, 1], folder, workers=workers)
 
 
+def asleep(state: NetworkState) -> Decision:
+    time.sleep(600)
+    raise AssertionError("nobody waits that long")
+
+
 def test_workers_end_with_what_ends_the_playing():
-    scenario = physics_only(30)
-    runs = [Run("random", seed) for seed in range(40)]
-    playing = play_all(scenario, runs, own={}, workers=2)
+    runs = [Run("random", 0), Run("asleep", 0), Run("asleep", 1)]
+    playing = play_all(physics_only(1), runs, own={"asleep": asleep}, workers=2)
     next(playing)
     workers = multiprocessing.active_children()
     with pytest.raises(KeyboardInterrupt):
         playing.throw(KeyboardInterrupt)
     for worker in workers:
-        worker.join(5)
+        worker.join(60)  # one may still be starting
         assert not worker.is_alive()
 
 
