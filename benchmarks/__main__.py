@@ -26,10 +26,12 @@ class Section(StrEnum):
     """What can be measured: modules of this package with `run(quick)`, which returns values named `case: quantity`."""
 
     TRAINING = "training"
+    JAX = "jax"
     FLOWER = "flower"
     SWIN = "swin"
     GPU = "gpu"
     ENVIRONMENT = "environment"
+    VECTORS = "vectors"
     ORBITS = "orbits"
 
 

@@ -1,4 +1,8 @@
-"""The environment: steps per second, what a step costs besides training, and memory over a long episode."""
+"""The environment: steps per second, what a step costs besides training, and memory over a long episode.
+
+One environment plays under `full`, the policy that trains the most. The floor of a step is the arithmetic of its
+training and testing, at the rate at which this machine multiplies large matrices.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +12,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
+from benchmarks.machine import matrix_flops_per_s
 from benchmarks.memory import peak_mb
 from benchmarks.timing import duration_s
-from satfl_agents.vec_env import SatFLVecEnv
 from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
-from satfl_env.federated import TrainingResult
-from satfl_env.federated.hardware import available_cores
+from satfl_env.federated import TrainingResult, forward_flops
+from satfl_env.federated.trainer import RowTrainer
 from satfl_env.scenarios import Scenario, load
-from satfl_env.wrappers import BoxAction, ScaledObservation
 
-NUM_ENVS = 8
-NUM_CLUSTERS = 3
 POLICY = "semspacefl"
-
-Actions = NDArray[np.float32]
+BUSIEST_POLICY = "full"
 
 
 def run(quick: bool) -> dict[str, float]:
@@ -41,7 +38,6 @@ def run(quick: bool) -> dict[str, float]:
     sizes = ((10, 3), (100, 10), (1000, 10))
     return {
         **single(steps=3 * steps),
-        **vectors(steps=steps),
         **{name: value for size in sizes for name, value in besides_training(*size, steps=steps).items()},
         **satellites(few=50, many=1000, gateways=10, steps=3 if quick else 8),
         **memory(rounds=200 if quick else 1000),
@@ -49,44 +45,34 @@ def run(quick: bool) -> dict[str, float]:
 
 
 def single(*, steps: int) -> dict[str, float]:
-    """Steps per second of one environment under a policy of the papers, resets included."""
-    env, policy = SatFLEnv(), make_policy(POLICY)
+    """Steps per second of one environment, resets included, and how far that is from the arithmetic alone."""
+    env, policy = SatFLEnv(), make_policy(BUSIEST_POLICY)
     for _ in range(2):  # the first time warms up
         seconds = sum(_play(env, policy, steps))
-    return {"leo-multitask, one environment: steps/s": steps / seconds}
-
-
-def vectors(*, steps: int) -> dict[str, float]:
-    """Steps per second of vectors of environments in the form that Stable-Baselines3 takes, on the same episodes.
-
-    `native` has a process for every core, as `SubprocVecEnv` has one for every environment. They take turns, so that
-    other load on the machine affects all of them.
-    """
-    actions = _recorded_actions(steps)
-    vectors: dict[str, VecEnv] = {
-        "native": SatFLVecEnv(NUM_ENVS, _flat, workers=available_cores()),
-        "native on one core": SatFLVecEnv(NUM_ENVS, _flat),
-        "DummyVecEnv": DummyVecEnv([_make_flat] * NUM_ENVS),
-        "SubprocVecEnv": SubprocVecEnv([_make_flat] * NUM_ENVS, start_method="fork"),
+    step_ms, floor_ms = 1e3 * seconds / steps, 1e3 * _floor_s(20)
+    return {
+        "leo-multitask, one environment: steps/s": 1e3 / step_ms,
+        "leo-multitask, one environment: a step, ms": step_ms,
+        "leo-multitask, one environment: arithmetic floor, ms": floor_ms,
+        "leo-multitask, one environment: step / floor": step_ms / floor_ms,
     }
-    for envs in vectors.values():
-        envs.seed(0)
-        envs.reset()
-    seconds: dict[str, list[float]] = {name: [] for name in vectors}
-    for action in actions:
-        for name, envs in vectors.items():
-            seconds[name].append(duration_s(partial(envs.step, action)))
-    for envs in vectors.values():
-        envs.close()
-    warm = {name: sum(values[steps // 5 :]) for name, values in seconds.items()}
-    played = NUM_ENVS * (steps - steps // 5)
-    rates = {f"leo-multitask, {NUM_ENVS} environments, {name}: steps/s": played / warm[name] for name in warm}
-    ratios = {
-        f"leo-multitask, {NUM_ENVS} environments: native / {name}": warm[name] / warm["native"]
-        for name in warm
-        if "native" not in name
-    }
-    return rates | ratios
+
+
+def _floor_s(steps: int) -> float:
+    """Mean seconds a step of one environment would take if it were the large product of matrices alone."""
+    simulation, policy = SatFLEnv().simulation, make_policy(BUSIEST_POLICY)
+    simulation.reset(0)
+    trainer, passes = simulation.trainer, 0
+    assert isinstance(trainer, RowTrainer)
+    for _ in range(steps):
+        opened = simulation.begin(policy(simulation.state))
+        learned = simulation.learn(opened, trainer.train(*opened.job))
+        # Training takes three times the operations of a forward pass.
+        passes += 3 * int((opened.job.data.samples * opened.job.epochs).sum())
+        passes += len(learned.job.models) * len(learned.job.data.test_images)
+        simulation.finish(learned, *simulation.evaluate([learned.job]))
+    flops = forward_flops(trainer.model, opened.job.data.images)
+    return passes * flops / steps / matrix_flops_per_s()
 
 
 def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> dict[str, float]:
@@ -182,37 +168,3 @@ def _steps(env: SatFLEnv, policy: Callable[[NetworkState], Decision], steps: int
         if terminated or truncated:
             env.reset()
         yield time.perf_counter() - began
-
-
-def _recorded_actions(steps: int) -> list[Actions]:
-    """The decisions of a policy in episodes with the seeds 0, 1, ... as actions of the flat environments."""
-    envs, policy = SatFLVecEnv(NUM_ENVS, _flat), make_policy(POLICY)
-    envs.seed(0)
-    envs.reset()
-    recorded = []
-    for _ in range(steps):
-        states = [simulation.state for simulation in envs.get_attr("simulation")]
-        recorded.append(np.stack([_box_action(policy(state), state) for state in states]))
-        envs.step(recorded[-1])
-    return recorded
-
-
-def _box_action(decision: Decision, state: NetworkState) -> Actions:
-    """The `BoxAction` that stands for a decision."""
-    action = decision_to_action(decision, state)
-    parts = (
-        np.eye(state.num_gateways + 1)[action["association"]],
-        np.eye(NUM_CLUSTERS)[action["cluster"] % NUM_CLUSTERS],
-        action["cpu_frequency"],
-        action["weights"],
-        action["gateway_weights"],
-    )
-    return (2.0 * np.concatenate([np.ravel(part) for part in parts]) - 1.0).astype(np.float32)
-
-
-def _flat(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    return ScaledObservation(BoxAction(env, num_clusters=NUM_CLUSTERS))
-
-
-def _make_flat() -> gym.Env[Any, Any]:
-    return _flat(SatFLEnv())
