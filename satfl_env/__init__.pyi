@@ -89,5 +89,8 @@ from .simulation import (
 from .simulation import (
     Simulation as Simulation,
 )
+from .simulation import (
+    check_decision as check_decision,
+)
 
 __version__: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -10,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from itertools import combinations
 from multiprocessing.connection import Connection
@@ -21,8 +23,9 @@ import numpy as np
 from satfl_baselines.arrays import BoolArray, FloatArray
 from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
-from satfl_env import Decision, NetworkState, Reward, RewardChoice, RoundReport, Simulation
+from satfl_env import Decision, NetworkState, Reward, RewardChoice, RoundReport, Simulation, check_decision
 from satfl_env.scenarios import Scenario, Target, build, load
+from satfl_env.scenarios.errors import prefixed
 from satfl_env.settings import MOST_WORKERS
 
 Record = dict[str, float]
@@ -72,9 +75,9 @@ def run_episode(
         `<metric>@<snr>/gateway <g>` with their mean `<metric>@<snr>`.
 
     Raises:
-        ValueError: If the scenario, the policy's name, a part or the reward is not valid, or the scenario's target
-            names no test metric.
-        TypeError: If the policy is neither a function nor a name.
+        ValueError: If the scenario, the policy's name, a part or the reward is not valid, the scenario's target names
+            no test metric, or a decision does not fit the network; the message names the policy, round and satellite.
+        TypeError: If the policy is neither a function of one argument nor a name.
         RuntimeError: If the policy itself raises; the message says where.
     """
     scenario = loaded(scenario)
@@ -89,9 +92,16 @@ def loaded(scenario: Scenario | str | Path) -> Scenario:
 
 
 def require_function(name: str, policy: Decide) -> Decide:
-    """The policy; raises `TypeError` if it cannot be called."""
+    """The policy; raises `TypeError` if it cannot be called with a state alone."""
     if not callable(policy):
         raise TypeError(f"{name} must be a function NetworkState -> Decision, got {policy!r}")
+    with suppress(ValueError):  # what is written in C may not tell its arguments
+        try:
+            inspect.signature(policy).bind(None)
+        except TypeError as error:
+            raise TypeError(
+                f"{name} must be a function NetworkState -> Decision, got {qualified_name(policy)}: {error}"
+            ) from error
     return policy
 
 
@@ -117,14 +127,18 @@ def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int,
 
 
 def _decided(decide: Decide, state: NetworkState, seed: int) -> Decision:
+    where = f"in round {state.round} of seed {seed}"
     try:
-        return decide(state)
+        decision = decide(state)
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise RuntimeError(
-            f"the policy {qualified_name(decide)} failed in round {state.round} of seed {seed}, at {place.filename}, "
-            f"line {place.lineno}: {type(error).__name__}: {error}"
+            f"the policy {qualified_name(decide)} failed {where}, at {place.filename}, line {place.lineno}: "
+            f"{type(error).__name__}: {error}"
         ) from error
+    with prefixed(f"the policy {qualified_name(decide)} {where}: "):
+        check_decision(decision, state)
+    return decision
 
 
 def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:

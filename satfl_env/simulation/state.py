@@ -242,7 +242,10 @@ def as_numbers(name: str, value: Any) -> FloatArray:
 
 
 def check_decision(decision: Decision, state: NetworkState) -> None:
-    """Raise `ValueError` naming the field, its value and what is allowed if a decision does not fit a state."""
+    """Raise `ValueError` if a decision does not fit a state.
+
+    The message names the field, what is allowed, and the first satellite or gateway whose value is not.
+    """
     if not isinstance(decision, Decision):
         raise ValueError(f"a policy must return a Decision, got {type(decision).__name__}")
     num_satellites, num_gateways = state.num_satellites, state.num_gateways
@@ -251,12 +254,13 @@ def check_decision(decision: Decision, state: NetworkState) -> None:
     _check_labels("association", decision.association, num_gateways, "the last one sits out")
     _check_labels("cluster", decision.cluster, num_satellites - 1, "one label per satellite")
     for name in ("weights", "gateway_weights"):
-        if (getattr(decision, name) < 0).any():
-            raise ValueError(f"decision.{name} must not be negative, got {getattr(decision, name)}")
+        value = getattr(decision, name)
+        _check_entries(name, value, value >= 0, "must not be negative")
     frequency = decision.cpu_frequency
-    too_fast = frequency > state.cpu_max_hz * (1 + 1e-9)
-    if (decision.associated & ((frequency < 0) | too_fast)).any():
-        raise ValueError(f"decision.cpu_frequency must lie in 0..cpu_max_hz = {state.cpu_max_hz} Hz, got {frequency}")
+    possible = (frequency >= 0) & (frequency <= state.cpu_max_hz * (1 + 1e-9))
+    _check_entries(
+        "cpu_frequency", frequency, possible | ~decision.associated, "must lie in 0..cpu_max_hz", state.cpu_max_hz
+    )
 
 
 def _check_array(name: str, value: object, length: int) -> None:
@@ -265,12 +269,21 @@ def _check_array(name: str, value: object, length: int) -> None:
         raise ValueError(f"decision.{name} must be an array of shape ({length},), got {got}")
     if value.dtype.kind not in "biuf":
         raise ValueError(f"decision.{name} must hold real numbers, got dtype {value.dtype}")
-    if not np.isfinite(value).all():
-        raise ValueError(f"decision.{name} must be finite, got {value}")
+    _check_entries(name, value, np.isfinite(value), "must be finite")
 
 
 def _check_labels(name: str, value: IntArray, highest: int, meaning: str) -> None:
     if not np.issubdtype(value.dtype, np.integer):
         raise ValueError(f"decision.{name} must hold integers, got dtype {value.dtype}")
-    if ((value < 0) | (value > highest)).any():
-        raise ValueError(f"decision.{name} must lie in 0..{highest} ({meaning}), got {value}")
+    _check_entries(name, value, (value >= 0) & (value <= highest), f"must lie in 0..{highest} ({meaning})")
+
+
+def _check_entries(
+    name: str, value: IntArray | FloatArray, fits: BoolArray, allowed: str, limit: FloatArray | None = None
+) -> None:
+    if fits.all():
+        return
+    index = int(fits.argmin())
+    bound = "" if limit is None else f" = {limit[index]:g} Hz"
+    whose = "gateway" if name == "gateway_weights" else "satellite"
+    raise ValueError(f"decision.{name} {allowed}{bound}, got {value[index]:g} for {whose} {index}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -23,6 +24,20 @@ def nearest(state: NetworkState) -> Decision:
 def shapeless(state: NetworkState) -> Decision:
     """A policy with a mistake in it."""
     return state.energy_j * np.ones(3)
+
+
+def two_arguments(state: NetworkState, share: float) -> Decision:
+    """A policy that lacks a setting."""
+    return nearest(state)
+
+
+def too_fast(state: NetworkState) -> Decision:
+    """A policy whose third satellite would overheat in the second round."""
+    decision = nearest(state)
+    everyone_trains = replace(decision, association=np.zeros_like(decision.association))
+    if state.round == 1:
+        everyone_trains.cpu_frequency[2] = 1e12
+    return everyone_trains
 
 
 def power(updates, weights, p):
@@ -112,3 +127,18 @@ def test_a_mistake_in_a_policy_is_told_with_its_place(tmp_path):
     where = rf"shapeless failed in round 0 of seed 1, at .*test_own_policies.py, line {line}: ValueError"
     with pytest.raises(RuntimeError, match=where):
         compare(SCENARIO, ["mine"], [1], tmp_path / "out", own={"mine": shapeless})
+
+
+def test_a_bad_decision_is_told_with_its_policy_round_and_satellite(tmp_path):
+    words = r"^the policy .*too_fast in round 1 of seed 1: decision.cpu_frequency must .*, got 1e\+12 for satellite 2$"
+    with pytest.raises(ValueError, match=words) as caught:
+        compare(SCENARIO, ["mine"], [1], tmp_path / "out", own={"mine": too_fast})
+    assert "[" not in str(caught.value)
+
+
+def test_a_wrong_signature_is_told_before_anything_is_played(tmp_path):
+    words = r"own policy 'mine' must be .*, got .*two_arguments: missing a required argument: 'share'"
+    with pytest.raises(TypeError, match=words):
+        compare(SCENARIO, ["full", "mine"], [0], tmp_path / "out", own={"mine": two_arguments})
+    assert not (tmp_path / "out").exists()
+    compare(SCENARIO, ["mine"], [0], tmp_path / "out", own={"mine": partial(two_arguments, share=0.5)})

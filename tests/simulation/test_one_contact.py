@@ -100,14 +100,15 @@ def test_without_a_link_nothing_returns():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"association": np.array([0, 3])}, r"decision.association must lie in 0..2"),
+        ({"association": np.array([0, 3])}, r"association must lie in 0..2 \(.*\), got 3 for satellite 1$"),
         ({"association": np.array([0.0, 1.0])}, "integers"),
         ({"association": np.array([0])}, r"shape \(2,\), got \(1,\)"),
-        ({"cluster": np.array([0, 2])}, "decision.cluster must lie in 0..1"),
-        ({"weights": np.array([1.0, np.nan])}, "decision.weights must be finite"),
-        ({"weights": np.array([1.0, -1.0])}, "decision.weights must not be negative"),
+        ({"cluster": np.array([0, 2])}, r"decision.cluster must lie in 0..1 \(.*\), got 2 for satellite 1$"),
+        ({"weights": np.array([1.0, np.nan])}, "decision.weights must be finite, got nan for satellite 1$"),
+        ({"weights": np.array([1.0, -1.0])}, "decision.weights must not be negative, got -1 for satellite 1$"),
+        ({"gateway_weights": np.array([-1.0, 1.0])}, "gateway_weights must not be negative, got -1 for gateway 0$"),
         ({"gateway_weights": np.ones(3)}, r"decision.gateway_weights must be an array of shape \(2,\)"),
-        ({"cpu_frequency": np.array([1.0, 2e9])}, "decision.cpu_frequency must lie in 0..cpu_max_hz"),
+        ({"cpu_frequency": np.array([1.0, 2e9])}, r"must lie in 0..cpu_max_hz = .*, got 2e\+09 for satellite 1$"),
     ],
 )
 def test_decisions_that_do_not_fit_are_named(changes, words):
