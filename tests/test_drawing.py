@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from satfl_baselines.evaluate import Run
+from satfl_baselines.evaluate import NOT_PLAYED, Run
 from satfl_baselines.plot import draw_curves
 from satfl_baselines.summary import Comparison
 from satfl_env.drawing import own_style
@@ -22,8 +22,7 @@ NAMES = ("_hidden:rule", "$x", "$\\frac$", "a\x1b\nb")
 
 
 def comparison() -> Comparison:
-    quantities = ["time_s", "test_loss", "clusters", "reward", "energy_j", "duration_s", "lost", "epochs", "batches"]
-    record = dict.fromkeys([*quantities, "accuracy"], 1.0)
+    record = dict.fromkeys(["time_s", "test_loss", "clusters", *NOT_PLAYED, "accuracy"], 1.0)
     episode = [record | {"round": float(index)} for index in range(3)]
     return Comparison(NAMES, (0, 1), {Run(name, seed): episode for name in NAMES for seed in (0, 1)})
 

@@ -23,7 +23,7 @@ import numpy as np
 from satfl_baselines.arrays import BoolArray, FloatArray
 from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
-from satfl_env import Decision, NetworkState, Reward, RewardChoice, RoundReport, Simulation, check_decision
+from satfl_env import Decision, NetworkState, Outcome, Reward, RewardChoice, RoundReport, Simulation, check_decision
 from satfl_env.scenarios import Scenario, Target, build, load
 from satfl_env.scenarios.errors import prefixed
 from satfl_env.settings import MOST_WORKERS
@@ -33,7 +33,9 @@ Episode = list[Record]
 Decide = Callable[[NetworkState], Decision]
 
 # What a round that is not played costs.
-NOT_PLAYED = {"reward": 0.0, "energy_j": 0.0, "duration_s": 0.0, "lost": 0.0, "epochs": 0.0, "batches": 0.0}
+NOT_PLAYED = dict.fromkeys(
+    ("reward", "energy_j", "duration_s", "lost", "diverged", "untestable", "epochs", "batches"), 0.0
+)
 
 WORKER_DIED = (
     "a process that played episodes died, often because memory ran out; the same command goes on from the finished "
@@ -68,11 +70,12 @@ def run_episode(
     Returns:
         One record for the untrained federation and one for each round played: finished rounds (`round`), mean over
         satellites of the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the
-        round just finished its `reward`, its `duration_s` and, over all satellites, `energy_j`, updates `lost`, local
-        `epochs` and real `batches`. With tasks also test loss and metrics of each, `<metric>/<task>`, and for every two
-        the share of their satellites' pairs that are in one cluster, `together/<task>+<task>`. With final SNRs in the
-        scenario also the test of each gateway's model, `<metric>/gateway <g>`, and in the last record at each SNR
-        `<metric>@<snr>/gateway <g>` with their mean `<metric>@<snr>`.
+        round just finished its `reward`, its `duration_s` and, over all satellites, `energy_j`, updates `lost`, those
+        of them that `diverged`, models `untestable`, local `epochs` and real `batches`. With tasks also test
+        loss and metrics of each, `<metric>/<task>`, and for every two the share of their satellites' pairs that are in
+        one cluster, `together/<task>+<task>`. With final SNRs in the scenario also the test of each gateway's model,
+        `<metric>/gateway <g>`, and in the last record at each SNR `<metric>@<snr>/gateway <g>` with their mean
+        `<metric>@<snr>`.
 
     Raises:
         ValueError: If the scenario, the policy's name, a part or the reward is not valid, the scenario's target names
@@ -248,6 +251,8 @@ def _cost_record(report: RoundReport) -> Record:
         "energy_j": float(report.energy_j.sum()),
         "duration_s": float(report.duration_s),
         "lost": float(report.lost.sum()),
+        "diverged": float((report.outcome == Outcome.DIVERGED).sum()),
+        "untestable": float(report.untestable.sum()),
         "epochs": float(report.epochs.sum()),
         "batches": float(report.batches.sum()),
     }

@@ -36,6 +36,19 @@ def comparison_table(comparison: Comparison, title: str) -> Table:
     return table
 
 
+def divergence_lines(comparison: Comparison) -> list[str]:
+    """What each policy lost to divergence, over all seeds: one line for each that lost anything."""
+    lines = []
+    for policy in comparison.policies:
+        outcomes = comparison.outcomes(policy)
+        updates, models = (int(outcomes[name].sum()) for name in ("diverged", "untestable"))
+        if updates or models:
+            lines.append(
+                f"{policy}: {updates} updates lost to divergence, {models} tests of models gave no number (all seeds)"
+            )
+    return lines
+
+
 def _some_ended_early(comparison: Comparison) -> bool:
     return any((comparison.rounds_played(policy) < comparison.rounds).any() for policy in comparison.policies)
 

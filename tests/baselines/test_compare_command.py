@@ -105,6 +105,22 @@ def test_a_target_ends_episodes_and_the_table_tells_their_rounds(tmp_path):
     assert any(line.split()[:1] == ["policy"] and line.split()[-1] == "rounds" for line in table.splitlines())
 
 
+def test_divergence_is_told_under_the_table_by_policy(tmp_path):
+    played = ("--policies", "semspacefl,individual", "--seeds", "2", "--rounds", "2", "--set", "data.test_samples=20")
+    calm = run("compare", "--out", str(tmp_path / "calm"), *played)
+    assert "lost to divergence" not in calm.stdout
+    wild = ("--set", "training.optimizer=sgd", "--set", "training.learning_rate=1e30", "--json")
+    assert run("compare", "--out", str(tmp_path / "wild"), *played, *wild, str(tmp_path / "own.json")).exit_code == 0
+    told = run("compare", "--out", str(tmp_path / "wild"), *played, *wild, str(tmp_path / "own.json")).stdout
+    diverged = {"semspacefl": 0, "individual": 0}
+    for policy in diverged:
+        for file in (tmp_path / "wild" / "runs").glob(f"{policy}-*.json"):
+            diverged[policy] += sum(int(record["diverged"]) for record in json.loads(file.read_text()))
+    for policy, updates in diverged.items():
+        assert updates > 0
+        assert f"\n{policy}: {updates} updates lost to divergence, " in told
+
+
 def test_json_alone_goes_to_standard_output(tmp_path):
     result = compare(tmp_path / "out", "--json", "-")
     assert result.exit_code == 0

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
 from satfl_baselines import Comparison, Run, evaluate, reproduce, study
+from satfl_baselines.evaluate import NOT_PLAYED
 from satfl_env.commands import make_app
 from satfl_env.scenarios import load
 
@@ -45,7 +46,7 @@ def episode(finals: dict[str, float], together: tuple[int, int, int], curve: tup
             **{f"test_loss/{task}": 1.0 for task in TASKS},
             **{f"accuracy/{task}": finals[task] for task in TASKS},
             **{f"together/{pair}": share for pair, share in pairs.items()},
-            **dict.fromkeys(("reward", "energy_j", "lost", "epochs", "batches", "duration_s"), 0.0),
+            **dict.fromkeys(NOT_PLAYED, 0.0),
         }
         for index, value in enumerate(curve)
     ]

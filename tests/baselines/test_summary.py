@@ -7,6 +7,7 @@ from scipy import stats
 from torch import nn
 
 from satfl_baselines import Comparison, Estimate, Run, make_policy, run_episode
+from satfl_baselines.evaluate import NOT_PLAYED
 from satfl_env import SemanticModel
 from satfl_env.scenarios import build, load
 from tests.factories import physics_only, play_episode
@@ -23,7 +24,8 @@ def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict
             metric: value,
             "accuracy": value / 2,
         }
-        | (costs if index else dict.fromkeys(costs, 0.0))
+        | NOT_PLAYED
+        | (costs if index else {})
         for index, value in enumerate(values)
     ]
 
