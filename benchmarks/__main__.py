@@ -28,6 +28,7 @@ class Section(StrEnum):
     TRAINING = "training"
     JAX = "jax"
     FLOWER = "flower"
+    PFL = "pfl"
     SWIN = "swin"
     GPU = "gpu"
     ENVIRONMENT = "environment"

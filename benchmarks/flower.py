@@ -9,22 +9,15 @@ from __future__ import annotations
 
 import copy
 import statistics
-import subprocess
 import sys
 import time
-from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 
-import torch
-
 from benchmarks.naive import satellite_data, train_one
-from benchmarks.timing import medians
+from benchmarks.peers import beside
 from benchmarks.workloads import SMALL_MODELS, workload
-from satfl_env.federated import Hardware, make_trainer
 from satfl_env.federated.hardware import available_cores
-
-QUICK = ("W1s",)
 
 
 def run(quick: bool) -> dict[str, float]:
@@ -38,21 +31,7 @@ def run(quick: bool) -> dict[str, float]:
     """
     if find_spec("flwr") is None or find_spec("ray") is None:
         raise ImportError("Flower is not installed: pip install 'satfl-env[bench]'")
-    values: dict[str, float] = {}
-    for name in QUICK if quick else [name for name in SMALL_MODELS if name != "unequal"]:
-        rounds = 3 if quick else 5
-        command = [sys.executable, "-m", "benchmarks.flower", name, str(rounds)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        flower_s = float(done.stdout.splitlines()[-1])
-        work = workload(name)
-        trainer = make_trainer("auto", work.model, work.settings, Hardware(workers=torch.get_num_threads()))
-        auto_s = medians({"auto": partial(work.train, trainer)}, 3 * rounds if flower_s < 1 else rounds)["auto"]
-        values |= {
-            f"{name}: Flower, warm round, s": flower_s,
-            f"{name}: auto, s": auto_s,
-            f"{name}: Flower / auto": flower_s / auto_s,
-        }
-    return values
+    return beside("Flower", "benchmarks.flower", [name for name in SMALL_MODELS if name != "unequal"], quick=quick)
 
 
 def warm_round_s(name: str, rounds: int) -> float:
