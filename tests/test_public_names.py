@@ -55,3 +55,13 @@ def test_importing_the_packages_is_cheap_and_registers_the_environment():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["2", "True", "False", "False"], done.stderr
+
+
+def test_a_first_step_imports_little_besides_pytorch():
+    unused = {"astropy", "boinor", "erfa", "matplotlib", "pandas", "scipy", "sklearn", "sympy", "torchmetrics"}
+    code = (
+        "import sys, gymnasium, satfl_env; env = gymnasium.make('SatFL-v0', overrides={'data.test_samples': 3}); "
+        f"env.reset(seed=0); env.step(env.action_space.sample()); print(sorted({unused} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import binary_dilation
-from scipy.spatial import cKDTree
 
 from satfl_env.data.images import IntArray
+from satfl_env.imports import import_tidily
 
 EARTH_RADIUS_M = 6_371_000.0
 
@@ -64,20 +64,26 @@ def places_under_track(
     seen = []
     for track, sun_deg in zip(points.swapaxes(0, 1), sun_elevation_deg.T, strict=True):
         # A step counts as light if one of its ends is.
-        light = binary_dilation(_refined(sun_deg, steps) >= min_sun_elevation_deg)
+        light = _scipy("ndimage").binary_dilation(_refined(sun_deg, steps) >= min_sun_elevation_deg)
         lit = _refined(track, steps)[light]
         lit /= np.linalg.norm(lit, axis=-1, keepdims=True)
         # Unbalanced trees are made faster; places far away, most of all, are not searched for.
-        tree = cKDTree(lit, balanced_tree=False, compact_nodes=False)
+        tree = _scipy("spatial").cKDTree(lit, balanced_tree=False, compact_nodes=False)
         distance, _ = tree.query(places, distance_upper_bound=1.01 * reach)
         seen.append(np.flatnonzero(distance <= reach).astype(np.int64))
     return seen
 
 
+def _scipy(module: str) -> Any:
+    """A module of SciPy: its import takes half a second, which other ways of splitting images never need."""
+    return import_tidily(f"scipy.{module}")
+
+
 def _refined(values: DegreeArray, steps: int) -> DegreeArray:
     """Values (T, ...) at equally spaced times, and between each two of them in that many steps."""
     times = np.arange(len(values))
-    fine: DegreeArray = CubicSpline(times, values)(np.linspace(0, times[-1], steps * int(times[-1]) + 1))
+    spline = _scipy("interpolate").CubicSpline(times, values)
+    fine: DegreeArray = spline(np.linspace(0, times[-1], steps * int(times[-1]) + 1))
     return fine
 
 

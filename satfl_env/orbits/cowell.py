@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from astropy.time import Time
 from numpy.typing import NDArray
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, GRAVITY_M3PS2, J2
 from satfl_env.orbits.hermite import motion_between
 from satfl_env.orbits.kepler import KeplerOrbits
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 FloatArray = NDArray[np.float64]
 

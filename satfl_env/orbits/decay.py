@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from astropy.time import Time
 from sgp4.api import Satrec
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, LOWEST_ALTITUDE_M
 from satfl_env.orbits.element_set import SGP4_RADIUS_M
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 LOWEST_RADIUS_M = EQUATORIAL_RADIUS_M + LOWEST_ALTITUDE_M
 # A mean perigee leaves out the short-period motion, some ten kilometres, and is looked at every hour only.

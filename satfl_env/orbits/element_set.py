@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from astropy.time import Time
 from sgp4.api import SGP4_ERRORS, WGS72, Satrec
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 SGP4_RADIUS_M = 6_378_135.0
 """The Earth radius of SGP4 (WGS 72)."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-
-from astropy.time import Time
+from typing import TYPE_CHECKING
 
 from satfl_env.orbits.element_set import ElementSet, one_of_each
 from satfl_env.orbits.frames import make_epoch
@@ -15,6 +14,9 @@ from satfl_env.orbits.sgp4_orbits import Sgp4Orbits
 from satfl_env.orbits.tle import read_tle
 from satfl_env.paths import expanded
 from satfl_env.utf8 import decoded
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 TLE_ENDINGS = (".tle", ".2le", ".3le")
 # All catalogued objects take some 40 MB.

@@ -12,17 +12,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units
-from astropy.coordinates import GCRS, ITRS, TEME, BaseCoordinateFrame, CartesianRepresentation, get_sun
-from astropy.time import Time, TimeDelta
-from astropy.utils import iers
-from astropy.utils.exceptions import AstropyWarning
-from erfa import ErfaWarning
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from satfl_env.imports import import_tidily
 from satfl_env.orbits.earth import ROTATION_RADPS
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 FloatArray = NDArray[np.float64]
 
@@ -31,9 +30,15 @@ FIRST_YEAR, LAST_YEAR = 2000, 2035
 _ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?Z?)?", re.ASCII)
 
 
+def astropy(module: str) -> Any:
+    """A module of astropy: its import takes half a second, which scenes on the plane never need."""
+    return import_tidily(f"astropy.{module}")
+
+
 @contextmanager
 def offline() -> Iterator[None]:
     """Let astropy use its bundled tables for any date: no download, no warning about their age."""
+    iers = astropy("utils.iers")
     with (
         iers.conf.set_temp("auto_download", False),
         iers.conf.set_temp("auto_max_age", None),
@@ -41,8 +46,8 @@ def offline() -> Iterator[None]:
         warnings.catch_warnings(),
     ):
         # ERFA calls a year dubious once leap seconds are not yet announced for it.
-        warnings.simplefilter("ignore", ErfaWarning)
-        warnings.simplefilter("ignore", AstropyWarning)
+        warnings.simplefilter("ignore", import_tidily("erfa").ErfaWarning)
+        warnings.simplefilter("ignore", astropy("utils.exceptions").AstropyWarning)
         yield
 
 
@@ -56,7 +61,8 @@ def make_epoch(epoch: Time | str) -> Time:
         try:
             if isinstance(epoch, str) and not _ISO.fullmatch(epoch):
                 raise ValueError("another form")
-            time = Time(epoch, scale="utc") if isinstance(epoch, str) else Time(epoch).utc
+            of = astropy("time").Time
+            time = of(epoch, scale="utc") if isinstance(epoch, str) else of(epoch).utc
         except ValueError as error:
             raise ValueError(f"epoch must be an ISO 8601 date and time in UTC, got {epoch!r}") from error
         if not time.isscalar:
@@ -67,10 +73,16 @@ def make_epoch(epoch: Time | str) -> Time:
     return time
 
 
+def julian_time(day: ArrayLike, fraction: ArrayLike) -> Time:
+    """The astropy time of a Julian date in UTC, given as days and fractions of them in any common shape."""
+    with offline():
+        return astropy("time").Time(day, fraction, format="jd", scale="utc")
+
+
 def times_after(epoch: Time, time_s: FloatArray) -> Time:
     """The astropy times `time_s` seconds after an epoch, in the shape of `time_s`."""
     with offline():
-        return (epoch + TimeDelta(time_s, format="sec")).utc
+        return (epoch + astropy("time").TimeDelta(time_s, format="sec")).utc
 
 
 def utc_text(time: Time) -> str:
@@ -81,7 +93,7 @@ def utc_text(time: Time) -> str:
 
 def teme_to_itrs(epoch: Time, time_s: FloatArray) -> FloatArray:
     """Rotation matrices from TEME to ITRS at each time, (T, 3, 3)."""
-    return _rotation(TEME, ITRS, times_after(epoch, time_s))
+    return _rotation("TEME", "ITRS", times_after(epoch, time_s))
 
 
 def gcrs_to_teme(epoch: Time) -> FloatArray:
@@ -92,7 +104,7 @@ def gcrs_to_teme(epoch: Time) -> FloatArray:
 # Every round of an episode asks for it, each time for the same epoch.
 @lru_cache(maxsize=16)
 def _gcrs_to_teme(day: float, fraction: float) -> FloatArray:
-    rotation = _rotation(GCRS, TEME, Time([day], [fraction], format="jd", scale="utc"))
+    rotation = _rotation("GCRS", "TEME", julian_time([day], [fraction]))
     rotation.flags.writeable = False
     return np.asarray(rotation[0])
 
@@ -120,22 +132,25 @@ def earth_fixed(
 def sun_position_m(epoch: Time, time_s: FloatArray) -> FloatArray:
     """Apparent position of the Sun in ITRS at each time, (T, 3)."""
     times = times_after(epoch, time_s)
-    with offline():
-        position = get_sun(times).cartesian.xyz.to_value(units.m).T
-    return np.asarray((_rotation(GCRS, ITRS, times) @ position[..., None])[..., 0])
+    return np.asarray((_rotation("GCRS", "ITRS", times) @ _sun_position_m(times)[..., None])[..., 0])
 
 
 def inertial_sun_position_m(epoch: Time, time_s: FloatArray) -> FloatArray:
     """Apparent position of the Sun in TEME of the epoch at each time, (T, 3); cheaper than in the turning frame."""
-    with offline():
-        position = get_sun(times_after(epoch, time_s)).cartesian.xyz.to_value(units.m).T
-    return np.asarray(position @ gcrs_to_teme(epoch).T)
+    return np.asarray(_sun_position_m(times_after(epoch, time_s)) @ gcrs_to_teme(epoch).T)
 
 
-def _rotation(source: type[BaseCoordinateFrame], target: type[BaseCoordinateFrame], times: Time) -> FloatArray:
-    """Rotation matrices between two geocentric frames at each time, (T, 3, 3): where the unit vectors go."""
-    column = times[:, None]
-    unit_vectors = CartesianRepresentation(*np.eye(3)[:, None])
+def _sun_position_m(times: Time) -> FloatArray:
+    """Apparent position of the Sun in GCRS at each time, (T, 3)."""
     with offline():
-        moved = source(unit_vectors, obstime=column).transform_to(target(obstime=column))
+        return np.asarray(astropy("coordinates").get_sun(times).cartesian.xyz.to_value("m").T)
+
+
+def _rotation(source: str, target: str, times: Time) -> FloatArray:
+    """Rotation matrices between two geocentric frames of astropy at each time, (T, 3, 3): where unit vectors go."""
+    coordinates, column = astropy("coordinates"), times[:, None]
+    unit_vectors = coordinates.CartesianRepresentation(*np.eye(3)[:, None])
+    with offline():
+        here, there = (getattr(coordinates, frame) for frame in (source, target))
+        moved = here(unit_vectors, obstime=column).transform_to(there(obstime=column))
     return np.ascontiguousarray(np.moveaxis(moved.cartesian.xyz.value, 0, 1))

@@ -11,11 +11,10 @@ from typing import Annotated
 
 import numpy as np
 import pydantic.dataclasses
-from astropy import units
-from astropy.coordinates import EarthLocation
 from numpy.typing import NDArray
 from pydantic import Field
 
+from satfl_env.orbits.frames import astropy
 from satfl_env.settings import STRICT, Finite
 from satfl_env.suggestions import did_you_mean
 
@@ -127,13 +126,14 @@ def ground_segment(gateways: Sequence[Gateway]) -> GroundSegment:
     latitude = np.radians([gateway.latitude_deg for gateway in gateways])
     longitude = np.radians([gateway.longitude_deg for gateway in gateways])
     altitude = np.array([gateway.altitude_m for gateway in gateways])
-    place = EarthLocation.from_geodetic(longitude * units.rad, latitude * units.rad, altitude * units.m)
+    rad = astropy("units").rad
+    place = astropy("coordinates").EarthLocation.from_geodetic(longitude * rad, latitude * rad, altitude)
     (sin_lat, cos_lat), (sin_lon, cos_lon) = ((np.sin(x), np.cos(x)) for x in (latitude, longitude))
     east = np.stack([-sin_lon, cos_lon, np.zeros_like(longitude)], axis=-1)
     north = np.stack([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat], axis=-1)
     up = np.stack([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat], axis=-1)
     return GroundSegment(
-        position_m=np.stack([axis.to_value(units.m) for axis in place.geocentric], axis=-1),
+        position_m=np.stack([axis.to_value("m") for axis in place.geocentric], axis=-1),
         frame=np.stack([east, north, up], axis=1),
         sine_min_elevation=np.sin(np.radians([gateway.min_elevation_deg for gateway in gateways])),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import erfa
 import numpy as np
 from numpy.typing import NDArray
 
+from satfl_env.imports import import_tidily
 from satfl_env.orbits.frames import sun_position_m
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 
@@ -43,7 +43,7 @@ def ground_track(orbits: Orbits, time_s: FloatArray) -> GroundTrack:
 
 def geodetic_deg(position_m: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Geodetic latitude and longitude (WGS 84) of Earth-fixed positions (..., 3), in degrees, (...) each."""
-    longitude, latitude, _ = erfa.gc2gd(_WGS84, position_m)
+    longitude, latitude, _ = import_tidily("erfa").gc2gd(_WGS84, position_m)
     return np.degrees(latitude), np.degrees(longitude)
 
 

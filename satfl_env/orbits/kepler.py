@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy import units
-from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, GRAVITY_M3PS2, HILL_RADIUS_M, J2
 from satfl_env.orbits.frames import gcrs_to_teme, make_epoch, times_after
 
 if TYPE_CHECKING:
+    from astropy.time import Time
     from boinor.twobody import Orbit
 
 FloatArray = NDArray[np.float64]
@@ -269,8 +268,8 @@ def orbits_from_boinor(orbits: Sequence[Orbit], *, j2: bool = KeplerOrbits.j2) -
             raise ValueError(f"orbits[{index}] must have the epoch of the first, {epoch.isot}, got {orbit.epoch.isot}")
     epoch = make_epoch(epoch)
     turn = gcrs_to_teme(epoch).T
-    position = np.array([orbit.r.to_value(units.m) for orbit in orbits]) @ turn
-    velocity = np.array([orbit.v.to_value(units.m / units.s) for orbit in orbits]) @ turn
+    position = np.array([orbit.r.to_value("m") for orbit in orbits]) @ turn
+    velocity = np.array([orbit.v.to_value("m / s") for orbit in orbits]) @ turn
     return orbits_from_states(epoch, position, velocity, j2=j2)
 
 

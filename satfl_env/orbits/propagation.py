@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from astropy.time import Time
 from numpy.typing import NDArray
 
 from satfl_env.orbits.frames import earth_fixed, teme_to_itrs
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 FloatArray = NDArray[np.float64]
 

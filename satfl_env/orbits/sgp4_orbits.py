@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.time import Time
 from numpy.typing import NDArray
 from sgp4.api import SGP4_ERRORS, Satrec, SatrecArray
 
 from satfl_env.orbits.decay import LOWEST_RADIUS_M, time_of_decay_s
 from satfl_env.orbits.earth import GRAVITY_M3PS2
 from satfl_env.orbits.element_set import ELEMENTS, SGP4_RADIUS_M, record
-from satfl_env.orbits.frames import make_epoch, offline, times_after, utc_text
+from satfl_env.orbits.frames import julian_time, make_epoch, times_after, utc_text
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -55,8 +57,7 @@ class Sgp4Orbits:
         dates = np.array([satellite.jdsatepoch for satellite in satellites])
         fractions = np.array([satellite.jdsatepochF for satellite in satellites])
         latest = int(np.argmax(dates + fractions))
-        with offline():
-            newest = Time(dates[latest], fractions[latest], format="jd", scale="utc")
+        newest = julian_time(dates[latest], fractions[latest])
         self.epoch = make_epoch(newest if epoch is None else epoch)
         age_days = self.epoch.jd1 - dates + self.epoch.jd2 - fractions
         for name, age in zip(self.names, age_days, strict=True):

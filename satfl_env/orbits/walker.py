@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from astropy.time import Time
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
 from satfl_env.orbits.kepler import KeplerOrbits
+
+if TYPE_CHECKING:
+    from astropy.time import Time
 
 _SPREAD_DEG = {"delta": 360.0, "star": 180.0}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from satfl_env.imports import tidy_imports
 from satfl_env.memory import check_fits
 
 
@@ -20,8 +19,9 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     if any(parameter.is_meta for parameter in module.parameters()):
         count = sum(parameter.numel() for parameter in module.parameters())
         check_fits(4 * count, f"{count} parameters")
-        with tidy_imports():  # PyTorch imports SymPy here
-            module.to_empty(device="cpu")
+        # `to_empty` would first import SymPy, for half a second.
+        empty = {name: torch.empty(value.shape, dtype=value.dtype) for name, value in module.state_dict().items()}
+        module.load_state_dict(empty, assign=True)
     for layer in module.modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue
