@@ -17,7 +17,7 @@ def own_style() -> Iterator[None]:
 
     What draws is imported inside, too.
     """
-    import_matplotlib()
+    _import_matplotlib()
     import matplotlib
 
     with matplotlib.rc_context():
@@ -27,7 +27,7 @@ def own_style() -> Iterator[None]:
         yield
 
 
-def import_matplotlib() -> None:
+def _import_matplotlib() -> None:
     """Import Matplotlib even where it refuses the user's settings.
 
     It does so where MPLBACKEND names no backend of this machine, and we need none, and where a matplotlibrc is no text.

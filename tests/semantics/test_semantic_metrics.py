@@ -60,6 +60,8 @@ def test_psnr_is_its_definition_per_image():
     assert psnr_db(first, second).numpy() == pytest.approx(np.array(expected), rel=1e-5)
     stacked = psnr_db(first.unflatten(0, (2, 2)), second.unflatten(0, (2, 2)))
     assert stacked.flatten().numpy() == pytest.approx(np.array(expected), rel=1e-5)
+    outside = torch.tensor([-0.5, 1.5]).repeat(32).view(1, 1, 8, 8)
+    assert float(psnr_db(outside, torch.full((1, 1, 8, 8), 0.5))) == pytest.approx(10 * np.log10(1 / 0.5**2), rel=1e-5)
 
 
 def test_psnr_of_perfect_images_is_finite_and_no_smaller_than_of_any_other():
