@@ -1,6 +1,8 @@
-"""Checks of arguments that are whole numbers."""
+"""Checks of plain arguments that are numbers."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -32,3 +34,13 @@ def checked_seed(name: str, value: object) -> int:
         ValueError: If it is negative or needs more than 63 bits.
     """
     return checked_integer(name, value, 0, HIGHEST_SEED)
+
+
+def as_number(value: object) -> float:
+    """An argument as a float, to be compared with a range: NaN if it is no number, as a bool, infinite if too large."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,3 +31,14 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(text).expanduser()
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"path {text!r}: {error}") from error
+
+
+def require_file(path: Path) -> None:
+    """Refuse folders, pipes and devices: reading these may never end.
+
+    Raises:
+        ValueError: If the path leads to anything but a file; the caller names it.
+        OSError: If it leads nowhere.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")

@@ -60,11 +60,6 @@ Count = Annotated[Whole, Field(ge=1)]
 Workers = Annotated[Count, Field(le=MOST_WORKERS)]
 
 
-def is_count(value: object) -> bool:
-    """Whether a plain argument is an integer >= 1, as a field of type `Count` would have it."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= int(value) <= MOST
-
-
 def default_of(maker: Callable[..., Any], name: str) -> Any:
     """The default of a parameter, for settings that are passed on to it, so that it is declared once.
 

@@ -16,6 +16,8 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
+from satfl_env.paths import require_file
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -84,8 +86,10 @@ def read_json(path: Path, form: Any) -> Any:
         ValueError: If the file is damaged or holds something else; the message names it.
         OSError: If it cannot be read.
     """
-    if path.exists() and not path.is_file():
-        raise ValueError(f"file {str(path)!r} is no file; choose another folder")
+    try:
+        require_file(path)
+    except ValueError as error:
+        raise ValueError(f"file {str(path)!r}: {error}; choose another folder") from error
     try:
         return TypeAdapter(form).validate_json(path.read_bytes(), strict=True)
     except ValidationError as error:

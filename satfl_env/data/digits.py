@@ -14,6 +14,7 @@ import numpy as np
 from satfl_env.data.folders import FOLDERS, require_folder
 from satfl_env.data.images import ByteArray, FloatArray, ImageData, IntArray, images_from_integers, split_train_test
 from satfl_env.imports import import_tidily
+from satfl_env.paths import require_file
 
 _DIGITS_FILE = "sklearn/datasets/data/digits.csv.gz"  # 64 pixels of 0 to 16 and a label in each row
 _MOST_VALUES = 2**28  # MNIST has a sixth of this
@@ -66,9 +67,7 @@ def read_idx(path: Path) -> ByteArray:
         raise FileNotFoundError(f"mnist: neither {path.name} nor {packed.name} in folder {path.parent}")
     found = path if path.exists() else packed
     try:
-        # Reading a pipe would never end.
-        if not found.is_file():
-            raise ValueError("not a regular file")
+        require_file(found)
         with found.open("rb") if found is path else gzip.open(found) as file:
             return _read_values(file)
     except (OSError, EOFError, ValueError, zlib.error) as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from satfl_env.arguments import as_number
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
@@ -62,8 +64,8 @@ def split_train_test(
     Raises:
         ValueError: `test_share` outside (0, 1).
     """
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share: {test_share} is not between 0 and 1 (both excluded)")
+    if not 0 < as_number(test_share) < 1:
+        raise ValueError(f"test_share: {test_share!r} is not between 0 and 1 (both excluded)")
     rng = np.random.default_rng(seed)
     in_test = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from satfl_env.arguments import as_number
 from satfl_env.data.images import FloatArray
 from satfl_env.imports import import_tidily
 from satfl_env.memory import check_fits
+from satfl_env.paths import require_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,12 +43,12 @@ def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | Non
         ValueError: a file is no whole picture of one frame, is too large, or has values that are not numbers from 0 to
             the greatest; the message names it. So many pictures of this size do not fit the memory.
     """
-    if max_value is not None and not _is_above_0(max_value):
+    if max_value is not None and not 0 < as_number(max_value) < np.inf:
         raise ValueError(f"max_value: {max_value!r} is not a finite number above 0")
     check_fits(len(paths) * 3.0 * 4 * image_size**2, f"image_size: {len(paths)} images of {image_size} pixels")
     crop = square_crop(image_size)
     images = np.empty((len(paths), 3, image_size, image_size), dtype=np.float32)
-    with _no_patching():
+    with _whole_files_alone():
         for image, path in zip(images, paths, strict=True):
             image[:] = _read(path, crop, max_value)
     return images
@@ -66,9 +66,7 @@ def _read(path: Path, crop: Callable[[Any], Any], max_value: float | None) -> Fl
     from PIL import Image, ImageOps
 
     try:
-        # Opening a pipe would wait for its other end.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError("not a regular file")
+        require_file(path)
         with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
             _check(picture, max_value)
             top = _stated_top(picture) if max_value is None else max_value
@@ -78,10 +76,6 @@ def _read(path: Path, crop: Callable[[Any], Any], max_value: float | None) -> Fl
             return _from_colours(upright, crop)
     except Exception as error:  # Pillow meets broken files with errors of many kinds
         raise ValueError(f"image {str(path)!r}: {_reason(error)}") from error
-
-
-def _is_above_0(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(0 < value < np.inf)
 
 
 def _reason(error: Exception) -> str:
@@ -174,7 +168,7 @@ def _from_numbers(picture: Image, crop: Callable[[Any], Any], top: float | None)
 
 
 @contextmanager
-def _no_patching() -> Iterator[None]:
+def _whole_files_alone() -> Iterator[None]:
     """Let Pillow refuse truncated files inside the block, whatever the user's own setting is."""
     from PIL import ImageFile
 

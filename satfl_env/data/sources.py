@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from satfl_env.arguments import checked_integer
 from satfl_env.data.blue_marble import load_blue_marble
 from satfl_env.data.digits import load_digits, load_mnist
 from satfl_env.data.folders import FOLDERS, FolderState, resolve_data_dir, state_of
 from satfl_env.data.images import ImageData
 from satfl_env.data.photographs import load_eurosat, load_image_folder, load_imagenette
-from satfl_env.settings import is_count
 from satfl_env.suggestions import did_you_mean
 
 SOURCES: dict[str, Callable[..., ImageData]] = {
@@ -41,7 +41,8 @@ def load_images(
         **options: keyword arguments of the source's own loader, for example `tile_px`, `download`, `folder`.
 
     Raises:
-        ValueError: unknown name or option (near matches are given), `image_size` missing, unwanted or not positive.
+        TypeError: `image_size`, or another option that is one, is no integer.
+        ValueError: unknown name or option (near matches are given), or a value that is not allowed.
         FileNotFoundError: the data folder is missing; the message says what to do. Nothing is ever downloaded unless
             `download=True` is passed.
     """
@@ -73,6 +74,7 @@ def check_source(name: str, image_size: int | None) -> None:
         image_size: side in pixels, as for `load_images`.
 
     Raises:
+        TypeError: `image_size` is no integer.
         ValueError: unknown name (near matches are given), or `image_size` missing, unwanted or not positive.
     """
     if name not in SOURCES:
@@ -82,8 +84,10 @@ def check_source(name: str, image_size: int | None) -> None:
             raise ValueError(
                 f"image_size: {image_size} given, but images of source {name!r} are not resized; leave it out"
             )
-    elif not is_count(image_size):
-        raise ValueError(f"image_size: {image_size} given, but source {name!r} needs a positive number of pixels")
+    elif image_size is None:
+        raise ValueError(f"image_size: missing, source {name!r} needs the side in pixels that images are scaled to")
+    else:
+        checked_integer("image_size", image_size, 1)
 
 
 def _suggest(wrong: str, allowed: Iterable[str]) -> str:

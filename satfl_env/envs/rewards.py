@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from satfl_env.arguments import as_number
 from satfl_env.simulation import RoundReport
 from satfl_env.suggestions import did_you_mean
 
@@ -166,7 +167,7 @@ def _known(name: object, table: Mapping[str, object]) -> str:
 
 
 def _checked_weight(name: str, weight: object, lowest: float = -math.inf) -> float:
-    number = math.nan if isinstance(weight, bool) or not isinstance(weight, int | float | np.number) else float(weight)
+    number = as_number(weight)
     if not math.isfinite(number) or number < lowest:
         rule = "finite" if lowest == -math.inf else "finite and not negative (costs count negative already)"
         raise ValueError(f"the weight of reward term {name!r} must be {rule}, got {weight!r}")

@@ -12,7 +12,8 @@ from satfl_env.orbits.omm import read_omm
 from satfl_env.orbits.omm_formats import READERS, reader_of
 from satfl_env.orbits.sgp4_orbits import Sgp4Orbits
 from satfl_env.orbits.tle import read_tle
-from satfl_env.paths import expanded
+from satfl_env.paths import expanded, require_file
+from satfl_env.suggestions import did_you_mean
 from satfl_env.utf8 import decoded
 
 if TYPE_CHECKING:
@@ -41,14 +42,16 @@ def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbi
         epoch: As in `Sgp4Orbits`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file; the message suggests shipped samples of similar names.
         ValueError: If an element set is malformed or not one of SGP4, naming the file, and its line and columns or its
             message and field; as in `Sgp4Orbits`.
     """
     path, start = expanded(path), None if epoch is None else make_epoch(epoch)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file of orbital elements {str(path)!r}")
+    if not path.exists():
+        guess = did_you_mean(path.name, samples())
+        raise FileNotFoundError(f"there is no file of orbital elements {str(path)!r}{guess}")
     try:
+        require_file(path)
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"a file of elements has at most {MAX_FILE_BYTES} bytes, got {path.stat().st_size}")
         sets = one_of_each(_sets(decoded(path.read_bytes()), path.suffix.lower()), start)

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, TypeAdapter, ValidationError
 
+from satfl_env.arguments import checked_integer
 from satfl_env.data import load_images, own_images
 from satfl_env.orbits import Scene
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.explain import problem_lines
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.schema import Data
-from satfl_env.settings import is_count
 from satfl_env.simulation import FederatedData
 
 _PARTITION: TypeAdapter[Partition] = TypeAdapter(Annotated[Partition, Field(discriminator="kind")])
@@ -39,7 +39,7 @@ class FederatedImages:
         places_deg: Latitude and longitude of each training image's centre, (N, 2), for the kind `ground-track`.
 
     Raises:
-        TypeError: If a set has none of these forms.
+        TypeError: If a set has none of these forms, or `test_samples` is no integer.
         ValueError: If a set or the partition is not valid; the message names the field, its value and what is allowed.
             What depends on the satellites is checked by the call.
     """
@@ -54,8 +54,8 @@ class FederatedImages:
         class_names: Sequence[str] | None = None,
         places_deg: npt.ArrayLike | None = None,
     ) -> None:
-        if test_samples is not None and not is_count(test_samples):
-            raise ValueError(f"test_samples: {test_samples} is not an integer >= 1, or None")
+        if test_samples is not None:
+            checked_integer("test_samples", test_samples, 1)
         self.images = own_images(train, test, class_names=class_names, places_deg=places_deg)
         self.partition = _checked(partition)
         self.test_samples = test_samples

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import reprlib
-import stat
 from collections.abc import Mapping
 from functools import reduce
 from operator import getitem
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from satfl_env.builtin import names, yaml_text
 from satfl_env.orbits import samples
-from satfl_env.paths import expanded
+from satfl_env.paths import expanded, require_file
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.explain import explain
 from satfl_env.scenarios.limits import MOST_BYTES, check_plain_extent
@@ -137,9 +136,7 @@ def _read_file(name: str) -> dict[str, Any]:
 def _content(file: Path) -> bytes:
     """The content of a scenario's file, one byte more than allowed at most."""
     try:
-        # Reading a pipe would never end.
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise ScenarioError(f"scenario file {str(file)!r} is not a regular file")
+        require_file(file)
         with file.open("rb") as opened:
             return opened.read(MOST_BYTES + 1)
     except FileNotFoundError as error:

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from satfl_env.arguments import checked_integer, checked_seed
 from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
 from satfl_env.links import link_time_s
 from satfl_env.onboard import EnergyBalance, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
-from satfl_env.settings import is_count
+from satfl_env.settings import MOST
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, training_loss
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
@@ -104,12 +105,13 @@ class Simulation:
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ValueError: If `torch_threads` is neither an integer >= 1 nor None.
+        TypeError: If `torch_threads` is neither an integer nor None.
+        ValueError: If it is below 1.
     """
 
     def __init__(self, ingredients: Ingredients, *, torch_threads: int | None = 1) -> None:
-        if torch_threads is not None and not is_count(torch_threads):
-            raise ValueError(f"torch_threads must be an integer >= 1 or None, got {torch_threads}")
+        if torch_threads is not None:
+            checked_integer("torch_threads", torch_threads, 1, MOST)
         self.ingredients = ingredients
         self.torch_threads = torch_threads
         with torch_defaults():
@@ -357,14 +359,16 @@ class Simulation:
         """Restore a state taken by `get_state` of a simulation with the same ingredients.
 
         Raises:
+            TypeError: If its seed is missing or no integer.
             ValueError: If it comes from a simulation of other sizes, models or metrics; nothing has changed then.
         """
         # All is set in a copy first, so that an error leaves this simulation as it is.
         restored = copy.copy(self)
         with torch_defaults(self.torch_threads):
             state = copy.deepcopy(state)
-            if state["seed"] != self._seed:
-                restored._start(state["seed"])
+            seed = checked_seed("state['seed']", state.get("seed"))
+            if seed != self._seed:
+                restored._start(seed)
             _check_like("state", state, restored._changing())
             restored._models = copy.deepcopy(restored._models)
             restored._models.set_state(state["models"])

@@ -119,7 +119,7 @@ def test_higher_threshold_keeps_only_textured_tiles() -> None:
 
 def test_errors_name_the_field_and_the_value() -> None:
     for tile_px in (1, 361):
-        with pytest.raises(ValueError, match=f"tile_px: {tile_px}"):
+        with pytest.raises(ValueError, match=f"tile_px must lie in 2..360, got {tile_px}"):
             load_images("blue-marble", tile_px=tile_px)
     with pytest.raises(ValueError, match=r"min_std: 0.9 leaves no tile"):
         load_images("blue-marble", min_std=0.9)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,9 +196,28 @@ def test_unknown_names_and_options_suggest_near_ones() -> None:
 def test_image_size_must_suit_the_source(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"image_size: 16 given, but .* 'digits' are not resized"):
         load_images("digits", image_size=16)
-    for size in (None, 0):
-        with pytest.raises(ValueError, match=f"image_size: {size} given, but source 'eurosat' needs"):
-            load_images("eurosat", data_dir=tmp_path, image_size=size)
+    with pytest.raises(ValueError, match="image_size: missing, source 'eurosat' needs"):
+        load_images("eurosat", data_dir=tmp_path)
+    with pytest.raises(ValueError, match="image_size must be at least 1, got 0"):
+        load_images("eurosat", data_dir=tmp_path, image_size=0)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error", "words"),
+    [
+        ("image-folder", {"image_size": "8"}, TypeError, "image_size must be an integer, got '8'"),
+        ("image-folder", {"image_size": 8, "test_share": "0.2"}, ValueError, "test_share: '0.2' is not between 0"),
+        ("image-folder", {"image_size": 8, "test_share": True}, ValueError, "test_share: True is not between 0 and 1"),
+        ("blue-marble", {"tile_px": "32"}, TypeError, "tile_px must be an integer, got '32'"),
+        ("blue-marble", {"min_std": "0.02"}, ValueError, "min_std: '0.02' leaves no tile"),
+    ],
+)
+def test_options_of_another_type_are_named(
+    tmp_path: Path, source: str, options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    write_class_folders(tmp_path, COLOURS, count=4)
+    with pytest.raises(error, match=words):
+        load_images(source, data_dir=tmp_path, **options)
 
 
 @pytest.mark.parametrize(

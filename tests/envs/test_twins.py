@@ -176,12 +176,13 @@ def test_a_closed_vector_environment_says_so():
         ({"max_episode_steps": 2.5}, TypeError, "max_episode_steps must be an integer, got 2.5"),
         ({"autoreset_mode": "Never"}, ValueError, "autoreset_mode must be one of 'NextStep', .*, got 'Never'"),
         ({"wrap": "box"}, TypeError, "wrap must be a function of an environment or None, got 'box'"),
-        ({"torch_threads": "1"}, ValueError, "torch_threads must be an integer >= 1 or None, got 1"),
+        ({"torch_threads": "1"}, TypeError, "torch_threads must be an integer, got '1'"),
         ({"scenario": 5}, TypeError, "must be a scenario's name or a YAML file's path, got 5"),
         ({"overrides": ["rounds.episode"]}, TypeError, "overrides must be a mapping"),
         ({"parts": ["links"]}, TypeError, "parts must"),
         ({"reward": "energy_j"}, TypeError, "reward must be"),
         ({"reward": {"energy_j": True}}, ValueError, "the weight of reward term 'energy_j'"),
+        ({"reward": {"energy_j": 10**400}}, ValueError, "the weight of reward term 'energy_j' must be finite"),
     ],
 )
 def test_arguments_of_a_wrong_type_are_refused_by_name(arguments: dict, kind: type[Exception], message: str):

@@ -222,7 +222,11 @@ def test_empty_constellations_and_missing_files_are_named(tmp_path: Path) -> Non
         file.truncate(100_000_001)
     with pytest.raises(ValueError, match=r"huge\.json: a file of elements has at most 100000000 bytes, got 100000001"):
         load_elements(tmp_path / "huge.json")
-    with pytest.raises(FileNotFoundError, match="there is no file of orbital elements"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file of orbital elements .*absent\.tle'$"):
         load_elements(tmp_path / "absent.tle")
+    with pytest.raises(FileNotFoundError, match="sentinel-lik', did you mean 'sentinel-like'"):
+        load_elements("sentinel-lik")
+    with pytest.raises(ValueError, match=f"{tmp_path}: not a regular file"):
+        load_elements(tmp_path)
     with pytest.raises(ValueError, match="names must have one entry for each of 7"):
         Sgp4Orbits(load_elements(TLE).satellites, ["only one"])

@@ -83,9 +83,9 @@ def test_settings_in_plain_python_are_as_strict():
     with pytest.raises(ValidationError, match="must be a number, got True"):
         RoundSettings(episode=True)
     images = (np.zeros((2, 4, 4), dtype=np.uint8), np.array([0, 1]))
-    with pytest.raises(ValueError, match="test_samples: True is not an integer >= 1"):
+    with pytest.raises(TypeError, match="test_samples must be an integer, got True"):
         FederatedImages(images, images, partition={"kind": "equal"}, test_samples=True)
-    with pytest.raises(ValueError, match="torch_threads must be an integer >= 1 or None, got True"):
+    with pytest.raises(TypeError, match="torch_threads must be an integer, got True"):
         scenarios.build("leo-multitask", torch_threads=True)
 
 

@@ -90,7 +90,7 @@ def test_equal_seeds_give_equal_data():
     [
         ({"kind": "dirichlet", "alpha": -1.0}, {}, r"partition\.alpha: .*greater than 0, got -1\.0"),
         ({"kind": "halves"}, {}, r"partition.kind: must be one of .*'dirichlet', .*'halves'"),
-        ({"kind": "equal"}, {"test_samples": 0}, "test_samples: 0"),
+        ({"kind": "equal"}, {"test_samples": 0}, "test_samples must be at least 1, got 0"),
         ({"kind": "ground-track"}, {}, r"^partition\.kind 'ground-track' needs .*places_deg, got None"),
         (
             {"kind": "tasks", "tasks": [{**TASKS[0], "classes": [5]}], "samples": [5, 8]},

@@ -126,7 +126,7 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "semspacefl",
             {"data.image_size": None},
-            "data.image_size: None given, but source 'imagenette' needs a positive number of pixels",
+            "data.image_size: missing, source 'imagenette' needs the side in pixels that images are scaled to",
         ),
         (
             "leo-multitask",

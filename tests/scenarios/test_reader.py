@@ -112,7 +112,7 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path):
         (folder, "not a regular file"),
         (loop, "cannot be read: Too many"),
     ):
-        with pytest.raises(ScenarioError, match=rf"{path.name}' (is )?{words}"):
+        with pytest.raises(ScenarioError, match=rf"{path.name}'(:)? {words}"):
             scenarios.load(path)
 
 

@@ -243,6 +243,7 @@ def test_a_state_of_another_size_is_refused():
     [
         (lambda state: state["test_metrics"].pop("accuracy"), r"state\['test_metrics'\] has the entries"),
         (lambda state: state.pop("untestable"), "state has the entries"),
+        (lambda state: state.pop("seed"), r"state\['seed'\] must be an integer, got None"),
         (lambda state: state["progress"].update(last_loss=np.zeros(9)), r"\['last_loss'\] has shape \(9,\)"),
         (lambda state: state["models"].update(held=torch.zeros(10, 3)), r"\['held'\] has shape"),
         (lambda state: state["models"]["gateway_models"].update({(0, 0): torch.zeros(3)}), r"\[\(0, 0\)\] has shape"),
@@ -256,7 +257,7 @@ def test_a_state_that_does_not_fit_is_refused_as_a_whole(spoil, message, seed):
     other.reset(seed)
     taken, before = other.get_state(), simulation.get_state()
     spoil(taken)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         simulation.set_state(taken)
     _, report = simulation.step(decide(simulation.state))
     simulation.set_state(before)
