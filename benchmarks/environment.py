@@ -70,7 +70,7 @@ def _floor_s(steps: int) -> float:
         # Training takes three times the operations of a forward pass.
         passes += 3 * int((opened.job.data.samples * opened.job.epochs).sum())
         passes += len(learned.job.models) * len(learned.job.data.test_images)
-        simulation.finish(learned, *simulation.evaluate([learned.job]))
+        simulation.finish(learned, simulation.evaluate(learned.job))
     flops = forward_flops(trainer.model, opened.job.data.images)
     return passes * flops / steps / matrix_flops_per_s()
 
@@ -103,8 +103,8 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
         began = time.perf_counter()
         learned = simulation.learn(opened, result)
         learn_s.append(time.perf_counter() - began)
-        test_s.append(duration_s(partial(simulation.evaluate, [learned.job])))
-        simulation.finish(learned, *simulation.evaluate([learned.job]))
+        test_s.append(duration_s(partial(simulation.evaluate, learned.job)))
+        simulation.finish(learned, simulation.evaluate(learned.job))
     return {
         f"{name}: step without training, ms": 1e3 * physics_s,
         f"{name}: aggregating and comparing models, ms": 1e3 * statistics.median(learn_s),

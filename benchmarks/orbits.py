@@ -144,7 +144,7 @@ def _step_besides_training_s(env: SatFLEnv) -> float:
         trained = simulation.trainer.train(*opened.job)
         began = time.perf_counter()
         learned = simulation.learn(opened, trained)
-        (test,) = simulation.evaluate([learned.job])
+        test = simulation.evaluate(learned.job)
         step.switch(simulation.finish(learned, test))
         return before_s + time.perf_counter() - began
 

@@ -1,4 +1,4 @@
-"""Many environments as one: their satellites train as one job and are tested in one forward pass."""
+"""Many environments as one: their satellites train as one job."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Testing the models the satellites hold, all in one batched forward pass."""
+"""Testing the models the satellites hold, many in one batched forward pass."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from satfl_env.federated import LARGEST_USABLE, MODELS_AT_ONCE, Layout, LocalData, TrainableModel, is_usable
 from satfl_env.simulation.ingredients import FederatedData
+from satfl_env.simulation.models import distinct, take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 
@@ -57,7 +58,7 @@ class Evaluation:
 
 
 class EvaluationJob(NamedTuple):
-    """The test of some of one simulation's satellites.
+    """The test of some satellites.
 
     Attributes:
         models: The model of each of them, (R, P).
@@ -73,68 +74,45 @@ class EvaluationJob(NamedTuple):
     draw: Any
 
 
-def evaluate(model: TrainableModel, layout: Layout, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
-    """Test the models of all jobs together on their satellites' test labels; the results are in the jobs' order."""
-    if not any(len(job.models) for job in jobs):
-        return [Evaluation.of(np.zeros(0), {}) for _ in jobs]
-    if len({job.data.test_images.shape for job in jobs}) > 1:
-        # Images of several shapes or numbers do not stack.
-        return [evaluate(model, layout, [job])[0] for job in jobs]
-    distinct, rows, which = zip(*(_distinct_models(job) for job in jobs), strict=True)
-    # A model to test is a job and a row of its data.
-    owner = torch.repeat_interleave(torch.tensor([len(models) for models in distinct]))
-    row, models = torch.cat(rows), torch.cat(distinct)
+def evaluate(model: TrainableModel, layout: Layout, job: EvaluationJob) -> Evaluation:
+    """Test models on the test labels of their satellites."""
+    if not len(job.models):
+        return Evaluation.of(np.zeros(0), {})
+    models, satellites, which = _distinct_models(job)
     chunks = [
-        _evaluate_chunk(model, layout, models[chunk], jobs, owner[chunk], row[chunk])
-        for chunk in torch.arange(len(models)).split(MODELS_AT_ONCE)
+        _evaluate_chunk(model, layout, job, *chunk)
+        for chunk in zip(models.split(MODELS_AT_ONCE), satellites.split(MODELS_AT_ONCE), strict=True)
     ]
-    loss = np.concatenate([one for one, _ in chunks])
-    metrics = {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
-    first = np.cumsum([0, *map(len, distinct)])
-    return [
-        Evaluation.of(loss[place], {name: values[place] for name, values in metrics.items()})
-        for place in (start + index.numpy() for start, index in zip(first[:-1], which, strict=True))
-    ]
+    loss = np.concatenate([one for one, _ in chunks])[which]
+    metrics = {name: np.concatenate([values[name] for _, values in chunks])[which] for name in chunks[0][1]}
+    return Evaluation.of(loss, metrics)
 
 
-def _distinct_models(job: EvaluationJob) -> tuple[Tensor, Tensor, Tensor]:
+def _distinct_models(job: EvaluationJob) -> tuple[Tensor, Tensor, IntArray]:
     """The models to test, (D, P), a satellite for each, (D,), and which of them each satellite has, (R,)."""
     satellites = torch.from_numpy(job.satellites)
-    if job.data.train.output_mask is not None or not len(satellites):
-        return job.models, satellites, torch.arange(len(satellites))
+    if job.data.train.output_mask is not None:
+        return job.models, satellites, np.arange(len(satellites))
     # Without tasks of their own, satellites that hold the same model have the same result.
-    models, which = torch.unique(job.models, dim=0, return_inverse=True)
-    return models, torch.arange(len(models)), which
+    first: dict[bytes, int] = {}
+    holds = [first.setdefault(row.tobytes(), index) for index, row in enumerate(job.models.numpy())]
+    rows, which = distinct(np.array(holds))
+    return take_rows(job.models, rows), satellites[torch.from_numpy(rows)], which
 
 
 def _evaluate_chunk(
-    model: TrainableModel, layout: Layout, models: Tensor, jobs: Sequence[EvaluationJob], owner: Tensor, row: Tensor
+    model: TrainableModel, layout: Layout, job: EvaluationJob, models: Tensor, satellites: Tensor
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Loss and metrics of some models, as they come out."""
-    data = [job.data for job in jobs]
-    images = _common([part.test_images for part in data], owner)
-    draw = type(jobs[0].draw)(*(_common(parts, owner) for parts in zip(*(job.draw for job in jobs), strict=True)))
-    targets = _own([part.test_targets for part in data], owner, row)
-    weights = _own([part.test_weights for part in data], owner, row)
-    masks = [part.train.output_mask for part in data if part.train.output_mask is not None]
-    mask = _own(masks, owner, row) if masks else None
+    """Loss and metrics of some models, (D, P), and their satellites, (D,), as they come out."""
+    data = job.data
+    images, *draw = (part.expand(len(models), *part.shape) for part in (data.test_images, *job.draw))
+    targets, weights = data.test_targets[satellites], data.test_weights[satellites]
+    mask = None if data.train.output_mask is None else data.train.output_mask[satellites]
     with torch.no_grad():
-        outputs = model.stacked_forward(layout.split(models), images, draw)
+        outputs = model.stacked_forward(layout.split(models), images, type(job.draw)(*draw))
         loss = (model.sample_loss(outputs, images, targets, mask) * weights).sum(dim=1)
         metrics = model.metrics(outputs, images, targets, mask)
     return loss.double().numpy(), {name: value.double().numpy() for name, value in metrics.items()}
-
-
-def _common(parts: Sequence[Tensor], owner: Tensor) -> Tensor:
-    """What all satellites of a job share, one tensor per job, for each model in the chunk."""
-    if len(parts) == 1:
-        return parts[0].expand(len(owner), *parts[0].shape)
-    return torch.stack(list(parts))[owner]
-
-
-def _own(parts: Sequence[Tensor], owner: Tensor, row: Tensor) -> Tensor:
-    """What each satellite has of its own, one tensor per job, for each model in the chunk."""
-    return parts[0][row] if len(parts) == 1 else torch.stack(list(parts))[owner, row]
 
 
 def training_loss(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -142,8 +141,7 @@ class Simulation:
         with torch_defaults(self.torch_threads):
             opened = self.begin(decision)
             learned = self.learn(opened, self.trainer.train(*opened.job))
-            (test,) = self.evaluate([learned.job])
-            return self.finish(learned, test)
+            return self.finish(learned, self.evaluate(learned.job))
 
     def begin(self, decision: Decision) -> OpenRound:
         """First part of a step: who trains, from which models, for how long. Nothing has changed yet.
@@ -202,9 +200,9 @@ class Simulation:
             update_similarity=update_similarity,
         )
 
-    def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
-        """Third part: test the models of one or more simulations of these ingredients."""
-        return self._learner.evaluate(jobs)
+    def evaluate(self, job: EvaluationJob) -> Evaluation:
+        """Third part: test the models that have changed."""
+        return self._learner.evaluate(job)
 
     def finish(self, learned: LearnedRound, test: Evaluation) -> tuple[NetworkState, RoundReport]:
         """Last part, after the test of the models: report on the round, and observe the network at its end."""
@@ -344,7 +342,7 @@ class Simulation:
             # Without tasks of their own all satellites are tested alike, so that the first one stands for a gateway.
             which = np.zeros(len(models), dtype=np.int64)
             job = EvaluationJob(torch.stack([*models.values()]), which, self._data, draw)
-            return untested.updated(np.array([*models]), self._learner.evaluate([job])[0])
+            return untested.updated(np.array([*models]), self._learner.evaluate(job))
 
     def get_state(self) -> dict[str, Any]:
         """Everything needed to continue from here: plain numbers, strings, NumPy arrays and tensors.
@@ -421,7 +419,7 @@ class Simulation:
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
             update_similarity=np.eye(num_satellites),
-            test=learner.evaluate([EvaluationJob(first, everyone, self._data, self._test_draw)])[0],
+            test=learner.evaluate(EvaluationJob(first, everyone, self._data, self._test_draw)),
             fetched_s=np.full(num_satellites, np.nan),
             fetched_version=np.zeros(num_satellites, dtype=np.int64),
             fetched_cpu_hz=np.zeros(num_satellites),

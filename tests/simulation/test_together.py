@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from satfl_env import Decision, NetworkState, Simulation, scenarios
+from satfl_env.semantics import MLPLink
 from satfl_env.simulation import SimulationGroup
 from tests.factories import decide as longest_window
 
@@ -22,12 +23,12 @@ def decide(state: NetworkState) -> Decision:
     return longest_window(state, cpu_frequency=0.35 * state.cpu_max_hz, cluster=labels)
 
 
-def assert_close(one: object, other: object) -> None:
+def assert_close(one: object, other: object, atol: float = 1e-5) -> None:
     for field in fields(one):
         first, second = getattr(one, field.name), getattr(other, field.name)
         pairs = [(first[key], second[key]) for key in first] if field.name.startswith("metrics") else [(first, second)]
         for mine, theirs in pairs:
-            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5, err_msg=field.name)
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=atol, err_msg=field.name)
 
 
 @pytest.mark.parametrize("overrides", [{}, {"training.engine": "none"}, {"training.tested": "trained"}])
@@ -48,6 +49,35 @@ def test_simulations_go_together_as_they_go_alone(overrides):
             assert_close(steps[index][0], state)
             assert_close(steps[index][1], report)
     assert group.step({}) == {}
+
+
+def test_test_images_are_never_copied(monkeypatch):
+    """Copies for every model would grow with the square of the environments."""
+    forward, tested = MLPLink.stacked_forward, []
+
+    def stacked_forward(self, parameters, images, draw):
+        tested.append(images.untyped_storage().data_ptr())
+        return forward(self, parameters, images, draw)
+
+    monkeypatch.setattr(MLPLink, "stacked_forward", stacked_forward)
+    simulations = [build() for _ in range(3)]
+    for seed, simulation in enumerate(simulations):
+        simulation.reset(seed)
+    SimulationGroup(simulations).step({index: decide(one.state) for index, one in enumerate(simulations)})
+    own = [simulation._data.test_images.untyped_storage().data_ptr() for simulation in simulations]
+    assert set(own) <= set(tested)
+    assert tested[-3:] == own
+
+
+def test_models_are_tested_alike_whoever_is_tested_with_them():
+    """To the bit, which `loop` leaves to the test: it trains one satellite after the other."""
+    together, alone = ([build(**{"training.engine": "loop"}) for _ in range(3)] for _ in range(2))
+    for simulations in (together, alone):
+        for seed, simulation in enumerate(simulations):
+            simulation.reset(seed)
+    steps = SimulationGroup(together).step({index: decide(one.state) for index, one in enumerate(together)})
+    for index, simulation in enumerate(alone):
+        assert_close(steps[index][1], simulation.step(decide(simulation.state))[1], atol=0)
 
 
 def test_a_satellite_trains_alike_whoever_trains_with_it():
