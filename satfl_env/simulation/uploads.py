@@ -12,6 +12,9 @@ from satfl_env.federated import LARGEST_USABLE
 from satfl_env.simulation.models import take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray
 
+# Rows of the matrix of cosines that are computed at a time.
+_BLOCK = 128
+
 
 def receive_updates(
     start: Tensor, trained: Tensor, sent: BoolArray, snr_db: float | None, generator: Callable[[], torch.Generator]
@@ -29,7 +32,7 @@ def receive_updates(
     """
     if snr_db is None:
         members = np.flatnonzero(sent)
-        return trained, take_rows(trained, members) - take_rows(start, members), sent
+        return trained, take_rows(trained, members).sub_(take_rows(start, members)), sent
     updates = noisy_updates(trained - start, snr_db, generator())
     received = start + updates
     returned = sent & (received.abs() <= LARGEST_USABLE).all(dim=1).numpy()
@@ -65,14 +68,18 @@ def update_cosines(updates: Tensor) -> FloatArray:
         return np.eye(len(updates))
     norm = updates.norm(dim=1, keepdim=True)
     unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
-    cosines: FloatArray = (unit @ unit.T).double().numpy()
-    return np.asarray(np.clip(cosines, -1.0, 1.0))
+    cosines = unit.new_empty(len(unit), len(unit))
+    # Every two of them once: the other half of the matrix is its mirror image.
+    for first in range(0, len(unit), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        products = unit[block] @ unit[first:].T
+        cosines[block, first:], cosines[first:, block] = products, products.T
+    return np.asarray(cosines.clamp_(-1.0, 1.0).double())
 
 
 def refreshed(similarity: FloatArray, cosines: FloatArray, returned: BoolArray) -> FloatArray:
     """A similarity matrix (S, S) with new cosines (R, R) of those whose update `returned` (S,); others keep theirs."""
-    members = np.flatnonzero(returned)
     similarity = similarity.copy()
-    similarity[np.ix_(members, members)] = cosines
+    similarity[np.outer(returned, returned)] = cosines.ravel()
     np.fill_diagonal(similarity, 1.0)
     return similarity

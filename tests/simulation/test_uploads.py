@@ -33,6 +33,13 @@ def test_cosines_are_those_of_scipy_and_bounded():
     assert (np.abs(got) <= 1).all()
 
 
+def test_cosines_of_many_updates_are_those_of_the_whole_product():
+    updates = torch.randn(300, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    unit = updates.numpy() / np.linalg.norm(updates.numpy(), axis=1, keepdims=True)
+    got = update_cosines(updates)
+    assert np.allclose(got, unit @ unit.T, rtol=0, atol=1e-12)
+
+
 def test_noise_has_the_power_that_the_snr_says():
     updates = torch.tensor([[1.0], [10.0], [0.0]]).repeat(1, 100_000)
     noise = noisy_updates(updates, 10.0, torch.Generator().manual_seed(0)) - updates
