@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from satfl_env.commands.console import output_console
+from satfl_env.commands.console import output_console, say
 
 
 def passes(
@@ -33,8 +33,11 @@ def passes(
     gateway = site(site_name, **({} if min_elevation is None else {"min_elevation_deg": min_elevation}))
     windows = contact_windows(orbits, [gateway], 0.0, hours * 3600.0)
     above = f"above {gateway.min_elevation_deg:g} degrees"
-    title = f"{gateway.name}, {hours:g} h from {utc_text(orbits.epoch)} UTC, {above}"
-    output_console().print(pass_table(orbits, windows, title))
+    span = f"{hours:g} h from {utc_text(orbits.epoch)} UTC"
+    if not len(windows.satellite):
+        say(output_console(), f"{gateway.name}: no pass {above} in {span}")
+        return
+    output_console().print(pass_table(orbits, windows, f"{gateway.name}, {span}, {above}"))
 
 
 def sites() -> None:

@@ -40,6 +40,28 @@ def test_start_and_elevation_are_options() -> None:
     assert "01-05 1" in table
 
 
+def test_passes_that_the_span_cuts_are_told_as_such() -> None:
+    """Of the pass from 0:20:50 over 0:23:00 to 0:25:10, the span shows some of its beginning, its end or its middle."""
+
+    def row(start: str, hours: str) -> list[str]:
+        _, table, _ = run(
+            "passes", "--tle", TLE, "--site", "Svalbard", "--start", f"2026-01-01T00:{start}", "--hours", hours
+        )
+        assert "the span cuts this pass" in table
+        return next(line for line in table.splitlines() if "3A" in line).split()[1:]
+
+    assert row("12:00", "0.15") == ["01-01", "00:20:50", ">", "00:21:00", ">", "10.3°", ">", "00:21:00", ">", "0:09"]
+    assert row("24:00", "0.1") == ["<", "01-01", "00:24:00", "<", "00:24:00", ">", "11.8°", "00:25:10", ">", "1:11"]
+    assert row("22:00", "0.05") == ["<", "01-01", "00:22:00", "00:23:00", "12.3°", ">", "00:25:00", ">", "3:00"]
+    assert "cuts" not in run("passes", "--tle", TLE, "--site", "Svalbard", "--hours", "1.1")[1]
+
+
+def test_a_span_without_a_pass_is_told_in_words() -> None:
+    code, told, _ = run("passes", "--tle", TLE, "--site", "Svalbard", "--hours", "0.1")
+    assert code == 0
+    assert " ".join(told.split()) == "Svalbard: no pass above 10 degrees in 0.1 h from 2026-01-01T00:00:00 UTC"
+
+
 def test_shipped_samples_go_by_name() -> None:
     assert run("passes", "--tle", "sentinel-like", "--site", "Troll", "--hours", "2") == run(
         "passes", "--tle", TLE, "--site", "Troll", "--hours", "2"
@@ -56,6 +78,7 @@ def test_sites_are_listed() -> None:
     ("arguments", "message"),
     [
         (("--tle", "absent.tle", "--site", "Kiruna"), "there is no file of orbital elements"),
+        (("--tle", "sentinel_like", "--site", "Kiruna"), "did you mean 'sentinel-like'"),
         (("--tle", TLE, "--site", "Kirunna"), "did you mean 'Kiruna'"),
         (("--tle", TLE, "--site", "Kiruna", "--start", "2030-01-01"), "epoch must be within 30 days"),
         (("--tle", TLE, "--site", "Kiruna", "--start", "soon"), "epoch must be an ISO 8601"),
