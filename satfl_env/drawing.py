@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, suppress
 from importlib import import_module
@@ -15,7 +16,8 @@ from pathlib import Path
 def own_style() -> Iterator[None]:
     """Draw with Matplotlib's defaults, and text as it is; the user's settings are left as they were.
 
-    What draws is imported inside, too.
+    Characters that its font lacks, as Chinese ones in names, become boxes without a word. What draws is imported
+    inside, too.
     """
     _import_matplotlib()
     import matplotlib
@@ -24,7 +26,9 @@ def own_style() -> Iterator[None]:
         matplotlib.rcdefaults()
         # Names are the user's, and a dollar sign in them begins no formula.
         matplotlib.rcParams["text.parse_math"] = False
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            yield
 
 
 def _import_matplotlib() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 
 import gymnasium as gym
 import matplotlib
@@ -44,6 +45,16 @@ def test_pictures_show_every_name_as_it_is():
         figure.canvas.draw()
         shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown == ["_hidden:rule", "$x", "$\\frac$", r"a\x1b\nb"]
+
+
+def test_characters_that_no_font_has_are_no_warning_and_rounds_are_whole_numbers():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with own_style():
+            figure = draw_curves(comparison(), "卫星")
+            figure.canvas.draw()
+    ticks = figure.axes[0].get_xticks()
+    assert (ticks == ticks.round()).all()
 
 
 @pytest.mark.parametrize("settings", [b"text.usetex: True\nbackend: tkagg\n", b"font.size: 30\n# H\xf6he\n", b"\0\xff"])

@@ -35,19 +35,22 @@ def one_writer(folder: Path) -> Iterator[None]:
     Raises:
         OSError: If another process does not let go of the folder, or it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / LOCK, timeout=LONGEST_WAIT_S, poll_interval=0.01):
-            for part in folder.glob(f"**/*{PART}"):
-                part.unlink(missing_ok=True)
-            yield
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / LOCK, timeout=LONGEST_WAIT_S, poll_interval=0.01).acquire()
     except Timeout as error:
         raise OSError(f"folder {str(folder)!r} is held by another process") from error
+    except OSError as error:
+        raise OSError(f"folder {str(folder)!r} cannot be made or written: {error.strerror}; choose another") from error
+    with held:
+        for part in folder.glob(f"**/*{PART}"):
+            part.unlink(missing_ok=True)
+        yield
 
 
 def is_new(folder: Path) -> bool:
     """Whether a folder is not there, or holds at most files that were never finished."""
-    return not folder.exists() or all(file.suffix == PART or file.name == LOCK for file in folder.iterdir())
+    return not folder.is_dir() or all(file.suffix == PART or file.name == LOCK for file in folder.iterdir())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from satfl_baselines.summary import OF, Comparison, Estimate
 from satfl_env.printable import printable
@@ -55,6 +56,7 @@ def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
             panel.fill_between(rounds, low, high, color=colour, alpha=0.13, linewidth=0)
     panel.set_xlabel("Communication round")
     panel.set_ylabel(_label(metric))
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.margins(x=0)
     panel.grid(color="0.9", linewidth=0.8)
     panel.set_axisbelow(True)

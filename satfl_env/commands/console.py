@@ -1,4 +1,4 @@
-"""Output of commands: tables, progress, and errors in one line.
+"""Output of commands: tables, progress, and errors in a line each.
 
 What is printed is never read as markup, and control characters in it are written as escapes: names of scenarios,
 policies and folders are the user's.
@@ -7,6 +7,7 @@ policies and folders are the user's.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from rich.console import Console
 from rich.text import Text
 
 from satfl_env.printable import printable
+
+# One of several problems in a message, below its first line.
+_PROBLEM = re.compile(r"  \S")
 
 
 class _PlainConsole(Console):
@@ -46,13 +50,16 @@ def say(console: Console, message: str, style: str | None = None) -> None:
 
 
 def say_error(message: str) -> None:
-    """Print what is wrong in one line on standard error."""
-    say(error_console(), f"error: {' '.join(message.split())}", "red")
+    """Print what is wrong on standard error, in one line, or in one for each of several problems."""
+    first, *others = f"error: {message}".splitlines()
+    several = first.endswith(":") and len(others) > 1 and all(map(_PROBLEM.match, others))
+    for line in (first, *others) if several else [" ".join([first, *others])]:
+        say(error_console(), line if several else " ".join(line.split()), "red")
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End with one line and no traceback: exit code 2 on bad input, 1 if a package is missing or the run fails."""
+    """End with what is wrong and no traceback: exit code 2 on bad input, 1 if a package is missing or the run fails."""
     try:
         yield
     except BrokenPipeError:
@@ -66,7 +73,10 @@ def one_line_errors() -> Iterator[None]:
 
 @contextmanager
 def progress_bar(console: Console, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; yields a function that takes the numbers of finished and of all units."""
+    """A progress bar; yields a function that takes the numbers of finished and of all units.
+
+    It disappears with an error before anything is finished, which then stands alone.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -79,4 +89,8 @@ def progress_bar(console: Console, unit: str) -> Iterator[Callable[[int, int], N
     columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(unit)
-        yield lambda finished, total: bar.update(task, completed=finished, total=total)
+        try:
+            yield lambda finished, total: bar.update(task, completed=finished, total=total)
+        except Exception:
+            bar.live.transient = not bar.tasks[task].completed
+            raise

@@ -125,8 +125,8 @@ def _checked_keys(action: object, space: spaces.Dict) -> Mapping[str, Any]:
         raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
     missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
     if missing or unknown:
-        problem = f"lacks {missing}" if missing else f"has unknown {unknown}"
-        raise ValueError(f"the action must be a dict with the keys {list(space)}; it {problem}")
+        problems = [f"lacks {missing}"] * bool(missing) + [f"has unknown {unknown}"] * bool(unknown)
+        raise ValueError(f"the action must be a dict with the keys {list(space)}; it {' and '.join(problems)}")
     return action
 
 

@@ -28,6 +28,7 @@ def refused(result: Result, *words: str, exit_code: int = 2) -> None:
     """Bad input: one line on standard error that says what is wrong, nothing on standard output."""
     assert result.exit_code == exit_code, result.output
     assert result.stdout == ""
+    assert "episodes" not in result.stderr
     message = result.stderr.strip().splitlines()[-1]
     assert message.startswith("error: ")
     for word in words:
@@ -259,9 +260,10 @@ def test_an_episode_that_fails_gets_one_line(tmp_path, monkeypatch):
     refused(compare(tmp_path), "worker 0 died", exit_code=1)
 
 
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+def test_what_cannot_be_a_folder_is_refused_by_name(tmp_path):
     (tmp_path / "out").write_text("")
-    refused(compare(tmp_path / "out"), "out")
+    for out in (tmp_path / "out", tmp_path / "out" / "deeper", Path("/proc/x")):
+        refused(compare(out), f"folder {str(out)!r} cannot be made or written")
 
 
 def test_workers_change_nothing(tmp_path):

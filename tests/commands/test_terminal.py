@@ -69,6 +69,31 @@ def test_errors_show_arguments_as_they_are_in_one_line(arguments):
     assert SHOWN in result.stderr.replace("\\\\", "\\")
 
 
+def test_each_of_several_problems_has_a_line():
+    both = ("training.batch_size=0", "rounds.epsiode=3\n")
+    for wrong, lines in ((both, 3), (both[:1], 1), (both[1:], 1)):
+        settings = [word for change in wrong for word in ("--set", change)]
+        told = CliRunner().invoke(make_app(), ["show", "leo-multitask", *settings]).stderr.splitlines()
+        assert len(told) == lines
+        assert told[0].startswith("error: scenario 'leo-multitask' is not valid:")
+        for line, change in zip(told[-len(wrong) :], wrong, strict=True):
+            assert change.partition("=")[0] in line
+
+
+@pytest.mark.parametrize("finished", [0, 1])
+def test_a_progress_bar_is_not_left_before_an_error_of_the_first_moment(monkeypatch, finished):
+    monkeypatch.setattr(sys, "stderr", shown := StringIO())
+
+    def fail() -> None:
+        with console.progress_bar(console.error_console(), "episodes") as progress:
+            progress(finished, 100)
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert ("episodes" in shown.getvalue()) == (finished > 0)
+
+
 def ascii_output(monkeypatch) -> BytesIO:
     """Standard output of a terminal that has nothing but ASCII."""
     written = BytesIO()

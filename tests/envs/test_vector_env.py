@@ -362,7 +362,11 @@ def test_batches_of_actions_that_do_not_fit_are_refused(workers: int):
     for wrong, message in (
         (None, "must be a dict with the keys .* got NoneType"),
         ({**actions, "colour": actions["weights"]}, r"has unknown \['colour'\]"),
-        ({key: value for key, value in actions.items() if key != "weights"}, r"lacks \['weights'\]"),
+        ({key: value for key, value in actions.items() if key != "weights"}, r"lacks \['weights'\]$"),
+        (
+            {key.title(): value for key, value in actions.items()},
+            r"lacks \['association'.* has unknown \['Assoc",
+        ),
         (too_many, r"actions must have shape \(2, 10\), one row for each of 2 environments; got \(3, 10\)"),
         (bad_value, "environment 1: "),
     ):
