@@ -21,8 +21,12 @@ def show(
     import yaml
 
     from satfl_env.scenarios import load
+    from satfl_env.scenarios.errors import prefixed
 
-    config = load(scenario, **parse_overrides(overrides)).model_dump(mode="json")
+    loaded = load(scenario, **parse_overrides(overrides))
+    with prefixed(f"scenario {scenario!r}: "):
+        loaded.check_target()
+    config = loaded.model_dump(mode="json")
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
     if not _fits(text):
         text = yaml.safe_dump(config, sort_keys=False, width=100)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from satfl_env.arguments import checked_integer
-from satfl_env.data.blue_marble import load_blue_marble
+from satfl_env.data.blue_marble import CLASS_NAMES, load_blue_marble
 from satfl_env.data.digits import load_digits, load_mnist
 from satfl_env.data.folders import FOLDERS, FolderState, resolve_data_dir, state_of
 from satfl_env.data.images import ImageData
@@ -24,6 +24,9 @@ SOURCES: dict[str, Callable[..., ImageData]] = {
     "eurosat": load_eurosat,
     "image-folder": load_image_folder,
 }
+
+# Classes of the sources that have the same ones in every installation.
+NUM_CLASSES = {"digits": 10, "mnist": 10, "blue-marble": len(CLASS_NAMES)}
 
 
 def load_images(

@@ -48,9 +48,11 @@ def build(
             message names it. What depends on the satellites, such as the split of the images, is checked by `reset`.
         FileNotFoundError: If the image source needs a data folder that is not there.
         TypeError: If a part's name is unknown or a part has the wrong form; the message names it.
-        ValueError: If a part returns impossible numbers.
+        ValueError: If a part returns impossible numbers, or the target's metric is none of the scenario's model.
     """
     scenario, own = resolve(scenario), check_parts(parts)
+    if "model" not in own:
+        scenario.check_target()
     if "scene" not in own:
         check_memory(memory_needs(scenario))
     training = scenario.training

@@ -39,6 +39,8 @@ class ModelSection(ABC):
 
     needs_tasks: ClassVar[bool]
     """Whether it needs a partition of kind `tasks`; other models reconstruct images and need another kind."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Names of its test metrics."""
 
     channel: Channel
 
@@ -69,6 +71,7 @@ class MLPLinkModel(ModelSection):
     """
 
     needs_tasks = True
+    metrics = ("accuracy", "balanced_accuracy")
 
     kind: Literal["mlp-link"] = "mlp-link"
     hidden: Count = default_of(MLPLink, "hidden")
@@ -87,6 +90,7 @@ class _Autoencoder(ModelSection):
     """Base class of models that reconstruct images."""
 
     needs_tasks = False
+    metrics = ("psnr_db", "ms_ssim")
 
     channel: Channel = Channel(snr_db=(1.0, 11.0), test_snr_db=11.0)
 

@@ -24,12 +24,20 @@ class PartitionSection(Section, ABC):
     The messages of errors begin with the name of the section's field that they are about.
     """
 
+    def check_classes(self, number: int) -> None:
+        """Check what depends on the number of the images' classes alone.
+
+        Raises:
+            ValueError: If the partition does not fit as many.
+        """
+
     def check(self, images: ImageData) -> None:
         """Check what does not depend on the satellites.
 
         Raises:
             ValueError: If the partition does not fit the images.
         """
+        self.check_classes(len(images.class_names))
 
     def num_outputs(self, images: ImageData) -> int:
         """Outputs of a decoder for all classes, or for those of the largest task."""

@@ -96,6 +96,7 @@ class GroundTrackPartition(PartitionSection):
 
     def check(self, images: ImageData) -> None:
         """Check that the images have places."""
+        super().check(images)
         if images.train_places_deg is None:
             raise ValueError("kind 'ground-track' needs the places of the images, places_deg, got None")
 

@@ -6,7 +6,7 @@ object's class. A field's name ends in its unit: _m, _s, _hz, _bps, _w, _j, _k, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env import links
-from satfl_env.data import check_source
+from satfl_env.data import NUM_CLASSES, check_source
 from satfl_env.federated import Hardware, Shared, TrainingSettings, check_engine
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.paths import PathText
@@ -85,6 +85,9 @@ class Data(Section):
     @model_validator(mode="after")
     def _loadable(self) -> Data:
         check_source(self.source, self.image_size)
+        if self.source in NUM_CLASSES:
+            with prefixed("partition."):
+                self.partition.check_classes(NUM_CLASSES[self.source])
         for name, value in self.folder_options.items():
             if self.source != "image-folder":
                 raise ValueError(f"{name} goes with source 'image-folder' alone, got {value!r} for {self.source!r}")
@@ -146,6 +149,11 @@ class Target(Section):
     metric: str
     value: Finite
 
+    def check(self, metrics: Collection[str]) -> None:
+        """Raise `ValueError` if the target's metric is none of these."""
+        if self.metric not in metrics:
+            raise ValueError(f"target.metric must be one of {', '.join(metrics)}, got {self.metric!r}")
+
     def reached(self, metrics: Mapping[str, NDArray[np.float64]]) -> bool:
         """Whether the mean over satellites of the target's metric is high enough.
 
@@ -155,8 +163,7 @@ class Target(Section):
         Raises:
             ValueError: If the target's metric is none of them.
         """
-        if self.metric not in metrics:
-            raise ValueError(f"target.metric must be one of {', '.join(metrics)}, got {self.metric!r}")
+        self.check(metrics)
         return float(metrics[self.metric].mean()) >= self.value
 
 
@@ -202,6 +209,11 @@ class Scenario(Section):
                 f"(got {training.engine!r})"
             )
         return self
+
+    def check_target(self) -> None:
+        """Raise `ValueError` if the target's metric is none of the model's; your own model may have others."""
+        if self.target is not None:
+            self.target.check(self.model.metrics)
 
     def make_protocol(self) -> RoundProtocol:
         """The protocol of the rounds.

@@ -55,9 +55,9 @@ class TaskPartition(PartitionSection):
             raise ValueError(f"task names must be distinct, got {names}")
         return self
 
-    def check(self, images: ImageData) -> None:
+    def check_classes(self, number: int) -> None:
         """Check that the tasks distinguish classes of the images."""
-        last = len(images.class_names) - 1
+        last = number - 1
         for index, task in enumerate(self.tasks):
             if max(task.classes) > last:
                 raise ValueError(

@@ -110,6 +110,22 @@ def test_show_takes_changes_and_refuses_what_is_no_scenario():
     assert result.stdout == ""
 
 
+def test_show_refuses_what_cannot_be_built_and_names_the_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    text = run("show", "leo-multitask", "--set", "training.engine=none").stdout
+    for wrong, words in (
+        (text.replace("target: null", "target: {metric: nope, value: 1}"), "target.metric must be one of accuracy, "),
+        (text.replace("- 2\n", "- 10\n", 1), "data.partition.tasks.0.classes: must lie in 0..9"),
+    ):
+        file.write_text(wrong)
+        for command in (("show", str(file)), ("compare", "--scenario", str(file), "--out", str(tmp_path / "out"))):
+            result = run(*command)
+            assert result.exit_code == 2
+            assert f"scenario {str(file)!r}" in result.stderr
+            assert words in result.stderr
+        assert not (tmp_path / "out").exists()
+
+
 def test_doctor_tells_versions_and_data(tmp_path, monkeypatch):
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     version = doctor._version

@@ -7,6 +7,7 @@ from PIL import Image
 
 from satfl_baselines import run_episode
 from satfl_env import scenarios
+from satfl_env.data import NUM_CLASSES, load_images
 from satfl_env.envs import SatFLEnv
 from satfl_env.federated import ENGINES, LoopTrainer
 from satfl_env.scenarios import ScenarioError, Target
@@ -21,9 +22,32 @@ def test_a_target_that_is_no_metric_is_told_before_the_first_round(name, metrics
     overrides = {"training.engine": "none", "data.test_samples": 4, "target": {"metric": "nope", "value": 1}}
     words = rf"target\.metric must be one of {metrics}, got 'nope'"
     with pytest.raises(ValueError, match=words):
-        SatFLEnv(name, overrides).reset(seed=0)
+        SatFLEnv(name, overrides)
     with pytest.raises(ValueError, match=words):
         run_episode(scenarios.load(name, **overrides), "full", 0)
+
+
+@pytest.mark.parametrize("name", ["leo-multitask", "semspacefl-mini"])
+def test_the_metrics_of_a_section_are_those_of_its_model(name):
+    scenario = scenarios.load(name, **{"training.engine": "none", "data.test_samples": 4})
+    simulation = scenarios.build(scenario)
+    simulation.reset(0)
+    assert scenario.model.metrics == tuple(simulation.test.metrics)
+
+
+@pytest.mark.parametrize("source", ["digits", "mnist", "blue-marble"])
+def test_classes_that_a_source_does_not_have_are_refused_at_loading(source):
+    number = NUM_CLASSES[source]
+    tasks = [{"name": "a", "classes": [number], "positive_share": 0.5}]
+    partition = {"kind": "tasks", "tasks": tasks, "samples": [5, 8]}
+    words = rf"data\.partition\.tasks\.0\.classes: must lie in 0\.\.{number - 1} with these images, got \[{number}\]"
+    with pytest.raises(ScenarioError, match=words):
+        scenarios.load("leo-multitask", **{"data": {"source": source, "partition": partition}})
+
+
+@pytest.mark.parametrize("source", ["digits", "blue-marble"])
+def test_sources_have_the_classes_that_are_known_of_them(source):
+    assert len(load_images(source).class_names) == NUM_CLASSES[source]
 
 
 def test_a_target_is_reached_by_the_mean_over_satellites():

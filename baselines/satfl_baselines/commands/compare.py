@@ -64,6 +64,7 @@ def compare(
     from satfl_baselines.results import summarise
     from satfl_baselines.tables import comparison_table, divergence_lines
     from satfl_env.scenarios import load
+    from satfl_env.scenarios.errors import prefixed
 
     keeps_what_is_finished()
     errors = error_console()
@@ -77,6 +78,9 @@ def compare(
         "parts": load_parts(parts),
         "reward": None if reward is None else import_object(reward),
     }
+    if "model" not in brought["parts"]:
+        with prefixed(f"scenario {scenario!r}: "):
+            config.check_target()
     advances: list[int] = []
     with progress_bar(errors, "episodes") as progress:
 
