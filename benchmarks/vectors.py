@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from benchmarks.timing import duration_s
@@ -24,6 +25,7 @@ from satfl_env.wrappers import BoxAction, ScaledObservation
 
 NUM_ENVS = 8
 NUMBERS = (1, 8, 32, 128)
+LEARNING_ENVS = 32
 NUM_CLUSTERS = 3
 POLICY = "full"
 
@@ -39,6 +41,7 @@ def run(quick: bool) -> dict[str, float]:
     return {
         **compared(steps=20 if quick else 60),
         **numbers(NUMBERS[:2] if quick else NUMBERS, steps=10 if quick else 25),
+        **learning(2_000 if quick else 100_000),
     }
 
 
@@ -78,6 +81,34 @@ def numbers(counts: tuple[int, ...], *, steps: int) -> dict[str, float]:
         _recorded_actions(max(counts), steps),
     )
     return {f"{name}: rounds/s": rate for name, rate in rates.items()}
+
+
+def learning(rounds: int) -> dict[str, float]:
+    """PPO with its usual settings on rounds that are played like those of a competent policy.
+
+    What the learner decides is replaced by what `full` decides; everything else is as in a real run.
+    """
+    envs = SatFLVecEnv(LEARNING_ENVS, _led, workers=available_cores())
+    learner = PPO("MlpPolicy", envs, n_steps=2048 // LEARNING_ENVS, seed=0, device="cpu")
+    seconds = duration_s(partial(learner.learn, rounds))
+    envs.close()
+    played = learner.num_timesteps
+    return {
+        f"PPO on {played:,} rounds, {LEARNING_ENVS} environments: s": seconds,
+        f"PPO on {played:,} rounds, {LEARNING_ENVS} environments: rounds/s": played / seconds,
+    }
+
+
+class _Led(gym.Wrapper[Any, Any, Any, Any]):
+    """Takes the decisions of a policy, whatever the action."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._policy = make_policy(POLICY)
+
+    def step(self, action: Any) -> Any:
+        state = self.get_wrapper_attr("simulation").state
+        return self.env.step(_box_action(self._policy(state), state))
 
 
 def _rates(vectors: Mapping[str, VecEnv], recorded: list[Actions]) -> dict[str, float]:
@@ -123,6 +154,10 @@ def _box_action(decision: Decision, state: NetworkState) -> Actions:
 
 def _flat(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     return ScaledObservation(BoxAction(env, num_clusters=NUM_CLUSTERS))
+
+
+def _led(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    return _Led(_flat(env))
 
 
 def _make_flat() -> gym.Env[Any, Any]:
