@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ MOST_PIXELS = 89_478_485  # Pillow's own bound, 256 MiB of colours
 _MOST_ELONGATED = 100  # sides' ratio: the longer side is scaled, too, before the square is cut out
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _WIDE = ("I", "F")
+_DIM = 0.25  # no set of pictures that uses its 16 bits is as dark
 
 
 def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | None = None) -> FloatArray:
@@ -37,7 +39,8 @@ def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | Non
         paths: the files.
         image_size: side in pixels.
         max_value: value that becomes 1 where a pixel is one number of more than 8 bits; None: what the file states, or
-            the greatest of 12 or 16 bits without a sign, while others are refused. Colours of 8 bits end at 255.
+            the greatest of 12 or 16 bits without a sign, while others are refused. Colours of 8 bits end at 255. A
+            warning suggests it where pictures of 16 bits use no more than a quarter of their range.
 
     Raises:
         ValueError: a file is no whole picture of one frame, is too large, or has values that are not numbers from 0 to
@@ -51,6 +54,12 @@ def read_pictures(paths: Sequence[Path], image_size: int, max_value: float | Non
     with _whole_files_alone():
         for image, path in zip(images, paths, strict=True):
             image[:] = _read(path, crop, max_value)
+    if max_value is None and len(paths) and images.max() < _DIM and _has_sixteen_bits(paths[0]):
+        warnings.warn(
+            f"no pixel of {str(paths[0])!r} and the others is above {images.max():.2g} of the greatest of 16 bits, "
+            "which becomes 1: max_value (of a scenario: data.max_value) sets another, such as 10000 for reflectances",
+            stacklevel=2,
+        )
     return images
 
 
@@ -133,6 +142,13 @@ def _deep(picture: Image) -> bool:
 
 def _tiles(picture: Image) -> Sequence[Any]:
     return getattr(picture, "tile", ())
+
+
+def _has_sixteen_bits(path: Path) -> bool:
+    from PIL import Image
+
+    with Image.open(path, formats=_FORMATS) as picture:
+        return picture.mode in _SIXTEEN_BITS
 
 
 def _stated_top(picture: Image) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,7 @@ def reflectances(kind: Any) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 10_000, (8, 8)).astype(kind)
 
 
+@pytest.mark.filterwarnings("ignore:no pixel of:UserWarning")
 @pytest.mark.parametrize(("ending", "kind"), [("png", "<u2"), ("tif", "<u2"), ("tif", ">u2")])
 def test_sixteen_bits_are_scaled_by_their_type_or_by_the_setting(tmp_path, ending, kind):
     values = reflectances(kind)
@@ -55,6 +57,21 @@ def test_sixteen_bits_are_scaled_by_their_type_or_by_the_setting(tmp_path, endin
         image = one(path, 8, **options)
         assert image.shape == (3, 8, 8)
         np.testing.assert_allclose(image, np.broadcast_to(values / top, (3, 8, 8)), atol=1e-6)
+
+
+def test_pictures_of_sixteen_bits_that_come_out_dark_suggest_what_to_set(tmp_path):
+    for name, values in (("dim.png", reflectances(np.uint16)), ("full.png", reflectances(np.uint16) * 6)):
+        Image.fromarray(values).save(tmp_path / name)
+    Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / "night.png")
+    dim, full, night = (tmp_path / name for name in ("dim.png", "full.png", "night.png"))
+    with pytest.warns(UserWarning, match=r"dim\.png' and .* above 0\.15 of .*data\.max_value"):
+        read_pictures([dim, dim], 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_pictures([dim, full], 8)
+        read_pictures([dim], 8, max_value=10_000)
+        read_pictures([night], 8)
+        read_pictures([], 8)
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
