@@ -26,6 +26,7 @@ from satfl_env import Decision, NetworkState
 from satfl_env.scenarios import load
 from satfl_env.settings import MOST_WORKERS
 from tests.factories import physics_only
+from tests.timing import within_a_second
 
 SCENARIO = physics_only(2)
 FULL, RANDOM = Run("full", 0), Run("random", 0)
@@ -35,7 +36,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 ANYTHING = st.binary() | st.text().map(str.encode) | JSON.map(lambda value: json.dumps(value).encode())
-any_content = settings(max_examples=60, deadline=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+any_content = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def opened(path, *policies, **changes) -> ResultFolder:
@@ -128,6 +129,7 @@ def test_episodes_that_record_different_quantities_are_not_summarised(folder):
 
 @given(ANYTHING)
 @any_content
+@within_a_second()
 def test_any_content_of_an_episode_is_refused_by_name(folder, content):
     file = folder / "runs" / "full-0.json"
     there = opened(folder)
@@ -138,6 +140,7 @@ def test_any_content_of_an_episode_is_refused_by_name(folder, content):
 
 @given(ANYTHING | JSON.map(lambda value: json.dumps({"format": value, "policies": value, "own": value}).encode()))
 @any_content
+@within_a_second()
 def test_any_content_of_a_manifest_is_refused_by_name(folder, content):
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(ValueError, match=re.escape(str(folder))):

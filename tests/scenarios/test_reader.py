@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from satfl_env import scenarios
 from satfl_env.scenarios import ScenarioError
 from satfl_env.scenarios.limits import MOST_BYTES
 from satfl_env.scenarios.reader import read_yaml
+from tests.timing import within_a_second
 
 BUILT_IN = resources.files("satfl_env.scenarios") / "builtin"
 # Once for all examples: hypothesis and the fixture of a function do not go together.
@@ -26,13 +25,6 @@ QUIET = settings(max_examples=60, deadline=None, suppress_health_check=list(Heal
 
 def text_of(name: str) -> str:
     return (BUILT_IN / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-@contextmanager
-def within_a_second() -> Iterator[None]:
-    start = time.process_time()
-    yield
-    assert time.process_time() - start < 1
 
 
 def refusal(path: Path, content: str | bytes) -> str:
