@@ -1,4 +1,4 @@
-"""Minibatches of many satellites at once, drawn epoch by epoch so that memory holds only one epoch."""
+"""Minibatches of many satellites at once, drawn block by block so that memory holds one block of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from torch import Tensor
 
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
-from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
+from satfl_env.federated.schedule import (
+    batches_per_epoch,
+    batches_per_round,
+    draw_epochs,
+    epochs_begun,
+    samples_per_epoch,
+)
 from satfl_env.federated.trainer import Shard
 
 # If all minibatches of a step are short, they are padded to a multiple of this, at which sums round alike.
@@ -63,9 +69,10 @@ class Feeder:
         self.batches = batches_per_epoch(samples, settings)
         self.steps = batches_per_round(samples, epochs, settings)
         self._first_row = data.offsets[satellites].tolist()
+        begun = epochs_begun(samples, epochs, settings)
         self._epochs = [
             draw_epochs(model, *job)
-            for job in zip(samples.tolist(), self.used.tolist(), epochs.tolist(), seeds.tolist(), strict=True)
+            for job in zip(samples.tolist(), self.used.tolist(), begun.tolist(), seeds.tolist(), strict=True)
         ]
         self._longest = longest = int(self.used.max())
         place = np.arange(min(settings.batch_size, longest))

@@ -11,7 +11,13 @@ from torch import Tensor
 from satfl_env.federated.hardware import data_on
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
-from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_epochs, samples_per_epoch
+from satfl_env.federated.schedule import (
+    batches_per_epoch,
+    batches_per_round,
+    draw_epochs,
+    epochs_begun,
+    samples_per_epoch,
+)
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.imports import import_tidily
 
@@ -36,12 +42,12 @@ class LoopTrainer(RowTrainer):
         own = slice(data.offsets[satellite], data.offsets[satellite + 1])
         images, targets = data.images[own], data.targets[own]
         mask = None if data.output_mask is None else data.output_mask[satellite]
-        samples = data.samples[satellite : satellite + 1]
-        used = int(samples_per_epoch(samples, self.settings)[0])
-        steps = int(batches_per_round(samples, np.array([epochs]), self.settings)[0])
+        work = data.samples[satellite : satellite + 1], np.array([epochs])
+        used = int(samples_per_epoch(work[0], self.settings)[0])
+        steps, begun = (int(count(*work, self.settings)[0]) for count in (batches_per_round, epochs_begun))
         optimizer = _fresh_optimizer(worker, self.settings)
         losses: list[Tensor] = []
-        for order, channel in draw_epochs(worker, len(images), used, epochs, seed):
+        for order, channel in draw_epochs(worker, len(images), used, begun, seed):
             for first in range(0, used, self.settings.batch_size)[: steps - len(losses)]:
                 batch = slice(first, first + self.settings.batch_size)
                 chosen = order[batch].to(images.device)
@@ -51,9 +57,9 @@ class LoopTrainer(RowTrainer):
                 loss.mean().backward()
                 optimizer.step()
                 losses.append(loss.detach())
-            if len(losses) == steps or not np.isfinite(float(losses[-1].sum())):
+            if not np.isfinite(float(losses[-1].sum())):
                 break
-        return float(torch.cat(losses[-int(batches_per_epoch(samples, self.settings)[0]) :]).mean())
+        return float(torch.cat(losses[-int(batches_per_epoch(work[0], self.settings)[0]) :]).mean())
 
 
 def _fresh_optimizer(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -244,9 +244,8 @@ class Federation:
         self.layout.load(self.model, self.held[satellite])
         optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE)
         losses: list[Tensor] = []
-        for _ in range(report.epochs[satellite]):
-            order, losses = torch.randperm(len(images), generator=chance), []
-            draw = self.model.draw_channel(len(images), chance)
+        for order, draw in self._epochs(len(images), report.epochs[satellite], chance):
+            losses = []
             for first in range(0, len(images), BATCH):
                 batch = slice(first, first + BATCH)
                 chosen, met = order[batch], ChannelDraw(*(part[batch] for part in draw))
@@ -258,6 +257,17 @@ class Federation:
                 losses.append(loss.detach())
         self.held[satellite] = self.layout.flatten(self.model)
         return float(torch.cat(losses).mean())
+
+    def _epochs(self, samples: int, epochs: int, chance: torch.Generator) -> Iterator[tuple[Tensor, ChannelDraw]]:
+        """Orders and channels, drawn for as many epochs at once as make 512 samples."""
+        at_once = max(1, 512 // samples)
+        for first in range(0, epochs, at_once):
+            count = min(at_once, epochs - first)
+            orders = torch.rand(count, samples, dtype=torch.float64, generator=chance).argsort()
+            draws = self.model.draw_channel(count * samples, chance)
+            for number, order in enumerate(orders):
+                own = slice(number * samples, (number + 1) * samples)
+                yield order, ChannelDraw(*(part[own] for part in draws))
 
     def test_loss(self) -> list[float]:
         data = self.data
