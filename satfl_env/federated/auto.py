@@ -7,6 +7,7 @@ from multiprocessing import current_process
 import torch
 from torch import Tensor
 
+from satfl_env.federated.compiled import CompiledTrainer
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.in_process import InProcessTrainer
 from satfl_env.federated.local import LocalData, TrainingSettings
@@ -15,8 +16,8 @@ from satfl_env.federated.processes import train_spread
 from satfl_env.federated.shards import samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
-# In a round whose forward passes take fewer operations, messages to workers cost more than they save.
-_PROCESSES_FLOPS = 1e9
+# In a round whose forward passes take fewer operations, threads or messages to workers cost more than they save.
+_SPREAD_FLOPS = 1e9
 # In a minibatch whose forward pass takes fewer operations, threads cost more than they save.
 _THREADS_FLOPS = 16e6
 
@@ -24,9 +25,9 @@ _THREADS_FLOPS = 16e6
 class AutoTrainer(RowTrainer):
     """Trains in this process or in several, stacked or one by one, by a fixed rule: equal runs choose alike.
 
-    If `Hardware.workers`, or without it PyTorch's number of threads, allows more than one CPU core, several processes
-    train large rounds. Everything else is trained in this process: large minibatches by that many threads, small ones
-    by one.
+    If `Hardware.workers`, or without it PyTorch's number of threads, allows more than one CPU core, that many share the
+    satellites of large rounds: threads of models with a kernel, and processes of others. Everything else is trained in
+    this process: large minibatches by that many threads, small ones by one.
     """
 
     mixes_precision = True
@@ -43,7 +44,10 @@ class AutoTrainer(RowTrainer):
             return self._in_process.train_rows(rows, data, shard)
         flops = self._in_process.flops(data)
         round_flops = flops * int(samples_seen(data, shard, self.settings).sum())
-        if len(rows) > 1 and round_flops >= _PROCESSES_FLOPS:
+        if len(rows) > 1 and round_flops >= _SPREAD_FLOPS:
+            chosen = self._in_process.chosen(rows, data)
+            if isinstance(chosen, CompiledTrainer):
+                return chosen.train_in_threads(workers, rows, data, shard)
             return train_spread(self._in_process, workers, rows, data, shard)
         with thread_limit(workers if flops * self.settings.batch_size >= _THREADS_FLOPS else 1):
             return self._in_process.train_rows(rows, data, shard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from satfl_env.federated.auto import AutoTrainer
+from satfl_env.federated.compiled import CompiledTrainer
 from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalTrainer, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
@@ -15,6 +16,7 @@ from satfl_env.federated.trainer import RowTrainer
 
 ENGINES: dict[str, type[RowTrainer] | type[NoTraining]] = {
     "auto": AutoTrainer,
+    "compiled": CompiledTrainer,
     "stacked": StackedTrainer,
     "loop": LoopTrainer,
     "processes": ProcessTrainer,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from pydantic import field_validator
 from pydantic.dataclasses import dataclass
+from threadpoolctl import ThreadpoolController
 
 from satfl_env.federated.local import LocalData
 from satfl_env.settings import STRICT, Workers
@@ -28,8 +30,9 @@ class Hardware:
         device: `cpu`, `cuda` or `cuda:<index>`. Parameters and results stay where the caller has them.
         precision: `float32`: the precision of the parameters; `bfloat16`: that of the matrix products of stacked
             training, while parameters, optimizer and loss keep theirs. Results then agree to about 1e-2 only.
-        workers: Worker processes of `processes` and `auto`, shards of `ray`. None means every core for `processes` and
-            `ray`, and for `auto` as many as the threads that PyTorch may use. At most 256.
+        workers: Worker processes of `processes`, threads of `compiled`, either of `auto`, shards of `ray`. None means
+            every core for `processes` and `ray`, one for `compiled`, and for `auto` as many as the threads that PyTorch
+            may use. At most 256.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -74,6 +77,17 @@ def thread_limit(num_threads: int | None) -> Iterator[None]:
     finally:
         if num_threads not in (None, before):
             torch.set_num_threads(before)
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Limit NumPy's and SciPy's matrix products to one thread inside the block."""
+    limit: AbstractContextManager[Any] = _blas().limit(limits=1)
+    return limit
+
+
+@cache
+def _blas() -> Any:
+    return ThreadpoolController().select(user_api="blas")
 
 
 def data_on(device: str, data: LocalData) -> LocalData:

@@ -1,14 +1,19 @@
-"""The better of `loop` and `stacked` for a model."""
+"""The best of the engines that train in this process, for a model."""
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+
 from torch import Tensor
 
+from satfl_env.federated.compiled import CompiledTrainer
 from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.hardware import Hardware
+from satfl_env.federated.kernel import KernelError
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
-from satfl_env.federated.model import HasStackedGradient, TrainableModel
+from satfl_env.federated.model import HasKernel, HasStackedGradient, TrainableModel
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
@@ -18,25 +23,31 @@ _STACKED_FLOPS = 200e6
 
 
 class InProcessTrainer(RowTrainer):
-    """Trains in this process, stacked or one by one by a fixed rule: equal runs choose alike.
+    """Trains in this process, by machine code, stacked or one by one, by a fixed rule: equal runs choose alike.
 
-    It stacks models with a gradient in closed form, small minibatches, and everything that is not on the CPU.
+    On the CPU in float32 models with a kernel are trained by it; where this machine cannot compile it, that is logged
+    once. Of the others, it stacks models with a gradient in closed form, small minibatches, and everything that is not
+    on the CPU.
     """
 
     def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
-        """Keep both engines."""
+        """Keep the engines to pick from."""
         super().__init__(model, settings, hardware)
         self.loop = LoopTrainer(model, settings, Hardware(self.hardware.device))
         self.stacked = StackedTrainer(model, settings, self.hardware)
+        plain = self.hardware.device == "cpu" and self.hardware.precision == "float32"
+        self.compiled = CompiledTrainer(model, settings) if plain and isinstance(model, HasKernel) else None
         self._flops: int | None = None
 
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
         """Train the satellites of a shard; see `RowTrainer.train_rows`."""
-        return self.chosen(data).train_rows(rows, data, shard)
+        return self.chosen(rows, data).train_rows(rows, data, shard)
 
-    def chosen(self, data: LocalData) -> RowTrainer:
-        """The engine that suits the model and the size of the images."""
+    def chosen(self, rows: Tensor, data: LocalData) -> RowTrainer:
+        """The engine that suits the model, the type of its parameters and the size of the images."""
         where = self.hardware
+        if self.compiled and _has_kernel(self.compiled, rows):
+            return self.compiled
         if where.device != "cpu" or where.precision != "float32" or isinstance(self.model, HasStackedGradient):
             return self.stacked
         small = self.flops(data) * self.settings.batch_size < _STACKED_FLOPS
@@ -47,3 +58,17 @@ class InProcessTrainer(RowTrainer):
         if self._flops is None:
             self._flops = forward_flops(self.model, data.images)
         return self._flops
+
+
+def _has_kernel(trainer: CompiledTrainer, rows: Tensor) -> bool:
+    try:
+        trainer.kernel(rows)
+    except KernelError as error:
+        _say_once(f"{error}; training is slower without it")
+        return False
+    return True
+
+
+@cache
+def _say_once(message: str) -> None:
+    logging.getLogger(__name__).warning(message)

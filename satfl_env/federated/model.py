@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -57,3 +59,55 @@ class HasStackedGradient(Protocol):
         gradient: Mapping[str, Tensor],
     ) -> Tensor:
         """Sample losses (S, B); writes the gradient of their `share`-weighted sum into `gradient`."""
+
+
+class Kernel(Protocol):
+    """Trains one satellite through the minibatches of successive epochs, in one call and without the interpreter."""
+
+    def __call__(
+        self,
+        row: NDArray[Any],
+        moments: NDArray[Any],
+        step: int,
+        images: NDArray[Any],
+        targets: NDArray[np.int64],
+        output_mask: NDArray[np.bool_],
+        order: NDArray[np.int64],
+        channel: tuple[NDArray[Any], ...],
+        batch_size: int,
+        learning_rate: float,
+        adam: bool,
+        losses: NDArray[np.float64],
+    ) -> None:
+        """Make some steps; arrays are C-contiguous, and numbers of the type of the parameters unless said otherwise.
+
+        Args:
+            row: Parameters, (P,); changed in place.
+            moments: Adam's moments, (2, P); changed in place.
+            step: Steps made before.
+            images: The satellite's samples, flattened, (n, pixels).
+            targets: Class indices, (n,).
+            output_mask: Which classes exist, (C,), or empty where all do.
+            order: Samples of each epoch in the order of use, (epochs, used).
+            channel: The parts of a channel draw, row i for the i-th sample of the flattened order.
+            batch_size: Samples in a minibatch; the last one of an epoch may be smaller.
+            learning_rate: Step size.
+            adam: Whether to use Adam with PyTorch's default constants, rather than plain gradient descent.
+            losses: Overwritten with the sum of the sample losses of each step; there are no more steps than its length.
+
+        Raises:
+            ValueError: If a shape does not fit the model.
+            IndexError: If a target is no class.
+        """
+
+
+@runtime_checkable
+class HasKernel(TrainableModel, Protocol):
+    """A model whose training is compiled to machine code."""
+
+    def kernel(self) -> tuple[Any, tuple[float, ...]]:
+        """A `Kernel` compiled by Numba that takes one argument more, the first; and that argument.
+
+        Raises:
+            Exception: If Numba is missing, or has no folder to keep what it compiles.
+        """

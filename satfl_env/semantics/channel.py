@@ -15,7 +15,8 @@ from torch import Tensor
 
 from satfl_env.settings import STRICT, Decibel, NonNegative
 
-_POWER_FLOOR = 1e-8  # an all-zero code word stays zero instead of turning into NaN
+POWER_FLOOR = 1e-8
+"""Added to the power of symbols: an all-zero code word stays zero instead of turning into NaN."""
 
 
 class ChannelDraw(NamedTuple):
@@ -101,7 +102,7 @@ def normalise_power(symbols: Tensor) -> Tensor:
 
 def power_scale(symbols: Tensor) -> Tensor:
     """Factor that brings each sample's symbols, shape (..., n), to unit average power, shape (..., 1)."""
-    return (symbols.square().mean(-1, keepdim=True) + _POWER_FLOOR).rsqrt()
+    return (symbols.square().mean(-1, keepdim=True) + POWER_FLOOR).rsqrt()
 
 
 def transmit(symbols: Tensor, draw: ChannelDraw) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from satfl_env.semantics.channel import Channel, ChannelDraw, normalise_power, power_scale, transmit
+from satfl_env.semantics.channel import POWER_FLOOR, Channel, ChannelDraw, normalise_power, power_scale, transmit
 from satfl_env.semantics.classifier import Classifier
 from satfl_env.semantics.initialise import initialise
 from satfl_env.semantics.losses import mask_logits
@@ -142,3 +143,18 @@ class MLPLink(Classifier):
         grad = relu_backward(hidden, grad @ parameters["encoder.2.weight"])
         linear_backward(gradient, "encoder.0", inputs, grad)
         return loss
+
+    def kernel(self) -> tuple[Any, tuple[float, ...]]:
+        """Training as machine code, compiled by Numba when it is first called, and its first argument.
+
+        The arguments that follow are those of `satfl_env.federated.model.Kernel`; the channel is a `ChannelDraw`.
+
+        Raises:
+            ImportError: If Numba is missing.
+            RuntimeError: If there is no folder to keep what it compiles.
+        """
+        from satfl_env.semantics.mlp_kernel import train_mlp_link
+
+        layers = [layer for layer in self.modules() if isinstance(layer, nn.Linear)]
+        widths = layers[0].in_features, *(layer.out_features for layer in layers)
+        return train_mlp_link, (*widths, POWER_FLOOR)

@@ -30,6 +30,7 @@ from satfl_env.federated import (
     make_trainer,
     pool,
 )
+from satfl_env.federated.compiled import CompiledTrainer
 from satfl_env.federated.shards import balance
 from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC
 
@@ -116,7 +117,7 @@ def test_a_killed_worker_is_an_error_and_the_next_round_is_whole():
         trainer.train(rows, data, epochs, seeds)
 
     # Images that do not fit the model.
-    with pytest.raises(WorkerError, match=r"(?s)training failed in satfl-worker-\d.*stacked_gradient.*Error: "):
+    with pytest.raises(WorkerError, match=r"(?s)training failed in satfl-worker-\d.*kernel.*Error: the images "):
         trainer.train(*job(pixels=10))
 
 
@@ -157,26 +158,33 @@ def test_a_fork_does_not_inherit_the_pool():
 
 
 class Spy:
-    """Stands in for the pool and notes what it was asked for."""
+    """Notes how many workers or threads share a round, and has it trained in this process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.workers: list[int] = []
-        self.original = auto.train_spread
+        self.threads = CompiledTrainer.train_in_threads
         monkeypatch.setattr(auto, "train_spread", self)
+        monkeypatch.setattr(CompiledTrainer, "train_in_threads", lambda *arguments: self(*arguments))
 
     def __call__(self, trainer, workers, *arguments):
-        self.workers.append(workers)
+        if workers > 1:
+            self.workers.append(workers)
+        if isinstance(trainer, CompiledTrainer):
+            return self.threads(trainer, workers, *arguments)
         return trainer.train_rows(*arguments)
 
 
-def test_auto_spreads_large_rounds_only_and_only_where_it_may(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("form", ["threads", "processes"])
+def test_auto_spreads_large_rounds_only_and_only_where_it_may(form: str, monkeypatch: pytest.MonkeyPatch):
     spy = Spy(monkeypatch)
+    if form == "processes":
+        monkeypatch.setattr(in_process, "_has_kernel", lambda *_: False)
     flops = forward_flops(link(), torch.rand(1, 9))
-    small = int(auto._PROCESSES_FLOPS / flops / (20 + 21) * 0.9)
+    small = int(auto._SPREAD_FLOPS / flops / (20 + 21) * 0.9)
     for epochs, workers, expected in ((1, 2, []), (1 + small // 10, 1, []), (2, 2, [])):
         make_trainer("auto", link(), TrainingSettings(64), Hardware(workers=workers)).train(*job(2, epochs))
         assert spy.workers == expected
-    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", flops * (20 + 21) * 2)
+    monkeypatch.setattr(auto, "_SPREAD_FLOPS", flops * (20 + 21) * 2)
     trainer = make_trainer("auto", link(), TrainingSettings(64), TWO)
     trainer.train(*job(2, 1))
     assert spy.workers == []
@@ -211,7 +219,7 @@ def test_auto_gives_large_minibatches_all_threads(monkeypatch: pytest.MonkeyPatc
 
 def test_auto_gives_the_same_in_workers(monkeypatch: pytest.MonkeyPatch):
     alone = make_trainer("auto", link(), TrainingSettings(4), Hardware(workers=1)).train(*job())
-    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", 0)
+    monkeypatch.setattr(auto, "_SPREAD_FLOPS", 0)
     spread = make_trainer("auto", link(), TrainingSettings(4), TWO).train(*job())
     assert torch.allclose(alone.parameters, spread.parameters, atol=1e-6)
 
@@ -220,14 +228,16 @@ def test_small_minibatches_are_stacked_and_large_ones_looped(monkeypatch: pytest
     def chosen(model, images: torch.Tensor, batch_size: int) -> str:
         data = LocalData(images, torch.zeros(len(images), dtype=torch.int64), np.array([0, len(images)]))
         trainer = in_process.InProcessTrainer(model, TrainingSettings(batch_size))
-        return type(trainer.chosen(data)).__name__
+        return type(trainer.chosen(torch.empty(0), data)).__name__
 
     swin = SwinJSCC((3, 32, 32), channel=Channel(), generator=torch.Generator().manual_seed(0))
     image = torch.rand(1, 3, 32, 32)
     border = int(in_process._STACKED_FLOPS // forward_flops(swin, image))
     assert chosen(swin, image, border - 1) == "StackedTrainer"
     assert chosen(swin, image, border + 1) == "LoopTrainer"
-    assert chosen(link(), torch.rand(1, 9), 10**9) == "StackedTrainer", "its gradient is in closed form"
+    conv = ConvJSCC((1, 8, 8), channel=Channel(), generator=torch.Generator(), widths=(4, 6, 8))
+    assert chosen(conv, torch.rand(1, 1, 8, 8), 10**9) == "StackedTrainer", "its gradient is in closed form"
+    assert chosen(link(), torch.rand(1, 9), 10**9) == "CompiledTrainer"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""The engine of small models: one satellite after the other, by machine code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import starmap
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from satfl_env.federated.hardware import Hardware, data_on, one_blas_thread
+from satfl_env.federated.kernel import channel_arrays, load_kernel
+from satfl_env.federated.local import LocalData, TrainingSettings
+from satfl_env.federated.model import HasKernel, Kernel, TrainableModel
+from satfl_env.federated.schedule import (
+    batches_per_epoch,
+    batches_per_round,
+    draw_blocks,
+    epochs_begun,
+    samples_per_epoch,
+)
+from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+
+
+class _Job(NamedTuple):
+    """The round of one satellite.
+
+    Attributes:
+        row: Its parameters, (P,), trained in place.
+        images: Its samples, (n, pixels).
+        targets: Their classes, (n,).
+        output_mask: Classes that exist, (C,), or empty.
+        used: Samples in an epoch.
+        epochs: Epochs that are begun.
+        batches: Minibatches in an epoch.
+        steps: Minibatches in all.
+        seed: Seed of its draws.
+    """
+
+    row: NDArray[Any]
+    images: NDArray[Any]
+    targets: NDArray[np.int64]
+    output_mask: NDArray[np.bool_]
+    used: int
+    epochs: int
+    batches: int
+    steps: int
+    seed: int
+
+
+class CompiledTrainer(RowTrainer):
+    """Trains satellite after satellite, all minibatches of a block of epochs in one call of the model's kernel.
+
+    `Hardware.workers` threads share the satellites, one by default. What a satellite learns does not depend on the
+    others or on the threads, bit for bit.
+
+    Raises:
+        ValueError: If the model has no kernel.
+    """
+
+    needs_cpu = True
+
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
+        """Keep the arguments; the first round loads the kernel."""
+        super().__init__(model, settings, hardware)
+        if not isinstance(model, HasKernel):
+            raise ValueError(
+                f"engine must not be 'compiled' for {type(model).__name__}, which has no kernel as MLPLink has; "
+                "allowed are 'auto', 'stacked', 'loop', 'processes', 'ray'"
+            )
+        self._with_kernel: HasKernel = model
+
+    def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
+        """Train the satellites of a shard; see `RowTrainer.train_rows`.
+
+        Raises:
+            KernelError: If this machine has no kernel; nothing has changed then.
+        """
+        return self.train_in_threads(self.hardware.workers or 1, rows, data, shard)
+
+    def train_in_threads(self, threads: int, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
+        """The same in another number of threads."""
+        kernel = self.kernel(rows)
+        trained = rows.cpu().contiguous()
+        flat = trained.numpy()
+        with one_blas_thread():
+            losses = _map(threads, lambda job: self._train(kernel, job), self._jobs(flat, data_on("cpu", data), shard))
+        last_loss, finite = map(np.array, zip(*losses, strict=True))
+        return TrainedRows(trained.to(rows.device), last_loss, finite & np.isfinite(flat).all(axis=1))
+
+    def kernel(self, rows: Tensor) -> Kernel:
+        """The model's kernel for parameters of the type of `rows`.
+
+        Raises:
+            KernelError: If this machine has none.
+        """
+        return load_kernel(self._with_kernel, rows.dtype)
+
+    def _jobs(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> Iterator[_Job]:
+        """The rounds of the satellites of a shard, in its order."""
+        satellites, epochs, seeds = shard
+        samples = data.samples[satellites]
+        counts = (
+            samples_per_epoch(samples, self.settings),
+            epochs_begun(samples, epochs, self.settings),
+            batches_per_epoch(samples, self.settings),
+            batches_per_round(samples, epochs, self.settings),
+            seeds,
+        )
+        images = np.ascontiguousarray(data.images.flatten(1).numpy(), rows.dtype)
+        targets = np.ascontiguousarray(data.targets.numpy())
+        masks = np.empty((len(rows), 0), np.bool_)
+        if data.output_mask is not None:
+            masks = np.ascontiguousarray(data.output_mask.numpy()[satellites])
+        own = [
+            slice(first, last)
+            for first, last in zip(data.offsets[satellites], data.offsets[satellites + 1], strict=True)
+        ]
+        return starmap(
+            _Job,
+            zip(
+                rows,
+                [images[part] for part in own],
+                [targets[part] for part in own],
+                masks,
+                *(count.tolist() for count in counts),
+                strict=True,
+            ),
+        )
+
+    def _train(self, kernel: Kernel, job: _Job) -> tuple[float, bool]:
+        """Train one satellite: its mean loss over the last epoch, and whether all losses were finite."""
+        losses = np.empty(job.steps)
+        moments = np.zeros((2, len(job.row)), job.row.dtype)
+        step = 0
+        for order, channel in draw_blocks(self.model, len(job.targets), job.used, job.epochs, job.seed):
+            block_losses = losses[step : step + len(order) * job.batches]
+            kernel(
+                job.row,
+                moments,
+                step,
+                job.images,
+                job.targets,
+                job.output_mask,
+                order.numpy(),
+                channel_arrays(channel, job.row.dtype),
+                self.settings.batch_size,
+                self.settings.learning_rate,
+                self.settings.optimizer == "adam",
+                block_losses,
+            )
+            step += len(block_losses)
+        last_samples = min(job.steps * self.settings.batch_size, job.used)
+        return losses[-job.batches :].sum() / last_samples, math.isfinite(losses.sum())
+
+
+def _map(threads: int, train: Callable[[_Job], tuple[float, bool]], jobs: Iterator[_Job]) -> list[tuple[float, bool]]:
+    """The results of all jobs, in some number of threads."""
+    if threads == 1:
+        return list(map(train, jobs))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(train, jobs))

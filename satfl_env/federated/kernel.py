@@ -1,0 +1,90 @@
+"""Training as machine code: made ready once, by one process at a time, and kept on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from satfl_env.federated.model import HasKernel, Kernel
+from satfl_env.imports import tidy_imports
+
+_log = logging.getLogger(__name__)
+# By model and type of its parameters; machines do not change, so that what failed once fails again.
+_loaded: WeakKeyDictionary[HasKernel, dict[torch.dtype, Kernel | KernelError]] = WeakKeyDictionary()
+
+
+class KernelError(RuntimeError):
+    """Machine code can be neither compiled nor loaded here."""
+
+
+def load_kernel(model: HasKernel, dtype: torch.dtype) -> Kernel:
+    """The kernel of a model, ready for parameters of a type: compiled, or loaded from Numba's folder on disk.
+
+    Processes and threads that need it at the same time wait for the first one. A compilation is logged, since it takes
+    some seconds.
+
+    Raises:
+        KernelError: If Numba is missing or does not work, or finds no folder that it can write to.
+    """
+    loaded = _loaded.setdefault(model, {})
+    if dtype not in loaded:
+        loaded[dtype] = _load(model, dtype)
+    kernel = loaded[dtype]
+    if isinstance(kernel, KernelError):
+        raise kernel.with_traceback(None)
+    return kernel
+
+
+def channel_arrays(draw: Any, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
+    """A channel draw as contiguous arrays of a floating-point type."""
+    return tuple(np.ascontiguousarray(part.numpy(), dtype) for part in draw)
+
+
+def _load(model: HasKernel, dtype: torch.dtype) -> Kernel | KernelError:
+    try:
+        with tidy_imports():
+            import numba
+
+            function, constants = model.kernel()
+            types = tuple(map(numba.typeof, _arguments(model, constants, dtype)))
+            # Two that write at once could mix up their files.
+            with FileLock(Path(function.stats.cache_path) / f"{function.__name__}.lock"), _announced(function):
+                function.compile(types)
+    except Exception as error:
+        return KernelError(f"no machine code for {type(model).__name__}: {type(error).__name__}: {error}")
+    return partial(function, constants)
+
+
+def _arguments(model: HasKernel, constants: tuple[float, ...], dtype: torch.dtype) -> tuple[Any, ...]:
+    """Arguments of the right types; see `Kernel`."""
+    real, index = torch.zeros(1, 1, dtype=dtype).numpy(), np.zeros((1, 1), np.int64)
+    mask, losses = np.ones(1, np.bool_), np.zeros(1)
+    channel = channel_arrays(model.draw_channel(1, torch.Generator()), real.dtype)
+    return constants, real[0], real, 0, real, index[0], mask, index, channel, 1, 1.0, True, losses
+
+
+@contextmanager
+def _announced(function: Any) -> Iterator[None]:
+    """Log that a function is compiled, if it is."""
+    from numba.core import event
+
+    class Announcement(event.Listener):
+        def on_start(self, started: Any) -> None:
+            if started.data["dispatcher"] is function:
+                _log.warning("compiling %s, once on this machine: this takes some seconds", function.__name__)
+
+        def on_end(self, ended: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Announcement()):
+        yield

@@ -1,0 +1,255 @@
+"""Training of the fully connected link as machine code: all minibatches of one satellite in one call.
+
+A small model's training step costs PyTorch's dispatch, not arithmetic. Here the same step, with its gradient in closed
+form (see `MLPLink.stacked_gradient`), is compiled by Numba; matrix products are those of the BLAS library of SciPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+# Weight (out, in) and bias (1, out).
+Layer = tuple[Array, Array]
+
+# NaN and infinity pass through as in NumPy, for the trainer to find. Threads may run other satellites beside.
+_machine_code = njit(nogil=True, error_model="numpy")
+
+
+@_machine_code
+def _take(flat: Array, first: int, shape: tuple[int, int]) -> tuple[Array, int]:
+    """The part of a flat row that begins at `first`, in some shape, and where it ends."""
+    last = first + shape[0] * shape[1]
+    return flat[first:last].reshape(shape), last
+
+
+@_machine_code
+def _weights(flat: Array, sizes: tuple[int, int, int, int, int]) -> tuple[Layer, Layer, Layer, Layer]:
+    """The four layers of the link in a flat row, in the order of its parameters."""
+    pixels, hidden, symbols, decoder_hidden, classes = sizes
+    w0, at = _take(flat, 0, (hidden, pixels))
+    b0, at = _take(flat, at, (1, hidden))
+    w1, at = _take(flat, at, (symbols, hidden))
+    b1, at = _take(flat, at, (1, symbols))
+    w2, at = _take(flat, at, (decoder_hidden, symbols))
+    b2, at = _take(flat, at, (1, decoder_hidden))
+    w3, at = _take(flat, at, (classes, decoder_hidden))
+    b3, at = _take(flat, at, (1, classes))
+    if at != len(flat):
+        raise ValueError("the parameters are not those of a fully connected link")
+    return (w0, b0), (w1, b1), (w2, b2), (w3, b3)
+
+
+@_machine_code
+def _linear(inputs: Array, layer: Layer, outputs: Array) -> None:
+    weight, bias = layer
+    np.dot(inputs, weight.T, outputs)
+    for i in range(outputs.shape[0]):
+        for j in range(outputs.shape[1]):
+            outputs[i, j] += bias[0, j]
+
+
+@_machine_code
+def _relu(values: Array) -> None:
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            if values[i, j] < 0:
+                values[i, j] = 0
+
+
+@_machine_code
+def _linear_backward(inputs: Array, outputs_gradient: Array, gradient: Layer) -> None:
+    """Write a layer's gradient."""
+    weight, bias = gradient
+    np.dot(outputs_gradient.T, inputs, weight)
+    bias[:] = 0
+    for i in range(outputs_gradient.shape[0]):
+        for j in range(outputs_gradient.shape[1]):
+            bias[0, j] += outputs_gradient[i, j]
+
+
+@_machine_code
+def _relu_backward(outputs: Array, gradient: Array) -> None:
+    """From the gradient after a ReLU, in place, to that before it."""
+    for i in range(outputs.shape[0]):
+        for j in range(outputs.shape[1]):
+            if outputs[i, j] == 0:
+                gradient[i, j] = 0
+
+
+@_machine_code
+def _normalise_power(symbols: Array, unit: Array, scale: Array, floor: float) -> None:
+    """Symbols (B, n) at unit power, and the factor of each sample, (B,)."""
+    real = symbols.dtype.type
+    n = real(symbols.shape[1])
+    for i in range(symbols.shape[0]):
+        power = real(0)
+        for j in range(symbols.shape[1]):
+            power += symbols[i, j] * symbols[i, j]
+        scale[i] = real(1) / np.sqrt(power / n + real(floor))
+        for j in range(symbols.shape[1]):
+            unit[i, j] = symbols[i, j] * scale[i]
+
+
+@_machine_code
+def _transmit(unit: Array, noise: Array, gain: Array, received: Array) -> None:
+    """Every sample goes out once per draw: (B, n) to (B L, n)."""
+    num_draws = noise.shape[1]
+    for i in range(unit.shape[0]):
+        for draw in range(num_draws):
+            for j in range(unit.shape[1]):
+                received[i * num_draws + draw, j] = gain[i, draw, 0] * unit[i, j] + noise[i, draw, j]
+
+
+@_machine_code
+def _symbols_gradient(received_gradient: Array, gain: Array, unit: Array, scale: Array, gradient: Array) -> None:
+    """From the gradient of what arrives, (B L, n), to that of the symbols before power normalisation, (B, n)."""
+    real = unit.dtype.type
+    num_draws, n = gain.shape[1], real(unit.shape[1])
+    for i in range(unit.shape[0]):
+        along = real(0)
+        for j in range(unit.shape[1]):
+            gradient[i, j] = 0
+            for draw in range(num_draws):
+                gradient[i, j] += received_gradient[i * num_draws + draw, j] * gain[i, draw, 0]
+            along += unit[i, j] * gradient[i, j]
+        for j in range(unit.shape[1]):
+            gradient[i, j] = (gradient[i, j] - unit[i, j] * along / n) * scale[i]
+
+
+@_machine_code
+def _infomax(logits: Array, targets: Array, num_draws: int, exists: Array) -> float:
+    """Sum of the samples' losses (task-clustering paper, eq. 4); logits (B L, C) become the gradient of the mean."""
+    real = logits.dtype.type
+    total, share = 0.0, real(1) / real(len(logits))
+    for i in range(len(logits)):
+        row, target = logits[i], targets[i // num_draws]
+        highest = real(-np.inf)
+        for c in range(len(row)):
+            if len(exists) and not exists[c]:
+                row[c] = -np.inf
+            highest = max(highest, row[c])
+        total += highest - row[target]
+        sum_exp = real(0)
+        for c in range(len(row)):
+            row[c] = np.exp(row[c] - highest)
+            sum_exp += row[c]
+        total += np.log(sum_exp)
+        for c in range(len(row)):
+            row[c] *= share / sum_exp
+        row[target] -= share
+    return total / num_draws
+
+
+@_machine_code
+def _adam(parameters: Array, gradient: Array, moments: Array, step: int, learning_rate: float) -> None:
+    """The `step`-th update, counted from 1, with PyTorch's default constants."""
+    real = parameters.dtype.type
+    beta, beta2, epsilon = real(0.9), real(0.999), real(1e-8)
+    rest, rest2 = real(1 - 0.9), real(1 - 0.999)
+    size = real(learning_rate / (1 - 0.9**step))
+    correction = real(np.sqrt(1 - 0.999**step))
+    mean, square = moments[0], moments[1]
+    for i in range(len(parameters)):
+        mean[i] = beta * mean[i] + rest * gradient[i]
+        square[i] = beta2 * square[i] + rest2 * gradient[i] * gradient[i]
+        parameters[i] -= size * mean[i] / (np.sqrt(square[i]) / correction + epsilon)
+
+
+@_machine_code
+def _sgd(parameters: Array, gradient: Array, learning_rate: float) -> None:
+    size = parameters.dtype.type(learning_rate)
+    for i in range(len(parameters)):
+        parameters[i] -= size * gradient[i]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def train_mlp_link(
+    link: tuple[int, int, int, int, int, float],
+    row: Array,
+    moments: Array,
+    step: int,
+    images: Array,
+    targets: Array,
+    output_mask: Array,
+    order: Array,
+    channel: tuple[Array, Array, Array],
+    batch_size: int,
+    learning_rate: float,
+    adam: bool,
+    losses: Array,
+) -> None:
+    """Train one satellite through the minibatches of successive epochs; see `MLPLink.kernel`."""
+    sizes, power_floor = link[:5], link[5]
+    pixels, hidden, symbols, decoder_hidden, classes = sizes
+    noise, gain, _ = channel
+    num_draws = noise.shape[1]
+    if images.shape[1] != pixels:
+        raise ValueError("the images have not as many pixels as the link has inputs")
+    if noise.shape != (order.size, num_draws, symbols) or gain.shape != (order.size, num_draws, 1):
+        raise ValueError("the draw of the channel has not the link's shape")
+    if len(output_mask) != 0 and len(output_mask) != classes:
+        raise ValueError("there are not as many logits as classes")
+    # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
+    parameters, real = row.copy(), row.dtype
+    gradient = np.empty_like(parameters)
+    encoder, encoder2, decoder, decoder2 = _weights(parameters, sizes)
+    encoder_gradient, encoder2_gradient, decoder_gradient, decoder2_gradient = _weights(gradient, sizes)
+    most = min(batch_size, order.shape[1])
+    inputs, labels = np.empty((most, pixels), real), np.empty(most, np.int64)
+    features, features_gradient = np.empty((most, hidden), real), np.empty((most, hidden), real)
+    code, unit, scale = np.empty((most, symbols), real), np.empty((most, symbols), real), np.empty(most, real)
+    arrived = np.empty((most * num_draws, symbols), real)
+    arrived_gradient = np.empty((most * num_draws, symbols), real)
+    decoded = np.empty((most * num_draws, decoder_hidden), real)
+    decoded_gradient = np.empty((most * num_draws, decoder_hidden), real)
+    logits = np.empty((most * num_draws, classes), real)
+    done = 0
+    for epoch in range(order.shape[0]):
+        for first in range(0, order.shape[1], batch_size):
+            if done == len(losses):
+                break
+            n = min(batch_size, order.shape[1] - first)
+            x, t, h, hg, s, u = inputs[:n], labels[:n], features[:n], features_gradient[:n], code[:n], unit[:n]
+            m = n * num_draws
+            a, ag, d, dg, z = arrived[:m], arrived_gradient[:m], decoded[:m], decoded_gradient[:m], logits[:m]
+            for i in range(n):
+                sample = order[epoch, first + i]
+                x[i] = images[sample]
+                t[i] = targets[sample]
+                if t[i] < 0 or t[i] >= classes:
+                    raise IndexError("a target is not among the classes")
+            at = epoch * order.shape[1] + first
+            own_noise, own_gain = noise[at : at + n], gain[at : at + n]
+
+            _linear(x, encoder, h)
+            _relu(h)
+            _linear(h, encoder2, s)
+            _normalise_power(s, u, scale, power_floor)
+            _transmit(u, own_noise, own_gain, a)
+            _linear(a, decoder, d)
+            _relu(d)
+            _linear(d, decoder2, z)
+
+            losses[done] = _infomax(z, t, num_draws, output_mask)
+            _linear_backward(d, z, decoder2_gradient)
+            np.dot(z, decoder2[0], dg)
+            _relu_backward(d, dg)
+            _linear_backward(a, dg, decoder_gradient)
+            np.dot(dg, decoder[0], ag)
+            _symbols_gradient(ag, own_gain, u, scale, s)
+            _linear_backward(h, s, encoder2_gradient)
+            np.dot(s, encoder2[0], hg)
+            _relu_backward(h, hg)
+            _linear_backward(x, hg, encoder_gradient)
+
+            done += 1
+            if adam:
+                _adam(parameters, gradient, moments, step + done, learning_rate)
+            else:
+                _sgd(parameters, gradient, learning_rate)
+    row[:] = parameters
