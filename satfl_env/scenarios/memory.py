@@ -9,7 +9,7 @@ from satfl_env.scenarios.errors import ScenarioError
 from satfl_env.scenarios.schema import Scenario
 
 # Bytes, measured as peaks of a reset and two rounds: 8 for each number that exists at the same time.
-_PER_PAIR_OF_SATELLITES = 144
+_PER_PAIR_OF_SATELLITES = 72
 _PER_LINK = 320
 _PER_SATELLITE = 8_000
 # Held, at the start, trained, received, its gradient and Adam's two moments, each once or twice, as float32.
@@ -23,7 +23,7 @@ def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int 
     With $S$ satellites, $G$ gateways, $P$ parameters, $n$ samples on each satellite of $d$ numbers, $T$ points of
     a ground track and $W$ worker processes:
 
-    $$144 S^2 + 320 S G + 8000 S + 256 S T + 4 S n d + 40 S P + 3 \cdot 10^8 W$$
+    $$72 S^2 + 320 S G + 8000 S + 256 S T + 4 S n d + 40 S P + 3 \cdot 10^8 W$$
 
     What layers hold between forward and backward is not counted.
 

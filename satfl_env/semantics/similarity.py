@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# Probabilities of pairs that are held at a time.
+_CHUNK = 1_000_000
+
 
 def jensen_shannon_divergence(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     r"""Jensen-Shannon divergence in nats, in [0, log 2] (task-clustering paper, eq. 6).
@@ -35,7 +38,14 @@ def semantic_similarity(pmfs: ArrayLike) -> NDArray[np.float64]:
     pmfs = np.asarray(pmfs, dtype=np.float64)
     if pmfs.ndim != 2:
         raise ValueError(f"pmfs has shape {pmfs.shape}; allowed is (satellites, alphabet)")
-    return 1.0 - jensen_shannon_divergence(pmfs[:, None], pmfs[None])
+    # Satellites that serve one task often have the same distribution.
+    distinct, kind = np.unique(pmfs, axis=0, return_inverse=True)
+    similarity = np.empty((len(distinct), len(distinct)))
+    rows = max(_CHUNK // max(distinct.size, 1), 1)
+    for first in range(0, len(distinct), rows):
+        some = slice(first, first + rows)
+        similarity[some] = 1.0 - jensen_shannon_divergence(distinct[some, None], distinct[None])
+    return similarity[kind][:, kind]
 
 
 def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -79,7 +79,8 @@ def update_cosines(updates: Tensor) -> FloatArray:
 
 def refreshed(similarity: FloatArray, cosines: FloatArray, returned: BoolArray) -> FloatArray:
     """A similarity matrix (S, S) with new cosines (R, R) of those whose update `returned` (S,); others keep theirs."""
+    members = np.flatnonzero(returned)
     similarity = similarity.copy()
-    similarity[np.outer(returned, returned)] = cosines.ravel()
+    similarity[np.ix_(members, members)] = cosines
     np.fill_diagonal(similarity, 1.0)
     return similarity

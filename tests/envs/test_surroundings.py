@@ -94,7 +94,8 @@ def test_nothing_of_the_session_is_changed_by_an_environment():
 @pytest.mark.slow
 def test_nothing_of_the_session_is_changed_by_any_scenario():
     untested = {"semspacefl": {"model.channel.final_snrs_db": []}}
-    run(*(f"play({name!r}, {{'training.engine': 'none'}} | {untested.get(name, {})})" for name in builtin.names()))
+    names = set(builtin.names()) - {"mega-shell"}  # `starlink-shell` does the same in a tenth of the time
+    run(*(f"play({name!r}, {{'training.engine': 'none'}} | {untested.get(name, {})})" for name in sorted(names)))
 
 
 def test_a_model_of_ones_own_is_trained_in_an_unchanged_session():

@@ -27,7 +27,8 @@ def walker_earth() -> Simulation:
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("walker-earth", (24, 10)), ("sentinel", (7, 8)), ("starlink-shell", (1584, 30))]
+    ("name", "shape"),
+    [("walker-earth", (24, 10)), ("sentinel", (7, 8)), ("starlink-shell", (1584, 30)), ("mega-shell", (10_000, 50))],
 )
 def test_configurations_know_their_size(name, shape):
     constellation = scenarios.load(name).constellation
@@ -209,6 +210,13 @@ def test_a_cohort_is_drawn_anew_from_those_in_sight_every_round():
     again = simulation.reset(0)
     _, report = simulation.step(decide(again))
     np.testing.assert_array_equal(np.flatnonzero(report.outcome != Outcome.SAT_OUT), cohorts[0])
+
+
+@pytest.mark.slow
+def test_ten_thousand_satellites_play_a_round():
+    simulation = build("mega-shell", **{**NO_TRAINING, "data.test_samples": 4})
+    _, report = simulation.step(decide(simulation.reset(0)))
+    assert np.count_nonzero(report.outcome != Outcome.SAT_OUT) == 200
 
 
 def test_fewer_candidates_than_the_cohort_all_take_part(walker_earth):

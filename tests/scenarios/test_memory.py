@@ -56,9 +56,11 @@ def test_the_message_tells_estimate_largest_part_and_what_there_is(monkeypatch):
 
 
 @pytest.mark.parametrize("name", scenarios.names())
-def test_every_built_in_scenario_fits_a_small_machine(name):
-    needs = memory_needs(scenarios.load(name), image_numbers=64, parameters=10_000)
-    assert sum(need.num_bytes for need in needs) < 1.5e9
+def test_every_built_in_scenario_fits_a_small_machine_but_one_that_says_so(name):
+    scenario = scenarios.load(name)
+    needs = memory_needs(scenario, image_numbers=64, parameters=3_000)
+    total = sum(need.num_bytes for need in needs)
+    assert total < 1.5e9 or f"It takes {total / 1e9:.0f} GB of memory." in scenario.description
 
 
 @pytest.mark.slow

@@ -19,6 +19,13 @@ def test_similarity_agrees_with_scipy():
     assert semantic_similarity(pmfs) == pytest.approx(np.array(expected), abs=1e-12)
 
 
+def test_equal_distributions_and_pieces_of_the_matrix_change_nothing(monkeypatch):
+    monkeypatch.setattr("satfl_env.semantics.similarity._CHUNK", 40)
+    pmfs = np.random.default_rng(0).dirichlet([0.2] * 5, size=6)[[0, 1, 1, 2, 0, 3, 4, 5, 1]]
+    whole = 1 - jensen_shannon_divergence(pmfs[:, None], pmfs[None])
+    assert np.array_equal(semantic_similarity(pmfs), whole)
+
+
 @given(counts, counts)
 def test_divergence_is_symmetric_bounded_and_zero_for_equals(first: list[int], second: list[int]):
     p, q = np.array(first) / sum(first), np.array(second) / sum(second)
