@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import reprlib
 from collections.abc import Mapping
-from functools import reduce
+from copy import deepcopy
+from functools import cache, reduce
 from operator import getitem
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def load(name_or_path: str | os.PathLike[str], **overrides: Any) -> Scenario:
         TypeError: If `name_or_path` is neither text nor a path.
     """
     name = _as_text(name_or_path)
-    raw = _read_file(name) if _is_file(name) else _parse(name, _builtin_text(name))
+    raw = _read_file(name) if _is_file(name) else deepcopy(_builtin(name))
     for path, value in overrides.items():
         with prefixed(f"override {path!r}: ", ScenarioError):
             _override(raw, path, anchored_override(path, value))
@@ -115,10 +116,11 @@ def _as_text(name_or_path: str | os.PathLike[str]) -> str:
     return name
 
 
-def _builtin_text(name: str) -> str:
+@cache
+def _builtin(name: str) -> dict[str, Any]:
     if name not in names():
         raise ScenarioError(f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}")
-    return yaml_text(name)
+    return _parse(name, yaml_text(name))
 
 
 def _is_file(name: str) -> bool:

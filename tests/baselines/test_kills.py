@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,36 @@ COMMANDS = {
     "reproduce": ("reproduce", "fig2", "fig3", *FAST, "--set", "rounds.episode=2", "--seeds", "2"),
 }
 
+
+# Runs a command as often as told, each time killed where a file would get its name, after as many others had theirs.
+# Forks of a process that has imported everything start at once.
+KILLED_WHILE_WRITING = """
+import itertools, os, signal, sys
+from satfl_baselines import comparison, results, tables
+from satfl_env.commands import make_app
+from satfl_env.drawing import own_style
+with own_style():
+    from satfl_baselines import plot
+
+def run(after, arguments):
+    replace, count = os.replace, itertools.count()
+
+    def killed(*paths):
+        if next(count) == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(*paths)
+
+    os.replace = killed
+    make_app()(arguments)
+
+runs, *arguments = sys.argv[1:]
+for one in runs.split():
+    out, after = one.split(":")
+    child = os.fork()
+    if child == 0:
+        run(int(after), [*arguments, "--out", out])
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=sys.stderr)
+"""
 
 KILLS = int(os.environ.get("SATFL_KILLS", "50"))
 
@@ -43,6 +74,18 @@ def files(folder: Path) -> dict[str, bytes]:
         for file in folder.rglob("*")
         if file.is_file() and file.name != ".lock"
     }
+
+
+def test_a_comparison_killed_while_it_writes_ends_in_the_same_files(tmp_path):
+    """The manifest, the second episode, a table and the picture are each lost once."""
+    short = ("compare", *FAST, "--rounds", "2", "--seeds", "1", "--policies", "full,random", "--json", "-")
+    runs = "whole:99 broken:0 broken:2 broken:2 broken:4 broken:99"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_WRITING, runs, *short], capture_output=True, text=True, cwd=tmp_path
+    )
+    ends = [int(line) for line in done.stderr.splitlines() if re.fullmatch(r"-?\d+", line)]
+    assert ends == [0, *[-signal.SIGKILL] * 4, 0], done.stderr
+    assert files(tmp_path / "broken") == files(tmp_path / "whole")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import pytest
 from satfl_env import scenarios
 from satfl_env.federated import TrainingSettings
 from satfl_env.federated.schedule import batches_per_round
-from satfl_env.scenarios import ScenarioError, load
+from satfl_env.scenarios import Scenario, ScenarioError, load
 from satfl_env.settings import LARGEST, SMALLEST
 
 EXTREMES = (1e300, LARGEST, SMALLEST, 1e-300, 5e-324, 0.0, -0.0)
@@ -35,9 +35,9 @@ def numbers(section: object, path: str = "") -> Iterator[str]:
         yield path
 
 
-def play(name: str, steps: int, **changes: Any) -> None:
+def play(scenario: Scenario, steps: int) -> None:
     """Play random actions; nothing may leave the space, be NaN or infinite, or warn."""
-    env = gym.make("SatFL-v0", scenario=load(name, **changes))
+    env = gym.make("SatFL-v0", scenario=scenario)
     env.action_space.seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -61,11 +61,11 @@ def sweep(name: str, steps: int, sections: tuple[str, ...], **changes: Any) -> i
     for field in fields:
         for value in EXTREMES:
             try:
-                load(name, **{**changes, field: value})
+                scenario = load(name, **{**changes, field: value})
             except ScenarioError as error:
                 refusals.append((field.split(".")[-1], str(error)))
             else:
-                play(name, steps, **{**changes, field: value})
+                play(scenario, steps)
     assert all(field in message for field, message in refusals)
     return len(refusals)
 
