@@ -198,6 +198,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `equal_merges`        | clusters whose gateways' raw weights were all zero, `(S,)` bool     |
 
     The keys from `reward_terms` on describe the last round; after `reset` they are 0, and all satellites have sat out.
+    So `energy_j` is what was spent in the last round, and in the observation what may be spent in the next one.
 
     ## Version History
 

@@ -84,3 +84,9 @@ def test_paths_in_overrides_are_those_of_the_moment_they_are_given(tmp_path, mon
     assert given.data.data_dir == str(tmp_path / "images")
     section = scenarios.load("leo-multitask", data={"data_dir": Path("~/images")}).data
     assert section.data_dir == str(Path.home() / "images")
+
+
+def test_overrides_change_one_loading_alone():
+    before = scenarios.load("leo-multitask")
+    assert scenarios.load("leo-multitask", **{"rounds.episode": 3, "data.partition": {"samples": [5, 6]}}) != before
+    assert scenarios.load("leo-multitask") == before
