@@ -24,8 +24,11 @@ def torch_defaults(num_threads: int | None = None) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(np.errstate(all="ignore"))
         stack.enter_context(thread_limit(num_threads))
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
+        # Most often all is as it should be, and asking costs less than setting.
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -168,7 +168,7 @@ class Simulation:
             stored_j=self._supply.stored_j(self._progress.charge_j),
             standing_w=self._supply.standing_w,
         )
-        part = settle(protocol, opening, partial(self._transfer_s, decision))
+        part = settle(protocol, opening, self._transfer_times(decision))
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
             data=self._data.train,
@@ -183,7 +183,7 @@ class Simulation:
         protocol, models = self.ingredients.protocol, self._models
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
         arrivals, update_similarity = self._receive(job, result, returned=outcome == Outcome.RETURNED.value)
-        outcome[(outcome == Outcome.RETURNED) & ~arrivals.returned] = Outcome.DIVERGED.value
+        outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
         aggregation = protocol.aggregate(models, decision, arrivals, self._fetched(), self.ingredients.combine)
         gateway_weights, equal_merges = models.merge() if self._merges else models.no_merge()
         fetches = protocol.fetches(outcome)
@@ -396,20 +396,14 @@ class Simulation:
         self._seed = seed
         self._scene = ingredients.scene(numpy_generator(seed, "orbits"))
         self._data = ingredients.data(self._scene, numpy_generator(seed, "split"))
-        self._similarity = semantic_similarity(self._data.label_pmf)
         num_satellites = self._scene.num_satellites
+        # Only the scenes of orbits know of decays.
+        self._decay_s = np.broadcast_to(getattr(self._scene, "decay_s", np.inf), num_satellites)
         first = learner.first_models(seed, num_satellites)
         self._models = learner.store(first, self._scene.num_gateways)
         self._model_bits = ingredients.model_bits or 32.0 * learner.num_shared
         self._test_draw = self._draw_test_channel()
-        # These never change, but are read in every round.
-        self._computers = {
-            name: np.array(np.broadcast_to(getattr(ingredients.computer, name), num_satellites), dtype=np.float64)
-            for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
-        }
-        counted_w = ingredients.links.transmit_power_w if self._supply.counts_transmission else 0.0
-        self._transmit_power_w = np.full(num_satellites, counted_w, dtype=np.float64)
-        self._max_epochs = np.full(num_satellites, ingredients.max_epochs, dtype=np.int64)
+        self._constants = self._constant_fields()
         everyone, noise = np.arange(num_satellites), torch_generator(seed, "noise", 0)
         self._progress = _Progress(
             round=0,
@@ -459,16 +453,31 @@ class Simulation:
             rate_bps=rate_bps,
             link_s=np.minimum(link_s, self._scene.horizon_s),
             energy_j=available_j,
-            transmit_power_w=self._transmit_power_w,
-            samples=self._data.train.samples,
             last_loss=progress.last_loss,
             last_epochs=progress.last_epochs,
             cluster=progress.cluster,
-            similarity=self._similarity,
             update_similarity=progress.update_similarity,
-            max_epochs=self._max_epochs,
-            **self._computers,
+            **self._constants,
         )
+
+    def _constant_fields(self) -> dict[str, Any]:
+        """The fields of the state that stay as they are throughout an episode, read-only."""
+        ingredients, num_satellites = self.ingredients, self._scene.num_satellites
+        computers = {
+            name: np.array(np.broadcast_to(getattr(ingredients.computer, name), num_satellites), dtype=np.float64)
+            for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
+        }
+        counted_w = ingredients.links.transmit_power_w if self._supply.counts_transmission else 0.0
+        constants: dict[str, Any] = {
+            "transmit_power_w": np.full(num_satellites, counted_w, dtype=np.float64),
+            "samples": self._data.train.samples,
+            "similarity": semantic_similarity(self._data.label_pmf),
+            "max_epochs": np.full(num_satellites, ingredients.max_epochs, dtype=np.int64),
+            **computers,
+        }
+        for array in constants.values():
+            array.setflags(write=False)
+        return constants
 
     @property
     def _merges(self) -> bool:
@@ -479,9 +488,7 @@ class Simulation:
         return rounds_played >= self.ingredients.rounds.episode or bool(self._decayed(time_s).any())
 
     def _decayed(self, time_s: float) -> BoolArray:
-        # Only the scenes of orbits know of decays.
-        decay_s = getattr(self._scene, "decay_s", np.inf)
-        return np.broadcast_to(np.asarray(decay_s) <= time_s, self._scene.num_satellites).copy()
+        return self._decay_s <= time_s
 
     def _fetched(self) -> Fetched:
         progress = self._progress
@@ -492,19 +499,24 @@ class Simulation:
         state, pair = self._state, decision.pairs
         return np.where(decision.associated & state.visible[pair], state.link_s[pair] / 2, np.inf)
 
-    def _transfer_s(self, decision: Decision, transmits: BoolArray) -> FloatArray:
-        """One-way model transfer time of those who transmit, infinite for others, (S,) (SemSpaceFL, eq. 16-17)."""
-        contacts, direct, pair = self._contacts, self._direct, decision.pairs
-        sender = contacts.sender[pair]
+    def _transfer_times(self, decision: Decision) -> Callable[[BoolArray], FloatArray]:
+        """A function from who transmits, (S,), to their one-way model transfer times, infinite for others, (S,)."""
+        contacts, direct, pair, links = self._contacts, self._direct, decision.pairs, self.ingredients.links
+        sender, distance_m, carry_s = contacts.sender[pair], contacts.snapshot.distance_m[pair], contacts.carry_s[pair]
         senders = replace(
             direct,
             position_m=direct.position_m[sender],
             velocity_mps=direct.velocity_mps[sender],
             distance_m=direct.distance_m[sender],
         )
-        association = np.where(transmits, decision.association, self._state.sits_out)
-        rate_bps = as_numbers("rates of the links", self.ingredients.links.associated_rate_bps(senders, association))
-        return link_time_s(self._model_bits, rate_bps, contacts.snapshot.distance_m[pair]) + contacts.carry_s[pair]
+
+        def transfer_s(transmits: BoolArray) -> FloatArray:
+            """SemSpaceFL, eq. 16-17."""
+            association = np.where(transmits, decision.association, self._state.sits_out)
+            rate_bps = as_numbers("rates of the links", links.associated_rate_bps(senders, association))
+            return link_time_s(self._model_bits, rate_bps, distance_m) + carry_s
+
+        return transfer_s
 
     def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:
         """What arrives at the gateways, and the similarity of updates known so far, (S, S)."""

@@ -221,6 +221,8 @@ def _protect(record: NetworkState | RoundReport) -> None:
 
 def _read_only(value: Any) -> Any:
     if isinstance(value, np.ndarray):
+        if not value.flags.writeable:
+            return value
         view = value.view()
         view.setflags(write=False)
         return view

@@ -75,9 +75,8 @@ class LateUpdates(OneContact):
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
         download_s = np.where(self.fetches(outcome), opening.transfer_s, 0.0)
-        upload_s = np.where(outcome == Outcome.RETURNED, opening.transfer_s, 0.0)
-        # Training lies before the round.
-        return cost_of_training(opening, outcome, affordable, fetched.cpu_hz, download_s, upload_s)
+        upload_s = np.where(outcome == Outcome.RETURNED.value, opening.transfer_s, 0.0)
+        return cost_of_training(opening, outcome, affordable, fetched.cpu_hz, download_s, upload_s, in_round=False)
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
         """Satellites have trained from the model they hold, the one they fetched."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -55,9 +53,10 @@ class OneContact:
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
-        one_way_s = np.where(outcome == Outcome.RETURNED, link_s / 2, 0.0)
-        part = cost_of_training(opening, outcome, affordable, decision.cpu_frequency, one_way_s, one_way_s)
-        return replace(part, busy_s=part.busy_s + part.compute_s)
+        one_way_s = np.where(outcome == Outcome.RETURNED.value, link_s / 2, 0.0)
+        return cost_of_training(
+            opening, outcome, affordable, decision.cpu_frequency, one_way_s, one_way_s, in_round=True
+        )
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
         """Participants train from their cluster's model at their gateway."""
@@ -72,4 +71,4 @@ class OneContact:
 
     def fetches(self, outcome: IntArray) -> BoolArray:
         """Satellites that returned an update; one that diverged starts from its gateway's model next time anyway."""
-        return np.asarray(outcome == Outcome.RETURNED)
+        return np.asarray(outcome == Outcome.RETURNED.value)

@@ -182,8 +182,10 @@ def cost_of_training(
     cpu_hz: FloatArray,
     download_s: FloatArray,
     upload_s: FloatArray,
+    *,
+    in_round: bool,
 ) -> Participation:
-    """What a round costs those who train (SemSpaceFL, eq. 5-6); `busy_s` is the time of their transfers.
+    """What a round costs those who train (SemSpaceFL, eq. 5-6).
 
     Args:
         opening: The round at its start.
@@ -192,23 +194,25 @@ def cost_of_training(
         cpu_hz: CPU frequency, (S,).
         download_s: Time to fetch the model, (S,).
         upload_s: Time to return it, (S,).
+        in_round: Whether satellites train during the round, which then keeps them busy as transfers do.
     """
     state = opening.state
-    trains = outcome == Outcome.RETURNED
+    trains = outcome == Outcome.RETURNED.value
     epochs = np.where(trains, np.minimum(affordable, state.max_epochs), 0)
     # Idle satellites may have frequency 0; any positive stand-in is multiplied by 0 epochs.
     running_hz = np.where(trains, cpu_hz, state.cpu_max_hz)
     epoch_s = epoch_time_s(state.samples, running_hz, cycles_per_sample=state.cycles_per_sample)
     epoch_j = epoch_energy_j(state.samples, running_hz, cycles_per_sample=state.cycles_per_sample, kappa=state.kappa)
+    compute_s, transfers_s = epochs * epoch_s, download_s + upload_s
     return Participation(
         outcome=outcome,
         epochs=epochs,
         download_s=download_s,
-        compute_s=epochs * epoch_s,
+        compute_s=compute_s,
         upload_s=upload_s,
         compute_energy_j=epochs * epoch_j,
         transmit_energy_j=opening.transmit_power_w * upload_s,
-        busy_s=download_s + upload_s,
+        busy_s=transfers_s + compute_s if in_round else transfers_s,
     )
 
 
