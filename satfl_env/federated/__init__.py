@@ -21,7 +21,7 @@ from satfl_env.federated.combine import (
 )
 from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
-from satfl_env.federated.hardware import Hardware, thread_limit
+from satfl_env.federated.hardware import Hardware, data_on, model_on, thread_limit
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
@@ -57,10 +57,12 @@ __all__ = [
     "combine_groups",
     "combine_updates",
     "coordinate_median",
+    "data_on",
     "forward_flops",
     "gateway_aggregate",
     "is_usable",
     "make_trainer",
+    "model_on",
     "normalise_weights",
     "packed",
     "raw_cloud_weights",

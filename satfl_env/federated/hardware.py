@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from threadpoolctl import ThreadpoolController
 
 from satfl_env.federated.local import LocalData
+from satfl_env.federated.model import TrainableModel
 from satfl_env.settings import STRICT, Workers
 
 # Data already moved; in-place changes to the original after its first round there have no effect.
@@ -27,7 +29,8 @@ class Hardware:
     """Where training runs. It changes how long a round takes, and its results only by rounding.
 
     Attributes:
-        device: `cpu`, `cuda` or `cuda:<index>`. Parameters and results stay where the caller has them.
+        device: `cpu`, `cuda` or `cuda:<index>`; a simulation tests its models there, too. Parameters and results stay
+            where the caller has them.
         precision: `float32`: the precision of the parameters; `bfloat16`: that of the matrix products of stacked
             training, while parameters, optimizer and loss keep theirs. Results then agree to about 1e-2 only.
         workers: Worker processes of `processes`, threads of `compiled`, either of `auto`, shards of `ray`. None means
@@ -99,4 +102,13 @@ def data_on(device: str, data: LocalData) -> LocalData:
     if moved is None or moved.images.device != torch.empty(0, device=target).device:
         mask = None if data.output_mask is None else data.output_mask.to(target)
         moved = _moved[data] = LocalData(data.images.to(target), data.targets.to(target), data.offsets, mask)
+    return moved
+
+
+def model_on(device: str, model: TrainableModel) -> TrainableModel:
+    """The model on a device, with its buffers: itself on the CPU, elsewhere a copy."""
+    if device == "cpu":
+        return model
+    copied: Any = copy.deepcopy(model)
+    moved: TrainableModel = copied.to(device)
     return moved

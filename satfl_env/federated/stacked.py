@@ -18,6 +18,8 @@ from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
 # On a CPU a job larger than the cache waits for memory: satellites train in groups that touch about this much per step.
 _CACHE_BYTES = 64 * 2**20
+# Elsewhere memory bounds the image values of a step: in the largest Swin transformer each of them takes some 4 kB.
+_DEVICE_VALUES = 2**23
 # Numbers that one processor instruction handles, at most.
 _VECTOR_WIDTH = 16
 
@@ -46,13 +48,13 @@ class StackedTrainer(RowTrainer):
         return TrainedRows(rows, last_loss, finite)
 
     def _groups(self, count: int, data: LocalData) -> list[NDArray[np.int64]]:
-        """Consecutive groups of nearly equal size; one group where there is no cache to fit into."""
-        if data.images.device.type != "cpu":
-            return [np.arange(count)]
+        """Consecutive groups of nearly equal size that fit the cache, or the memory of a device."""
+        batch = self.settings.batch_size * data.images[0].numel()
         # Parameters, gradient and two moments; a minibatch is read and written.
-        values = 4 * self.layout.num_parameters + 2 * self.settings.batch_size * data.images[0].numel()
-        size = max(1, _CACHE_BYTES // (values * data.images.element_size()))
-        return np.array_split(np.arange(count), -(-count // size))
+        values = 4 * self.layout.num_parameters + 2 * batch
+        on_cpu = data.images.device.type == "cpu"
+        size = _CACHE_BYTES // (values * data.images.element_size()) if on_cpu else _DEVICE_VALUES // batch
+        return np.array_split(np.arange(count), -(-count // max(1, size)))
 
     @torch.no_grad()
     def _train_group(self, flat: Tensor, feeder: Feeder) -> NDArray[np.float64]:

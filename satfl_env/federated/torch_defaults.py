@@ -40,4 +40,8 @@ def torch_defaults(num_threads: int | None = None) -> Iterator[None]:
         if (precision := torch.get_float32_matmul_precision()) != "highest":
             stack.callback(torch.set_float32_matmul_precision, precision)
             torch.set_float32_matmul_precision("highest")
+        # Convolutions on a GPU are otherwise of 10 bits' precision.
+        if torch.cuda.is_initialized() and torch.backends.cudnn.allow_tf32:
+            stack.callback(setattr, torch.backends.cudnn, "allow_tf32", True)
+            torch.backends.cudnn.allow_tf32 = False
         yield

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from satfl_env.federated.hardware import Hardware
+from satfl_env.federated.hardware import Hardware, data_on, model_on
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
@@ -68,9 +68,9 @@ class RowTrainer(ABC):
 
     def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the model and work out its layout."""
-        self.model = model
         self.settings = settings
         self.hardware = hardware or Hardware()
+        self.model = model_on(self.hardware.device, model)
         self.layout = Layout.of(model)
 
     def train(
@@ -86,7 +86,8 @@ class RowTrainer(ABC):
         if busy.size:
             start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
             rows, loss, finite = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
-            kept = finite & is_usable(loss) & usable_models(self.model, self.layout, rows, data, busy)
+            there = data_on(self.hardware.device, data)
+            kept = finite & is_usable(loss) & usable_models(self.model, self.layout, rows, there, busy)
             whole = torch.from_numpy(busy[kept]).to(trained.device)
             trained.index_copy_(0, whole, rows if kept.all() else rows[kept])
             last_loss[busy[kept]] = loss[kept]

@@ -70,6 +70,7 @@ def build(
         tested=training.tested,
         max_epochs=training.max_epochs,
         rounds=scenario.rounds,
+        device=training.device,
     )
     try_parts(ingredients, own)
     return Simulation(ingredients, torch_threads=torch_threads)

@@ -1,20 +1,32 @@
-"""Testing the models the satellites hold, many in one batched forward pass."""
+"""Testing the models the satellites hold, in as few batched forward passes as fit into memory."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import LARGEST_USABLE, MODELS_AT_ONCE, Layout, LocalData, TrainableModel, is_usable
+from satfl_env.federated import (
+    LARGEST_USABLE,
+    MODELS_AT_ONCE,
+    Layout,
+    LocalData,
+    TrainableModel,
+    data_on,
+    is_usable,
+)
 from satfl_env.simulation.ingredients import FederatedData
 from satfl_env.simulation.models import distinct, take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
+
+# Memory bounds the image values of a forward pass: in the largest Swin transformer each of them takes some 500 bytes.
+_VALUES_AT_ONCE = 2**25
 
 
 @dataclass(frozen=True)
@@ -74,14 +86,15 @@ class EvaluationJob(NamedTuple):
     draw: Any
 
 
-def evaluate(model: TrainableModel, layout: Layout, job: EvaluationJob) -> Evaluation:
-    """Test models on the test labels of their satellites."""
+def evaluate(model: TrainableModel, layout: Layout, job: EvaluationJob, device: str = "cpu") -> Evaluation:
+    """Test models on the test labels of their satellites, on the device where `model` is."""
     if not len(job.models):
         return Evaluation.of(np.zeros(0), {})
     models, satellites, which = _distinct_models(job)
+    at_once = min(MODELS_AT_ONCE, max(1, _VALUES_AT_ONCE // job.data.test_images.numel()))
     chunks = [
-        _evaluate_chunk(model, layout, job, *chunk)
-        for chunk in zip(models.split(MODELS_AT_ONCE), satellites.split(MODELS_AT_ONCE), strict=True)
+        _evaluate_chunk(model, layout, job, *chunk, device)
+        for chunk in zip(models.split(at_once), satellites.split(at_once), strict=True)
     ]
     loss = np.concatenate([one for one, _ in chunks])[which]
     metrics = {name: np.concatenate([values[name] for _, values in chunks])[which] for name in chunks[0][1]}
@@ -101,33 +114,48 @@ def _distinct_models(job: EvaluationJob) -> tuple[Tensor, Tensor, IntArray]:
 
 
 def _evaluate_chunk(
-    model: TrainableModel, layout: Layout, job: EvaluationJob, models: Tensor, satellites: Tensor
+    model: TrainableModel, layout: Layout, job: EvaluationJob, models: Tensor, satellites: Tensor, device: str
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Loss and metrics of some models, (D, P), and their satellites, (D,), as they come out."""
     data = job.data
-    images, *draw = (part.expand(len(models), *part.shape) for part in (data.test_images, *job.draw))
-    targets, weights = data.test_targets[satellites], data.test_weights[satellites]
-    mask = None if data.train.output_mask is None else data.train.output_mask[satellites]
+    images, *draw = (part.to(device).expand(len(models), *part.shape) for part in (data.test_images, *job.draw))
+    targets, weights = (part[satellites].to(device) for part in (data.test_targets, data.test_weights))
+    mask = None if data.train.output_mask is None else data.train.output_mask[satellites].to(device)
+    parameters = layout.split(models.to(device))
     with torch.no_grad():
-        outputs = model.stacked_forward(layout.split(models), images, type(job.draw)(*draw))
+        outputs = _outputs(partial(model.stacked_forward, parameters), images, type(job.draw)(*draw), 1)
         loss = (model.sample_loss(outputs, images, targets, mask) * weights).sum(dim=1)
         metrics = model.metrics(outputs, images, targets, mask)
-    return loss.double().numpy(), {name: value.double().numpy() for name, value in metrics.items()}
+    return loss.double().cpu().numpy(), {name: value.double().cpu().numpy() for name, value in metrics.items()}
+
+
+def _outputs(forward: Callable[[Tensor, Any], Tensor], images: Tensor, draw: Any, axis: int) -> Tensor:
+    """Outputs for images and their draws, which lie along an axis, in as few forward passes as fit into memory."""
+    at_once = max(1, _VALUES_AT_ONCE * images.shape[axis] // images.numel())
+    passes = zip(*(part.split(at_once, axis) for part in (images, *draw)), strict=True)
+    outputs = [forward(part, type(draw)(*of_channel)) for part, *of_channel in passes]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, axis)
 
 
 def training_loss(
-    model: TrainableModel, layout: Layout, held: Tensor, data: LocalData, generator: torch.Generator
+    model: TrainableModel,
+    layout: Layout,
+    held: Tensor,
+    data: LocalData,
+    generator: torch.Generator,
+    device: str = "cpu",
 ) -> FloatArray:
     """Mean loss of each satellite's model, parameters `held` (S, P), on its own training samples, (S,).
 
-    What is no number, or larger, counts 1e12. The model's own parameters are overwritten.
+    What is no number, or larger, counts 1e12. The own parameters of the model, which is on the device, are overwritten.
     """
-    losses = np.zeros(len(held))
+    losses, data = np.zeros(len(held)), data_on(device, data)
     with torch.no_grad():
         for satellite, (first, last) in enumerate(itertools.pairwise(data.offsets.tolist())):
             images, targets = data.images[first:last], data.targets[first:last]
             mask = None if data.output_mask is None else data.output_mask[satellite]
-            layout.load(model, held[satellite])
-            outputs = model(images, model.draw_channel(last - first, generator))
+            layout.load(model, held[satellite].to(device))
+            draw = model.draw_channel(last - first, generator)
+            outputs = _outputs(model, images, type(draw)(*(part.to(device) for part in draw)), 0)
             losses[satellite] = model.sample_loss(outputs, images, targets, mask).mean()
     return np.where(is_usable(losses), losses, LARGEST_USABLE)

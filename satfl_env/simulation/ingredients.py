@@ -152,6 +152,7 @@ class Ingredients:
         max_epochs: Most local epochs in a round.
         protocol: Who trains when, from which model, and when updates count.
         rounds: How rounds go.
+        device: Where models are tested: `cpu`, `cuda` or `cuda:<index>`.
     """
 
     scene: ScenePart
@@ -172,6 +173,7 @@ class Ingredients:
     max_epochs: int
     protocol: RoundProtocol
     rounds: RoundSettings
+    device: str = "cpu"
 
 
 def most_samples(ingredients: Ingredients, scene: Scene) -> int:

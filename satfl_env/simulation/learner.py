@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, TrainableModel
-from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate
+from satfl_env.federated import Layout, LocalData, TrainableModel, model_on
+from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate, training_loss
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import ModelStore, take_rows
-from satfl_env.simulation.state import BoolArray, Decision, IntArray
+from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 from satfl_env.simulation.streams import torch_generator
 
 
@@ -29,6 +29,7 @@ class Learner:
         self.layout = Layout.of(self.model)
         self.num_shared = self.layout.num_shared(ingredients.shared)
         self.trainer = ingredients.trainer(self.model)
+        self._tested = model_on(ingredients.device, self.model)
 
     def first_models(self, seed: int, num_satellites: int) -> Tensor:
         """The models that satellites start with, (S, P): all equal, or with different first decoders."""
@@ -62,7 +63,11 @@ class Learner:
 
     def evaluate(self, job: EvaluationJob) -> Evaluation:
         """Test some models."""
-        return evaluate(self.model, self.layout, job)
+        return evaluate(self._tested, self.layout, job, self._ingredients.device)
+
+    def training_loss(self, held: Tensor, data: LocalData, generator: torch.Generator) -> FloatArray:
+        """Mean loss of each satellite's model on its own training samples, (S,)."""
+        return training_loss(self._tested, self.layout, held, data, generator, self._ingredients.device)
 
 
 class PhysicsOnly(Learner):

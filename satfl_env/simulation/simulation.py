@@ -17,7 +17,7 @@ from satfl_env.onboard import EnergyBalance, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
 from satfl_env.settings import MOST
-from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, training_loss
+from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
 from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation, settle
@@ -409,7 +409,7 @@ class Simulation:
             round=0,
             time_s=0.0,
             charge_j=as_numbers("first charge", ingredients.energy.first_charge_j(num_satellites)),
-            last_loss=training_loss(learner.model, learner.layout, first, self._data.train, noise),
+            last_loss=learner.training_loss(first, self._data.train, noise),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
             update_similarity=np.eye(num_satellites),

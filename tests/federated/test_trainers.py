@@ -17,9 +17,10 @@ from satfl_env.federated import (
     TrainingResult,
     TrainingSettings,
     make_trainer,
+    model_on,
     stacked,
 )
-from satfl_env.semantics import Channel, ConvJSCC, MLPLink
+from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC
 
 SAMPLES = (23, 5, 64, 16, 1, 40, 0)
 EPOCHS = np.array([3, 8, 2, 0, 5, 4, 2])
@@ -149,6 +150,23 @@ def test_groups_that_fit_the_cache_change_nothing(build, monkeypatch: pytest.Mon
     monkeypatch.setattr(stacked, "_CACHE_BYTES", 150_000)
     assert 1 < len(make("stacked", build(), TrainingSettings())._groups(7, local_data())) < 7
     assert_same(whole, train("stacked", build, TrainingSettings()), 1e-5)
+
+
+def test_groups_on_a_device_fit_its_memory(monkeypatch: pytest.MonkeyPatch):
+    """Two minibatches of images at a time; the rows of small models hardly matter."""
+    there = LocalData(torch.empty(149, 1, 8, 8, device="meta"), torch.empty(149, device="meta"), local_data().offsets)
+    trainer = make("stacked", mlp(), TrainingSettings(16))
+    assert len(trainer._groups(7, there)) == 1
+    monkeypatch.setattr(stacked, "_DEVICE_VALUES", 2 * 16 * 64)
+    assert [group.tolist() for group in trainer._groups(7, there)] == [[0, 1], [2, 3], [4, 5], [6]]
+
+
+def test_a_model_on_a_device_has_its_buffers_there():
+    model = SwinJSCC((3, 8, 8), channel=Channel(), generator=torch.Generator(), patch=2, width=4, head_width=4)
+    there = model_on("meta", model)
+    assert {tensor.device.type for tensor in there.state_dict().values()} == {"meta"}
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {"cpu"}
+    assert model_on("cpu", model) is model
 
 
 @pytest.mark.parametrize("build", [mlp, conv])
