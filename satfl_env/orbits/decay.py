@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from astropy.time import Time
 
 LOWEST_RADIUS_M = EQUATORIAL_RADIUS_M + LOWEST_ALTITUDE_M
-# A mean perigee leaves out the short-period motion, some ten kilometres, and is looked at every hour only.
+# A mean perigee leaves out the short-period motion, some ten kilometres, and is looked at once a day only.
 _SAFE_RADIUS_M = LOWEST_RADIUS_M + 100e3
-_HOUR_S = 3600.0
 # In half of it a perigee is left by three kilometres at most.
 _STEP_S = 60.0
 _DAY_S = 86_400.0
@@ -42,9 +41,12 @@ def time_of_decay_s(satellite: Satrec, epoch: Time, span_s: float) -> float:
 
 
 def _stays_high(satellite: Satrec, day: float, fraction: float, span_s: float) -> bool:
-    """Whether the mean perigee is high every hour. An axis that grows is no sign of it: SGP4 has lost its way then."""
+    """Whether the mean perigee is high every day and at the end: a satellite that has come down does not rise again.
+
+    An axis that grows is no sign of a high perigee: SGP4 has lost its way then.
+    """
     axis = satellite.a
-    for time_s in np.arange(0.0, span_s + _HOUR_S, _HOUR_S):
+    for time_s in (*np.arange(0.0, span_s, _DAY_S), span_s):
         error, _, _ = satellite.sgp4(day, fraction + time_s / _DAY_S)
         perigee_m = satellite.am * (1 - satellite.em) * SGP4_RADIUS_M
         if error or not perigee_m > _SAFE_RADIUS_M or satellite.am > 1.01 * axis:

@@ -67,6 +67,8 @@ class Sgp4Orbits:
                     f"{abs(age):.1f} days {'after' if age > 0 else 'before'} those of {name!r}"
                 )
         self._array = SatrecArray(self.satellites)
+        # By span: years of them take seconds, and a scenario asks when it is loaded and when it is built.
+        self._decays_s: dict[float, FloatArray] = {}
         axis = np.array([satellite.a for satellite in satellites]) * SGP4_RADIUS_M
         eccentricity = np.array([satellite.ecco for satellite in satellites])
         at_last = np.minimum(axis, LOWEST_RADIUS_M / (1 - eccentricity))
@@ -97,7 +99,10 @@ class Sgp4Orbits:
 
     def decays_s(self, span_s: float) -> FloatArray:
         """Times after the epoch at which satellites come down, (S,): see `decay_s`; infinite beyond `span_s`."""
-        return np.array([time_of_decay_s(satellite, self.epoch, span_s) for satellite in self.satellites])
+        if span_s not in self._decays_s:
+            decays = [time_of_decay_s(satellite, self.epoch, span_s) for satellite in self.satellites]
+            self._decays_s[span_s] = np.array(decays)
+        return self._decays_s[span_s]
 
     def ending(self, decay_s: FloatArray) -> Sgp4Orbits:
         """The same satellites, each up to its decay in s after the epoch, (S,)."""

@@ -277,13 +277,17 @@ class ElementsConstellation(Orbiting):
         """The file of orbital elements."""
         return samples().get(self.elements, Path(self.elements))
 
-    @cached_property
+    @property
     def num_satellites(self) -> int:
         """Number of satellites of the elements, S; `decay: leave-out` may fly fewer."""
         return self.orbits().num_satellites
 
     def orbits(self) -> Sgp4Orbits:
-        """The orbits of the elements."""
+        """The orbits of the elements, which are read once."""
+        return self._read
+
+    @cached_property
+    def _read(self) -> Sgp4Orbits:
         return load_elements(self.path, self.epoch)
 
     def check(self, rounds: RoundSettings) -> None:

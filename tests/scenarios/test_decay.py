@@ -1,19 +1,31 @@
 from __future__ import annotations
 
 import pickle
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from sgp4.io import compute_checksum
 
 from satfl_baselines.evaluate import run_episode
 from satfl_env import scenarios
-from satfl_env.orbits import ConstellationScene, load_elements, site
+from satfl_env.orbits import ConstellationScene, Sgp4Orbits, load_elements, site
+from satfl_env.orbits.element_set import record
 from satfl_env.scenarios import ScenarioError
 from tests.factories import decide
+
+
+def call(done: list[str], function: Callable[..., Any], *args: Any) -> Any:
+    done.append(function.__name__)
+    return function(*args)
 
 
 def line(text: str) -> str:
@@ -63,6 +75,43 @@ def test_a_satellite_comes_down_when_sgp4_has_it_below_100_km(elements: str) -> 
     assert low_s == time_s[low[0] - 1]
     assert 6 * 3600 < low_s < 10 * 3600
     assert orbits.decays_s(low_s - 60.0)[1] == np.inf
+
+
+def test_elements_are_read_and_followed_once(monkeypatch: pytest.MonkeyPatch, elements: str) -> None:
+    done: list[str] = []
+    for place in ("scenarios.constellations.load_elements", "orbits.sgp4_orbits.time_of_decay_s"):
+        counted = partial(call, done, resolve_name(f"satfl_env.{place}"))
+        monkeypatch.setattr(f"satfl_env.{place}", counted)
+    scenario = scenarios.load("sentinel", **overrides(elements, decay="leave-out"))
+    assert scenario.constellation.num_satellites == 2
+    scenarios.build(scenario).reset(0)
+    assert sorted(done) == ["load_elements", "time_of_decay_s", "time_of_decay_s"]
+
+
+def test_years_in_orbit_are_looked_through_at_once(elements: str) -> None:
+    high = load_elements(elements).chosen(np.array([True, False]))
+    start = time.process_time()
+    assert high.decays_s(20 * 365 * 86_400.0) == np.inf
+    assert time.process_time() - start < 0.1
+
+
+@given(
+    perigee_m=st.floats(205e3, 600e3),
+    eccentricity=st.floats(0.0001, 0.3),
+    drag=st.floats(-5.0, -1.0),
+    days=st.floats(0.1, 10.0),
+)
+@settings(max_examples=30, deadline=None)
+@example(perigee_m=230e3, eccentricity=0.001, drag=-2.0, days=0.9)
+def test_no_decay_is_overlooked(perigee_m: float, eccentricity: float, drag: float, days: float) -> None:
+    axis_m = (6_378_135.0 + perigee_m) / (1 - eccentricity)
+    motion = 60 * np.sqrt(398_600.8e9 / axis_m**3)
+    satellite = record(1, 2_461_041.5, 0.5, 10**drag, 0.0, 0.0, eccentricity, 1.0, 1.7, 2.0, motion, 3.0)
+    orbits = Sgp4Orbits([satellite], ["ANY"])
+    time_s = np.arange(0.0, days * 86_400.0, 60.0)
+    error, position_km, _ = satellite.sgp4_array(np.full(len(time_s), 2_461_041.5), 0.5 + time_s / 86_400)
+    down = (error != 0) | ~(np.linalg.norm(position_km, axis=-1) > 6478.137)
+    assert np.isfinite(orbits.decays_s(time_s[-1])) == down.any()
 
 
 def test_a_decay_is_refused_when_the_scenario_is_loaded(elements: str) -> None:
