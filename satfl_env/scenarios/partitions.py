@@ -17,6 +17,8 @@ from satfl_env.settings import Count, Finite, Positive, default_of
 
 # Satellites in low orbits sweep the ground at some 7 km/s; between samples their track is interpolated.
 _SAMPLES_PER_SWATH, _GROUND_SPEED_MPS = 2, 7500.0
+# A sixth of an orbit is too long for that: the track would be off by some ten kilometres.
+_LONGEST_STEP_S = 200.0
 # Bytes, measured as peaks of a reset.
 _PER_TRACK_POINT = 256
 
@@ -92,7 +94,7 @@ class GroundTrackPartition(PartitionSection):
     @property
     def step_s(self) -> float:
         """Time between two points of a ground track."""
-        return self.swath_m / _SAMPLES_PER_SWATH / _GROUND_SPEED_MPS
+        return min(self.swath_m / _SAMPLES_PER_SWATH / _GROUND_SPEED_MPS, _LONGEST_STEP_S)
 
     def check(self, images: ImageData) -> None:
         """Check that the images have places."""

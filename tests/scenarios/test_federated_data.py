@@ -12,9 +12,11 @@ from torch import nn
 
 from satfl_baselines import make_policy
 from satfl_env import Classifier, FederatedImages
-from satfl_env.data import load_images
+from satfl_env.data import load_images, places_under_track
 from satfl_env.federated import LocalData
+from satfl_env.orbits import ConstellationScene, ground_track, site, walker
 from satfl_env.scenarios import build, load
+from satfl_env.scenarios.partitions import GroundTrackPartition
 
 RNG = np.random.default_rng(1)
 IMAGES = RNG.random((60, 1, 4, 4)).astype(np.float32)
@@ -126,6 +128,19 @@ def test_own_images_lie_under_ground_tracks():
     data = make(partition, places_deg=places)(scene, np.random.default_rng(0))
     assert len(data.train.samples) == scene.num_satellites
     assert 1 <= data.train.samples.min() <= data.train.samples.max() <= 9
+
+
+def test_a_wide_swath_is_as_exact_as_a_track_in_small_steps():
+    swath_m, span_s, sun_deg = 15e6, 20_000.0, 10.0
+    orbits = walker(2, 2, 0, altitude_m=600e3, inclination_deg=97.8, epoch="2026-03-20T00:00:00")
+    rng = np.random.default_rng(0)
+    places = np.column_stack([np.degrees(np.arcsin(rng.uniform(-1, 1, 4000))), rng.uniform(-180, 180, 4000)])
+    partition = GroundTrackPartition(swath_m=swath_m, span_s=span_s, min_sun_elevation_deg=sun_deg, max_samples=4000)
+    images = SimpleNamespace(train_places_deg=places)
+    shards = partition.shards(images, ConstellationScene(orbits, [site("Kourou")]), rng)
+    track = vars(ground_track(orbits, -np.linspace(0.0, span_s, 1001)))
+    exact = places_under_track(places, **track, swath_m=swath_m, min_sun_elevation_deg=sun_deg)
+    assert [len(np.setxor1d(*pair)) for pair in zip(shards, exact, strict=True)] == [0, 0]
 
 
 @pytest.mark.parametrize(
