@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -12,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from satfl_env.commands.console import one_line_errors, say_error
+from satfl_env.commands.console import one_line_errors, say_error, say_warning
 from satfl_env.commands.interrupts import end_on_signals
 from satfl_env.commands.streams import prepare_streams
 
@@ -26,6 +27,7 @@ def main() -> None:
     """Run `satfl`, or complete its command line for a shell."""
     end_on_signals()
     prepare_streams()
+    warnings.showwarning = say_warning
     if f"_{NAME.upper()}_COMPLETE" in os.environ:
         # Shells take every line as a candidate, so help texts must not be wrapped.
         os.environ["COLUMNS"] = "1000"

@@ -57,6 +57,11 @@ def say_error(message: str) -> None:
         say(error_console(), line if several else " ".join(line.split()), "red")
 
 
+def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning in one line on standard error, in place of `warnings.showwarning`."""
+    say(error_console(), f"warning: {' '.join(str(message).split())}", "yellow")
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """End with what is wrong and no traceback: exit code 2 on bad input, 1 if a package is missing or the run fails."""

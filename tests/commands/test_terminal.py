@@ -94,6 +94,13 @@ def test_a_progress_bar_is_not_left_before_an_error_of_the_first_moment(monkeypa
     assert ("episodes" in shown.getvalue()) == (finished > 0)
 
 
+def test_warnings_are_one_line_without_a_place_in_the_code():
+    message = f"{HOSTILE}two\nlines"
+    code = f"import atexit, warnings; atexit.register(warnings.warn, {message!r}); {MAIN}"
+    told = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True).stderr
+    assert told == f"warning: {SHOWN}two lines\n"
+
+
 def ascii_output(monkeypatch) -> BytesIO:
     """Standard output of a terminal that has nothing but ASCII."""
     written = BytesIO()
