@@ -21,10 +21,10 @@ def show(
     import yaml
 
     from satfl_env.scenarios import load
-    from satfl_env.scenarios.errors import prefixed
+    from satfl_env.scenarios.errors import named
 
     loaded = load(scenario, **parse_overrides(overrides))
-    with prefixed(f"scenario {scenario!r}: "):
+    with named(scenario):
         loaded.check_target()
     config = loaded.model_dump(mode="json")
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)

@@ -44,11 +44,12 @@ def build(
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ScenarioError: If there is no such scenario, or a field does not fit the images, this machine or its memory; the
-            message names it. What depends on the satellites, such as the split of the images, is checked by `reset`.
+        ScenarioError: If there is no such scenario, or a field does not fit the model, the images, this machine or its
+            memory; the message names it. What depends on the satellites, such as the split of the images, is checked by
+            `reset`.
         FileNotFoundError: If the image source needs a data folder that is not there.
         TypeError: If a part's name is unknown or a part has the wrong form; the message names it.
-        ValueError: If a part returns impossible numbers, or the target's metric is none of the scenario's model.
+        ValueError: If a part returns impossible numbers.
     """
     scenario, own = resolve(scenario), check_parts(parts)
     if "model" not in own:

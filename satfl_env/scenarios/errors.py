@@ -22,3 +22,12 @@ def prefixed(prefix: str, kind: type[ValueError] = ValueError) -> Iterator[None]
         raise
     except ValueError as error:
         raise kind(f"{prefix}{error}") from error
+
+
+@contextmanager
+def named(scenario: str) -> Iterator[None]:
+    """Begin the messages of errors about a loaded scenario, which does not know its name or file, with that."""
+    try:
+        yield
+    except ScenarioError as error:
+        raise ScenarioError(f"scenario {scenario!r}: {error}") from error

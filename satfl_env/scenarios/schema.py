@@ -20,7 +20,7 @@ from satfl_env.federated import Hardware, Shared, TrainingSettings, check_engine
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.paths import PathText
 from satfl_env.scenarios.constellations import Constellation
-from satfl_env.scenarios.errors import prefixed
+from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.section import Section
@@ -150,9 +150,9 @@ class Target(Section):
     value: Finite
 
     def check(self, metrics: Collection[str]) -> None:
-        """Raise `ValueError` if the target's metric is none of these."""
+        """Raise `ScenarioError` if the target's metric is none of these."""
         if self.metric not in metrics:
-            raise ValueError(f"target.metric must be one of {', '.join(metrics)}, got {self.metric!r}")
+            raise ScenarioError(f"target.metric must be one of {', '.join(metrics)}, got {self.metric!r}")
 
     def reached(self, metrics: Mapping[str, NDArray[np.float64]]) -> bool:
         """Whether the mean over satellites of the target's metric is high enough.
@@ -161,7 +161,7 @@ class Target(Section):
             metrics: The test metrics, each of all satellites, (S,).
 
         Raises:
-            ValueError: If the target's metric is none of them.
+            ScenarioError: If the target's metric is none of them.
         """
         self.check(metrics)
         return float(metrics[self.metric].mean()) >= self.value
@@ -211,7 +211,7 @@ class Scenario(Section):
         return self
 
     def check_target(self) -> None:
-        """Raise `ValueError` if the target's metric is none of the model's; your own model may have others."""
+        """Raise `ScenarioError` if the target's metric is none of the model's; your own model may have others."""
         if self.target is not None:
             self.target.check(self.model.metrics)
 

@@ -124,6 +124,9 @@ def test_show_refuses_what_cannot_be_built_and_names_the_file(tmp_path):
             assert f"scenario {str(file)!r}" in result.stderr
             assert words in result.stderr
         assert not (tmp_path / "out").exists()
+    file.write_text(run("show", "semspacefl-mini", "--set", "data.partition={kind: counts, counts: [5, 6]}").stdout)
+    result = run("compare", "--scenario", str(file), "--out", str(tmp_path / "out"))
+    assert f"scenario {str(file)!r}: data.partition.counts must have " in result.stderr
 
 
 def test_doctor_tells_versions_and_data(tmp_path, monkeypatch):

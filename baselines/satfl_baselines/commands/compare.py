@@ -64,7 +64,7 @@ def compare(
     from satfl_baselines.results import summarise
     from satfl_baselines.tables import comparison_table, divergence_lines
     from satfl_env.scenarios import load
-    from satfl_env.scenarios.errors import prefixed
+    from satfl_env.scenarios.errors import named
 
     keeps_what_is_finished()
     errors = error_console()
@@ -79,10 +79,10 @@ def compare(
         "reward": None if reward is None else import_object(reward),
     }
     if "model" not in brought["parts"]:
-        with prefixed(f"scenario {scenario!r}: "):
+        with named(scenario):
             config.check_target()
     advances: list[int] = []
-    with progress_bar(errors, "episodes") as progress:
+    with named(scenario), progress_bar(errors, "episodes") as progress:
 
         def advance(finished: int, total: int) -> None:
             advances.append(finished)
