@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import starmap
@@ -24,6 +23,7 @@ from satfl_env.federated.schedule import (
     samples_per_epoch,
 )
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+from satfl_env.federated.usable import TRIED, is_usable, trial_channel
 
 
 class _Job(NamedTuple):
@@ -50,6 +50,20 @@ class _Job(NamedTuple):
     batches: int
     steps: int
     seed: int
+
+
+class _Losses(NamedTuple):
+    """Losses of a satellite.
+
+    Attributes:
+        last: Mean over the last epoch.
+        total: Sum over all samples that it went through.
+        trial: Sum of the trained model's losses in its trial.
+    """
+
+    last: float
+    total: float
+    trial: float
 
 
 class CompiledTrainer(RowTrainer):
@@ -87,10 +101,16 @@ class CompiledTrainer(RowTrainer):
         kernel = self.kernel(rows)
         trained = rows.cpu().contiguous()
         flat = trained.numpy()
+        trial = channel_arrays(trial_channel(self.model), flat.dtype)
+
+        def train(job: _Job) -> _Losses:
+            return _Losses(*self._train(kernel, job), _trial_loss(kernel, job, trial))
+
         with one_blas_thread():
-            losses = _map(threads, lambda job: self._train(kernel, job), self._jobs(flat, data_on("cpu", data), shard))
-        last_loss, finite = map(np.array, zip(*losses, strict=True))
-        return TrainedRows(trained.to(rows.device), last_loss, finite & np.isfinite(flat).all(axis=1))
+            losses = _map(threads, train, self._jobs(flat, data_on("cpu", data), shard))
+        last, total, tried = map(np.array, zip(*losses, strict=True))
+        usable = np.isfinite(total) & is_usable(tried) & is_usable(flat).all(axis=1)
+        return TrainedRows(trained.to(rows.device), last, usable)
 
     def kernel(self, rows: Tensor) -> Kernel:
         """The model's kernel for parameters of the type of `rows`.
@@ -132,8 +152,8 @@ class CompiledTrainer(RowTrainer):
             ),
         )
 
-    def _train(self, kernel: Kernel, job: _Job) -> tuple[float, bool]:
-        """Train one satellite: its mean loss over the last epoch, and whether all losses were finite."""
+    def _train(self, kernel: Kernel, job: _Job) -> tuple[float, float]:
+        """Train one satellite: its mean loss over the last epoch, and the sum over all samples that it went through."""
         losses = np.empty(job.steps)
         moments = np.zeros((2, len(job.row)), job.row.dtype)
         step = 0
@@ -146,7 +166,7 @@ class CompiledTrainer(RowTrainer):
                 job.images,
                 job.targets,
                 job.output_mask,
-                order.numpy(),
+                order,
                 channel_arrays(channel, job.row.dtype),
                 self.settings.batch_size,
                 self.settings.learning_rate,
@@ -155,10 +175,18 @@ class CompiledTrainer(RowTrainer):
             )
             step += len(block_losses)
         last_samples = min(job.steps * self.settings.batch_size, job.used)
-        return losses[-job.batches :].sum() / last_samples, math.isfinite(losses.sum())
+        return losses[-job.batches :].sum() / last_samples, losses.sum()
 
 
-def _map(threads: int, train: Callable[[_Job], tuple[float, bool]], jobs: Iterator[_Job]) -> list[tuple[float, bool]]:
+def _trial_loss(kernel: Kernel, job: _Job, channel: tuple[NDArray[Any], ...]) -> float:
+    """Sum of a trained model's losses on the first samples of its satellite; see `usable_models`."""
+    order = np.arange(TRIED)[None] % len(job.targets)
+    row, moments, loss = job.row.copy(), job.row[:0].reshape(2, 0), np.empty(1)
+    kernel(row, moments, 0, job.images, job.targets, job.output_mask, order, channel, TRIED, 0.0, False, loss)
+    return float(loss[0])
+
+
+def _map(threads: int, train: Callable[[_Job], _Losses], jobs: Iterator[_Job]) -> list[_Losses]:
     """The results of all jobs, in some number of threads."""
     if threads == 1:
         return list(map(train, jobs))

@@ -19,6 +19,7 @@ from satfl_env.federated.schedule import (
     samples_per_epoch,
 )
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+from satfl_env.federated.usable import usable_models
 from satfl_env.imports import import_tidily
 
 
@@ -35,7 +36,8 @@ class LoopTrainer(RowTrainer):
             self.layout.load(worker, rows[index].to(device))
             last_loss[index] = self._train_one(worker, data, satellite, epochs, seed)
             rows[index] = self.layout.flatten(worker)
-        return TrainedRows(rows, last_loss, np.isfinite(last_loss) & rows.isfinite().all(dim=1).cpu().numpy())
+        usable = usable_models(self.model, self.layout, rows, data, shard.satellites)
+        return TrainedRows(rows, last_loss, usable & np.isfinite(last_loss))
 
     def _train_one(self, worker: TrainableModel, data: LocalData, satellite: int, epochs: int, seed: int) -> float:
         """Train `worker` as one satellite; its mean loss over the last epoch, not finite if it diverged."""

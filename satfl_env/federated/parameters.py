@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from math import prod
 from typing import Literal, get_args
@@ -34,17 +35,17 @@ class Layout:
         named = sorted(model.named_parameters(), key=lambda item: not item[0].startswith(_ENCODER_PREFIX))
         return cls(tuple(name for name, _ in named), tuple(parameter.shape for _, parameter in named))
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Number of columns of each parameter."""
         return tuple(prod(shape) for shape in self.shapes)
 
-    @property
+    @cached_property
     def offsets(self) -> tuple[int, ...]:
         """First column of each parameter, and at the end the number of all columns."""
         return (0, *accumulate(self.sizes))
 
-    @property
+    @cached_property
     def num_parameters(self) -> int:
         """Number of columns P."""
         return sum(self.sizes)

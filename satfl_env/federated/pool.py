@@ -23,7 +23,7 @@ from satfl_env.federated.local import LocalData
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.workers import WorkerError, Workers, packed
 
-# Last loss and whether it is finite, one per satellite.
+# Last loss and whether the model is of use, one per satellite.
 _Answer = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 _LOST = "the round is lost, nothing of it was used, and the next one starts new workers"
@@ -78,13 +78,13 @@ class WorkerPool:
         answers = self._workers.ask(
             {worker: self._order(worker, trainer, data, *part) for worker, part in enumerate(parts)}
         )
-        last_loss, finite = np.empty(len(rows)), np.empty(len(rows), dtype=np.bool_)
+        last_loss, usable = np.empty(len(rows)), np.empty(len(rows), dtype=np.bool_)
         for worker, (positions, _) in enumerate(parts):
             value, failure = answers[worker]
             if failure:
                 raise WorkerError(f"training failed in {self._workers.name(worker)}:\n{failure.trace}")
-            last_loss[positions], finite[positions] = value
-        return TrainedRows(rows.copy_(self._rows), last_loss, finite)
+            last_loss[positions], usable[positions] = value
+        return TrainedRows(rows.copy_(self._rows), last_loss, usable)
 
     def close(self) -> None:
         """End the processes."""
@@ -181,7 +181,7 @@ class _Trainee:
             self._rows = order.rows
         trained = self._trainer.train_rows(self._rows[order.positions], self._data, order.shard)
         self._rows[order.positions] = trained.rows
-        return trained.last_loss, trained.finite
+        return trained.last_loss, trained.usable
 
 
 def _keep_memory() -> None:

@@ -25,7 +25,7 @@ class Block(NamedTuple):
         channel: Channel draw, row i for the i-th sample of the flattened order.
     """
 
-    order: Tensor
+    order: NDArray[np.int64]
     channel: Any
 
 
@@ -86,12 +86,12 @@ def draw_blocks(model: TrainableModel, samples: int, used: int, epochs: int, see
         # Random keys in order of size shuffle all epochs at once; NumPy sorts short rows in half the time of PyTorch.
         keys = torch.rand(count, samples, dtype=torch.float64, generator=generator)
         order = np.ascontiguousarray(keys.numpy().argsort(axis=1)[:, :used])
-        yield Block(torch.from_numpy(order), model.draw_channel(count * used, generator))
+        yield Block(order, model.draw_channel(count * used, generator))
 
 
 def draw_epochs(model: TrainableModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Epoch]:
     """The epochs of `draw_blocks` one by one."""
     for block in draw_blocks(model, samples, used, epochs, seed):
         parts = zip(*(part.split(used) for part in block.channel), strict=True)
-        for order in block.order:
+        for order in torch.from_numpy(block.order):
             yield Epoch(order, type(block.channel)(*next(parts, ())))

@@ -40,5 +40,5 @@ def join(parts: Sequence[NDArray[np.int64]], trained: Sequence[TrainedRows]) -> 
     return TrainedRows(
         torch.cat([part.rows for part in trained])[order],
         np.concatenate([part.last_loss for part in trained])[order],
-        np.concatenate([part.finite for part in trained])[order],
+        np.concatenate([part.usable for part in trained])[order],
     )

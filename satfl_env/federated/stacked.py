@@ -15,6 +15,7 @@ from satfl_env.federated.hardware import data_on
 from satfl_env.federated.local import LocalData
 from satfl_env.federated.row_optimizer import row_optimizer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+from satfl_env.federated.usable import usable_models
 
 # On a CPU a job larger than the cache waits for memory: satellites train in groups that touch about this much per step.
 _CACHE_BYTES = 64 * 2**20
@@ -43,9 +44,10 @@ class StackedTrainer(RowTrainer):
             flat = _padded(rows[group].to(self.hardware.device))
             losses = self._train_group(flat, feeder)
             rows[group] = flat[:, : self.layout.num_parameters].to(rows.device)
-            finite[group] = np.isfinite(losses).all(axis=0) & flat.isfinite().all(dim=1).cpu().numpy()
+            finite[group] = np.isfinite(losses).all(axis=0)
             last_loss[group] = (losses * feeder.last_epoch_share()).sum(axis=0)
-        return TrainedRows(rows, last_loss, finite)
+        usable = usable_models(self.model, self.layout, rows, data, shard.satellites)
+        return TrainedRows(rows, last_loss, usable & finite)
 
     def _groups(self, count: int, data: LocalData) -> list[NDArray[np.int64]]:
         """Consecutive groups of nearly equal size that fit the cache, or the memory of a device."""

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from satfl_env.federated.hardware import Hardware, data_on, model_on
+from satfl_env.federated.hardware import Hardware, model_on
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
 from satfl_env.federated.schedule import batches_per_round
-from satfl_env.federated.usable import is_usable, usable_models
+from satfl_env.federated.usable import is_usable
 
 
 class Shard(NamedTuple):
@@ -42,12 +42,12 @@ class TrainedRows(NamedTuple):
     Attributes:
         rows: Parameters, (A, P), on the device of those at the start.
         last_loss: Mean sample loss over the last epoch, (A,).
-        finite: False where the loss or a parameter became NaN or infinite, (A,).
+        usable: False where training broke off or the model is of no use; see `usable_models`, (A,).
     """
 
     rows: Tensor
     last_loss: NDArray[np.float64]
-    finite: NDArray[np.bool_]
+    usable: NDArray[np.bool_]
 
 
 class RowTrainer(ABC):
@@ -85,9 +85,8 @@ class RowTrainer(ABC):
         busy = np.argsort(-batches, kind="stable")[: np.count_nonzero(batches)]
         if busy.size:
             start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
-            rows, loss, finite = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
-            there = data_on(self.hardware.device, data)
-            kept = finite & is_usable(loss) & usable_models(self.model, self.layout, rows, there, busy)
+            rows, loss, usable = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
+            kept = usable & is_usable(loss)
             whole = torch.from_numpy(busy[kept]).to(trained.device)
             trained.index_copy_(0, whole, rows if kept.all() else rows[kept])
             last_loss[busy[kept]] = loss[kept]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,15 +16,16 @@ from satfl_env.federated.parameters import Layout
 LARGEST_USABLE = 1e12
 """Losses and parameters beyond this size count as diverged: their squares and sums stay finite in single precision."""
 
-# Samples of each satellite that its model is tried on.
-_TRIED = 4
+TRIED = 4
+"""Samples of each satellite that its trained model is tried on; where there are fewer, they are repeated."""
+
 MODELS_AT_ONCE = 24
 """Models in one forward pass outside training: about as many as fit into the processor's cache."""
 
 
-def is_usable(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether losses are numbers within `LARGEST_USABLE`, neither NaN nor infinite; any shape."""
-    return np.asarray(np.abs(losses) <= LARGEST_USABLE)
+def is_usable(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Whether losses or parameters are numbers within `LARGEST_USABLE`, neither NaN nor infinite; any shape."""
+    return np.asarray(np.abs(values) <= LARGEST_USABLE)
 
 
 def usable_models(
@@ -49,13 +52,18 @@ def usable_models(
     return np.asarray(small & is_usable(np.concatenate(losses)).all(axis=1))
 
 
+def trial_channel(model: TrainableModel) -> Any:
+    """The channel draw of every trial."""
+    return model.draw_channel(TRIED, torch.Generator().manual_seed(0))
+
+
 def _losses(
     model: TrainableModel, layout: Layout, rows: Tensor, data: LocalData, satellites: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Losses of models on the first samples of their satellites, (A, n); fewer samples are repeated."""
-    sample = np.arange(_TRIED) % data.samples[satellites][:, None] + data.offsets[satellites][:, None]
+    """Losses of models on the first samples of their satellites, (A, n)."""
+    sample = np.arange(TRIED) % data.samples[satellites][:, None] + data.offsets[satellites][:, None]
     index, owner = (torch.from_numpy(it).to(data.images.device) for it in (sample, satellites))
-    draw = model.draw_channel(_TRIED, torch.Generator().manual_seed(0))
+    draw = trial_channel(model)
     with torch.no_grad():
         images, targets = data.images[index], data.targets[index]
         mask = None if data.output_mask is None else data.output_mask[owner]

@@ -78,11 +78,12 @@ class Channel:
         """
         chosen = self.snr_db if snr_db is None else replace(self, snr_db=snr_db).snr_db
         low, high = chosen if isinstance(chosen, tuple) else (chosen, chosen)
-        noise = torch.randn(count, num_draws, num_symbols, generator=generator)
+        noise = torch.empty(count, num_draws, num_symbols)
         if low == high:
             sample_snr_db = torch.full((count,), low)
-            noise *= 10.0 ** (-low / 20.0)
+            noise.normal_(0.0, 10.0 ** (-low / 20.0), generator=generator)
         else:
+            noise.normal_(generator=generator)
             sample_snr_db = low + (high - low) * torch.rand(count, generator=generator)
             noise *= (10.0 ** (-sample_snr_db / 20.0)).view(count, 1, 1)
         return ChannelDraw(noise, self._draw_gain((count, num_draws, 1), generator), sample_snr_db)
