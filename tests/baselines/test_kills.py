@@ -15,11 +15,12 @@ import pytest
 
 MAIN = "from satfl_env.commands import main; main()"
 FAST = ("--set", "training.engine=none", "--set", "data.partition.samples=[15, 20]")
+DIGITS = ("--set", "data.source=digits")  # need no folder of data
 COMPARE = ("compare", *FAST, "--rounds", "3", "--seeds", "3", "--policies", "full,random")
 COMMANDS = {
     "compare": COMPARE,
     "compare with two workers": (*COMPARE, "--workers", "2"),
-    "reproduce": ("reproduce", "fig2", "fig3", *FAST, "--set", "rounds.episode=2", "--seeds", "2"),
+    "reproduce": ("reproduce", "fig2", "fig3", *FAST, *DIGITS, "--set", "rounds.episode=2", "--seeds", "2"),
 }
 
 
