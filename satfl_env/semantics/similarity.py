@@ -45,7 +45,7 @@ def semantic_similarity(pmfs: ArrayLike) -> NDArray[np.float64]:
     for first in range(0, len(distinct), rows):
         some = slice(first, first + rows)
         similarity[some] = 1.0 - jensen_shannon_divergence(distinct[some, None], distinct[None])
-    return similarity[kind][:, kind]
+    return similarity.take(kind, axis=1).take(kind, axis=0)
 
 
 def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:

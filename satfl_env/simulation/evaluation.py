@@ -154,7 +154,9 @@ def training_loss(
         for satellite, (first, last) in enumerate(itertools.pairwise(data.offsets.tolist())):
             images, targets = data.images[first:last], data.targets[first:last]
             mask = None if data.output_mask is None else data.output_mask[satellite]
-            layout.load(model, held[satellite].to(device))
+            # At the start of an episode satellites mostly hold equal models.
+            if satellite == 0 or not torch.equal(held[satellite], held[satellite - 1]):
+                layout.load(model, held[satellite].to(device))
             draw = model.draw_channel(last - first, generator)
             outputs = _outputs(model, images, type(draw)(*(part.to(device) for part in draw)), 0)
             losses[satellite] = model.sample_loss(outputs, images, targets, mask).mean()

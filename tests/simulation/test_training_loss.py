@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from satfl_env.federated import Layout, LocalData
+from satfl_env.semantics import Channel, MLPLink
+from satfl_env.simulation.evaluation import training_loss
+
+
+def test_each_satellite_has_the_loss_of_its_own_model_whether_or_not_others_hold_the_same():
+    def made(seed: int) -> MLPLink:
+        generator = torch.Generator().manual_seed(seed)
+        return MLPLink(4, 2, channel=Channel(snr_db=0.0), generator=generator)
+
+    model = made(0)
+    layout = Layout.of(model)
+    one, other = layout.flatten(model).clone(), layout.flatten(made(1)).clone()
+    held = torch.stack([one, one, other, one])
+    generator = torch.Generator().manual_seed(2)
+    images, targets = torch.rand(12, 1, 2, 2, generator=generator), torch.randint(2, (12,), generator=generator)
+    data = LocalData(images, targets, np.arange(0, 13, 3))
+    losses = training_loss(model, layout, held, data, generator.manual_seed(3))
+    generator.manual_seed(3)
+    for satellite in range(4):
+        rows = slice(3 * satellite, 3 * satellite + 3)
+        alone = LocalData(images[rows], targets[rows], np.array([0, 3]))
+        assert training_loss(model, layout, held[satellite, None], alone, generator) == losses[satellite]
