@@ -21,13 +21,15 @@ from satfl_env.federated.combine import (
 )
 from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
-from satfl_env.federated.hardware import Hardware, data_on, model_on, thread_limit
+from satfl_env.federated.hardware import Hardware, data_on, model_on, one_blas_thread, thread_limit
+from satfl_env.federated.kernel import CompiledTest, channel_arrays
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.torch_defaults import torch_defaults
+from satfl_env.federated.trainer import RowTrainer
 from satfl_env.federated.usable import LARGEST_USABLE, MODELS_AT_ONCE, is_usable
 from satfl_env.federated.workers import WorkerError, Workers, packed
 
@@ -38,12 +40,14 @@ __all__ = [
     "MODELS_AT_ONCE",
     "ClippedMean",
     "Combine",
+    "CompiledTest",
     "GeometricMedian",
     "Hardware",
     "Layout",
     "LocalData",
     "LocalTrainer",
     "LoopTrainer",
+    "RowTrainer",
     "Shared",
     "StackedTrainer",
     "TrainableModel",
@@ -52,6 +56,7 @@ __all__ = [
     "TrimmedMean",
     "WorkerError",
     "Workers",
+    "channel_arrays",
     "check_engine",
     "cloud_aggregate",
     "combine_groups",
@@ -64,6 +69,7 @@ __all__ = [
     "make_trainer",
     "model_on",
     "normalise_weights",
+    "one_blas_thread",
     "packed",
     "raw_cloud_weights",
     "thread_limit",

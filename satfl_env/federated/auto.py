@@ -10,6 +10,7 @@ from torch import Tensor
 from satfl_env.federated.compiled import CompiledTrainer
 from satfl_env.federated.hardware import Hardware, thread_limit
 from satfl_env.federated.in_process import InProcessTrainer
+from satfl_env.federated.kernel import CompiledTest
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.processes import train_spread
@@ -51,6 +52,10 @@ class AutoTrainer(RowTrainer):
             return train_spread(self._in_process, workers, rows, data, shard)
         with thread_limit(workers if flops * self.settings.batch_size >= _THREADS_FLOPS else 1):
             return self._in_process.train_rows(rows, data, shard)
+
+    def compiled_test(self, rows: Tensor) -> CompiledTest | None:
+        """That of the engines in this process."""
+        return self._in_process.compiled_test(rows)
 
     def _workers(self) -> int:
         """Number of processes that may train; 1 where no others can be started: on a GPU, or inside a worker."""

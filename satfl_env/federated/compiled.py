@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from satfl_env.federated.hardware import Hardware, data_on, one_blas_thread
-from satfl_env.federated.kernel import channel_arrays, load_kernel
+from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel, load_test
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import HasKernel, Kernel, TrainableModel
+from satfl_env.federated.model import HasEvaluationKernel, HasKernel, Kernel, TrainableModel
 from satfl_env.federated.schedule import (
     batches_per_epoch,
     batches_per_round,
@@ -87,6 +87,9 @@ class CompiledTrainer(RowTrainer):
                 "allowed are 'auto', 'stacked', 'loop', 'processes', 'ray'"
             )
         self._with_kernel: HasKernel = model
+        # A subclass may compute something else than the class whose kernel it inherits.
+        own = "evaluation_kernel" in vars(type(model))
+        self._with_test = model if own and isinstance(model, HasEvaluationKernel) else None
 
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
         """Train the satellites of a shard; see `RowTrainer.train_rows`.
@@ -119,6 +122,14 @@ class CompiledTrainer(RowTrainer):
             KernelError: If this machine has none.
         """
         return load_kernel(self._with_kernel, rows.dtype)
+
+    def compiled_test(self, rows: Tensor) -> CompiledTest | None:
+        """See `RowTrainer.compiled_test`.
+
+        Raises:
+            KernelError: If this machine has no kernel.
+        """
+        return load_test(self._with_test, rows.dtype) if self._with_test else None
 
     def _jobs(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> Iterator[_Job]:
         """The rounds of the satellites of a shard, in its order."""

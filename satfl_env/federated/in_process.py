@@ -10,7 +10,7 @@ from torch import Tensor
 from satfl_env.federated.compiled import CompiledTrainer
 from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.hardware import Hardware
-from satfl_env.federated.kernel import KernelError
+from satfl_env.federated.kernel import CompiledTest, KernelError
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import HasKernel, HasStackedGradient, TrainableModel
@@ -52,6 +52,11 @@ class InProcessTrainer(RowTrainer):
             return self.stacked
         small = self.flops(data) * self.settings.batch_size < _STACKED_FLOPS
         return self.stacked if small else self.loop
+
+    def compiled_test(self, rows: Tensor) -> CompiledTest | None:
+        """That of the compiled engine, if it trains this model."""
+        usable = self.compiled is not None and _has_kernel(self.compiled, rows)
+        return self.compiled.compiled_test(rows) if self.compiled and usable else None
 
     def flops(self, data: LocalData) -> int:
         """Operations of a forward pass per image, counted once."""

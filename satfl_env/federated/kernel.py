@@ -1,13 +1,13 @@
-"""Training as machine code: made ready once, by one process at a time, and kept on disk."""
+"""Training and testing as machine code: made ready once, by one process at a time, and kept on disk."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,16 +15,28 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from satfl_env.federated.model import HasKernel, Kernel
+from satfl_env.federated.model import EvaluationKernel, HasEvaluationKernel, HasKernel, Kernel
 from satfl_env.imports import tidy_imports
 
 _log = logging.getLogger(__name__)
-# By model and type of its parameters; machines do not change, so that what failed once fails again.
-_loaded: WeakKeyDictionary[HasKernel, dict[torch.dtype, Kernel | KernelError]] = WeakKeyDictionary()
+# By model, what it does and the type of parameters; machines do not change, so that what failed once fails again.
+_loaded: WeakKeyDictionary[HasKernel, dict[tuple[str, torch.dtype], Any]] = WeakKeyDictionary()
 
 
 class KernelError(RuntimeError):
     """Machine code can be neither compiled nor loaded here."""
+
+
+class CompiledTest(NamedTuple):
+    """The test of a model as machine code.
+
+    Attributes:
+        kernel: The machine code.
+        metrics: Names of the metrics that it gives, in their order.
+    """
+
+    kernel: EvaluationKernel
+    metrics: tuple[str, ...]
 
 
 def load_kernel(model: HasKernel, dtype: torch.dtype) -> Kernel:
@@ -36,13 +48,14 @@ def load_kernel(model: HasKernel, dtype: torch.dtype) -> Kernel:
     Raises:
         KernelError: If Numba is missing or does not work, or finds no folder that it can write to.
     """
-    loaded = _loaded.setdefault(model, {})
-    if dtype not in loaded:
-        loaded[dtype] = _load(model, dtype)
-    kernel = loaded[dtype]
-    if isinstance(kernel, KernelError):
-        raise kernel.with_traceback(None)
+    kernel: Kernel = _loaded_once(model, dtype, model.kernel, _arguments)
     return kernel
+
+
+def load_test(model: HasEvaluationKernel, dtype: torch.dtype) -> CompiledTest:
+    """The test of a model; see `load_kernel`."""
+    kernel = _loaded_once(model, dtype, model.evaluation_kernel, _evaluation_arguments)
+    return CompiledTest(kernel, model.evaluated_metrics)
 
 
 def channel_arrays(draw: Any, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
@@ -50,27 +63,49 @@ def channel_arrays(draw: Any, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
     return tuple(np.ascontiguousarray(part.numpy(), dtype) for part in draw)
 
 
-def _load(model: HasKernel, dtype: torch.dtype) -> Kernel | KernelError:
+def _loaded_once(
+    model: HasKernel,
+    dtype: torch.dtype,
+    make: Callable[[], tuple[Any, tuple[float, ...]]],
+    arguments: Callable[[HasKernel, torch.dtype], tuple[Any, ...]],
+) -> Any:
+    loaded, key = _loaded.setdefault(model, {}), (make.__name__, dtype)
+    if key not in loaded:
+        loaded[key] = _load(type(model).__name__, make, arguments(model, dtype))
+    kernel = loaded[key]
+    if isinstance(kernel, KernelError):
+        raise kernel.with_traceback(None)
+    return kernel
+
+
+def _load(name: str, make: Callable[[], tuple[Any, tuple[float, ...]]], arguments: tuple[Any, ...]) -> Any:
     try:
         with tidy_imports():
             import numba
 
-            function, constants = model.kernel()
-            types = tuple(map(numba.typeof, _arguments(model, constants, dtype)))
+            function, constants = make()
+            types = tuple(map(numba.typeof, (constants, *arguments)))
             # Two that write at once could mix up their files.
             with FileLock(Path(function.stats.cache_path) / f"{function.__name__}.lock"), _announced(function):
                 function.compile(types)
     except Exception as error:
-        return KernelError(f"no machine code for {type(model).__name__}: {type(error).__name__}: {error}")
+        return KernelError(f"no machine code for {name}: {type(error).__name__}: {error}")
     return partial(function, constants)
 
 
-def _arguments(model: HasKernel, constants: tuple[float, ...], dtype: torch.dtype) -> tuple[Any, ...]:
+def _arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:
     """Arguments of the right types; see `Kernel`."""
     real, index = torch.zeros(1, 1, dtype=dtype).numpy(), np.zeros((1, 1), np.int64)
     mask, losses = np.ones(1, np.bool_), np.zeros(1)
     channel = channel_arrays(model.draw_channel(1, torch.Generator()), real.dtype)
-    return constants, real[0], real, 0, real, index[0], mask, index, channel, 1, 1.0, True, losses
+    return real[0], real, 0, real, index[0], mask, index, channel, 1, 1.0, True, losses
+
+
+def _evaluation_arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:
+    """Arguments of the right types; see `EvaluationKernel`."""
+    real, index = torch.zeros(1, 1, dtype=dtype).numpy(), np.zeros((1, 1), np.int64)
+    channel = channel_arrays(model.draw_channel(1, torch.Generator()), real.dtype)
+    return real, index[0], real, index, real, np.ones((1, 1), np.bool_), channel, np.zeros((1, 1))
 
 
 @contextmanager

@@ -101,6 +101,39 @@ class Kernel(Protocol):
         """
 
 
+class EvaluationKernel(Protocol):
+    """Tests some models, each on the targets of a satellite, in one call and without the interpreter."""
+
+    def __call__(
+        self,
+        rows: NDArray[Any],
+        satellites: NDArray[np.int64],
+        images: NDArray[Any],
+        targets: NDArray[np.int64],
+        weights: NDArray[Any],
+        output_mask: NDArray[np.bool_],
+        channel: tuple[NDArray[Any], ...],
+        results: NDArray[np.float64],
+    ) -> None:
+        """Write what a test gives; arrays are C-contiguous, and numbers of the type of the parameters.
+
+        Args:
+            rows: Parameters, (D, P).
+            satellites: The satellite of each row, (D,).
+            images: The test images that all have in common, flattened, (N, pixels).
+            targets: Class indices, (S, N).
+            weights: Weight of each image in the loss, (S, N).
+            output_mask: Which classes exist, (S, C), or (S, 0) where all do.
+            channel: The parts of a channel draw, one row per image.
+            results: Overwritten, (D, 1 + metrics): the loss, and the metrics in the order of the model's
+                `evaluated_metrics`.
+
+        Raises:
+            ValueError: If a shape does not fit the model.
+            IndexError: If a target is no class.
+        """
+
+
 @runtime_checkable
 class HasKernel(TrainableModel, Protocol):
     """A model whose training is compiled to machine code."""
@@ -110,4 +143,24 @@ class HasKernel(TrainableModel, Protocol):
 
         Raises:
             Exception: If Numba is missing, or has no folder to keep what it compiles.
+        """
+
+
+@runtime_checkable
+class HasEvaluationKernel(HasKernel, Protocol):
+    """A model whose test is compiled to machine code as well.
+
+    It serves the class that defines it: a subclass may compute something else.
+
+    Attributes:
+        evaluated_metrics: Names of the metrics, in the order in which the kernel gives them.
+    """
+
+    evaluated_metrics: tuple[str, ...]
+
+    def evaluation_kernel(self) -> tuple[Any, tuple[float, ...]]:
+        """An `EvaluationKernel` compiled by Numba that takes one argument more, the first; and that argument.
+
+        Raises:
+            Exception: As for `HasKernel.kernel`.
         """

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from satfl_env.federated.hardware import Hardware, model_on
+from satfl_env.federated.kernel import CompiledTest
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
@@ -92,6 +93,10 @@ class RowTrainer(ABC):
             last_loss[busy[kept]] = loss[kept]
             diverged[busy] = ~kept
         return TrainingResult(trained, last_loss, diverged, batches)
+
+    def compiled_test(self, rows: Tensor) -> CompiledTest | None:
+        """Machine code that tests models with parameters of the type of `rows`; None where PyTorch tests them."""
+        return None
 
     @abstractmethod
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:

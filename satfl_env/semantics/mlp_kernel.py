@@ -1,4 +1,4 @@
-"""Training of the fully connected link as machine code: all minibatches of one satellite in one call.
+"""Training and testing of the fully connected link as machine code: all minibatches of one satellite in one call.
 
 A small model's training step costs PyTorch's dispatch, not arithmetic. Here the same step, with its gradient in closed
 form (see `MLPLink.stacked_gradient`), is compiled by Numba; matrix products are those of the BLAS library of SciPy.
@@ -146,6 +146,64 @@ def _infomax(logits: Array, targets: Array, num_draws: int, exists: Array) -> fl
 
 
 @_machine_code
+def _column_linear(layer: Layer, inputs: Array, outputs: Array, relu: bool) -> None:
+    """A layer with samples in columns, which makes long loops of short ones: (in, B) to (out, B)."""
+    weight, bias = layer
+    np.dot(weight, inputs, outputs)
+    least = outputs.dtype.type(0 if relu else -np.inf)
+    for j in range(outputs.shape[0]):
+        row, shift = outputs[j], bias[0, j]
+        for i in range(len(row)):
+            value = row[i] + shift
+            # NaN, too, passes a ReLU.
+            row[i] = least if value < least else value
+
+
+@_machine_code
+def _column_channel(symbols: Array, noise: Array, gain: Array, floor: float, scale: Array, received: Array) -> None:
+    """Symbols (n, B) at unit power over L draws of the channel, (n, L, B) and (L, B), to (n, L B)."""
+    real = symbols.dtype.type
+    num_symbols, num_samples = symbols.shape
+    scale[:] = 0
+    for j in range(num_symbols):
+        for i in range(num_samples):
+            scale[i] += symbols[j, i] * symbols[j, i]
+    for i in range(num_samples):
+        scale[i] = real(1) / np.sqrt(scale[i] / real(num_symbols) + real(floor))
+    for j in range(num_symbols):
+        for draw in range(len(gain)):
+            arrived, own_gain, own_noise = received[j, draw * num_samples :], gain[draw], noise[j, draw]
+            for i in range(num_samples):
+                arrived[i] = own_gain[i] * (symbols[j, i] * scale[i]) + own_noise[i]
+
+
+@_machine_code
+def _scores(logits: Array, targets: Array, weights: Array, exists: Array, result: Array) -> None:
+    """Loss, accuracy and balanced accuracy of a model from its logits (C, L B), as `Classifier` defines them."""
+    num_classes, num_samples = len(logits), len(targets)
+    members, right = np.zeros(num_classes), np.zeros(num_classes)
+    loss = 0.0
+    for column in range(logits.shape[1]):
+        sample = column % num_samples
+        target, decided, highest = targets[sample], -1, logits.dtype.type(-np.inf)
+        for c in range(num_classes):
+            if len(exists) and not exists[c]:
+                logits[c, column] = -np.inf
+            elif decided < 0 or logits[c, column] > highest:
+                decided, highest = c, logits[c, column]
+        total = 0.0
+        for c in range(num_classes):
+            total += 1.0 if c == decided else np.exp(logits[c, column] - highest)
+        loss += weights[sample] * (highest - logits[target, column] + np.log(total))
+        members[target] += 1
+        right[target] += decided == target
+    result[0], result[1], result[2] = loss * num_samples / logits.shape[1], right.sum() / logits.shape[1], 0.0
+    for c in range(num_classes):
+        if members[c]:
+            result[2] += right[c] / members[c] / np.count_nonzero(members)
+
+
+@_machine_code
 def _adam(parameters: Array, gradient: Array, moments: Array, step: int, learning_rate: float) -> None:
     """The `step`-th update, counted from 1, with PyTorch's default constants."""
     real = parameters.dtype.type
@@ -253,3 +311,44 @@ def train_mlp_link(
             else:
                 _sgd(parameters, gradient, learning_rate)
     row[:] = parameters
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def evaluate_mlp_link(
+    link: tuple[int, int, int, int, int, float],
+    rows: Array,
+    satellites: Array,
+    images: Array,
+    targets: Array,
+    weights: Array,
+    output_mask: Array,
+    channel: tuple[Array, Array, Array],
+    results: Array,
+) -> None:
+    """Test models, each on the targets of a satellite; see `MLPLink.evaluation_kernel`."""
+    sizes, power_floor = link[:5], link[5]
+    pixels, hidden, symbols, decoder_hidden, classes = sizes
+    noise, gain, _ = channel
+    n, num_draws, real = len(images), noise.shape[1], rows.dtype
+    if images.shape[1] != pixels:
+        raise ValueError("the images have not as many pixels as the link has inputs")
+    if noise.shape != (n, num_draws, symbols) or gain.shape != (n, num_draws, 1):
+        raise ValueError("the draw of the channel has not the link's shape")
+    if output_mask.shape[1] != 0 and output_mask.shape[1] != classes:
+        raise ValueError("there are not as many logits as classes")
+    if targets.min() < 0 or targets.max() >= classes:
+        raise IndexError("a target is not among the classes")
+    inputs, scale = images.T.copy(), np.empty(n, real)
+    column_noise, column_gain = noise.transpose(2, 1, 0).copy(), gain[:, :, 0].T.copy()
+    features, code = np.empty((hidden, n), real), np.empty((symbols, n), real)
+    arrived, decoded = np.empty((symbols, num_draws * n), real), np.empty((decoder_hidden, num_draws * n), real)
+    logits = np.empty((classes, num_draws * n), real)
+    for index, satellite in enumerate(satellites):
+        # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
+        encoder, encoder2, decoder, decoder2 = _weights(rows[index].copy(), sizes)
+        _column_linear(encoder, inputs, features, True)
+        _column_linear(encoder2, features, code, False)
+        _column_channel(code, column_noise, column_gain, power_floor, scale, arrived)
+        _column_linear(decoder, arrived, decoded, True)
+        _column_linear(decoder2, decoded, logits, False)
+        _scores(logits, targets[satellite], weights[satellite], output_mask[satellite], results[index])

@@ -42,6 +42,8 @@ class MLPLink(Classifier):
         ValueError: If a size is not positive.
     """
 
+    evaluated_metrics = ("accuracy", "balanced_accuracy")
+
     def __init__(
         self,
         num_pixels: int,
@@ -155,6 +157,14 @@ class MLPLink(Classifier):
         """
         from satfl_env.semantics.mlp_kernel import train_mlp_link
 
+        return train_mlp_link, self._kernel_constants()
+
+    def evaluation_kernel(self) -> tuple[Any, tuple[float, ...]]:
+        """The test as machine code, as `kernel` is training; see `satfl_env.federated.model.EvaluationKernel`."""
+        from satfl_env.semantics.mlp_kernel import evaluate_mlp_link
+
+        return evaluate_mlp_link, self._kernel_constants()
+
+    def _kernel_constants(self) -> tuple[float, ...]:
         layers = [layer for layer in self.modules() if isinstance(layer, nn.Linear)]
-        widths = layers[0].in_features, *(layer.out_features for layer in layers)
-        return train_mlp_link, (*widths, POWER_FLOOR)
+        return layers[0].in_features, *(layer.out_features for layer in layers), POWER_FLOOR

@@ -15,11 +15,14 @@ from torch import Tensor
 from satfl_env.federated import (
     LARGEST_USABLE,
     MODELS_AT_ONCE,
+    CompiledTest,
     Layout,
     LocalData,
     TrainableModel,
+    channel_arrays,
     data_on,
     is_usable,
+    one_blas_thread,
 )
 from satfl_env.simulation.ingredients import FederatedData
 from satfl_env.simulation.models import distinct, take_rows
@@ -86,37 +89,75 @@ class EvaluationJob(NamedTuple):
     draw: Any
 
 
-def evaluate(model: TrainableModel, layout: Layout, job: EvaluationJob, device: str = "cpu") -> Evaluation:
-    """Test models on the test labels of their satellites, on the device where `model` is."""
+def evaluate(
+    model: TrainableModel,
+    layout: Layout,
+    job: EvaluationJob,
+    device: str = "cpu",
+    compiled: CompiledTest | None = None,
+) -> Evaluation:
+    """Test models on the test labels of their satellites: by machine code if given, else where `model` is."""
     if not len(job.models):
         return Evaluation.of(np.zeros(0), {})
     models, satellites, which = _distinct_models(job)
+    if compiled:
+        loss, metrics = _run_compiled(compiled, job, models, satellites)
+    else:
+        loss, metrics = _run_chunks(model, layout, job, models, torch.from_numpy(satellites), device)
+    return Evaluation.of(loss[which], {name: values[which] for name, values in metrics.items()})
+
+
+def _distinct_models(job: EvaluationJob) -> tuple[Tensor, IntArray, IntArray]:
+    """The models to test, (D, P), a satellite for each, (D,), and which of them each satellite has, (R,)."""
+    if job.data.train.output_mask is not None:
+        return job.models, job.satellites, np.arange(len(job.satellites))
+    # Without tasks of their own, satellites that hold the same model have the same result.
+    first: dict[bytes, int] = {}
+    holds = [first.setdefault(row.tobytes(), index) for index, row in enumerate(job.models.numpy())]
+    rows, which = distinct(np.array(holds))
+    return take_rows(job.models, rows), job.satellites[rows], which
+
+
+def _run_compiled(
+    compiled: CompiledTest, job: EvaluationJob, models: Tensor, satellites: IntArray
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    rows, data = np.ascontiguousarray(models.numpy()), job.data
+    images, weights = (
+        np.ascontiguousarray(part.flatten(1).numpy(), rows.dtype) for part in (data.test_images, data.test_weights)
+    )
+    mask = data.train.output_mask
+    exists = np.empty((len(weights), 0), np.bool_) if mask is None else np.ascontiguousarray(mask.numpy())
+    results = np.empty((len(rows), 1 + len(compiled.metrics)))
+    with one_blas_thread():
+        compiled.kernel(
+            rows,
+            satellites,
+            images,
+            np.ascontiguousarray(data.test_targets.numpy()),
+            weights,
+            exists,
+            channel_arrays(job.draw, rows.dtype),
+            results,
+        )
+    loss, *values = results.T
+    return loss, dict(zip(compiled.metrics, values, strict=True))
+
+
+def _run_chunks(
+    model: TrainableModel, layout: Layout, job: EvaluationJob, models: Tensor, satellites: Tensor, device: str
+) -> tuple[FloatArray, dict[str, FloatArray]]:
     at_once = min(MODELS_AT_ONCE, max(1, _VALUES_AT_ONCE // job.data.test_images.numel()))
     chunks = [
         _evaluate_chunk(model, layout, job, *chunk, device)
         for chunk in zip(models.split(at_once), satellites.split(at_once), strict=True)
     ]
-    loss = np.concatenate([one for one, _ in chunks])[which]
-    metrics = {name: np.concatenate([values[name] for _, values in chunks])[which] for name in chunks[0][1]}
-    return Evaluation.of(loss, metrics)
-
-
-def _distinct_models(job: EvaluationJob) -> tuple[Tensor, Tensor, IntArray]:
-    """The models to test, (D, P), a satellite for each, (D,), and which of them each satellite has, (R,)."""
-    satellites = torch.from_numpy(job.satellites)
-    if job.data.train.output_mask is not None:
-        return job.models, satellites, np.arange(len(satellites))
-    # Without tasks of their own, satellites that hold the same model have the same result.
-    first: dict[bytes, int] = {}
-    holds = [first.setdefault(row.tobytes(), index) for index, row in enumerate(job.models.numpy())]
-    rows, which = distinct(np.array(holds))
-    return take_rows(job.models, rows), satellites[torch.from_numpy(rows)], which
+    loss = np.concatenate([one for one, _ in chunks])
+    return loss, {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
 
 
 def _evaluate_chunk(
     model: TrainableModel, layout: Layout, job: EvaluationJob, models: Tensor, satellites: Tensor, device: str
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Loss and metrics of some models, (D, P), and their satellites, (D,), as they come out."""
     data = job.data
     images, *draw = (part.to(device).expand(len(models), *part.shape) for part in (data.test_images, *job.draw))
     targets, weights = (part[satellites].to(device) for part in (data.test_targets, data.test_weights))

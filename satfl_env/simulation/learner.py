@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, LocalData, TrainableModel, model_on
+from satfl_env.federated import Layout, LocalData, RowTrainer, TrainableModel, model_on
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate, training_loss
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import ModelStore, take_rows
@@ -63,7 +63,9 @@ class Learner:
 
     def evaluate(self, job: EvaluationJob) -> Evaluation:
         """Test some models."""
-        return evaluate(self._tested, self.layout, job, self._ingredients.device)
+        trainer = self.trainer
+        compiled = trainer.compiled_test(job.models) if isinstance(trainer, RowTrainer) else None
+        return evaluate(self._tested, self.layout, job, self._ingredients.device, compiled)
 
     def training_loss(self, held: Tensor, data: LocalData, generator: torch.Generator) -> FloatArray:
         """Mean loss of each satellite's model on its own training samples, (S,)."""

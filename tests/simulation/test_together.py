@@ -60,7 +60,7 @@ def test_test_images_are_never_copied(monkeypatch):
         return forward(self, parameters, images, draw)
 
     monkeypatch.setattr(MLPLink, "stacked_forward", stacked_forward)
-    simulations = [build() for _ in range(3)]
+    simulations = [build(**{"training.engine": "stacked"}) for _ in range(3)]
     for seed, simulation in enumerate(simulations):
         simulation.reset(seed)
     SimulationGroup(simulations).step({index: decide(one.state) for index, one in enumerate(simulations)})

@@ -1,0 +1,119 @@
+"""The test by machine code is that of PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from satfl_env.federated import CompiledTest, Layout, LocalData, RowTrainer, TrainingSettings, make_trainer
+from satfl_env.semantics import Channel, MLPLink
+from satfl_env.simulation.evaluation import EvaluationJob, evaluate
+from satfl_env.simulation.ingredients import FederatedData
+
+SATELLITES, IMAGES, CLASSES = 4, 30, 3
+TASKS = torch.tensor([[True, True, False], [True, True, True], [True, True, False], [True, True, True]])
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def link(kind: type[MLPLink] = MLPLink, fading: str = "awgn", draws: int = 1) -> MLPLink:
+    return kind(9, CLASSES, channel=Channel(fading), channel_draws=draws, generator=generator(0))
+
+
+def job_of(model: MLPLink, tasks: torch.Tensor | None, dtype: torch.dtype = torch.float32) -> EvaluationJob:
+    """The test of four random models, where each has classes of its own if there are tasks."""
+    targets = torch.randint(0, CLASSES if tasks is None else 2, (SATELLITES, IMAGES), generator=generator(1))
+    if tasks is None:
+        targets = targets[:1].expand(SATELLITES, -1)
+    images = torch.rand(IMAGES, 1, 3, 3, generator=generator(2))
+    train = LocalData(images[:SATELLITES], targets[:, 0], np.arange(SATELLITES + 1), tasks)
+    weights = torch.full((SATELLITES, IMAGES), 1 / IMAGES)
+    data = FederatedData(train, np.ones((SATELLITES, 1)), images, targets, weights)
+    rows = torch.randn(SATELLITES, Layout.of(model).num_parameters, generator=generator(3), dtype=dtype)
+    return EvaluationJob(rows, np.arange(SATELLITES), data, model.draw_channel(IMAGES, generator(4)))
+
+
+def compiled_test(model: MLPLink, job: EvaluationJob, engine: str = "auto") -> CompiledTest | None:
+    trainer = make_trainer(engine, model, TrainingSettings())
+    assert isinstance(trainer, RowTrainer)
+    return trainer.compiled_test(job.models)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("tasks", [None, TASKS])
+@pytest.mark.parametrize(("fading", "draws"), [("awgn", 1), ("rayleigh", 3)])
+def test_machine_code_gives_what_pytorch_gives(fading, draws, tasks, dtype):
+    model = link(fading=fading, draws=draws)
+    job = job_of(model, tasks, dtype)
+    job.models[2] = job.models[0]
+    if dtype == torch.float64:
+        images, weights = job.data.test_images.double(), job.data.test_weights.double()
+        expected = evaluate(model, Layout.of(model), job._replace(data=_double(job.data, images, weights)))
+    else:
+        expected = evaluate(model, Layout.of(model), job)
+    found = evaluate(model, Layout.of(model), job, compiled=compiled_test(model, job))
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5 if dtype == torch.float32 else 1e-12)
+    assert list(found.metrics) == list(expected.metrics)
+    for name, values in expected.metrics.items():
+        assert found.metrics[name] == pytest.approx(values, abs=1e-6)
+    assert not found.untestable.any()
+
+
+def _double(data: FederatedData, images: torch.Tensor, weights: torch.Tensor) -> FederatedData:
+    """The same data in double precision, which `FederatedData` itself does not take."""
+    doubled = replace(data)
+    vars(doubled).update(test_images=images, test_weights=weights)
+    return doubled
+
+
+@pytest.mark.parametrize("spoiled", [np.nan, np.inf, 1e30])
+def test_models_that_cannot_be_tested_are_the_same(spoiled):
+    model = link()
+    job = job_of(model, TASKS)
+    job.models[1, 5] = spoiled
+    with np.errstate(all="ignore"):
+        ways = [evaluate(model, Layout.of(model), job, compiled=test) for test in (None, compiled_test(model, job))]
+    assert ways[0].untestable.tolist() == ways[1].untestable.tolist()
+    assert ways[1].untestable[1] == (spoiled != 1e30)
+    assert not ways[1].untestable[[0, 2, 3]].any()
+
+
+def test_bits_depend_on_nobody_else():
+    model = link()
+    job = job_of(model, TASKS)
+    test = compiled_test(model, job)
+    together = evaluate(model, Layout.of(model), job, compiled=test)
+    for satellite in range(SATELLITES):
+        alone = job._replace(models=job.models[satellite : satellite + 1], satellites=np.array([satellite]))
+        found = evaluate(model, Layout.of(model), alone, compiled=test)
+        assert found.loss[0] == together.loss[satellite]
+        assert found.metrics["balanced_accuracy"][0] == together.metrics["balanced_accuracy"][satellite]
+
+
+class Counting(MLPLink):
+    """A link with a metric of its own."""
+
+    def metrics(self, outputs, images, targets, output_mask=None):
+        return {"outputs": torch.full(outputs.shape[:1], 1.0)}
+
+
+@pytest.mark.parametrize(("kind", "engine"), [(Counting, "auto"), (MLPLink, "stacked"), (MLPLink, "loop")])
+def test_pytorch_tests_other_models_and_engines(kind, engine):
+    model = link(kind)
+    assert compiled_test(model, job_of(model, None), engine) is None
+
+
+def test_what_does_not_fit_the_link_is_no_crash():
+    model = link()
+    job = job_of(model, TASKS)
+    test = compiled_test(model, job)
+    few, tall = job.draw._replace(noise=job.draw.noise[:5]), job.data.test_targets + CLASSES
+    with pytest.raises(ValueError, match="draw of the channel"):
+        evaluate(model, Layout.of(model), job._replace(draw=few), compiled=test)
+    with pytest.raises(IndexError, match="target"):
+        evaluate(model, Layout.of(model), job._replace(data=replace(job.data, test_targets=tall)), compiled=test)
