@@ -10,6 +10,8 @@ from benchmarks.timing import medians
 from benchmarks.workloads import Workload, workload
 from satfl_env.federated import Hardware, make_trainer
 
+ROUNDS = ("default round", "W1m", "W2", "Swin x 10")
+
 
 def run(quick: bool) -> dict[str, float]:
     """Measure everything; `quick` takes fewer repeats.
@@ -23,7 +25,7 @@ def run(quick: bool) -> dict[str, float]:
     if not torch.cuda.is_available():
         raise ImportError("PyTorch sees no GPU")
     values: dict[str, float] = {}
-    for name in ("W1m", "W2", "Swin x 10"):
+    for name in ROUNDS:
         values |= forms(workload(name), "cuda", repeats=1 if quick else 5)
     return values
 

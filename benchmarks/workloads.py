@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,10 +45,19 @@ class Workload:
         """Samples that all satellites go through in the round."""
         return int((self.data.samples * self.epochs).sum())
 
+    @property
+    def rows(self) -> Tensor:
+        """Parameters that the satellites start from, (S, P), of the images' precision."""
+        return Layout.of(self.model).flatten(self.model).repeat(self.num_satellites, 1).to(self.data.images.dtype)
+
+    @property
+    def seeds(self) -> NDArray[np.uint64]:
+        """Seed of each satellite, (S,)."""
+        return np.arange(self.num_satellites, dtype=np.uint64)
+
     def train(self, trainer: LocalTrainer) -> TrainingResult:
         """The round, by a trainer."""
-        rows = Layout.of(self.model).flatten(self.model).repeat(self.num_satellites, 1)
-        return trainer.train(rows, self.data, self.epochs, np.arange(self.num_satellites, dtype=np.uint64))
+        return trainer.train(self.rows, self.data, self.epochs, self.seeds)
 
 
 def _large_mlp(name: str, satellites: int, samples: int, epochs: int, batch_size: int) -> Workload:
@@ -80,6 +90,26 @@ def _paper_swin(name: str, satellites: int) -> Workload:
     return Workload(name, model, data, np.ones(satellites, np.int64), TrainingSettings(2, 1e-4))
 
 
+_TINY_IMAGE = (3, 16, 16)
+
+
+def _tiny(name: str, model: ConvJSCC | SwinJSCC) -> Workload:
+    """A few steps of three satellites with a few colour images."""
+    data, epochs = _random_data([6, 14, 3], _TINY_IMAGE), np.array([2, 1, 1])
+    return Workload(name, model, data, epochs, TrainingSettings(8, 1e-3))
+
+
+def _tiny_conv() -> Workload:
+    channel = Channel(snr_db=(1.0, 11.0))
+    return _tiny("tiny conv", ConvJSCC(_TINY_IMAGE, channel=channel, generator=_generator(), widths=(4, 6, 4)))
+
+
+def _tiny_swin() -> Workload:
+    size: dict[str, Any] = {"patch": 2, "width": 8, "depths": (2,), "head_width": 4, "window": 2}
+    channel = Channel(snr_db=(1.0, 11.0))
+    return _tiny("tiny Swin", SwinJSCC(_TINY_IMAGE, channel=channel, generator=_generator(), **size))
+
+
 _MAKERS: dict[str, Callable[[], Workload]] = {
     "W1": lambda: _large_mlp("W1", 3, 20_000, 10, 256),
     "W1s": lambda: _large_mlp("W1s", 3, 2_000, 1, 256),
@@ -88,8 +118,13 @@ _MAKERS: dict[str, Callable[[], Workload]] = {
     "unequal": _unequal,
     "Swin": lambda: _paper_swin("Swin", 1),
     "Swin x 10": lambda: _paper_swin("Swin x 10", 10),
+    "tiny link": lambda: replace(small_mlp(3), name="tiny link"),
+    "tiny conv": _tiny_conv,
+    "tiny Swin": _tiny_swin,
+    "default round": lambda: replace(small_mlp(10), name="default round"),
 }
 SMALL_MODELS = ("W1", "W1s", "W1m", "W2", "unequal")
+TINY_MODELS = ("tiny link", "tiny conv", "tiny Swin")
 
 
 @lru_cache(maxsize=1)
