@@ -28,7 +28,7 @@ class SatFLVecEnv(VecEnv):
     Args:
         num_envs: Number of environments.
         wrap: Gives one environment the flat spaces that the algorithm needs; see `SatFLVectorEnv`.
-        workers: Processes to divide the environments among; see `ProcessVectorEnv`.
+        workers: Processes to divide the environments among; None means one per core. See `ProcessVectorEnv`.
         **kwargs: Arguments of `SatFLEnv`, the same for all.
     """
 
@@ -37,7 +37,7 @@ class SatFLVecEnv(VecEnv):
         num_envs: int,
         wrap: Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]] | None = None,
         *,
-        workers: int = 1,
+        workers: int | None = 1,
         **kwargs: Any,
     ) -> None:
         self.vector = make_vector_env(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import BoolArray
 from satfl_env.envs.vector import AppliedVectorEnv, Function, SatFLVectorEnv, Step
-from satfl_env.federated import WorkerError, Workers, packed
+from satfl_env.federated import WorkerError, Workers, available_cores, packed
 from satfl_env.settings import MOST_WORKERS
 
 
@@ -34,7 +34,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
 
     Args:
         num_envs: Number of environments.
-        workers: Number of processes, from 1 to `num_envs`, at most 256.
+        workers: Number of processes, from 1 to `num_envs`, at most 256; None means one per core.
         autoreset_mode: As for `SatFLVectorEnv`.
         **kwargs: Other arguments of `SatFLVectorEnv`; `wrap` and a reward function may be lambdas.
 
@@ -48,12 +48,12 @@ class ProcessVectorEnv(AppliedVectorEnv):
         self,
         num_envs: int,
         *,
-        workers: int,
+        workers: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **kwargs: Any,
     ) -> None:
         super().__init__(num_envs, autoreset_mode)
-        checked_integer("workers", workers, 1, min(num_envs, MOST_WORKERS))
+        workers = _num_workers(workers, num_envs)
         self._bounds = [number * num_envs // workers for number in range(workers + 1)]
         self._sizes = np.diff(self._bounds).tolist()
         kwargs["autoreset_mode"] = self.autoreset_mode
@@ -134,20 +134,26 @@ class ProcessVectorEnv(AppliedVectorEnv):
         return {worker: value for worker, (value, _) in answers.items()}
 
 
-def make_vector_env(num_envs: int = 1, *, workers: int = 1, **kwargs: Any) -> SatFLVectorEnv | ProcessVectorEnv:
+def make_vector_env(num_envs: int = 1, *, workers: int | None = 1, **kwargs: Any) -> SatFLVectorEnv | ProcessVectorEnv:
     """Entry point of `gymnasium.make_vec("SatFL-v0", vectorization_mode="vector_entry_point")`.
 
     Args:
         num_envs: Number of environments.
-        workers: Processes to divide them among; with 1 all are played in this one.
+        workers: Processes to divide them among; with 1 all are played in this one. None means one per core.
         **kwargs: Arguments of `SatFLVectorEnv`.
 
     Raises:
         ValueError: If an argument is out of range.
     """
-    if checked_integer("workers", workers, 1) == 1:
+    if _num_workers(workers, checked_integer("num_envs", num_envs, 1)) == 1:
         return SatFLVectorEnv(num_envs, **kwargs)
     return ProcessVectorEnv(num_envs, workers=workers, **kwargs)
+
+
+def _num_workers(workers: int | None, num_envs: int) -> int:
+    """Number of processes for some environments: as given, or one per core."""
+    most = min(num_envs, MOST_WORKERS)
+    return min(most, available_cores()) if workers is None else checked_integer("workers", workers, 1, most)
 
 
 class _Environments:

@@ -21,7 +21,7 @@ from satfl_env.federated.combine import (
 )
 from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
-from satfl_env.federated.hardware import Hardware, data_on, model_on, one_blas_thread, thread_limit
+from satfl_env.federated.hardware import Hardware, available_cores, data_on, model_on, one_blas_thread, thread_limit
 from satfl_env.federated.kernel import CompiledTest, channel_arrays
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
@@ -56,6 +56,7 @@ __all__ = [
     "TrimmedMean",
     "WorkerError",
     "Workers",
+    "available_cores",
     "channel_arrays",
     "check_engine",
     "cloud_aggregate",

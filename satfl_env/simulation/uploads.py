@@ -71,9 +71,10 @@ def update_cosines(updates: Tensor) -> FloatArray:
     cosines = unit.new_empty(len(unit), len(unit))
     # Every two of them once: the other half of the matrix is its mirror image.
     for first in range(0, len(unit), _BLOCK):
-        block = slice(first, first + _BLOCK)
-        products = unit[block] @ unit[first:].T
-        cosines[block, first:], cosines[first:, block] = products, products.T
+        last = min(first + _BLOCK, len(unit))
+        products = unit[first:last] @ unit[first:].T
+        cosines[first:last, first:] = products
+        cosines[last:, first:last] = products[:, last - first :].T
     return np.asarray(cosines.clamp_(-1.0, 1.0).double())
 
 

@@ -15,6 +15,7 @@ import pytest
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 
 from satfl_env import Outcome, ProcessVectorEnv, RoundReport, SatFLVectorEnv, make_vector_env
+from satfl_env.envs import process_vector
 from satfl_env.federated import WorkerError
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
 
@@ -236,6 +237,17 @@ class Counted(gym.Wrapper):
     def step(self, action: object) -> tuple:
         self.calls += 1
         return self.env.step(action)
+
+
+def test_without_a_number_of_workers_there_is_one_for_each_core(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(process_vector, "available_cores", lambda: 2)
+    envs = ProcessVectorEnv(3, overrides=PHYSICS_ONLY)
+    assert envs._sizes == [1, 2]
+    envs.close()
+    monkeypatch.setattr(process_vector, "available_cores", lambda: 1)
+    assert isinstance(make_vector_env(3, workers=None, overrides=PHYSICS_ONLY), SatFLVectorEnv)
+    monkeypatch.setattr(process_vector, "available_cores", lambda: 64)
+    assert isinstance(make_vector_env(1, workers=None, overrides=PHYSICS_ONLY), SatFLVectorEnv)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

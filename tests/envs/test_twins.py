@@ -172,7 +172,7 @@ def test_a_closed_vector_environment_says_so():
         ({"num_envs": 2.0}, TypeError, "num_envs must be an integer, got 2.0"),
         ({"num_envs": True}, TypeError, "num_envs must be an integer, got True"),
         ({"workers": "2"}, TypeError, "workers must be an integer, got '2'"),
-        ({"workers": 0}, ValueError, "workers must be at least 1, got 0"),
+        ({"workers": 0}, ValueError, r"workers must lie in 1\.\.2, got 0"),
         ({"max_episode_steps": 2.5}, TypeError, "max_episode_steps must be an integer, got 2.5"),
         ({"autoreset_mode": "Never"}, ValueError, "autoreset_mode must be one of 'NextStep', .*, got 'Never'"),
         ({"wrap": "box"}, TypeError, "wrap must be a function of an environment or None, got 'box'"),

@@ -40,6 +40,12 @@ def test_cosines_of_many_updates_are_those_of_the_whole_product():
     assert np.allclose(got, unit @ unit.T, rtol=0, atol=1e-12)
 
 
+def test_cosines_of_few_updates_are_those_of_the_whole_product_to_the_bit():
+    updates = torch.randn(10, 2240, generator=torch.Generator().manual_seed(0))
+    unit = updates / updates.norm(dim=1, keepdim=True)
+    assert np.array_equal(update_cosines(updates), (unit @ unit.T).clamp(-1.0, 1.0).double().numpy())
+
+
 def test_noise_has_the_power_that_the_snr_says():
     updates = torch.tensor([[1.0], [10.0], [0.0]]).repeat(1, 100_000)
     noise = noisy_updates(updates, 10.0, torch.Generator().manual_seed(0)) - updates
