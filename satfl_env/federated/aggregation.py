@@ -78,13 +78,19 @@ def cloud_aggregate(gateway_models: Tensor, weights: NDArray[np.float64], cluste
 
 
 def combine_groups(
-    start: Tensor, received: Tensor, weights: NDArray[np.float64], groups: NDArray[np.int64], combine: Combine
+    start: Tensor,
+    received: Tensor,
+    members: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    groups: NDArray[np.int64],
+    combine: Combine,
 ) -> Tensor:
     """The model of each group by a server rule: where its members started, moved by their combined updates.
 
     Args:
-        start: Where the satellites that returned started, usually the same inside a group, finite, (R, P).
-        received: What came back from each, finite, (R, P).
+        start: Where satellites started, usually the same inside a group, (S, P).
+        received: What came back from each, (S, P).
+        members: Satellites that returned, (R,); their rows are finite, and those of others are not read.
         weights: Summing to 1 inside each group, (R,).
         groups: Group of each row, 0..K-1, each with at least one member, (R,).
         combine: The rule inside a group.
@@ -96,10 +102,13 @@ def combine_groups(
         ValueError: If shapes do not fit, a group is empty, the weights of one do not sum to 1, or the rule does not
             give one finite update.
     """
+    rows = torch.from_numpy(members)
+    returned = received.index_select(0, rows)
     if combine is weighted_mean:
         # The start drops out: one matrix product, without the rounding of two differences.
-        return gateway_aggregate(received, weights, groups)
-    return gateway_aggregate(start, weights, groups) + combine_updates(received - start, weights, groups, combine)
+        return gateway_aggregate(returned, weights, groups)
+    first = start.index_select(0, rows)
+    return gateway_aggregate(first, weights, groups) + combine_updates(returned - first, weights, groups, combine)
 
 
 def combine_updates(

@@ -181,9 +181,8 @@ class ModelStore:
         members, groups, index = intake.members, intake.groups, intake.group_of
         if not members.size:
             return intake
-        start, received = (take_rows(rows, members) for rows in (arrivals.start, arrivals.received))
-        weights = intake.weights[members]
-        self._put(groups, combine_groups(start[:, : self.num_shared], received, weights, index, combine))
+        start, weights = arrivals.start[:, : self.num_shared], intake.weights[members]
+        self._put(groups, combine_groups(start, arrivals.received, members, weights, index, combine))
         self.cloud_weights[groups] = intake.cloud_weights
         self.version += 1
         return intake

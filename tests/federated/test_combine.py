@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -168,10 +170,19 @@ def grouped() -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
     return start, start + updates, weights, groups
 
 
+def combined(start: torch.Tensor, received: torch.Tensor, *weights_groups_rule: Any) -> torch.Tensor:
+    """`combine_groups` of members among satellites that have not returned."""
+    members = 2 * np.arange(len(start)) + 1
+    everyone = [torch.full((2 * len(start) + 1, 6), torch.nan).to(rows) for rows in (start, received)]
+    for all_rows, rows in zip(everyone, (start, received), strict=True):
+        all_rows[members] = rows
+    return combine_groups(*everyone, members, *weights_groups_rule)
+
+
 @rules
 def test_groups_are_combined_one_by_one(rule):
     start, received, weights, groups = grouped()
-    found = combine_groups(start, received, weights, groups, rule)
+    found = combined(start, received, weights, groups, rule)
     for group in range(3):
         own = np.flatnonzero(groups == group)
         update = rule((received - start)[own], torch.from_numpy(weights[own]))
@@ -182,7 +193,7 @@ def test_the_mean_is_the_matrix_product_to_the_bit():
     start, received, weights, groups = grouped()
     start, received = start.float(), received.float()
     expected = gateway_aggregate(received, weights, groups)
-    assert torch.equal(combine_groups(start, received, weights, groups, weighted_mean), expected)
+    assert torch.equal(combined(start, received, weights, groups, weighted_mean), expected)
     assert torch.equal(combine_updates(received, weights, groups, weighted_mean), expected)
 
 
@@ -195,7 +206,7 @@ def test_a_rule_of_one_s_own_gets_copies_and_is_checked():
         return updates.mul_(2.0)[shares.argmax()]
 
     before = received.clone()
-    found = combine_groups(start, received, weights, groups, largest)
+    found = combined(start, received, weights, groups, largest)
     assert torch.equal(received, before)
     assert torch.allclose(found[0], (2 * received - start)[2])
     assert seen == [(3, pytest.approx(1.0)), (2, pytest.approx(1.0)), (1, pytest.approx(1.0))]
@@ -214,12 +225,12 @@ def test_a_rule_of_one_s_own_gets_copies_and_is_checked():
 )
 def test_what_a_rule_gives_must_fit(rule, words: str):
     with pytest.raises(ValueError, match=words):
-        combine_groups(*grouped(), rule)
+        combined(*grouped(), rule)
 
 
 def test_weights_must_sum_to_one_with_every_rule():
     start, received, weights, groups = grouped()
     for rule in COMBINE_RULES.values():
         with pytest.raises(ValueError, match="sum to 1"):
-            combine_groups(start, received, weights * 0.9, groups, rule)
-        assert combine_groups(start[:0], received[:0], weights[:0], groups[:0], rule).shape == (0, 6)
+            combined(start, received, weights * 0.9, groups, rule)
+        assert combined(start[:0], received[:0], weights[:0], groups[:0], rule).shape == (0, 6)
