@@ -58,7 +58,7 @@ def parts(device: str, precision: str, *, toy: bool) -> list[Part]:
     timed, stepped = (TINY_MODELS, TINY_MODELS[:2]) if toy else (gpu.ROUNDS, gpu.ROUNDS[:3])
     longest_s = 20.0 if toy else 60.0
     return [
-        Part("parity", longest_s, lambda: parity.against_cpu(compared, device)),
+        Part("parity", 2 * longest_s, lambda: parity.against_cpu(compared, device)),
         Part("round", longest_s, lambda: paper_rounds.against_cpu(device)),
         Part("interruption", longest_s, lambda: paper_rounds.interruption(device, precision)),
         *(Part(f"times {name}", longest_s, partial(_times, name, device)) for name in timed),

@@ -19,7 +19,7 @@ from satfl_env.federated.usable import usable_models
 
 # On a CPU a job larger than the cache waits for memory: satellites train in groups that touch about this much per step.
 _CACHE_BYTES = 64 * 2**20
-# Elsewhere memory bounds the image values of a step: in the largest Swin transformer each of them takes some 4 kB.
+# Elsewhere memory bounds the image values of a step: in the largest Swin transformer each of them takes some 6 kB.
 _DEVICE_VALUES = 2**23
 # Numbers that one processor instruction handles, at most.
 _VECTOR_WIDTH = 16
