@@ -57,12 +57,12 @@ def test_importing_the_packages_is_cheap_and_registers_the_environment():
     assert done.stdout.split() == ["2", "True", "False", "False"], done.stderr
 
 
-def test_a_reset_and_a_first_step_import_little_besides_pytorch():
+def test_an_environment_and_its_first_step_import_little_besides_pytorch():
     unused = {"astropy", "boinor", "erfa", "matplotlib", "pandas", "sklearn", "sympy", "torchmetrics"}
-    compiling = {"numba", "scipy"}  # a step trains by machine code
+    compiling = {"numba", "scipy"}  # an episode tests and trains by machine code
     code = (
         "import sys, gymnasium, satfl_env; env = gymnasium.make('SatFL-v0', overrides={'data.test_samples': 3}); "
-        f"env.reset(seed=0); print(sorted({unused | compiling} & set(sys.modules))); "
+        f"print(sorted({unused | compiling} & set(sys.modules))); env.reset(seed=0); "
         f"env.step(env.action_space.sample()); print(sorted({unused} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
