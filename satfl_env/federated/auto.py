@@ -17,18 +17,19 @@ from satfl_env.federated.processes import train_spread
 from satfl_env.federated.shards import samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
-# In a round whose forward passes take fewer operations, threads or messages to workers cost more than they save.
-_SPREAD_FLOPS = 1e9
-# In a minibatch whose forward pass takes fewer operations, threads cost more than they save.
+# In a round whose forward passes take fewer operations, messages to workers cost more than they save.
+_PROCESSES_FLOPS = 1e9
+# Threads cost more than they save where the forward passes of a minibatch take fewer operations; and, with a kernel,
+# those of a satellite's round.
 _THREADS_FLOPS = 16e6
 
 
 class AutoTrainer(RowTrainer):
     """Trains in this process or in several, stacked or one by one, by a fixed rule: equal runs choose alike.
 
-    If `Hardware.workers`, or without it PyTorch's number of threads, allows more than one CPU core, that many share the
-    satellites of large rounds: threads of models with a kernel, and processes of others. Everything else is trained in
-    this process: large minibatches by that many threads, small ones by one.
+    If `Hardware.workers`, or without it PyTorch's number of threads, allows more than one CPU core, that many threads
+    share the satellites of a model with a kernel, or that many processes the large rounds of another. Everything else
+    is trained in this process: large minibatches by that many threads, small ones by one.
     """
 
     mixes_precision = True
@@ -45,10 +46,11 @@ class AutoTrainer(RowTrainer):
             return self._in_process.train_rows(rows, data, shard)
         flops = self._in_process.flops(data)
         round_flops = flops * int(samples_seen(data, shard, self.settings).sum())
-        if len(rows) > 1 and round_flops >= _SPREAD_FLOPS:
-            chosen = self._in_process.chosen(rows, data)
-            if isinstance(chosen, CompiledTrainer):
-                return chosen.train_in_threads(workers, rows, data, shard)
+        chosen = self._in_process.chosen(rows, data)
+        if isinstance(chosen, CompiledTrainer):
+            threads = workers if round_flops >= len(rows) * _THREADS_FLOPS else 1
+            return chosen.train_in_threads(threads, rows, data, shard)
+        if len(rows) > 1 and round_flops >= _PROCESSES_FLOPS:
             return train_spread(self._in_process, workers, rows, data, shard)
         with thread_limit(workers if flops * self.settings.batch_size >= _THREADS_FLOPS else 1):
             return self._in_process.train_rows(rows, data, shard)

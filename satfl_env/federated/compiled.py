@@ -14,7 +14,7 @@ from torch import Tensor
 from satfl_env.federated.hardware import Hardware, data_on, one_blas_thread
 from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel, load_test
 from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.model import HasEvaluationKernel, HasKernel, Kernel, TrainableModel
+from satfl_env.federated.model import HasKernel, Kernel, TrainableModel, has_evaluation_kernel, has_kernel
 from satfl_env.federated.schedule import (
     batches_per_epoch,
     batches_per_round,
@@ -81,15 +81,13 @@ class CompiledTrainer(RowTrainer):
     def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the arguments; the first round loads the kernel."""
         super().__init__(model, settings, hardware)
-        if not isinstance(model, HasKernel):
+        if not has_kernel(model):
             raise ValueError(
                 f"engine must not be 'compiled' for {type(model).__name__}, which has no kernel as MLPLink has; "
                 "allowed are 'auto', 'stacked', 'loop', 'processes', 'ray'"
             )
         self._with_kernel: HasKernel = model
-        # A subclass may compute something else than the class whose kernel it inherits.
-        own = "evaluation_kernel" in vars(type(model))
-        self._with_test = model if own and isinstance(model, HasEvaluationKernel) else None
+        self._with_test = model if has_evaluation_kernel(model) else None
 
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
         """Train the satellites of a shard; see `RowTrainer.train_rows`.
@@ -198,7 +196,7 @@ def _trial_loss(kernel: Kernel, job: _Job, channel: tuple[NDArray[Any], ...]) ->
 
 
 def _map(threads: int, train: Callable[[_Job], _Losses], jobs: Iterator[_Job]) -> list[_Losses]:
-    """The results of all jobs, in some number of threads."""
+    """The results of all jobs, in some number of threads, at most one for each."""
     if threads == 1:
         return list(map(train, jobs))
     with ThreadPoolExecutor(threads) as pool:

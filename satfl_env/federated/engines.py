@@ -42,15 +42,15 @@ def make_trainer(
     """Make the trainer of an engine.
 
     Args:
-        engine: `auto` picks for each round; `loop` is the readable reference, `stacked` trains all satellites as one
-            job, `processes` and `ray` share them among the cores of this machine or of a cluster, and `none` trains
-            nothing.
+        engine: `auto` picks for each round; `loop` is the readable reference, `compiled` trains by machine code,
+            `stacked` trains all satellites as one job, `processes` and `ray` share them among the cores of this machine
+            or of a cluster, and `none` trains nothing.
         model: What is trained.
         settings: How to train.
         hardware: Where to train; the CPU in float32 by default.
 
     Raises:
-        ValueError: If the engine is unknown, or it cannot use the hardware, or that is not present.
+        ValueError: If the engine is unknown, or it cannot use the model or the hardware, or that is not present.
         ImportError: If the engine is `ray` and Ray is not installed.
     """
     hardware = hardware or Hardware()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from satfl_env.federated.feeder import StackedBatch
-from satfl_env.federated.model import HasStackedGradient, TrainableModel
+from satfl_env.federated.model import HasStackedGradient, TrainableModel, has_stacked_gradient
 from satfl_env.federated.parameters import Layout
 
 # From a batch to the loss of each sample (A, B) and the gradient (A, P) of each satellite's mean loss.
@@ -22,7 +22,7 @@ def gradient_of(
 
     With precision `bfloat16` the matrix products are in that precision, by automatic mixed precision.
     """
-    if isinstance(model, HasStackedGradient) and precision == "float32":
+    if has_stacked_gradient(model) and precision == "float32":
         return _closed_form(model, layout, rows, output_mask)
     return _automatic(model, layout, rows, output_mask, mixed=precision == "bfloat16")
 

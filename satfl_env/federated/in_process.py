@@ -13,7 +13,7 @@ from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.kernel import CompiledTest, KernelError
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
-from satfl_env.federated.model import HasKernel, HasStackedGradient, TrainableModel
+from satfl_env.federated.model import TrainableModel, has_kernel, has_stacked_gradient
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
@@ -36,7 +36,7 @@ class InProcessTrainer(RowTrainer):
         self.loop = LoopTrainer(model, settings, Hardware(self.hardware.device))
         self.stacked = StackedTrainer(model, settings, self.hardware)
         plain = self.hardware.device == "cpu" and self.hardware.precision == "float32"
-        self.compiled = CompiledTrainer(model, settings) if plain and isinstance(model, HasKernel) else None
+        self.compiled = CompiledTrainer(model, settings) if plain and has_kernel(model) else None
         self._flops: int | None = None
 
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
@@ -48,7 +48,7 @@ class InProcessTrainer(RowTrainer):
         where = self.hardware
         if self.compiled and _has_kernel(self.compiled, rows):
             return self.compiled
-        if where.device != "cpu" or where.precision != "float32" or isinstance(self.model, HasStackedGradient):
+        if where.device != "cpu" or where.precision != "float32" or has_stacked_gradient(self.model):
             return self.stacked
         small = self.flops(data) * self.settings.batch_size < _STACKED_FLOPS
         return self.stacked if small else self.loop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import torch
@@ -150,8 +150,6 @@ class HasKernel(TrainableModel, Protocol):
 class HasEvaluationKernel(HasKernel, Protocol):
     """A model whose test is compiled to machine code as well.
 
-    It serves the class that defines it: a subclass may compute something else.
-
     Attributes:
         evaluated_metrics: Names of the metrics, in the order in which the kernel gives them.
     """
@@ -164,3 +162,29 @@ class HasEvaluationKernel(HasKernel, Protocol):
         Raises:
             Exception: As for `HasKernel.kernel`.
         """
+
+
+def has_stacked_gradient(model: object) -> TypeGuard[HasStackedGradient]:
+    """Whether a model has a gradient in closed form of its present computation."""
+    return isinstance(model, HasStackedGradient) and _is_present(model, "stacked_gradient", "forward", "sample_loss")
+
+
+def has_kernel(model: object) -> TypeGuard[HasKernel]:
+    """Whether a model has a kernel of its present computation."""
+    return isinstance(model, HasKernel) and _is_present(model, "kernel", "forward", "sample_loss")
+
+
+def has_evaluation_kernel(model: object) -> TypeGuard[HasEvaluationKernel]:
+    """Whether a model has a kernel of its present test."""
+    present = _is_present(model, "evaluation_kernel", "forward", "sample_loss", "metrics")
+    return present and isinstance(model, HasEvaluationKernel)
+
+
+def _is_present(model: object, form: str, *methods: str) -> bool:
+    """Whether no subclass has changed one of the methods and inherited a form of them that was written before."""
+
+    def depth(name: str) -> int:
+        classes = type(model).__mro__
+        return next((index for index, owner in enumerate(classes) if name in vars(owner)), len(classes))
+
+    return depth(form) <= min(map(depth, methods))

@@ -158,33 +158,32 @@ def test_a_fork_does_not_inherit_the_pool():
 
 
 class Spy:
-    """Notes how many workers or threads share a round, and has it trained in this process."""
+    """Stands in for the pool and notes what it was asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.workers: list[int] = []
-        self.threads = CompiledTrainer.train_in_threads
         monkeypatch.setattr(auto, "train_spread", self)
-        monkeypatch.setattr(CompiledTrainer, "train_in_threads", lambda *arguments: self(*arguments))
 
     def __call__(self, trainer, workers, *arguments):
-        if workers > 1:
-            self.workers.append(workers)
-        if isinstance(trainer, CompiledTrainer):
-            return self.threads(trainer, workers, *arguments)
+        self.workers.append(workers)
         return trainer.train_rows(*arguments)
 
 
-@pytest.mark.parametrize("form", ["threads", "processes"])
-def test_auto_spreads_large_rounds_only_and_only_where_it_may(form: str, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without Numba."""
+    monkeypatch.setattr(in_process, "_has_kernel", lambda *_: False)
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_auto_spreads_large_rounds_only_and_only_where_it_may(monkeypatch: pytest.MonkeyPatch):
     spy = Spy(monkeypatch)
-    if form == "processes":
-        monkeypatch.setattr(in_process, "_has_kernel", lambda *_: False)
     flops = forward_flops(link(), torch.rand(1, 9))
-    small = int(auto._SPREAD_FLOPS / flops / (20 + 21) * 0.9)
+    small = int(auto._PROCESSES_FLOPS / flops / (20 + 21) * 0.9)
     for epochs, workers, expected in ((1, 2, []), (1 + small // 10, 1, []), (2, 2, [])):
         make_trainer("auto", link(), TrainingSettings(64), Hardware(workers=workers)).train(*job(2, epochs))
         assert spy.workers == expected
-    monkeypatch.setattr(auto, "_SPREAD_FLOPS", flops * (20 + 21) * 2)
+    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", flops * (20 + 21) * 2)
     trainer = make_trainer("auto", link(), TrainingSettings(64), TWO)
     trainer.train(*job(2, 1))
     assert spy.workers == []
@@ -200,6 +199,25 @@ def test_auto_spreads_large_rounds_only_and_only_where_it_may(form: str, monkeyp
     assert spy.workers == [2], "daemons have no children"
 
 
+def test_auto_shares_satellites_of_long_training_among_threads(monkeypatch: pytest.MonkeyPatch):
+    spy, threads, original = Spy(monkeypatch), [], CompiledTrainer.train_in_threads
+
+    def train_in_threads(self, count, *arguments):
+        threads.append(count)
+        return original(self, count, *arguments)
+
+    monkeypatch.setattr(CompiledTrainer, "train_in_threads", train_in_threads)
+    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", 0)
+    # Two satellites go through 20 and 21 samples.
+    flops = forward_flops(link(), torch.rand(1, 9)) * 41 / 2
+    for threshold, workers in ((flops, 2), (flops, 1), (flops + 1, 2)):
+        monkeypatch.setattr(auto, "_THREADS_FLOPS", threshold)
+        make_trainer("auto", link(), TrainingSettings(64), Hardware(workers=workers)).train(*job(2, 1))
+    assert threads == [2, 1, 1]
+    assert spy.workers == []
+
+
+@pytest.mark.usefixtures("no_kernel")
 def test_auto_gives_large_minibatches_all_threads(monkeypatch: pytest.MonkeyPatch):
     threads = []
     original = in_process.InProcessTrainer.train_rows
@@ -217,9 +235,10 @@ def test_auto_gives_large_minibatches_all_threads(monkeypatch: pytest.MonkeyPatc
     assert threads == [2, 1, 1]
 
 
+@pytest.mark.usefixtures("no_kernel")
 def test_auto_gives_the_same_in_workers(monkeypatch: pytest.MonkeyPatch):
     alone = make_trainer("auto", link(), TrainingSettings(4), Hardware(workers=1)).train(*job())
-    monkeypatch.setattr(auto, "_SPREAD_FLOPS", 0)
+    monkeypatch.setattr(auto, "_PROCESSES_FLOPS", 0)
     spread = make_trainer("auto", link(), TrainingSettings(4), TWO).train(*job())
     assert torch.allclose(alone.parameters, spread.parameters, atol=1e-6)
 

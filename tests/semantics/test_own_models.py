@@ -173,8 +173,18 @@ def test_without_a_channel_there_is_nothing_to_draw():
     assert draw.snr_db.tolist() == [3.0] * 5
 
 
+class OtherLoss(MLPLink):
+    """It changes what is learned, but not the link's gradient and kernel, which are of no use then."""
+
+    def __init__(self) -> None:
+        super().__init__(64, 4, channel=Channel(), generator=generator())
+
+    def sample_loss(self, outputs, images, targets, output_mask=None):
+        return 3 * super().sample_loss(outputs, images, targets, output_mask) + outputs.square().mean((-2, -1))
+
+
 @pytest.mark.parametrize("engine", ["stacked", "auto", "processes"])
-@pytest.mark.parametrize("make", [Own, OverTheAir, lambda: Classifier(plain())])
+@pytest.mark.parametrize("make", [Own, OverTheAir, OtherLoss, lambda: Classifier(plain())])
 def test_every_engine_trains_it_as_the_loop_does(make, engine: str):
     model = make()
     model.draw_weights(generator())
