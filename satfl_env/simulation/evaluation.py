@@ -101,7 +101,9 @@ def evaluate(
         return Evaluation.of(np.zeros(0), {})
     models, satellites, which = _distinct_models(job)
     if compiled:
-        loss, metrics = _run_compiled(compiled, job, models, satellites)
+        data = job.data
+        tests = data.test_images, data.test_targets, data.test_weights, data.train.output_mask
+        loss, metrics = _run_compiled(compiled, models, satellites, *tests, job.draw)
     else:
         loss, metrics = _run_chunks(model, layout, job, models, torch.from_numpy(satellites), device)
     return Evaluation.of(loss[which], {name: values[which] for name, values in metrics.items()})
@@ -119,24 +121,28 @@ def _distinct_models(job: EvaluationJob) -> tuple[Tensor, IntArray, IntArray]:
 
 
 def _run_compiled(
-    compiled: CompiledTest, job: EvaluationJob, models: Tensor, satellites: IntArray
+    compiled: CompiledTest,
+    models: Tensor,
+    satellites: IntArray,
+    images: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    output_mask: Tensor | None,
+    draw: Any,
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
-    rows, data = np.ascontiguousarray(models.numpy()), job.data
-    images, weights = (
-        np.ascontiguousarray(part.flatten(1).numpy(), rows.dtype) for part in (data.test_images, data.test_weights)
-    )
-    mask = data.train.output_mask
-    exists = np.empty((len(weights), 0), np.bool_) if mask is None else np.ascontiguousarray(mask.numpy())
+    """Loss and metrics of models by machine code; arguments as those of its `EvaluationKernel`."""
+    rows = np.ascontiguousarray(models.numpy())
+    mask = np.empty((len(weights), 0), np.bool_) if output_mask is None else output_mask.numpy()
     results = np.empty((len(rows), 1 + len(compiled.metrics)))
     with one_blas_thread():
         compiled.kernel(
             rows,
             satellites,
-            images,
-            np.ascontiguousarray(data.test_targets.numpy()),
-            weights,
-            exists,
-            channel_arrays(job.draw, rows.dtype),
+            np.ascontiguousarray(images.flatten(1).numpy(), rows.dtype),
+            np.ascontiguousarray(targets.numpy()),
+            np.ascontiguousarray(weights.numpy(), rows.dtype),
+            np.ascontiguousarray(mask),
+            channel_arrays(draw, rows.dtype),
             results,
         )
     loss, *values = results.T
@@ -185,20 +191,35 @@ def training_loss(
     data: LocalData,
     generator: torch.Generator,
     device: str = "cpu",
+    compiled: CompiledTest | None = None,
 ) -> FloatArray:
     """Mean loss of each satellite's model, parameters `held` (S, P), on its own training samples, (S,).
 
-    What is no number, or larger, counts 1e12. The own parameters of the model, which is on the device, are overwritten.
+    What is no number, or larger, counts 1e12. It is computed by machine code if given; else the own parameters of the
+    model, which is on the device, are overwritten.
     """
     losses, data = np.zeros(len(held)), data_on(device, data)
     with torch.no_grad():
         for satellite, (first, last) in enumerate(itertools.pairwise(data.offsets.tolist())):
             images, targets = data.images[first:last], data.targets[first:last]
             mask = None if data.output_mask is None else data.output_mask[satellite]
+            draw = model.draw_channel(last - first, generator)
+            if compiled:
+                losses[satellite] = _own_loss(compiled, held[satellite, None], images, targets, mask, draw)
+                continue
             # At the start of an episode satellites mostly hold equal models.
             if satellite == 0 or not torch.equal(held[satellite], held[satellite - 1]):
                 layout.load(model, held[satellite].to(device))
-            draw = model.draw_channel(last - first, generator)
             outputs = _outputs(model, images, type(draw)(*(part.to(device) for part in draw)), 0)
             losses[satellite] = model.sample_loss(outputs, images, targets, mask).mean()
     return np.where(is_usable(losses), losses, LARGEST_USABLE)
+
+
+def _own_loss(
+    compiled: CompiledTest, model: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any
+) -> float:
+    """Mean loss of one model (1, P) on the samples of its satellite, by machine code."""
+    weights = torch.full((1, len(targets)), 1 / len(targets))
+    mask = None if output_mask is None else output_mask[None]
+    loss, _ = _run_compiled(compiled, model, np.zeros(1, np.int64), images, targets[None], weights, mask, draw)
+    return float(loss[0])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, LocalData, RowTrainer, TrainableModel, model_on
+from satfl_env.federated import CompiledTest, Layout, LocalData, RowTrainer, TrainableModel, model_on
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate, training_loss
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import ModelStore, take_rows
@@ -63,13 +63,17 @@ class Learner:
 
     def evaluate(self, job: EvaluationJob) -> Evaluation:
         """Test some models."""
-        trainer = self.trainer
-        compiled = trainer.compiled_test(job.models) if isinstance(trainer, RowTrainer) else None
-        return evaluate(self._tested, self.layout, job, self._ingredients.device, compiled)
+        return evaluate(self._tested, self.layout, job, self._ingredients.device, self._compiled(job.models))
 
     def training_loss(self, held: Tensor, data: LocalData, generator: torch.Generator) -> FloatArray:
         """Mean loss of each satellite's model on its own training samples, (S,)."""
-        return training_loss(self._tested, self.layout, held, data, generator, self._ingredients.device)
+        device, compiled = self._ingredients.device, self._compiled(held)
+        return training_loss(self._tested, self.layout, held, data, generator, device, compiled)
+
+    def _compiled(self, models: Tensor) -> CompiledTest | None:
+        """Machine code for the test, where models are trained by such."""
+        trainer = self.trainer
+        return trainer.compiled_test(models) if isinstance(trainer, RowTrainer) else None
 
 
 class PhysicsOnly(Learner):

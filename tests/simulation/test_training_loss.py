@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from satfl_env.federated import Layout, LocalData
+from satfl_env.federated import Layout, LocalData, RowTrainer, TrainingSettings, make_trainer
 from satfl_env.semantics import Channel, MLPLink
 from satfl_env.simulation.evaluation import training_loss
 
@@ -26,3 +27,18 @@ def test_each_satellite_has_the_loss_of_its_own_model_whether_or_not_others_hold
         rows = slice(3 * satellite, 3 * satellite + 3)
         alone = LocalData(images[rows], targets[rows], np.array([0, 3]))
         assert training_loss(model, layout, held[satellite, None], alone, generator) == losses[satellite]
+
+
+@pytest.mark.parametrize("tasks", [None, torch.tensor([[True, True, False], [True, True, True]])])
+def test_machine_code_gives_the_same(tasks):
+    generator = torch.Generator().manual_seed(0)
+    model = MLPLink(4, 3, channel=Channel("rayleigh"), channel_draws=2, generator=generator)
+    layout, trainer = Layout.of(model), make_trainer("compiled", model, TrainingSettings())
+    held = torch.randn(2, layout.num_parameters, generator=generator)
+    images, targets = torch.rand(9, 1, 2, 2, generator=generator), torch.randint(2, (9,), generator=generator)
+    data = LocalData(images, targets, np.array([0, 2, 9]), tasks)
+    expected = training_loss(model, layout, held, data, generator.manual_seed(1))
+    assert isinstance(trainer, RowTrainer)
+    compiled = trainer.compiled_test(held)
+    found = training_loss(model, layout, held, data, generator.manual_seed(1), compiled=compiled)
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
