@@ -103,9 +103,7 @@ def shell(scenario: str, *, rounds: int) -> dict[str, float]:
     """
     reset_s, steps_s = {}, {}
     for engine in ("none", "auto"):
-        env = SatFLEnv(load_scenario(scenario, **{"training.engine": engine, "rounds.episode": rounds + 2}))
-        reset_s[engine] = duration_s(partial(env.reset, seed=0))
-        steps_s[engine] = [_step_besides_training_s(env) for _ in range(rounds + 2)][2:]
+        reset_s[engine], steps_s[engine] = _episode_s(scenario, engine, rounds)
     return {
         f"{scenario}: reset, s": max(reset_s.values()),
         f"{scenario}: step besides training, ms": 1e3 * statistics.median(steps_s["auto"]),
@@ -131,6 +129,13 @@ def _boinor_orbit(orbits: KeplerOrbits, satellite: int) -> Orbit:
         orbits.mean_anomaly_rad[satellite] * units.rad,
         epoch=orbits.epoch.tdb,
     )
+
+
+def _episode_s(scenario: str, engine: str, rounds: int) -> tuple[float, list[float]]:
+    """Seconds of a reset, and of each of some steps after two that warm up; two environments may not fit the memory."""
+    env = SatFLEnv(load_scenario(scenario, **{"training.engine": engine, "rounds.episode": rounds + 2}))
+    reset_s = duration_s(partial(env.reset, seed=0))
+    return reset_s, [_step_besides_training_s(env) for _ in range(rounds + 2)][2:]
 
 
 def _step_besides_training_s(env: SatFLEnv) -> float:
