@@ -22,6 +22,7 @@ from benchmarks.paper_rounds import POLICIES, Rounds, expected_s, play_in_turn
 from benchmarks.pictures import clouds, synthetic
 from benchmarks.workloads import TINY_MODELS, workload
 from satfl_env.federated import TrainingResult, make_trainer
+from tests.pretended_cuda import pretended_cuda
 
 QUIET = Console(quiet=True)
 TOY = paper_rounds.scenario(paper_rounds.TOY, "cpu", "float32")
@@ -194,6 +195,18 @@ def test_a_captured_step_is_one_of_stacked_training():
     assert torch.equal(rows, trained)
     with pytest.raises(ImportError, match="no CUDA graphs"):
         graphs.gain(work, "cpu", repeats=1)
+
+
+@pytest.mark.parametrize("name", ["tiny link", "tiny conv"])
+def test_a_step_to_capture_stays_on_the_gpu(name: str, monkeypatch: pytest.MonkeyPatch):
+    """A graph can hold no copy to or from the CPU."""
+    with pretended_cuda(monkeypatch) as pretence:
+        step, rows = graphs.one_step(workload(name), "cuda")
+        assert pretence.crossings > 0
+        pretence.crossings = 0
+        step()
+    assert rows.device.type == "cuda"
+    assert pretence.crossings == 0
 
 
 class Code:
