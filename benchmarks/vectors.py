@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
+from benchmarks.memory import forget_peak_mb, peak_mb
 from benchmarks.timing import duration_s
 from satfl_agents.vec_env import SatFLVecEnv
 from satfl_baselines import make_policy
@@ -38,11 +39,21 @@ def run(quick: bool) -> dict[str, float]:
     Returns:
         Values by name; each name ends in its unit, ratios say what they compare.
     """
+    most = NUMBERS[1] if quick else NUMBERS[-1]
     return {
+        **memory(most, rounds=10),  # before the others leave memory that can be used again
         **compared(steps=20 if quick else 60),
         **numbers(NUMBERS[:2] if quick else NUMBERS, steps=10 if quick else 25),
         **learning(2_000 if quick else 100_000),
     }
+
+
+def memory(count: int, *, rounds: int) -> dict[str, float]:
+    """More memory at the peak with many environments in this process, by playing some rounds."""
+    _recorded_actions(1, rounds)  # what a first environment imports does not count
+    before_mb = forget_peak_mb()
+    _recorded_actions(count, rounds)
+    return {f"{count} environments: more memory at the peak, MB": peak_mb() - before_mb}
 
 
 def compared(*, steps: int) -> dict[str, float]:
