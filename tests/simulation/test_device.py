@@ -67,7 +67,7 @@ def test_a_gpu_gives_what_the_cpu_gives(name: str):
 def test_models_and_images_beyond_the_memory_are_tested_in_pieces(
     name: str, at_once: int, monkeypatch: pytest.MonkeyPatch
 ):
-    simulation = build(name)
+    simulation = build(name, **{"training.engine": "stacked"})  # one that tests in PyTorch
     whole = simulation.reset(1), simulation.test
     forward, sizes = evaluation._outputs, []
 
