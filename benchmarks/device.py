@@ -33,7 +33,7 @@ from satfl_env.federated import Hardware
 
 REPEATS = 3
 # What the long study needs before its first round: pictures, first models and their tests.
-STUDY_BEGINS_S = 60.0
+STUDY_BEGINS_S = 120.0
 
 
 class Part(NamedTuple):
