@@ -6,7 +6,7 @@ import copy
 import os
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -82,15 +82,23 @@ def thread_limit(num_threads: int | None) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def one_blas_thread() -> AbstractContextManager[Any]:
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
     """Limit NumPy's and SciPy's matrix products to one thread inside the block."""
-    limit: AbstractContextManager[Any] = _blas().limit(limits=1)
-    return limit
+    # threadpoolctl's own limit sets every library each time, which takes as long as a small test.
+    several = [(one, number) for one in _blas() if (number := one.get_num_threads()) not in (None, 1)]
+    for library, _ in several:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, number in several:
+            library.set_num_threads(number)
 
 
 @cache
-def _blas() -> Any:
-    return ThreadpoolController().select(user_api="blas")
+def _blas() -> list[Any]:
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 def data_on(device: str, data: LocalData) -> LocalData:
