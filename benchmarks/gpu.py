@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.timing import medians
 from benchmarks.workloads import Workload, workload
-from satfl_env.federated import Hardware, make_trainer
+from satfl_env.federated import Hardware, make_trainer, torch_defaults
 
 ROUNDS = ("default round", "W1m", "W2", "Swin x 10")
 
@@ -30,6 +30,7 @@ def run(quick: bool) -> dict[str, float]:
     return values
 
 
+@torch_defaults()
 def forms(work: Workload, device: str, *, repeats: int) -> dict[str, float]:
     """Seconds of a round on a device; training ends with a copy to the CPU, which waits for the device."""
     trainers = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.timing import medians
 from benchmarks.workloads import Workload
-from satfl_env.federated import Layout, data_on, model_on
+from satfl_env.federated import Layout, data_on, model_on, torch_defaults
 from satfl_env.federated.feeder import Feeder
 from satfl_env.federated.gradients import gradient_of
 from satfl_env.federated.row_optimizer import row_optimizer
@@ -22,6 +22,7 @@ STEPS = 50
 _WARM_UP = 3  # steps that a library may need to make its plans
 
 
+@torch_defaults()
 def gain(work: Workload, device: str, *, repeats: int) -> dict[str, float]:
     """Milliseconds of a step, launched and replayed, and how far both are apart after as many steps.
 
