@@ -52,18 +52,20 @@ class _Job(NamedTuple):
     seed: int
 
 
-class _Losses(NamedTuple):
-    """Losses of a satellite.
+class _Outcome(NamedTuple):
+    """What training a satellite gave.
 
     Attributes:
-        last: Mean over the last epoch.
-        total: Sum over all samples that it went through.
-        trial: Sum of the trained model's losses in its trial.
+        last_loss: Mean loss over the last epoch.
+        total_loss: Sum of the losses of all samples that it went through.
+        trial_loss: Sum of the trained model's losses in its trial.
+        largest: Largest size of a parameter, NaN if one is NaN.
     """
 
-    last: float
-    total: float
-    trial: float
+    last_loss: float
+    total_loss: float
+    trial_loss: float
+    largest: float
 
 
 class CompiledTrainer(RowTrainer):
@@ -104,13 +106,14 @@ class CompiledTrainer(RowTrainer):
         flat = trained.numpy()
         trial = channel_arrays(trial_channel(self.model), flat.dtype)
 
-        def train(job: _Job) -> _Losses:
-            return _Losses(*self._train(kernel, job), _trial_loss(kernel, job, trial))
+        def train(job: _Job) -> _Outcome:
+            # While its parameters are in the processor's cache.
+            return _Outcome(*self._train(kernel, job), _trial_loss(kernel, job, trial), np.abs(job.row).max())
 
         with one_blas_thread():
-            losses = _map(threads, train, self._jobs(flat, data_on("cpu", data), shard))
-        last, total, tried = map(np.array, zip(*losses, strict=True))
-        usable = np.isfinite(total) & is_usable(tried) & is_usable(flat).all(axis=1)
+            outcomes = _map(threads, train, self._jobs(flat, data_on("cpu", data), shard))
+        last, total, tried, largest = map(np.array, zip(*outcomes, strict=True))
+        usable = np.isfinite(total) & is_usable(tried) & is_usable(largest)
         return TrainedRows(trained.to(rows.device), last, usable)
 
     def kernel(self, rows: Tensor) -> Kernel:
@@ -195,7 +198,7 @@ def _trial_loss(kernel: Kernel, job: _Job, channel: tuple[NDArray[Any], ...]) ->
     return float(loss[0])
 
 
-def _map(threads: int, train: Callable[[_Job], _Losses], jobs: Iterator[_Job]) -> list[_Losses]:
+def _map(threads: int, train: Callable[[_Job], _Outcome], jobs: Iterator[_Job]) -> list[_Outcome]:
     """The results of all jobs, in some number of threads, at most one for each."""
     if threads == 1:
         return list(map(train, jobs))

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-# Weight (out, in) and bias (1, out).
+# Weight (out, in) and bias (out,).
 Layer = tuple[Array, Array]
 
 # NaN and infinity pass through as in NumPy, for the trainer to find. Threads may run other satellites beside.
@@ -21,27 +21,23 @@ _machine_code = njit(nogil=True, error_model="numpy")
 
 
 @_machine_code
-def _take(flat: Array, first: int, shape: tuple[int, int]) -> tuple[Array, int]:
-    """The part of a flat row that begins at `first`, in some shape, and where it ends."""
-    last = first + shape[0] * shape[1]
-    return flat[first:last].reshape(shape), last
+def _layer(flat: Array, first: int, outputs: int, inputs: int) -> tuple[Layer, int]:
+    """The layer that begins at `first` of a flat row, and where it ends."""
+    middle = first + outputs * inputs
+    return (flat[first:middle].reshape((outputs, inputs)), flat[middle : middle + outputs]), middle + outputs
 
 
 @_machine_code
-def _weights(flat: Array, sizes: tuple[int, int, int, int, int]) -> tuple[Layer, Layer, Layer, Layer]:
+def _layers(flat: Array, sizes: tuple[int, int, int, int, int]) -> tuple[Layer, Layer, Layer, Layer]:
     """The four layers of the link in a flat row, in the order of its parameters."""
     pixels, hidden, symbols, decoder_hidden, classes = sizes
-    w0, at = _take(flat, 0, (hidden, pixels))
-    b0, at = _take(flat, at, (1, hidden))
-    w1, at = _take(flat, at, (symbols, hidden))
-    b1, at = _take(flat, at, (1, symbols))
-    w2, at = _take(flat, at, (decoder_hidden, symbols))
-    b2, at = _take(flat, at, (1, decoder_hidden))
-    w3, at = _take(flat, at, (classes, decoder_hidden))
-    b3, at = _take(flat, at, (1, classes))
+    encoder, at = _layer(flat, 0, hidden, pixels)
+    encoder2, at = _layer(flat, at, symbols, hidden)
+    decoder, at = _layer(flat, at, decoder_hidden, symbols)
+    decoder2, at = _layer(flat, at, classes, decoder_hidden)
     if at != len(flat):
         raise ValueError("the parameters are not those of a fully connected link")
-    return (w0, b0), (w1, b1), (w2, b2), (w3, b3)
+    return encoder, encoder2, decoder, decoder2
 
 
 @_machine_code
@@ -50,7 +46,7 @@ def _linear(inputs: Array, layer: Layer, outputs: Array) -> None:
     np.dot(inputs, weight.T, outputs)
     for i in range(outputs.shape[0]):
         for j in range(outputs.shape[1]):
-            outputs[i, j] += bias[0, j]
+            outputs[i, j] += bias[j]
 
 
 @_machine_code
@@ -69,7 +65,7 @@ def _linear_backward(inputs: Array, outputs_gradient: Array, gradient: Layer) ->
     bias[:] = 0
     for i in range(outputs_gradient.shape[0]):
         for j in range(outputs_gradient.shape[1]):
-            bias[0, j] += outputs_gradient[i, j]
+            bias[j] += outputs_gradient[i, j]
 
 
 @_machine_code
@@ -152,7 +148,7 @@ def _column_linear(layer: Layer, inputs: Array, outputs: Array, relu: bool) -> N
     np.dot(weight, inputs, outputs)
     least = outputs.dtype.type(0 if relu else -np.inf)
     for j in range(outputs.shape[0]):
-        row, shift = outputs[j], bias[0, j]
+        row, shift = outputs[j], bias[j]
         for i in range(len(row)):
             value = row[i] + shift
             # NaN, too, passes a ReLU.
@@ -255,8 +251,8 @@ def train_mlp_link(
     # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
     parameters, real = row.copy(), row.dtype
     gradient = np.empty_like(parameters)
-    encoder, encoder2, decoder, decoder2 = _weights(parameters, sizes)
-    encoder_gradient, encoder2_gradient, decoder_gradient, decoder2_gradient = _weights(gradient, sizes)
+    encoder, encoder2, decoder, decoder2 = _layers(parameters, sizes)
+    encoder_gradient, encoder2_gradient, decoder_gradient, decoder2_gradient = _layers(gradient, sizes)
     most = min(batch_size, order.shape[1])
     inputs, labels = np.empty((most, pixels), real), np.empty(most, np.int64)
     features, features_gradient = np.empty((most, hidden), real), np.empty((most, hidden), real)
@@ -345,7 +341,7 @@ def evaluate_mlp_link(
     logits = np.empty((classes, num_draws * n), real)
     for index, satellite in enumerate(satellites):
         # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
-        encoder, encoder2, decoder, decoder2 = _weights(rows[index].copy(), sizes)
+        encoder, encoder2, decoder, decoder2 = _layers(rows[index].copy(), sizes)
         _column_linear(encoder, inputs, features, True)
         _column_linear(encoder2, features, code, False)
         _column_channel(code, column_noise, column_gain, power_floor, scale, arrived)
