@@ -87,7 +87,7 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
     _play(env, policy, 3)
     physics_s = statistics.median(_play(env, policy, max(steps, 20)))
 
-    simulation = SatFLEnv(_scenario(num_satellites, num_gateways, "stacked")).simulation
+    simulation = SatFLEnv(_scenario(num_satellites, num_gateways, "auto")).simulation
     simulation.reset(0)
     learn_s, test_s = [], []
     generator = torch.Generator().manual_seed(0)
@@ -116,7 +116,7 @@ def satellites(*, few: int, many: int, gateways: int, steps: int) -> dict[str, f
     """What a satellite costs in a step with training, in a small and in a large constellation."""
     cost_s = {}
     for count in (few, many):
-        env = SatFLEnv(_scenario(count, gateways, "stacked"))
+        env = SatFLEnv(_scenario(count, gateways, "auto"))
         cost_s[count] = statistics.median(_play(env, make_policy(POLICY), steps)) / count
     return {
         **{f"step with training, {count} satellites: ms a satellite": 1e3 * value for count, value in cost_s.items()},
