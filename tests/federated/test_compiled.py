@@ -78,10 +78,23 @@ def test_it_is_loop_in_double_precision(data):
     work = rows_of(model, count, torch.float64), local, np.array(numbers(0, 4)), seeds_of(count)
     how = data.draw(training)
     loop, compiled = (make_trainer(engine, model, how).train(*work) for engine in ("loop", "compiled"))
-    assert torch.allclose(loop.parameters, compiled.parameters, rtol=0, atol=1e-12)
-    assert loop.last_loss == pytest.approx(compiled.last_loss, rel=1e-12, nan_ok=True)
+    # Adam multiplies what is left of a gradient that cancels by up to 1e8 times its step size.
+    tolerance = 1e-12 if how.optimizer == "sgd" else 1e-9
+    assert torch.allclose(loop.parameters, compiled.parameters, rtol=0, atol=tolerance)
+    assert loop.last_loss == pytest.approx(compiled.last_loss, rel=tolerance, nan_ok=True)
     assert np.array_equal(loop.diverged, compiled.diverged)
     assert np.array_equal(loop.batches, compiled.batches)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("kind", ["awgn", "rayleigh"])
+def test_a_round_of_the_usual_link_is_that_of_loop(optimizer: str, kind: str):
+    model = link(64, 4, channel=Channel(kind), hidden=32, channel_uses=8, decoder_hidden=16)
+    samples, epochs, how = [50, 15, 80], np.array([3, 8, 2]), TrainingSettings(16, optimizer=optimizer)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        work = rows_of(model, 3, dtype), data_of(samples, [4] * 3, 64, dtype), epochs, seeds_of(3)
+        loop, compiled = (make_trainer(engine, model, how).train(*work) for engine in ("loop", "compiled"))
+        assert torch.allclose(loop.parameters, compiled.parameters, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", ["awgn", "rician"])
