@@ -13,7 +13,8 @@ from satfl_env.simulation.training import JointTraining
 class SimulationGroup:
     """Simulations of the same ingredients whose satellites train as one job.
 
-    Each gives what it would give alone; in the models, rounding may differ in the last bits.
+    Each gives what it would give alone, bit for bit where machine code trains and tests; in other models rounding may
+    differ in the last bits.
 
     Args:
         simulations: At least one, from the same scenario; they are reset one by one, each with its own seed.
