@@ -8,7 +8,16 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from satfl_env.federated import Layout, TrainableModel, make_trainer, torch_defaults, weighted_mean
+from satfl_env.federated import (
+    Hardware,
+    Layout,
+    LocalTrainer,
+    TrainableModel,
+    TrainingSettings,
+    make_trainer,
+    torch_defaults,
+    weighted_mean,
+)
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.federated_data import ScenarioImages
 from satfl_env.scenarios.loader import resolve
@@ -65,7 +74,7 @@ def build(
         upload_snr_db=scenario.links.upload_snr_db,
         test_snr_db=scenario.model.channel.test_snr_db,
         learner=PhysicsOnly if training.engine == "none" else Learner,
-        trainer=partial(make_trainer, training.engine, settings=training, hardware=training),
+        trainer=partial(_make_trainer, training.engine, settings=training, hardware=training),
         shared=training.shared,
         first_decoders=training.first_decoders,
         tested=training.tested,
@@ -100,6 +109,12 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
     if "model" not in own:
         parts["model"] = partial(_make_model, scenario, parts["data"], parts["scene"])
     return parts
+
+
+def _make_trainer(engine: str, model: TrainableModel, settings: TrainingSettings, hardware: Hardware) -> LocalTrainer:
+    """The trainer of a model; errors name the scenario's field."""
+    with prefixed("training.", ScenarioError):
+        return make_trainer(engine, model, settings, hardware)
 
 
 def _make_model(scenario: Scenario, data: DataPart, scene: ScenePart) -> TrainableModel:

@@ -106,6 +106,11 @@ def test_a_scenario_is_given_by_name_path_or_itself(tmp_path):
         ),
         ("semspacefl-mini", {"model": {**SWIN, "bandwidth_ratio": 1e-4}}, ["model: bandwidth_ratio is 0.0001"]),
         ("semspacefl-mini", {"model": {**SWIN, "head_width": 7}}, ["model: head_width is 7", "divide width 8"]),
+        (
+            "semspacefl-mini",
+            {"training.engine": "compiled"},
+            ["training.engine must not be 'compiled' for ConvJSCC, which has no kernel"],
+        ),
         ("leo-multitask", {"training.device": "cuda:99"}, ["training.device: ", "'cuda:99'", "PyTorch sees cpu"]),
     ],
 )
