@@ -20,8 +20,7 @@ from benchmarks.memory import peak_mb
 from benchmarks.timing import duration_s
 from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
-from satfl_env.federated import TrainingResult, forward_flops
-from satfl_env.federated.trainer import RowTrainer
+from satfl_env.federated import RowTrainer, TrainingResult, forward_flops
 from satfl_env.scenarios import Scenario, load
 
 POLICY = "semspacefl"

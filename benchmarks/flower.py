@@ -16,8 +16,8 @@ from itertools import pairwise
 
 from benchmarks.naive import satellite_data, train_one
 from benchmarks.peers import beside
-from benchmarks.workloads import SMALL_MODELS, workload
-from satfl_env.federated.hardware import available_cores
+from benchmarks.workloads import workload
+from satfl_env.federated import available_cores
 
 
 def run(quick: bool) -> dict[str, float]:
@@ -31,7 +31,7 @@ def run(quick: bool) -> dict[str, float]:
     """
     if find_spec("flwr") is None or find_spec("ray") is None:
         raise ImportError("Flower is not installed: pip install 'satfl-env[bench]'")
-    return beside("Flower", "benchmarks.flower", [name for name in SMALL_MODELS if name != "unequal"], quick=quick)
+    return beside("Flower", "benchmarks.flower", quick=quick)
 
 
 def warm_round_s(name: str, rounds: int) -> float:

@@ -19,6 +19,7 @@ from benchmarks.workloads import Workload, small_mlp, workload
 from satfl_env.federated import Hardware, make_trainer
 from satfl_env.federated.schedule import batches_per_epoch
 from satfl_env.semantics import MLPLink
+from satfl_env.semantics.channel import POWER_FLOOR
 
 QUICK = ("default",)
 
@@ -80,7 +81,7 @@ def compiled_round(work: Workload) -> Callable[[], dict[str, Any]]:
             return inputs @ parameters[f"{layer}.weight"].T + parameters[f"{layer}.bias"]
 
         symbols = linear("encoder.2", jax.nn.relu(linear("encoder.0", images)))
-        symbols /= jnp.sqrt(jnp.mean(symbols**2, axis=-1, keepdims=True) + 1e-8)
+        symbols /= jnp.sqrt(jnp.mean(symbols**2, axis=-1, keepdims=True) + POWER_FLOOR)
         logits = linear("decoder.2", jax.nn.relu(linear("decoder.0", symbols[:, None] + noise)))
         each = optax.softmax_cross_entropy_with_integer_labels(logits, targets[:, None]).mean(axis=-1)
         return (each * share).sum()

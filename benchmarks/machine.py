@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import medians
-from satfl_env.federated.hardware import available_cores
+from satfl_env.federated import available_cores
 
 _MATRIX_SIDE = 2048
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable
 from functools import partial
 
 import torch
@@ -13,20 +12,20 @@ from benchmarks.timing import medians
 from benchmarks.workloads import workload
 from satfl_env.federated import Hardware, make_trainer
 
+ROUNDS = ("W1", "W1s", "W1m", "W2")
 QUICK = ("W1s",)
 
 
-def beside(peer: str, module: str, names: Iterable[str], *, quick: bool) -> dict[str, float]:
+def beside(peer: str, module: str, *, quick: bool) -> dict[str, float]:
     """Seconds of a warm round of a peer, and of `auto`.
 
     Args:
         peer: What it is called.
         module: Run with the name of a round and a number of rounds, it prints the median seconds of one.
-        names: The rounds, by their names in `benchmarks.workloads`.
         quick: Take fewer.
     """
     values: dict[str, float] = {}
-    for name in QUICK if quick else names:
+    for name in QUICK if quick else ROUNDS:
         rounds = 3 if quick else 5
         command = [sys.executable, "-m", module, name, str(rounds)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.naive import satellite_data
 from benchmarks.peers import beside
-from benchmarks.workloads import SMALL_MODELS, workload
+from benchmarks.workloads import workload
 
 
 def run(quick: bool) -> dict[str, float]:
@@ -32,7 +32,7 @@ def run(quick: bool) -> dict[str, float]:
     """
     if find_spec("pfl") is None:
         raise ImportError("pfl-research is not installed: pip install 'satfl-env[bench]'")
-    return beside("pfl-research", "benchmarks.pfl", [name for name in SMALL_MODELS if name != "unequal"], quick=quick)
+    return beside("pfl-research", "benchmarks.pfl", quick=quick)
 
 
 def warm_round_s(name: str, rounds: int) -> float:

@@ -21,7 +21,7 @@ from benchmarks.timing import duration_s
 from satfl_agents.vec_env import SatFLVecEnv
 from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
-from satfl_env.federated.hardware import available_cores
+from satfl_env.federated import available_cores
 from satfl_env.wrappers import BoxAction, ScaledObservation
 
 NUM_ENVS = 8
@@ -82,12 +82,12 @@ def compared(*, steps: int) -> dict[str, float]:
 def numbers(counts: tuple[int, ...], *, steps: int) -> dict[str, float]:
     """Rounds per second by the number of environments and of processes."""
     processes = sorted({1, available_cores()})
-    cases = {f"{count} environments": [workers for workers in processes if workers <= count] for count in counts}
     rates = _rates(
         {
-            f"{case}, workers {workers}": SatFLVecEnv(int(case.split()[0]), _flat, workers=workers)
-            for case, choices in cases.items()
-            for workers in choices
+            f"{count} environments, workers {workers}": SatFLVecEnv(count, _flat, workers=workers)
+            for count in counts
+            for workers in processes
+            if workers <= count
         },
         _recorded_actions(max(counts), steps),
     )
