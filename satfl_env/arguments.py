@@ -37,7 +37,7 @@ def checked_seed(name: str, value: object) -> int:
 
 
 def as_number(value: object) -> float:
-    """An argument as a float, to be compared with a range: NaN if it is no number, as a bool, infinite if too large."""
+    """An argument as a float, to be compared with a range: NaN if it is no number or a bool, infinite if too large."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return math.nan
     try:

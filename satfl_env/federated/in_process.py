@@ -46,8 +46,8 @@ class InProcessTrainer(RowTrainer):
     def chosen(self, rows: Tensor, data: LocalData) -> RowTrainer:
         """The engine that suits the model, the type of its parameters and the size of the images."""
         where = self.hardware
-        if self.compiled and _has_kernel(self.compiled, rows):
-            return self.compiled
+        if compiled := self._compiled_for(rows):
+            return compiled
         if where.device != "cpu" or where.precision != "float32" or has_stacked_gradient(self.model):
             return self.stacked
         small = self.flops(data) * self.settings.batch_size < _STACKED_FLOPS
@@ -55,8 +55,8 @@ class InProcessTrainer(RowTrainer):
 
     def compiled_test(self, rows: Tensor) -> CompiledTest | None:
         """That of the compiled engine, if it trains this model."""
-        usable = self.compiled is not None and _has_kernel(self.compiled, rows)
-        return self.compiled.compiled_test(rows) if self.compiled and usable else None
+        compiled = self._compiled_for(rows)
+        return compiled.compiled_test(rows) if compiled else None
 
     def flops(self, data: LocalData) -> int:
         """Operations of a forward pass per image, counted once."""
@@ -64,14 +64,16 @@ class InProcessTrainer(RowTrainer):
             self._flops = forward_flops(self.model, data.images)
         return self._flops
 
-
-def _has_kernel(trainer: CompiledTrainer, rows: Tensor) -> bool:
-    try:
-        trainer.kernel(rows)
-    except KernelError as error:
-        _say_once(f"{error}; training is slower without it")
-        return False
-    return True
+    def _compiled_for(self, rows: Tensor) -> CompiledTrainer | None:
+        """The compiled engine, if the model has a kernel that runs here for parameters of the type of `rows`."""
+        if self.compiled is None:
+            return None
+        try:
+            self.compiled.kernel(rows)
+        except KernelError as error:
+            _say_once(f"{error}; training is slower without it")
+            return None
+        return self.compiled
 
 
 @cache

@@ -44,9 +44,10 @@ class LoopTrainer(RowTrainer):
         own = slice(data.offsets[satellite], data.offsets[satellite + 1])
         images, targets = data.images[own], data.targets[own]
         mask = None if data.output_mask is None else data.output_mask[satellite]
-        work = data.samples[satellite : satellite + 1], np.array([epochs])
-        used = int(samples_per_epoch(work[0], self.settings)[0])
-        steps, begun = (int(count(*work, self.settings)[0]) for count in (batches_per_round, epochs_begun))
+        samples, round_epochs = data.samples[satellite : satellite + 1], np.array([epochs])
+        used = int(samples_per_epoch(samples, self.settings)[0])
+        steps = int(batches_per_round(samples, round_epochs, self.settings)[0])
+        begun = int(epochs_begun(samples, round_epochs, self.settings)[0])
         optimizer = _fresh_optimizer(worker, self.settings)
         losses: list[Tensor] = []
         for order, channel in draw_epochs(worker, len(images), used, begun, seed):
@@ -61,7 +62,7 @@ class LoopTrainer(RowTrainer):
                 losses.append(loss.detach())
             if not np.isfinite(float(losses[-1].sum())):
                 break
-        return float(torch.cat(losses[-int(batches_per_epoch(work[0], self.settings)[0]) :]).mean())
+        return float(torch.cat(losses[-int(batches_per_epoch(samples, self.settings)[0]) :]).mean())
 
 
 def _fresh_optimizer(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:

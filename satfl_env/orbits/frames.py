@@ -61,8 +61,7 @@ def make_epoch(epoch: Time | str) -> Time:
         try:
             if isinstance(epoch, str) and not _ISO.fullmatch(epoch):
                 raise ValueError("another form")
-            of = astropy("time").Time
-            time = of(epoch, scale="utc") if isinstance(epoch, str) else of(epoch).utc
+            time = astropy("time").Time(epoch, scale="utc" if isinstance(epoch, str) else None).utc
         except ValueError as error:
             raise ValueError(f"epoch must be an ISO 8601 date and time in UTC, got {epoch!r}") from error
         if not time.isscalar:

@@ -71,7 +71,7 @@ class MLPLinkModel(ModelSection):
     """
 
     needs_tasks = True
-    metrics = ("accuracy", "balanced_accuracy")
+    metrics = MLPLink.evaluated_metrics
 
     kind: Literal["mlp-link"] = "mlp-link"
     hidden: Count = default_of(MLPLink, "hidden")

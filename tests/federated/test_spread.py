@@ -172,7 +172,7 @@ class Spy:
 @pytest.fixture
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without Numba."""
-    monkeypatch.setattr(in_process, "_has_kernel", lambda *_: False)
+    monkeypatch.setattr(in_process.InProcessTrainer, "_compiled_for", lambda *_: None)
 
 
 @pytest.mark.usefixtures("no_kernel")
