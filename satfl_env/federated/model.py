@@ -166,25 +166,27 @@ class HasEvaluationKernel(HasKernel, Protocol):
 
 def has_stacked_gradient(model: object) -> TypeGuard[HasStackedGradient]:
     """Whether a model has a gradient in closed form of its present computation."""
-    return isinstance(model, HasStackedGradient) and _is_present(model, "stacked_gradient", "forward", "sample_loss")
+    return isinstance(model, HasStackedGradient) and _is_present(model, "stacked_gradient")
 
 
 def has_kernel(model: object) -> TypeGuard[HasKernel]:
     """Whether a model has a kernel of its present computation."""
-    return isinstance(model, HasKernel) and _is_present(model, "kernel", "forward", "sample_loss")
+    return isinstance(model, HasKernel) and _is_present(model, "kernel")
 
 
 def has_evaluation_kernel(model: object) -> TypeGuard[HasEvaluationKernel]:
     """Whether a model has a kernel of its present test."""
-    present = _is_present(model, "evaluation_kernel", "forward", "sample_loss", "metrics")
-    return present and isinstance(model, HasEvaluationKernel)
+    return isinstance(model, HasEvaluationKernel) and _is_present(model, "evaluation_kernel", "metrics")
 
 
 def _is_present(model: object, form: str, *methods: str) -> bool:
-    """Whether no subclass has changed one of the methods and inherited a form of them that was written before."""
+    """Whether no subclass has changed the loss or one of the methods and inherited a form of them written before.
+
+    Other layers show in `stacked_forward`, which has to follow them.
+    """
 
     def depth(name: str) -> int:
         classes = type(model).__mro__
         return next((index for index, owner in enumerate(classes) if name in vars(owner)), len(classes))
 
-    return depth(form) <= min(map(depth, methods))
+    return depth(form) <= min(map(depth, ("forward", "stacked_forward", "sample_loss", *methods)))

@@ -183,8 +183,18 @@ class OtherLoss(MLPLink):
         return 3 * super().sample_loss(outputs, images, targets, output_mask) + outputs.square().mean((-2, -1))
 
 
+class OtherLayers(MLPLink):
+    """It says so in `stacked_forward`, which `check_model` asks for: gradient and kernel are of no use then."""
+
+    def __init__(self) -> None:
+        super().__init__(64, 4, channel=Channel(), generator=generator())
+        self.encoder[1] = nn.Tanh()
+
+    stacked_forward = SemanticModel.stacked_forward
+
+
 @pytest.mark.parametrize("engine", ["stacked", "auto", "processes"])
-@pytest.mark.parametrize("make", [Own, OverTheAir, OtherLoss, lambda: Classifier(plain())])
+@pytest.mark.parametrize("make", [Own, OverTheAir, OtherLoss, OtherLayers, lambda: Classifier(plain())])
 def test_every_engine_trains_it_as_the_loop_does(make, engine: str):
     model = make()
     model.draw_weights(generator())
