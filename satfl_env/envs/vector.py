@@ -187,9 +187,9 @@ class AppliedVectorEnv(PortableSpec, gym.vector.VectorEnv[Any, Any, NDArray[Any]
 class SatFLVectorEnv(AppliedVectorEnv):
     """`num_envs` environments `SatFLEnv` that play their rounds together.
 
-    Each environment gives what it would give alone with the same seed and the same actions: positions, windows, links,
-    epochs and energy bit for bit, models and what depends on them up to float32 rounding, since one large matrix
-    product may sum in a different order than several small ones.
+    Each environment gives what it would give alone with the same seed and the same actions: bit for bit positions,
+    windows, links, epochs, energy, and models that machine code trains and tests. Other models, and what depends on
+    them, agree up to float32 rounding, since one large matrix product may sum in a different order than small ones.
 
     ```python
     >>> import gymnasium as gym

@@ -85,8 +85,7 @@ class CompiledTrainer(RowTrainer):
         super().__init__(model, settings, hardware)
         if not has_kernel(model):
             raise ValueError(
-                f"engine must not be 'compiled' for {type(model).__name__}, which has no kernel as MLPLink has; "
-                "allowed are 'auto', 'stacked', 'loop', 'processes', 'ray'"
+                f"engine must not be 'compiled' for {type(model).__name__}, which has no kernel; all others are allowed"
             )
         self._with_kernel: HasKernel = model
         self._with_test = model if has_evaluation_kernel(model) else None

@@ -221,6 +221,26 @@ def _sgd(parameters: Array, gradient: Array, learning_rate: float) -> None:
         parameters[i] -= size * gradient[i]
 
 
+@_machine_code
+def _check(
+    sizes: tuple[int, int, int, int, int],
+    images: Array,
+    channel: tuple[Array, Array, Array],
+    count: int,
+    mask_length: int,
+) -> None:
+    """Raise an error if images, the channel of `count` of them or the mask of classes, empty or not, do not fit."""
+    pixels, _, symbols, _, classes = sizes
+    noise, gain, _ = channel
+    num_draws = noise.shape[1]
+    if images.shape[1] != pixels:
+        raise ValueError("the images have not as many pixels as the link has inputs")
+    if noise.shape != (count, num_draws, symbols) or gain.shape != (count, num_draws, 1):
+        raise ValueError("the draw of the channel has not the link's shape")
+    if mask_length != 0 and mask_length != classes:
+        raise ValueError("there are not as many logits as classes")
+
+
 @njit(nogil=True, error_model="numpy", cache=True)
 def train_mlp_link(
     link: tuple[int, int, int, int, int, float],
@@ -242,12 +262,7 @@ def train_mlp_link(
     pixels, hidden, symbols, decoder_hidden, classes = sizes
     noise, gain, _ = channel
     num_draws = noise.shape[1]
-    if images.shape[1] != pixels:
-        raise ValueError("the images have not as many pixels as the link has inputs")
-    if noise.shape != (order.size, num_draws, symbols) or gain.shape != (order.size, num_draws, 1):
-        raise ValueError("the draw of the channel has not the link's shape")
-    if len(output_mask) != 0 and len(output_mask) != classes:
-        raise ValueError("there are not as many logits as classes")
+    _check(sizes, images, channel, order.size, len(output_mask))
     # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
     parameters, real = row.copy(), row.dtype
     gradient = np.empty_like(parameters)
@@ -323,15 +338,10 @@ def evaluate_mlp_link(
 ) -> None:
     """Test models, each on the targets of a satellite; see `MLPLink.evaluation_kernel`."""
     sizes, power_floor = link[:5], link[5]
-    pixels, hidden, symbols, decoder_hidden, classes = sizes
+    _, hidden, symbols, decoder_hidden, classes = sizes
     noise, gain, _ = channel
     n, num_draws, real = len(images), noise.shape[1], rows.dtype
-    if images.shape[1] != pixels:
-        raise ValueError("the images have not as many pixels as the link has inputs")
-    if noise.shape != (n, num_draws, symbols) or gain.shape != (n, num_draws, 1):
-        raise ValueError("the draw of the channel has not the link's shape")
-    if output_mask.shape[1] != 0 and output_mask.shape[1] != classes:
-        raise ValueError("there are not as many logits as classes")
+    _check(sizes, images, channel, n, output_mask.shape[1])
     if targets.min() < 0 or targets.max() >= classes:
         raise IndexError("a target is not among the classes")
     inputs, scale = images.T.copy(), np.empty(n, real)

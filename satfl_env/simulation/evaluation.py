@@ -96,7 +96,7 @@ def evaluate(
     device: str = "cpu",
     compiled: CompiledTest | None = None,
 ) -> Evaluation:
-    """Test models on the test labels of their satellites: by machine code if given, else where `model` is."""
+    """Test models on the test labels of their satellites: by machine code if given, else on the device of `model`."""
     if not len(job.models):
         return Evaluation.of(np.zeros(0), {})
     models, satellites, which = _distinct_models(job)
