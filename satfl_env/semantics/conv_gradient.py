@@ -1,7 +1,6 @@
 """Convolutions of many satellites and their gradient in closed form.
 
-Satellites lie side by side on the channel axis, one group each: maps are (B, S * C, H, W). A convolution and its
-transpose are each other's gradient with respect to the input.
+Satellites lie side by side on the channel axis, one group each: maps are (B, S * C, H, W).
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_weight
 
 PADDING = 2
 # A CPU computes this many feature maps at once.
@@ -52,21 +50,38 @@ def convolve(parameters: Mapping[str, Tensor], layer: ConvLayer, maps: Tensor) -
 
 
 def convolve_backward(
-    gradient: Mapping[str, Tensor], layer: ConvLayer, inputs: Tensor, outputs_gradient: Tensor
-) -> None:
-    """Write the gradient of a layer's weight and bias, from its inputs and the gradient of its outputs."""
-    weight, bias = gradient[f"{layer.name}.weight"], gradient[f"{layer.name}.bias"]
-    satellites, first, *rest = weight.shape
-    large, small = (outputs_gradient, inputs) if layer.transposed else (inputs, outputs_gradient)
-    flat = conv2d_weight(large, [satellites * first, *rest], small, layer.stride, PADDING, groups=satellites)
-    weight.copy_(flat.view(weight.shape))
-    bias.copy_(outputs_gradient.sum((0, 2, 3)).view(bias.shape))
+    parameters: Mapping[str, Tensor],
+    layer: ConvLayer,
+    inputs: Tensor,
+    outputs_gradient: Tensor,
+    gradient: Mapping[str, Tensor],
+    *,
+    inputs_too: bool = True,
+) -> Tensor:
+    """Write the gradient of a layer's weight and bias, from its inputs and the gradient of its outputs.
 
-
-def inputs_gradient(parameters: Mapping[str, Tensor], layer: ConvLayer, outputs_gradient: Tensor) -> Tensor:
-    """Gradient of a layer's inputs from that of its outputs, both (B, S * C, H, W)."""
-    apply = _plain if layer.transposed else _transposed
-    return apply(outputs_gradient, parameters[f"{layer.name}.weight"], None, layer.stride)
+    Returns:
+        The gradient of the inputs, of their shape; undefined without `inputs_too`.
+    """
+    weight, bias = (gradient[f"{layer.name}.{part}"] for part in ("weight", "bias"))
+    inputs_gradient: Tensor
+    # The operation that automatic differentiation calls: one call for all three gradients.
+    inputs_gradient, weight_gradient, bias_gradient = torch.ops.aten.convolution_backward(
+        outputs_gradient,
+        inputs,
+        parameters[f"{layer.name}.weight"].flatten(0, 1),
+        [bias.numel()],
+        [layer.stride] * 2,
+        [PADDING] * 2,
+        [1, 1],
+        layer.transposed,
+        [layer.stride - 1 if layer.transposed else 0] * 2,
+        len(weight),
+        [inputs_too, True, True],
+    )
+    weight.copy_(weight_gradient.view(weight.shape))
+    bias.copy_(bias_gradient.view(bias.shape))
+    return inputs_gradient
 
 
 def _plain(maps: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:

@@ -15,7 +15,6 @@ from satfl_env.semantics.conv_gradient import (
     ConvLayer,
     convolve,
     convolve_backward,
-    inputs_gradient,
     satellite_first,
     side_by_side,
 )
@@ -23,6 +22,8 @@ from satfl_env.semantics.initialise import initialise
 from satfl_env.semantics.shared_gradient import normalise_power_backward, relu_backward
 
 _KERNEL, _DOWNSAMPLING = 5, 4
+# On a CPU satellites train in groups of about this many pixels: more leave its cache, fewer cost calls.
+_CACHE_PIXELS = 2**16
 _ENCODER = (ConvLayer("encoder.0", 2), ConvLayer("encoder.2", 2), ConvLayer("encoder.4", 1))
 _DECODER = (ConvLayer("decoder.0", 1, True), ConvLayer("decoder.2", 2, True), ConvLayer("decoder.4", 2, True))
 
@@ -116,12 +117,38 @@ class ConvJSCC(Autoencoder):
             draw: The channel with leading shape (S, B).
             targets: Not read: the images are their own targets.
             output_mask: Not read.
-            share: Weight of each sample, (S, B).
+            share: Weight of each sample, (S, B), 0 at the end of a row where a minibatch is padded.
             gradient: Overwritten; one tensor for each of `parameters`, of the same shape.
 
         Returns:
-            Loss of each sample, (S, B).
+            Loss of each sample, (S, B); where padded, it may be 0.
         """
+        if images.device.type != "cpu":
+            return self._gradient(parameters, images, draw, share, gradient)
+        together = max(1, _CACHE_PIXELS // images[0, :, 0].numel())
+        counts = share.count_nonzero(1).tolist()
+        loss = torch.zeros_like(share)
+        for first in range(0, len(images), together):
+            some = slice(first, first + together)
+            used = some, slice(max(counts[some]))
+            loss[used] = self._gradient(
+                {name: part[some] for name, part in parameters.items()},
+                images[used],
+                ChannelDraw(*(part[used] for part in draw)),
+                share[used],
+                {name: part[some] for name, part in gradient.items()},
+            )
+        return loss
+
+    def _gradient(
+        self,
+        parameters: Mapping[str, Tensor],
+        images: Tensor,
+        draw: ChannelDraw,
+        share: Tensor,
+        gradient: Mapping[str, Tensor],
+    ) -> Tensor:
+        """`stacked_gradient` of all satellites in one go."""
         satellites = len(images)
         encoded = _stack(parameters, _ENCODER, side_by_side(images))
         code = satellite_first(encoded[-1], satellites)
@@ -137,9 +164,10 @@ class ConvJSCC(Autoencoder):
         weight = (share * (2.0 / images[0, 0].numel())).mT.repeat_interleave(images.shape[2], 1)
         grad = error.mul_(weight[..., None, None]).mul_(outputs).mul_(1.0 - outputs)
         grad = _stack_backward(parameters, _DECODER, decoded, grad, gradient)
-        grad = satellite_first(inputs_gradient(parameters, _DECODER[0], grad), satellites).reshape(received.shape)
+        grad = satellite_first(grad, satellites).reshape(received.shape)
         grad = normalise_power_backward(unit, scale, (grad * draw.gain).sum(2))
-        _stack_backward(parameters, _ENCODER, encoded, side_by_side(grad.view(code.shape)), gradient)
+        grad = side_by_side(grad.view(code.shape))
+        _stack_backward(parameters, _ENCODER, encoded, grad, gradient, inputs_too=False)
         return loss
 
 
@@ -159,11 +187,14 @@ def _stack_backward(
     maps: list[Tensor],
     outputs_gradient: Tensor,
     gradient: Mapping[str, Tensor],
+    *,
+    inputs_too: bool = True,
 ) -> Tensor:
-    """Write the gradient of all layers from their maps, see `_stack`; returns that of the first layer's outputs."""
+    """Write the gradient of all layers from their maps, see `_stack`; returns that of the inputs if `inputs_too`."""
     grad = outputs_gradient
     for index in reversed(range(len(layers))):
-        convolve_backward(gradient, layers[index], maps[index], grad)
+        through = inputs_too or index > 0
+        grad = convolve_backward(parameters, layers[index], maps[index], grad, gradient, inputs_too=through)
         if index:
-            grad = relu_backward(maps[index], inputs_gradient(parameters, layers[index], grad))
+            grad = relu_backward(maps[index], grad)
     return grad

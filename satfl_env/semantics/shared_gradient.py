@@ -8,7 +8,10 @@ from torch import Tensor
 
 def relu_backward(hidden: Tensor, hidden_gradient: Tensor) -> Tensor:
     """Gradient before a ReLU, in place, from its outputs and the gradient after it."""
-    return hidden_gradient.mul_(hidden.sign())
+    gradient: Tensor = torch.ops.aten.threshold_backward.grad_input(
+        hidden_gradient, hidden, 0.0, grad_input=hidden_gradient
+    )
+    return gradient
 
 
 def normalise_power_backward(unit: Tensor, scale: Tensor, unit_gradient: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from satfl_env.semantics import Channel, ChannelDraw, ConvJSCC, MLPLink
+from satfl_env.semantics import Channel, ChannelDraw, ConvJSCC, MLPLink, conv_jscc
 from satfl_env.semantics.conv_gradient import ConvLayer, convolve, satellite_first, side_by_side
 
 
@@ -124,6 +124,27 @@ def test_conv_gradient_in_closed_form_is_that_of_each_model_alone(
         assert torch.allclose(loss[index], expected_loss, atol=1e-12)
         for (name, _), wanted in zip(model.named_parameters(), expected, strict=True):
             assert torch.allclose(gradient[name][index], wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_conv_gradient_in_groups_leaves_out_the_padding_of_each(together: int, monkeypatch: pytest.MonkeyPatch):
+    models = [conv(seed).double() for seed in range(4)]
+    pixels = torch.rand(4, 5, 3, 16, 12, generator=generator(), dtype=torch.float64)
+    draw = draw_stacked(models[0], 4, 5)
+    share = (torch.arange(5) < torch.tensor([[2], [2], [2], [4]])).double()
+    parameters = stack(models)
+    monkeypatch.setattr(conv_jscc, "_CACHE_PIXELS", together * 5 * 16 * 12)
+    longest = [2, 2, 4, 4] if together == 2 else [2, 2, 2, 4]
+    gradient = {name: torch.full_like(part, torch.nan) for name, part in parameters.items()}
+    padded = pixels.clone()
+    for own, count in zip(padded, longest, strict=True):
+        own[count:] = torch.nan  # whoever computes with it gets no number
+    with torch.no_grad():
+        models[0].stacked_gradient(parameters, padded, draw, torch.empty(0), None, share, gradient)
+        expected = {name: torch.full_like(part, torch.nan) for name, part in parameters.items()}
+        models[0]._gradient(parameters, pixels, draw, share, expected)
+    for name, found in gradient.items():
+        assert torch.allclose(found, expected[name], atol=1e-12), name
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 4, 5])
