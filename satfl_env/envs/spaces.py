@@ -124,8 +124,8 @@ def _checked_keys(action: object, space: spaces.Dict) -> Mapping[str, Any]:
     if not isinstance(action, Mapping):
         raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
     missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
-    if missing or unknown:
-        problems = [f"lacks {missing}"] * bool(missing) + [f"has unknown {unknown}"] * bool(unknown)
+    problems = [f"{words} {keys}" for words, keys in (("lacks", missing), ("has unknown", unknown)) if keys]
+    if problems:
         raise ValueError(f"the action must be a dict with the keys {list(space)}; it {' and '.join(problems)}")
     return action
 

@@ -61,8 +61,7 @@ def build(
         ValueError: If a part returns impossible numbers.
     """
     scenario, own = resolve(scenario), check_parts(parts)
-    if "model" not in own:
-        scenario.check_target()
+    scenario.check_target(own)
     if "scene" not in own:
         check_memory(memory_needs(scenario))
     training = scenario.training

@@ -210,9 +210,9 @@ class Scenario(Section):
             )
         return self
 
-    def check_target(self) -> None:
-        """Raise `ScenarioError` if the target's metric is none of the model's; your own model may have others."""
-        if self.target is not None:
+    def check_target(self, parts: Collection[str] = ()) -> None:
+        """Raise `ScenarioError` if the target's metric is none of the model's, unless own parts have another `model`."""
+        if self.target is not None and "model" not in parts:
             self.target.check(self.model.metrics)
 
     def make_protocol(self) -> RoundProtocol:

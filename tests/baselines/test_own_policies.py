@@ -136,6 +136,13 @@ def test_a_bad_decision_is_told_with_its_policy_round_and_satellite(tmp_path):
     assert "[" not in str(caught.value)
 
 
+def test_a_target_that_is_no_metric_is_told_before_anything_is_played(tmp_path):
+    aimless = physics_only(2, **{"target": {"metric": "nope", "value": 1.0}})
+    with pytest.raises(ValueError, match="target.metric must be one of accuracy, balanced_accuracy, got 'nope'"):
+        compare(aimless, ["full"], [0], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_wrong_signature_is_told_before_anything_is_played(tmp_path):
     words = r"own policy 'mine' must be .*, got .*two_arguments: missing a required argument: 'share'"
     with pytest.raises(TypeError, match=words):

@@ -78,9 +78,6 @@ def compare(
         "parts": load_parts(parts),
         "reward": None if reward is None else import_object(reward),
     }
-    if "model" not in brought["parts"]:
-        with named(scenario):
-            config.check_target()
     advances: list[int] = []
     with named(scenario), progress_bar(errors, "episodes") as progress:
 
