@@ -211,7 +211,7 @@ class Scenario(Section):
         return self
 
     def check_target(self, parts: Collection[str] = ()) -> None:
-        """Raise `ScenarioError` if the target's metric is none of the model's, unless own parts have another `model`."""
+        """Raise `ScenarioError` if the target's metric is none of the model's, unless parts have another `model`."""
         if self.target is not None and "model" not in parts:
             self.target.check(self.model.metrics)
 

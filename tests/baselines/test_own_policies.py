@@ -138,7 +138,7 @@ def test_a_bad_decision_is_told_with_its_policy_round_and_satellite(tmp_path):
 
 def test_a_target_that_is_no_metric_is_told_before_anything_is_played(tmp_path):
     aimless = physics_only(2, **{"target": {"metric": "nope", "value": 1.0}})
-    with pytest.raises(ValueError, match="target.metric must be one of accuracy, balanced_accuracy, got 'nope'"):
+    with pytest.raises(ValueError, match=r"target.metric must be one of accuracy, balanced_accuracy, got 'nope'"):
         compare(aimless, ["full"], [0], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
