@@ -54,9 +54,13 @@ class InProcessTrainer(RowTrainer):
         return self.stacked if small else self.loop
 
     def compiled_test(self, rows: Tensor) -> CompiledTest | None:
-        """That of the compiled engine, if it trains this model."""
+        """That of the compiled engine, if it trains this model and this machine has both."""
         compiled = self._compiled_for(rows)
-        return compiled.compiled_test(rows) if compiled else None
+        try:
+            return compiled.compiled_test(rows) if compiled else None
+        except KernelError as error:
+            _say_once(f"{error}; testing is slower without it")
+            return None
 
     def flops(self, data: LocalData) -> int:
         """Operations of a forward pass per image, counted once."""

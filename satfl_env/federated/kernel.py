@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -74,7 +75,8 @@ def _loaded_once(
         loaded[key] = _load(type(model).__name__, make, arguments(model, dtype))
     kernel = loaded[key]
     if isinstance(kernel, KernelError):
-        raise kernel.with_traceback(None)
+        # Itself it would keep its traceback, and so the model, for ever.
+        raise KernelError(*kernel.args)
     return kernel
 
 
@@ -83,14 +85,30 @@ def _load(name: str, make: Callable[[], tuple[Any, tuple[float, ...]]], argument
         with tidy_imports():
             import numba
 
+            options: Any = numba.config
+            if options.DISABLE_JIT:
+                raise RuntimeError("NUMBA_DISABLE_JIT is set")
             function, constants = make()
             types = tuple(map(numba.typeof, (constants, *arguments)))
             # Two that write at once could mix up their files.
             with FileLock(Path(function.stats.cache_path) / f"{function.__name__}.lock"), _announced(function):
-                function.compile(types)
+                _compile(function, types)
     except Exception as error:
         return KernelError(f"no machine code for {name}: {type(error).__name__}: {error}")
     return partial(function, constants)
+
+
+def _compile(function: Any, types: tuple[Any, ...]) -> None:
+    """Compile a function, or load it from disk; what is damaged there gives way to what is compiled anew."""
+    try:
+        function.compile(types)
+    except (EOFError, pickle.UnpicklingError):
+        function.recompile()  # forgets what is on disk
+        function.compile(types)
+    except OSError as error:
+        if types not in function.signatures:
+            raise
+        _log.warning("%s cannot be kept, every process compiles it again: %s", function.__name__, error)
 
 
 def _arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import importlib.util
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -14,7 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from satfl_env.federated import Hardware, Layout, LocalData, TrainingSettings, compiled, in_process, make_trainer
+from satfl_env.federated import (
+    Hardware,
+    Layout,
+    LocalData,
+    TrainingSettings,
+    compiled,
+    in_process,
+    kernel,
+    make_trainer,
+)
 from satfl_env.federated.kernel import KernelError
 from satfl_env.semantics import Channel, ConvJSCC, MLPLink
 
@@ -186,21 +200,82 @@ class NoFolder(MLPLink):
         raise RuntimeError("cannot cache function 'train_mlp_link': no locator available")
 
 
-@pytest.mark.parametrize("lacks", ["numba", "folder"])
+@pytest.mark.parametrize("lacks", ["numba", "folder", "compiler"])
 def test_without_numba_auto_stacks_and_says_so_once(lacks: str, monkeypatch, caplog):
     in_process._say_once.cache_clear()
     kind = NoFolder if lacks == "folder" else MLPLink
     model = kind(9, 3, channel=Channel(), generator=generator())
     if lacks == "numba":
         monkeypatch.setitem(sys.modules, "numba", None)
+    if lacks == "compiler":
+        monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     work = rows_of(model, 2), data_of([20, 30], [3, 3]), np.array([2, 3]), seeds_of(2)
     for _ in range(2):
         found = make_trainer("auto", model, TrainingSettings()).train(*work)
-    with pytest.raises(KernelError, match=f"no machine code for {kind.__name__}: .*(numba|cannot cache)"):
+    with pytest.raises(
+        KernelError, match=f"no machine code for {kind.__name__}: .*(numba|cannot cache|NUMBA_DISABLE_JIT is set)"
+    ):
         make_trainer("compiled", model, TrainingSettings()).train(*work)
     (said,) = caplog.messages
     assert "no machine code" in said
     assert torch.equal(found.parameters, make_trainer("stacked", model, TrainingSettings()).train(*work).parameters)
+
+
+def test_without_machine_code_of_the_test_auto_tests_in_pytorch_and_models_are_forgotten(caplog):
+    class NoTest(MLPLink):
+        def evaluation_kernel(self):
+            return NoFolder.kernel(self)
+
+    in_process._say_once.cache_clear()
+    model = NoTest(9, 3, channel=Channel(), generator=generator())
+    rows, gone = rows_of(model, 1), weakref.ref(model)
+    assert [make_trainer("auto", model, TrainingSettings()).compiled_test(rows) for _ in range(2)] == [None, None]
+    assert len(caplog.messages) == 1
+    assert "cannot cache" in caplog.text
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+class Kept:
+    """A small function that Numba keeps on disk, as every process finds it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "kept.py").write_text("from numba import njit\n@njit(cache=True)\ndef add(a):\n    return a + 1\n")
+
+    def compile(self):
+        spec = importlib.util.spec_from_file_location("kept", self.folder / "kept.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        kernel._compile(module.add, (numba.int64,))
+        assert module.add(2) == 3
+        return module.add
+
+
+@pytest.mark.parametrize("file", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_damaged_machine_code_on_disk_is_compiled_anew(file: str, share: float, tmp_path: Path):
+    kept = Kept(tmp_path)
+    assert not kept.compile().stats.cache_hits
+    (damaged,) = tmp_path.glob(f"__pycache__/{file}")
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: int(share * len(whole))])
+    assert not kept.compile().stats.cache_hits
+    assert kept.compile().stats.cache_hits
+
+
+def test_machine_code_that_cannot_be_kept_is_used_all_the_same(tmp_path: Path, monkeypatch, caplog):
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(numba.core.caching.IndexDataCacheFile, "save", no_space)
+    Kept(tmp_path).compile()
+    (said,) = caplog.messages
+    assert "add cannot be kept, every process compiles it again: [Errno 28] No space left" in said
+    monkeypatch.setattr(numba.core.caching.IndexDataCacheFile, "load", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        Kept(tmp_path).compile()
 
 
 SCRIPT = """
