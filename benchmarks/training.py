@@ -1,11 +1,11 @@
 """Local training: seconds per round, against a plain loop with a DataLoader and against the arithmetic alone.
 
 The default round is that of `leo-multitask`: 10 satellites with 15 to 80 images of 8x8 pixels, 1 to 8 epochs and
-minibatches of 16. W1 is 3 satellites with 20,000 images of 28x28 pixels each, 10 epochs in minibatches of 256, with the fully connected
-link; W1s the same with 2,000 images and 1 epoch; W1m 50 satellites with 400 images, 5 epochs and minibatches of 64.
-W2 is 10 satellites with 200 images of 32x32x3 pixels, 2 epochs in minibatches of 32, with the convolutional
-autoencoder; `unequal` the same with 18 to 382 images and 85 to 3 epochs. The floor is three times the operations of
-the forward passes at the rate at which this machine multiplies large matrices, on all cores.
+minibatches of 16. W1 is 3 satellites with 20,000 images of 28x28 pixels each, 10 epochs in minibatches of 256, with
+the fully connected link; W1s the same with 2,000 images and 1 epoch; W1m 50 satellites with 400 images, 5 epochs and
+minibatches of 64. W2 is 10 satellites with 200 images of 32x32x3 pixels, 2 epochs in minibatches of 32, with the
+convolutional autoencoder; `unequal` the same with 18 to 382 images and 85 to 3 epochs. The floor is three times the
+operations of the forward passes at the rate at which this machine multiplies large matrices, on all cores.
 """
 
 from __future__ import annotations
