@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from benchmarks.timing import medians
-from benchmarks.workloads import Workload, small_mlp, workload
+from benchmarks.workloads import Workload, workload
 from satfl_env.federated import Hardware, make_trainer
 from satfl_env.federated.schedule import batches_per_epoch
 from satfl_env.semantics import MLPLink
 from satfl_env.semantics.channel import POWER_FLOOR
 
-QUICK = ("default",)
+QUICK = ("default round",)
 
 
 def run(quick: bool) -> dict[str, float]:
@@ -37,7 +37,7 @@ def run(quick: bool) -> dict[str, float]:
         raise ImportError("JAX is not installed: pip install 'satfl-env[bench]'")
     values: dict[str, float] = {}
     for name in QUICK if quick else (*QUICK, "W1s", "W1m", "W1"):
-        work = small_mlp(10) if name == "default" else workload(name)
+        work = workload(name)
         trainer = make_trainer("auto", work.model, work.settings, Hardware(workers=torch.get_num_threads()))
         jobs: dict[str, Callable[[], object]] = {"JAX": compiled_round(work), "auto": partial(work.train, trainer)}
         seconds = medians(jobs, 3 if name in ("W1m", "W1") else 15)
