@@ -58,7 +58,10 @@ class HasStackedGradient(Protocol):
         share: Tensor,
         gradient: Mapping[str, Tensor],
     ) -> Tensor:
-        """Sample losses (S, B); writes the gradient of their `share`-weighted sum into `gradient`."""
+        """Sample losses (S, B); writes the gradient of their `share`-weighted sum into `gradient`.
+
+        Short minibatches are padded at the end of their row, where the share is 0; losses there are not read.
+        """
 
 
 class Kernel(Protocol):
