@@ -60,7 +60,7 @@ class AutoTrainer(RowTrainer):
         return self._in_process.compiled_test(rows)
 
     def _workers(self) -> int:
-        """Number of processes that may train; 1 where no others can be started: on a GPU, or inside a worker."""
+        """Number of processes or threads that may train: 1 on a GPU, or inside a worker."""
         if self.hardware.device != "cpu" or current_process().daemon:
             return 1
         return self.hardware.workers or torch.get_num_threads()

@@ -100,8 +100,9 @@ class Sgp4Orbits:
     def decays_s(self, span_s: float) -> FloatArray:
         """Times after the epoch at which satellites come down, (S,): see `decay_s`; infinite beyond `span_s`."""
         if span_s not in self._decays_s:
-            decays = [time_of_decay_s(satellite, self.epoch, span_s) for satellite in self.satellites]
-            self._decays_s[span_s] = np.array(decays)
+            decays_s = np.array([time_of_decay_s(satellite, self.epoch, span_s) for satellite in self.satellites])
+            decays_s.flags.writeable = False
+            self._decays_s[span_s] = decays_s
         return self._decays_s[span_s]
 
     def ending(self, decay_s: FloatArray) -> Sgp4Orbits:

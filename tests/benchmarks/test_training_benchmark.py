@@ -66,7 +66,7 @@ def test_tables_join_neighbours_with_equal_quantities():
 
 
 def test_round_seconds_compare_every_engine_with_the_plain_loop(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(training, "WITH_KERNEL", ("loop", "stacked", "auto"))
+    monkeypatch.setattr(training, "ENGINES", ("loop", "stacked", "auto"))
     work = tiny()
     values = training.round_seconds(work, 1, 1e9)
     plain, auto = (values[f"S = 3: {name}, s"] for name in ("plain loop with DataLoader", "auto"))

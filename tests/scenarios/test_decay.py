@@ -91,8 +91,12 @@ def test_elements_are_read_and_followed_once(monkeypatch: pytest.MonkeyPatch, el
 def test_years_in_orbit_are_looked_through_at_once(elements: str) -> None:
     high = load_elements(elements).chosen(np.array([True, False]))
     start = time.process_time()
-    assert high.decays_s(20 * 365 * 86_400.0) == np.inf
+    decays_s = high.decays_s(20 * 365 * 86_400.0)
+    assert decays_s == np.inf
     assert time.process_time() - start < 0.1
+    # The next one who asks gets the same array.
+    with pytest.raises(ValueError, match="read-only"):
+        decays_s[0] = 0.0
 
 
 @given(
