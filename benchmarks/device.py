@@ -112,7 +112,11 @@ def _file(out: Path, part: Part) -> Path:
 
 
 def _is_done(path: Path) -> bool:
-    return path.exists() and "error" not in read_json(path, dict[str, Any])
+    """Whether there is a result; a damaged one is none."""
+    try:
+        return path.exists() and "error" not in read_json(path, dict[str, Any])
+    except ValueError:
+        return False
 
 
 def main(

@@ -90,8 +90,9 @@ class Rounds:
         passes = self._passes(report.epochs)
         self.played.append(_results(report, passes) | {"took_s": time.perf_counter() - began})
         kept = {"identity": self._identity, "state": self.simulation.get_state(), "played": self.played}
-        checkpoint.save(self._file, kept)
+        # A round that is not in the checkpoint is played again, and its result written again.
         write_json(self._folder / f"{self.policy}.json", self.played)
+        checkpoint.save(self._file, kept)
 
     @property
     def _file(self) -> Path:

@@ -95,6 +95,25 @@ def test_an_interrupted_study_gives_the_rounds_of_one_that_was_not(tmp_path: Pat
     assert whole.played[0]["passes"] == Rounds("semspacefl", TOY, tmp_path, PICTURES).passes() > 0
 
 
+@pytest.mark.parametrize(("owner", "writer"), [(checkpoint, "save"), (paper_rounds, "write_json")])
+def test_a_last_round_interrupted_while_it_is_written_is_in_both_files(owner, writer: str, tmp_path: Path, monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    study = Rounds("semspacefl", TOY, tmp_path, PICTURES)
+    study.play()
+    study.play()
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, writer, killed)
+        with pytest.raises(KeyboardInterrupt):
+            study.play()
+    again = Rounds("semspacefl", TOY, tmp_path, PICTURES)
+    while not again.finished:
+        again.play()
+    assert no_time(read(tmp_path / "semspacefl.json")) == no_time(again.played)
+    assert len(again.played) == 3
+
+
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path):
     Rounds("semspacefl", TOY, tmp_path, PICTURES).play()
     longer = paper_rounds.scenario({**paper_rounds.TOY, "rounds.episode": 9}, "cpu", "float32")
@@ -155,9 +174,10 @@ def test_a_part_that_fails_is_written_down_and_the_next_one_goes_on(tmp_path: Pa
     assert read(tmp_path / "absent.json")["left_out"] == "no CUDA graphs"
     assert read(tmp_path / "good.json")["values"] == {"good: x, s": 1.0}
     assert not (tmp_path / "too-long.json").exists()
-    # The next time, what failed or was left is tried again.
+    # The next time, what failed, was left or is damaged is tried again.
+    (tmp_path / "good.json").write_text("{", encoding="utf-8")
     play(todo, tmp_path, time.monotonic() + 200, QUIET)
-    assert calls[3:] == ["out of memory", "too long"]
+    assert calls[3:] == ["out of memory", "too long", "good"]
 
 
 def test_engines_on_a_device_are_held_against_the_cpu():
