@@ -143,7 +143,7 @@ class CompiledTrainer(RowTrainer):
             seeds,
         )
         images = np.ascontiguousarray(data.images.flatten(1).numpy(), rows.dtype)
-        targets = np.ascontiguousarray(data.targets.numpy())
+        targets = np.ascontiguousarray(data.targets.numpy(), np.int64)
         masks = np.empty((len(rows), 0), np.bool_)
         if data.output_mask is not None:
             masks = np.ascontiguousarray(data.output_mask.numpy()[satellites])

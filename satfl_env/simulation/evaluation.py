@@ -139,7 +139,7 @@ def _run_compiled(
             rows,
             satellites,
             np.ascontiguousarray(images.flatten(1).numpy(), rows.dtype),
-            np.ascontiguousarray(targets.numpy()),
+            np.ascontiguousarray(targets.numpy(), np.int64),
             np.ascontiguousarray(weights.numpy(), rows.dtype),
             np.ascontiguousarray(mask),
             channel_arrays(draw, rows.dtype),

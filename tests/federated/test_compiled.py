@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numba
@@ -155,6 +156,17 @@ def test_what_does_not_fit_the_link_is_no_crash():
         train(torch.zeros(1, 8), 0)
     with pytest.raises(ValueError, match="not as many logits as classes"):
         train(torch.zeros(1, 9), 0, torch.ones(1, 2, dtype=torch.bool))
+
+
+def test_targets_of_other_integers_need_no_machine_code_of_their_own():
+    model = link()
+    trainer = make_trainer("compiled", model, TrainingSettings())
+    data, work = data_of([4], [3]), (np.ones(1, dtype=np.int64), seeds_of(1))
+    expected = trainer.train(rows_of(model, 1), data, *work).parameters
+    compiled_for = model.kernel()[0].signatures
+    found = trainer.train(rows_of(model, 1), replace(data, targets=data.targets.int()), *work).parameters
+    assert torch.equal(found, expected)
+    assert model.kernel()[0].signatures == compiled_for
 
 
 def test_a_channel_of_another_shape_is_no_crash():

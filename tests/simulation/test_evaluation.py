@@ -108,6 +108,18 @@ def test_pytorch_tests_other_models_and_engines(kind, engine):
     assert compiled_test(model, job_of(model, None), engine) is None
 
 
+def test_targets_of_other_integers_need_no_machine_code_of_their_own():
+    model = link()
+    job = job_of(model, TASKS)
+    short = job._replace(data=replace(job.data, test_targets=job.data.test_targets.int()))
+    test = compiled_test(model, job)
+    expected = evaluate(model, Layout.of(model), job, compiled=test)
+    compiled_for = model.evaluation_kernel()[0].signatures
+    found = evaluate(model, Layout.of(model), short, compiled=test)
+    np.testing.assert_array_equal(found.loss, expected.loss)
+    assert model.evaluation_kernel()[0].signatures == compiled_for
+
+
 def test_what_does_not_fit_the_link_is_no_crash():
     model = link()
     job = job_of(model, TASKS)
