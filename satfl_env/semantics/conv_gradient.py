@@ -56,7 +56,7 @@ def convolve_backward(
     outputs_gradient: Tensor,
     gradient: Mapping[str, Tensor],
     *,
-    inputs_too: bool = True,
+    inputs_too: bool,
 ) -> Tensor:
     """Write the gradient of a layer's weight and bias, from its inputs and the gradient of its outputs.
 

@@ -16,6 +16,7 @@ from satfl_env.federated import (
     LARGEST_USABLE,
     MODELS_AT_ONCE,
     CompiledTest,
+    Hardware,
     Layout,
     LocalData,
     TrainableModel,
@@ -93,7 +94,7 @@ def evaluate(
     model: TrainableModel,
     layout: Layout,
     job: EvaluationJob,
-    device: str = "cpu",
+    device: str = Hardware.device,
     compiled: CompiledTest | None = None,
 ) -> Evaluation:
     """Test models on the test labels of their satellites: by machine code if given, else on the device of `model`."""
@@ -190,7 +191,7 @@ def training_loss(
     held: Tensor,
     data: LocalData,
     generator: torch.Generator,
-    device: str = "cpu",
+    device: str = Hardware.device,
     compiled: CompiledTest | None = None,
 ) -> FloatArray:
     """Mean loss of each satellite's model, parameters `held` (S, P), on its own training samples, (S,).

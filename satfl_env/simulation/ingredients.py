@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Combine, LocalData, LocalTrainer, Shared, TrainableModel
+from satfl_env.federated import Combine, Hardware, LocalData, LocalTrainer, Shared, TrainableModel
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
@@ -173,7 +173,7 @@ class Ingredients:
     max_epochs: int
     protocol: RoundProtocol
     rounds: RoundSettings
-    device: str = "cpu"
+    device: str = Hardware.device
 
 
 def most_samples(ingredients: Ingredients, scene: Scene) -> int:
