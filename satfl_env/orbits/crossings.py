@@ -67,14 +67,14 @@ class Events(NamedTuple):
 def curvature_bound_mps2(orbits: Orbits, ground: GroundSegment) -> FloatArray:
     """Upper bound of the second derivative of the clearance at each gateway, (G,).
 
-    With a the Earth-fixed acceleration, v the speed and d the shortest range: a (1 + sin E) + sin E v^2 / d.
+    With a the Earth-fixed acceleration, v the speed and d the shortest range: a (1 + |sin E|) + |sin E| v^2 / d.
     """
     speed = orbits.max_speed_mps + ROTATION_RADPS * orbits.max_radius_m
     # One percent covers what the Earth's oblateness adds to its central attraction.
     gravity = 1.01 * GRAVITY_M3PS2 / orbits.min_radius_m**2
     acceleration = gravity + 2 * ROTATION_RADPS * speed + ROTATION_RADPS**2 * orbits.max_radius_m
     nearest = np.maximum(orbits.min_radius_m - np.linalg.norm(ground.position_m, axis=-1), 1e3)
-    return np.asarray(acceleration + ground.sine_min_elevation * (acceleration + speed**2 / nearest))
+    return np.asarray(acceleration + np.abs(ground.sine_min_elevation) * (acceleration + speed**2 / nearest))
 
 
 def events_between(grid: Grid, ground: GroundSegment, curvature_mps2: FloatArray) -> Events:

@@ -46,7 +46,12 @@ def mean_element_records(orbits: KeplerOrbits) -> list[Satrec]:
 def test_windows_of_a_walker_constellation_agree_with_skyfield() -> None:
     shell = walker(30, 10, 1, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
     records = mean_element_records(shell)
-    gateways = [site("Cebreros"), site("Kourou", min_elevation_deg=5), site("Canberra", min_elevation_deg=25)]
+    gateways = [
+        site("Cebreros"),
+        site("Kourou", min_elevation_deg=5),
+        site("Canberra", min_elevation_deg=25),
+        Gateway("Platform", 30.0, 10.0, 20e3, -4.0),
+    ]
     ours = contact_windows(Sgp4Orbits(records, [""] * 30, EPOCH), gateways, 0.0, 24 * HOUR_S)
 
     timescale = load.timescale(builtin=True)
@@ -124,7 +129,7 @@ def stepped_windows(orbits: Orbits, gateway: Gateway, end_s: float) -> list[tupl
     angles=st.tuples(*[st.floats(0, 6.28)] * 3),
     inclination_deg=st.integers(0, 180),
     place=st.tuples(st.integers(-90, 90), st.integers(-180, 180)),
-    min_elevation_deg=st.sampled_from([0, 5, 20, 40, 60]),
+    above=st.sampled_from([(0, 0), (0, 5), (0, 20), (0, 40), (0, 60), (20e3, 0), (20e3, -4.5), (50e3, -7)]),
     step_s=st.sampled_from([20.0, 60.0, 120.0]),
 )
 def test_no_window_is_lost_or_invented(
@@ -133,13 +138,13 @@ def test_no_window_is_lost_or_invented(
     angles: tuple[float, float, float],
     inclination_deg: int,
     place: tuple[int, int],
-    min_elevation_deg: int,
+    above: tuple[float, float],
     step_s: float,
 ) -> None:
     axis = (6_378_137.0 + perigee_km * 1e3) / (1 - eccentricity)
     elements = [axis, eccentricity, np.radians(inclination_deg), *angles]
     orbits = KeplerOrbits(EPOCH, *(np.array([value]) for value in elements))
-    gateway = Gateway("place", *place, min_elevation_deg=min_elevation_deg)
+    gateway = Gateway("place", *place, *above)
     windows = contact_windows(orbits, [gateway], 0.0, 4 * HOUR_S, step_s=step_s)
     stepped = stepped_windows(orbits, gateway, 4 * HOUR_S)
     ours = list(zip(windows.rise_s, windows.set_s, strict=True))

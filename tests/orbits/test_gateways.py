@@ -44,6 +44,17 @@ def test_clearance_is_zero_on_the_cone() -> None:
             assert clearance == pytest.approx(0.0, abs=1e-3) if sign == 0 else np.sign(clearance) == sign
 
 
+def test_the_horizon_of_a_platform_touches_the_globe() -> None:
+    platform = Gateway("p", 0.0, 0.0, 20e3, 0.0)
+    ground, radius_m = ground_segment([platform]), 6_378_137.0
+    down = np.radians(platform.horizon_deg)
+    # Along the equator the ellipsoid is a circle.
+    ray = np.array([np.cos(down), 0.0, np.sin(down)]) @ ground.frame[0]
+    along_m = np.linspace(0.0, 2e6, 200_001)[:, None]
+    lowest_m = np.linalg.norm(ground.position_m[0] + along_m * ray, axis=-1).min()
+    assert lowest_m == pytest.approx(radius_m, abs=1e-3)
+
+
 def test_shipped_sites_cover_the_globe() -> None:
     known = sites()
     assert len(known) >= 30
@@ -68,7 +79,12 @@ def test_unknown_sites_get_a_hint() -> None:
     [
         ({"latitude_deg": 91.0}, r"latitude_deg\n.* less than or equal to 90 .*=91"),
         ({"longitude_deg": -181.0}, r"longitude_deg\n.* greater than or equal to -180"),
-        ({"altitude_m": 20_000.0}, r"altitude_m\n.* less than or equal to 9000"),
+        ({"altitude_m": 60_000.0}, r"altitude_m\n.* less than or equal to 50000"),
+        ({"min_elevation_deg": -1.0}, r"min_elevation_deg must be at least 0, the horizon from 0 m, got -1"),
+        (
+            {"altitude_m": 20_000.0, "min_elevation_deg": -5.0},
+            r"min_elevation_deg must be at least -4\.53147, the horizon from 20000 m, got -5",
+        ),
         ({"latitude_deg": float("nan")}, "latitude_deg"),
         ({"min_elevation_deg": 90.0}, r"min_elevation_deg\n.* less than 90"),
     ],
