@@ -35,7 +35,7 @@ from satfl_env.simulation.state import (
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
 from satfl_env.simulation.training import TrainingJob
 from satfl_env.simulation.updates import Outcome
-from satfl_env.simulation.uploads import receive_updates, refreshed, update_cosines
+from satfl_env.simulation.uploads import receive_updates, refreshed
 
 
 @dataclass
@@ -528,7 +528,7 @@ class Simulation:
             self.ingredients.upload_snr_db,
             lambda: torch_generator(self._require_seed(), "uploads", before.round),
         )
-        similarity = refreshed(before.update_similarity, update_cosines(updates), returned)
+        similarity = refreshed(before.update_similarity, updates, returned)
         return Arrivals(job.parameters, result.parameters, received, returned), similarity
 
     def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:

@@ -12,7 +12,7 @@ from satfl_env.federated import LARGEST_USABLE
 from satfl_env.simulation.models import take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray
 
-# Rows of the matrix of cosines that are computed at a time.
+# Columns of the matrix of cosines that are computed at a time.
 _BLOCK = 128
 
 
@@ -64,24 +64,27 @@ def update_cosines(updates: Tensor) -> FloatArray:
     F. Sattler, K.-R. Müller, W. Samek, "Clustered Federated Learning", IEEE TNNLS 32(8), 2021. An update that is all
     zero has similarity 0 to all others.
     """
-    if not updates.numel():
-        return np.eye(len(updates))
     norm = updates.norm(dim=1, keepdim=True)
     unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
     cosines = unit.new_empty(len(unit), len(unit))
     # Every two of them once: the other half of the matrix is its mirror image.
     for first in range(0, len(unit), _BLOCK):
         last = min(first + _BLOCK, len(unit))
-        products = unit[first:last] @ unit[first:].T
-        cosines[first:last, first:] = products
-        cosines[last:, first:last] = products[:, last - first :].T
+        products = unit[first:] @ unit[first:last].T
+        cosines[first:, first:last] = products
+        cosines[first:last, last:] = products[last - first :].T
     return np.asarray(cosines.clamp_(-1.0, 1.0).double())
 
 
-def refreshed(similarity: FloatArray, cosines: FloatArray, returned: BoolArray) -> FloatArray:
-    """A similarity matrix (S, S) with new cosines (R, R) of those whose update `returned` (S,); others keep theirs."""
+def refreshed(similarity: FloatArray, updates: Tensor, returned: BoolArray) -> FloatArray:
+    """A similarity matrix (S, S) with the cosines of new updates (R, P) of those that `returned` (S,).
+
+    The others keep theirs. Where there is nothing to compare, it is the matrix itself, and else a new one.
+    """
+    if not updates.numel():
+        return similarity
     members = np.flatnonzero(returned)
     similarity = similarity.copy()
-    similarity[np.ix_(members, members)] = cosines
+    similarity[np.ix_(members, members)] = update_cosines(updates)
     np.fill_diagonal(similarity, 1.0)
     return similarity

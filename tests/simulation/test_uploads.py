@@ -55,13 +55,20 @@ def test_noise_has_the_power_that_the_snr_says():
 
 def test_only_pairs_that_both_came_back_are_refreshed():
     before = np.eye(4)
-    once = refreshed(before, np.array([[0.9, 0.5], [0.5, 1.0]]), np.array([True, False, True, False]))
-    twice = refreshed(once, np.array([[1.0, -0.2], [-0.2, 1.0]]), np.array([True, True, False, False]))
+    once = refreshed(before, torch.tensor([[2.0, 0.0], [3.0, 4.0]]), np.array([True, False, True, False]))
+    twice = refreshed(once, torch.tensor([[0.0, 1.0], [3.0, -4.0]]), np.array([True, True, False, False]))
     assert np.array_equal(before, np.eye(4))
-    assert twice[0, 2] == twice[2, 0] == 0.5
-    assert twice[0, 1] == twice[1, 0] == -0.2
+    assert twice[0, 2] == twice[2, 0] == pytest.approx(0.6)
+    assert twice[0, 1] == twice[1, 0] == pytest.approx(-0.8)
     assert np.count_nonzero(twice) == 4 + 4
     assert (np.diag(twice) == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (2, 0)])
+def test_without_updates_to_compare_the_matrix_is_not_even_copied(shape):
+    returned = np.arange(4) < shape[0]
+    before = np.eye(4)
+    assert refreshed(before, torch.empty(shape), returned) is before
 
 
 def test_the_state_shows_the_cosines_of_the_encoders_updates():

@@ -16,7 +16,7 @@ def settle(protocol: RoundProtocol, opening: Opening, transfer_s: Callable[[Bool
 
     How long a transfer takes depends on who else transmits, and who transmits on how long it takes. The rule: whoever
     could not take part even alone on the links is out. The others transmit; whoever does not fit then is out, too, for
-    the reason found then. This repeats until nobody is out any more, after at most two passes more than satellites.
+    the reason found then. This repeats until nobody is out any more, after at most one pass more than satellites.
 
     Args:
         protocol: Says who takes part, given the transfer times.
@@ -24,13 +24,8 @@ def settle(protocol: RoundProtocol, opening: Opening, transfer_s: Callable[[Bool
         transfer_s: Gives the one-way transfer time of each satellite, (S,), from those that transmit, (S,); infinite
             for those that do not.
     """
-    reaches = np.isfinite(opening.transfer_s)
-    part = protocol.participate(replace(opening, transfer_s=transfer_s(reaches)))
-    if (part.transfers >= reaches).all():
-        # Whoever fits beside all others fits alone as well.
-        return part
     part = protocol.participate(opening)
-    outcome, transmits = part.outcome, part.transfers & reaches
+    outcome, transmits = part.outcome, part.transfers & np.isfinite(opening.transfer_s)
     while True:
         part = protocol.participate(replace(opening, transfer_s=transfer_s(transmits)))
         outcome = np.where(transmits, part.outcome, outcome)
