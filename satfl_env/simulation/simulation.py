@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from satfl_env.settings import MOST
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
-from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation, settle
+from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation, Transfers, settle
 from satfl_env.simulation.rounds import limit_cohort
 from satfl_env.simulation.state import (
     BoolArray,
@@ -34,6 +35,7 @@ from satfl_env.simulation.state import (
 )
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
 from satfl_env.simulation.training import TrainingJob
+from satfl_env.simulation.transfer_bits import TransferBits
 from satfl_env.simulation.updates import Outcome
 from satfl_env.simulation.uploads import receive_updates, refreshed
 
@@ -158,17 +160,19 @@ class Simulation:
         cohort = self.ingredients.rounds.cohort
         if cohort is not None:
             decision = limit_cohort(decision, self.state, cohort, numpy_generator(seed, "cohort", round_index))
+        times_at, rates_among = self._times_at(decision), self._rates_among(decision)
         opening = Opening(
             state=self._state,
             decision=decision,
-            transfer_s=self._alone_s(decision),
+            **times_at(self._alone_bps(decision))._asdict(),
             fetched=self._fetched(),
             transmit_power_w=self.ingredients.links.transmit_power_w,
+            counted_power_w=self._counted_power_w,
             limit_s=self.ingredients.rounds.limit_s,
             stored_j=self._supply.stored_j(self._progress.charge_j),
             standing_w=self._supply.standing_w,
         )
-        part = settle(protocol, opening, self._transfer_times(decision))
+        part = settle(protocol, opening, lambda transmits: times_at(rates_among(transmits)))
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
             data=self._data.train,
@@ -401,7 +405,8 @@ class Simulation:
         self._decay_s = np.broadcast_to(getattr(self._scene, "decay_s", np.inf), num_satellites)
         first = learner.first_models(seed, num_satellites)
         self._models = learner.store(first, self._scene.num_gateways)
-        self._model_bits = ingredients.model_bits or 32.0 * learner.num_shared
+        model_bits = ingredients.model_bits or 32.0 * learner.num_shared
+        self._bits = TransferBits(model_bits, model_bits)
         self._test_draw = self._draw_test_channel()
         self._constants = self._constant_fields()
         everyone, noise = np.arange(num_satellites), torch_generator(seed, "noise", 0)
@@ -433,12 +438,12 @@ class Simulation:
         """Observe the network at the current time."""
         progress, ingredients = self._progress, self.ingredients
         self._direct = self._scene.at(progress.time_s)
-        self._contacts = ingredients.protocol.contacts(self._direct, self._model_bits)
+        self._contacts = ingredients.protocol.contacts(self._direct, self._bits.mean)
         snapshot = self._contacts.snapshot
         for name in ("distance_m", "window_s"):
             as_numbers(f"{name} of the scene at {progress.time_s:g} s", getattr(snapshot, name))
         rate_bps = as_numbers("rates of the links", ingredients.links.solo_rate_bps(snapshot))
-        link_s = 2 * (link_time_s(self._model_bits, rate_bps, snapshot.distance_m) + self._contacts.carry_s)
+        link_s = 2 * (link_time_s(self._bits.mean, rate_bps, snapshot.distance_m) + self._contacts.carry_s)
         rng = numpy_generator(self._require_seed(), "energy", progress.round)
         available_j = as_numbers("available energy", ingredients.energy.available_j(progress.charge_j, rng))
         self._snapshot = snapshot
@@ -467,9 +472,9 @@ class Simulation:
             name: np.array(np.broadcast_to(getattr(ingredients.computer, name), num_satellites), dtype=np.float64)
             for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
         }
-        counted_w = ingredients.links.transmit_power_w if self._supply.counts_transmission else 0.0
+        over_half_w = self._counted_power_w * self._bits.upload / self._bits.mean
         constants: dict[str, Any] = {
-            "transmit_power_w": np.full(num_satellites, counted_w, dtype=np.float64),
+            "transmit_power_w": np.full(num_satellites, over_half_w, dtype=np.float64),
             "samples": self._data.train.samples,
             "similarity": semantic_similarity(self._data.label_pmf),
             "max_epochs": np.full(num_satellites, ingredients.max_epochs, dtype=np.int64),
@@ -478,6 +483,11 @@ class Simulation:
         for array in constants.values():
             array.setflags(write=False)
         return constants
+
+    @property
+    def _counted_power_w(self) -> float:
+        """Power that takes from the energy for training while a satellite sends."""
+        return self.ingredients.links.transmit_power_w if self._supply.counts_transmission else 0.0
 
     @property
     def _merges(self) -> bool:
@@ -494,15 +504,20 @@ class Simulation:
         progress = self._progress
         return Fetched(progress.time_s - progress.fetched_s, progress.fetched_version, progress.fetched_cpu_hz)
 
-    def _alone_s(self, decision: Decision) -> FloatArray:
-        """One-way model transfer time of each satellite if no other transmits, (S,); infinite out of sight."""
-        state, pair = self._state, decision.pairs
-        return np.where(decision.associated & state.visible[pair], state.link_s[pair] / 2, np.inf)
+    def _times_at(self, decision: Decision) -> Callable[[FloatArray], Transfers]:
+        """A function from the rates of the links to the decided gateways, (S,), to the times of the transfers."""
+        contacts, pair = self._contacts, decision.pairs
+        return partial(self._bits.times, distance_m=contacts.snapshot.distance_m[pair], carry_s=contacts.carry_s[pair])
 
-    def _transfer_times(self, decision: Decision) -> Callable[[BoolArray], FloatArray]:
-        """A function from who transmits, (S,), to their one-way model transfer times, infinite for others, (S,)."""
-        contacts, direct, pair, links = self._contacts, self._direct, decision.pairs, self.ingredients.links
-        sender, distance_m, carry_s = contacts.sender[pair], contacts.snapshot.distance_m[pair], contacts.carry_s[pair]
+    def _alone_bps(self, decision: Decision) -> FloatArray:
+        """Rate of each satellite if no other transmits, (S,); 0 out of sight."""
+        state, pair = self._state, decision.pairs
+        return np.where(decision.associated & state.visible[pair], state.rate_bps[pair], 0.0)
+
+    def _rates_among(self, decision: Decision) -> Callable[[BoolArray], FloatArray]:
+        """A function from who transmits, (S,), to their rates, 0 for the others, (S,)."""
+        direct, links = self._direct, self.ingredients.links
+        sender = self._contacts.sender[decision.pairs]
         senders = replace(
             direct,
             position_m=direct.position_m[sender],
@@ -510,13 +525,11 @@ class Simulation:
             distance_m=direct.distance_m[sender],
         )
 
-        def transfer_s(transmits: BoolArray) -> FloatArray:
-            """SemSpaceFL, eq. 16-17."""
+        def rate_bps(transmits: BoolArray) -> FloatArray:
             association = np.where(transmits, decision.association, self._state.sits_out)
-            rate_bps = as_numbers("rates of the links", links.associated_rate_bps(senders, association))
-            return link_time_s(self._model_bits, rate_bps, distance_m) + carry_s
+            return as_numbers("rates of the links", links.associated_rate_bps(senders, association))
 
-        return transfer_s
+        return rate_bps
 
     def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:
         """What arrives at the gateways, and the similarity of updates known so far, (S, S)."""

@@ -34,8 +34,9 @@ class NetworkState:
         rate_bps: Rate the pair would have alone on the gateway's whole band, (S, G).
         link_s: Time to fetch the model and return it at that rate, propagation included, (S, G).
         energy_j: Energy each satellite may spend this round on training, and on transmission where that counts, (S,).
-        transmit_power_w: Power that takes from `energy_j` while a satellite returns its model, which lasts half of
-            `link_s` if it is alone on the links, (S,); 0 where transmission does not count.
+        transmit_power_w: Power that takes from `energy_j` while a satellite returns its model, counted over half of
+            `link_s` if it is alone on the links, (S,); 0 where transmission does not count. Where a model has more bits
+            one way than the other, it is that of the links times twice the upload's share of the bits.
         samples: Training samples on board, (S,).
         last_loss: Mean training loss in the satellite's last trained epoch; before that, of its first model, (S,).
         last_epochs: Local epochs in the last round the satellite took part in, 0 before that, (S,).

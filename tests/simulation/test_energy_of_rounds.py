@@ -156,7 +156,10 @@ def test_standing_power_alone_empties_a_battery_once(protocol):
 def participate(stored_j: float, standing_w: float, transfer_s: float, cpu_hz: float = 5e8) -> Participation:
     state = make_state(1, energy_j=np.array([1e9]), max_epochs=np.array([1000]))
     decision = make_decision([0], cpu_frequency=np.array([cpu_hz]))
-    opening = Opening(state, decision, np.array([transfer_s]), NOTHING, 10.0, np.inf, np.array([stored_j]), standing_w)
+    one_way_s = np.array([transfer_s])
+    opening = Opening(
+        state, decision, one_way_s, one_way_s, NOTHING, 10.0, 0.0, np.inf, np.array([stored_j]), standing_w
+    )
     return OneContact().participate(opening)
 
 

@@ -23,7 +23,10 @@ def make_state(num_satellites: int = 4, **changes: object) -> NetworkState:
 
 def play(state, decision, transfer_s=0.05, limit_s=np.inf):
     transfer_s = np.broadcast_to(transfer_s, state.num_satellites)
-    return OneContact().participate(Opening(state, decision, transfer_s, NOTHING, 10.0, limit_s, np.array(np.inf), 0.0))
+    stored_j = np.array(np.inf)
+    return OneContact().participate(
+        Opening(state, decision, transfer_s, transfer_s, NOTHING, 10.0, 0.0, limit_s, stored_j, 0.0)
+    )
 
 
 def test_every_reason_for_losing_an_update():

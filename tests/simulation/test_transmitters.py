@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
-from satfl_env.simulation.protocols import Fetched, OneContact, Opening, Participation, settle
+from satfl_env.simulation.protocols import Fetched, OneContact, Opening, Participation, Transfers, settle
 from tests.factories import make_decision, make_state, physics_only
 
 ALONE_S = 10.0
@@ -32,14 +32,17 @@ def share_out(state: NetworkState, decision: Decision) -> tuple[Participation, i
     """A round in which n who transmit take n times as long as one alone, and the passes that it took."""
     passes: list[int] = []
 
-    def transfer_s(transmits: np.ndarray) -> np.ndarray:
+    def transfers(transmits: np.ndarray) -> Transfers:
         passes.append(transmits.sum())
-        return np.where(transmits, ALONE_S * transmits.sum(), np.inf)
+        one_way_s = np.where(transmits, ALONE_S * transmits.sum(), np.inf)
+        return Transfers(one_way_s, one_way_s)
 
     alone_s = np.full(state.num_satellites, ALONE_S)
     nothing = Fetched(np.array(np.nan), np.array(0), np.array(0.0))
     part = settle(
-        OneContact(), Opening(state, decision, alone_s, nothing, 10.0, np.inf, np.array(np.inf), 0.0), transfer_s
+        OneContact(),
+        Opening(state, decision, alone_s, alone_s, nothing, 10.0, 0.0, np.inf, np.array(np.inf), 0.0),
+        transfers,
     )
     return part, len(passes)
 

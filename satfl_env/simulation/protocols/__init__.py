@@ -14,7 +14,7 @@ from satfl_env.simulation.protocols.round_protocol import (
     RoundProtocol,
     direct_contacts,
 )
-from satfl_env.simulation.protocols.transmitters import settle
+from satfl_env.simulation.protocols.transmitters import Transfers, settle
 
 __all__ = [
     "Aggregation",
@@ -26,6 +26,7 @@ __all__ = [
     "Participation",
     "PlaneRelays",
     "RoundProtocol",
+    "Transfers",
     "direct_contacts",
     "plane_contacts",
     "settle",

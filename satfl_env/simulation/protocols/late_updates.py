@@ -58,24 +58,27 @@ class LateUpdates(OneContact):
         state, decision, fetched = opening.state, opening.decision, opening.fetched
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
-        fits = visible & (2 * opening.transfer_s <= np.minimum(state.window_s[pair], opening.limit_s))
+        link_s = opening.download_s + opening.upload_s
+        fits = visible & (link_s <= np.minimum(state.window_s[pair], opening.limit_s))
         # What was fetched at 0 Hz never gets trained.
         never = np.isnan(fetched.since_s) | (fetched.cpu_hz <= 0)
         away_s = np.where(never, 0.0, fetched.since_s)
-        transfer_s = np.where(fits, opening.transfer_s, 0.0)
+        download_s, upload_s = np.where(fits, opening.download_s, 0.0), np.where(fits, opening.upload_s, 0.0)
         # Standing power on the way has been drawn in rounds before.
-        in_time, affordable = epochs_in_time_and_affordable(opening, away_s, transfer_s, fetched.cpu_hz, standing_w=0.0)
+        in_time, affordable = epochs_in_time_and_affordable(
+            opening, away_s, download_s, upload_s, fetched.cpu_hz, standing_w=0.0
+        )
         outcome = first_reason(
             (Outcome.SAT_OUT, ~associated),
             (Outcome.NOT_VISIBLE, ~visible),
             (Outcome.OUT_OF_TIME, ~fits),
-            (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(transfer_s)),
+            (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(download_s, upload_s)),
             (Outcome.FETCHED, never),
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
-        download_s = np.where(self.fetches(outcome), opening.transfer_s, 0.0)
-        upload_s = np.where(outcome == Outcome.RETURNED.value, opening.transfer_s, 0.0)
+        download_s = np.where(self.fetches(outcome), opening.download_s, 0.0)
+        upload_s = np.where(outcome == Outcome.RETURNED.value, opening.upload_s, 0.0)
         return cost_of_training(opening, outcome, affordable, fetched.cpu_hz, download_s, upload_s, in_round=False)
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:

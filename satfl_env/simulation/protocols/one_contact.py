@@ -37,25 +37,34 @@ class OneContact:
 
         Epochs also end where the battery does; one that does not carry the transfers browns out.
         """
-        state, decision, transfer_s = opening.state, opening.decision, opening.transfer_s
+        state, decision = opening.state, opening.decision
         pair, associated = decision.pairs, decision.associated
         visible = associated & state.visible[pair]
         window_s = np.minimum(np.where(visible, state.window_s[pair], 0.0), opening.limit_s)
-        link_s = np.where(np.isfinite(transfer_s), 2 * transfer_s, window_s)
+        reaches = np.isfinite(opening.download_s + opening.upload_s)
+        download_s = np.where(reaches, opening.download_s, window_s)
+        upload_s = np.where(reaches, opening.upload_s, 0.0)
+        link_s = download_s + upload_s
         in_time, affordable = epochs_in_time_and_affordable(
-            opening, window_s - link_s, link_s / 2, decision.cpu_frequency, standing_w=opening.standing_w
+            opening,
+            window_s - link_s,
+            download_s,
+            upload_s,
+            decision.cpu_frequency,
+            standing_w=opening.standing_w,
         )
         outcome = first_reason(
             (Outcome.SAT_OUT, ~associated),
             (Outcome.NOT_VISIBLE, ~visible),
             (Outcome.OUT_OF_TIME, link_s >= window_s),
-            (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(link_s / 2)),
+            (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(download_s, upload_s)),
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
-        one_way_s = np.where(outcome == Outcome.RETURNED.value, link_s / 2, 0.0)
+        trains = outcome == Outcome.RETURNED.value
+        download_s, upload_s = np.where(trains, download_s, 0.0), np.where(trains, upload_s, 0.0)
         return cost_of_training(
-            opening, outcome, affordable, decision.cpu_frequency, one_way_s, one_way_s, in_round=True
+            opening, outcome, affordable, decision.cpu_frequency, download_s, upload_s, in_round=True
         )
 
     def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:

@@ -61,10 +61,12 @@ class Opening:
     Attributes:
         state: The network at the start of the round.
         decision: A decision that fits the state.
-        transfer_s: One-way model transfer time at the decided gateway, (S,), with the band shared among those who
-            still take part; infinite for the others. See `settle`.
+        download_s: Time to fetch a model at the decided gateway, (S,), with the band shared among those who still take
+            part; infinite for the others. See `settle`.
+        upload_s: Time to return one, (S,), likewise.
         fetched: The models that satellites have fetched in rounds before.
         transmit_power_w: Power drawn while a satellite returns its model.
+        counted_power_w: Power that takes from `state.energy_j` meanwhile; 0 where transmission does not count.
         limit_s: Time that the round leaves everyone; infinite without a cadence.
         stored_j: Energy that each satellite has before it browns out, (S,); infinite where that cannot happen.
         standing_w: Power that satellites draw all the time, from what is stored.
@@ -72,16 +74,18 @@ class Opening:
 
     state: NetworkState
     decision: Decision
-    transfer_s: FloatArray
+    download_s: FloatArray
+    upload_s: FloatArray
     fetched: Fetched
     transmit_power_w: float
+    counted_power_w: float
     limit_s: float
     stored_j: FloatArray
     standing_w: float
 
-    def carry_j(self, transfer_s: FloatArray) -> FloatArray:
-        """Energy that satellites must have stored to fetch and return a model, (S,), from the one-way time (S,)."""
-        return np.asarray((self.transmit_power_w + 2 * self.standing_w) * transfer_s)
+    def carry_j(self, download_s: FloatArray, upload_s: FloatArray) -> FloatArray:
+        """Energy that satellites must have stored to fetch a model and return one, (S,), from the times, each (S,)."""
+        return np.asarray(self.transmit_power_w * upload_s + self.standing_w * (download_s + upload_s))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +143,13 @@ class Aggregation:
 
 
 def epochs_in_time_and_affordable(
-    opening: Opening, training_s: FloatArray, transfer_s: FloatArray, cpu_hz: FloatArray, *, standing_w: float
+    opening: Opening,
+    training_s: FloatArray,
+    download_s: FloatArray,
+    upload_s: FloatArray,
+    cpu_hz: FloatArray,
+    *,
+    standing_w: float,
 ) -> tuple[IntArray, IntArray]:
     """Local epochs that fit the time, and those that also fit the energy, each (S,) (SemSpaceFL, eq. 19).
 
@@ -149,7 +159,8 @@ def epochs_in_time_and_affordable(
     Args:
         opening: The round at its start.
         training_s: Time for training, (S,).
-        transfer_s: One-way time of the transfers, (S,), finite.
+        download_s: Time to fetch a model, (S,), finite.
+        upload_s: Time to return one, (S,), finite.
         cpu_hz: CPU frequency, (S,).
         standing_w: Power drawn during training from what is stored.
     """
@@ -157,9 +168,9 @@ def epochs_in_time_and_affordable(
     budgets_j = np.array(
         [
             np.full_like(state.energy_j, np.inf),
-            state.energy_j - state.transmit_power_w * transfer_s,
+            state.energy_j - opening.counted_power_w * upload_s,
             # The rounding of epochs must not overdraw a battery.
-            (opening.stored_j - opening.carry_j(transfer_s)) / ROUNDING,
+            (opening.stored_j - opening.carry_j(download_s, upload_s)) / ROUNDING,
         ]
     )
     in_time, affordable, carried = affordable_epochs(

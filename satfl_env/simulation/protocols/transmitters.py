@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,19 @@ from satfl_env.simulation.protocols.round_protocol import Opening, Participation
 from satfl_env.simulation.state import BoolArray, FloatArray
 
 
-def settle(protocol: RoundProtocol, opening: Opening, transfer_s: Callable[[BoolArray], FloatArray]) -> Participation:
+class Transfers(NamedTuple):
+    """How long model transfers take, (S,); infinite for satellites that do not transmit.
+
+    Attributes:
+        download_s: Time to fetch a model.
+        upload_s: Time to return one.
+    """
+
+    download_s: FloatArray
+    upload_s: FloatArray
+
+
+def settle(protocol: RoundProtocol, opening: Opening, transfers: Callable[[BoolArray], Transfers]) -> Participation:
     """Let those who take part share the band, and no one else.
 
     How long a transfer takes depends on who else transmits, and who transmits on how long it takes. The rule: whoever
@@ -21,13 +34,12 @@ def settle(protocol: RoundProtocol, opening: Opening, transfer_s: Callable[[Bool
     Args:
         protocol: Says who takes part, given the transfer times.
         opening: The round at its start, with the transfer times of links that nobody else uses.
-        transfer_s: Gives the one-way transfer time of each satellite, (S,), from those that transmit, (S,); infinite
-            for those that do not.
+        transfers: Gives the transfer times from the satellites that transmit, (S,).
     """
     part = protocol.participate(opening)
-    outcome, transmits = part.outcome, part.transfers & np.isfinite(opening.transfer_s)
+    outcome, transmits = part.outcome, part.transfers & np.isfinite(opening.download_s + opening.upload_s)
     while True:
-        part = protocol.participate(replace(opening, transfer_s=transfer_s(transmits)))
+        part = protocol.participate(replace(opening, **transfers(transmits)._asdict()))
         outcome = np.where(transmits, part.outcome, outcome)
         fits = transmits & part.transfers
         if (fits == transmits).all():
