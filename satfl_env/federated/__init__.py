@@ -28,6 +28,7 @@ from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.stacked import StackedTrainer
+from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.torch_defaults import torch_defaults
 from satfl_env.federated.trainer import RowTrainer
 from satfl_env.federated.usable import LARGEST_USABLE, MODELS_AT_ONCE, is_usable
@@ -68,6 +69,7 @@ __all__ = [
     "gateway_aggregate",
     "is_usable",
     "make_trainer",
+    "map_in_threads",
     "model_on",
     "normalise_weights",
     "one_blas_thread",

@@ -7,8 +7,7 @@ from multiprocessing import current_process
 import torch
 from torch import Tensor
 
-from satfl_env.federated.compiled import CompiledTrainer
-from satfl_env.federated.hardware import Hardware, thread_limit
+from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.in_process import InProcessTrainer
 from satfl_env.federated.kernel import CompiledTest
 from satfl_env.federated.local import LocalData, TrainingSettings
@@ -44,20 +43,17 @@ class AutoTrainer(RowTrainer):
         workers = self._workers()
         if workers == 1:
             return self._in_process.train_rows(rows, data, shard)
-        flops = self._in_process.flops(data)
+        chosen, flops = self._in_process.chosen(rows, data), self._in_process.flops(data)
         round_flops = flops * int(samples_seen(data, shard, self.settings).sum())
-        chosen = self._in_process.chosen(rows, data)
-        if isinstance(chosen, CompiledTrainer):
-            threads = workers if round_flops >= len(rows) * _THREADS_FLOPS else 1
-            return chosen.train_in_threads(threads, rows, data, shard)
-        if len(rows) > 1 and round_flops >= _PROCESSES_FLOPS:
+        if not chosen.shares_satellites and len(rows) > 1 and round_flops >= _PROCESSES_FLOPS:
             return train_spread(self._in_process, workers, rows, data, shard)
-        with thread_limit(workers if flops * self.settings.batch_size >= _THREADS_FLOPS else 1):
-            return self._in_process.train_rows(rows, data, shard)
+        piece_flops = round_flops / len(rows) if chosen.shares_satellites else flops * self.settings.batch_size
+        return chosen.train_in_threads(workers if piece_flops >= _THREADS_FLOPS else 1, rows, data, shard)
 
     def compiled_test(self, rows: Tensor) -> CompiledTest | None:
-        """That of the engines in this process."""
-        return self._in_process.compiled_test(rows)
+        """That of the engines in this process, in as many threads as may train."""
+        test = self._in_process.compiled_test(rows)
+        return None if test is None else test._replace(threads=self._workers())
 
     def _workers(self) -> int:
         """Number of processes or threads that may train: 1 on a GPU, or inside a worker."""

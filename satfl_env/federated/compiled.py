@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from itertools import starmap
 from typing import Any, NamedTuple
 
@@ -22,8 +21,9 @@ from satfl_env.federated.schedule import (
     epochs_begun,
     samples_per_epoch,
 )
+from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
-from satfl_env.federated.usable import TRIED, is_usable, trial_channel
+from satfl_env.federated.usable import LARGEST_USABLE, TRIED, is_usable, trial_channel
 
 
 class _Job(NamedTuple):
@@ -58,7 +58,7 @@ class _Outcome(NamedTuple):
     Attributes:
         last_loss: Mean loss over the last epoch.
         total_loss: Sum of the losses of all samples that it went through.
-        trial_loss: Sum of the trained model's losses in its trial.
+        trial_loss: The trained model's loss in its trial; see `_trial_loss`.
         largest: Largest size of a parameter, NaN if one is NaN.
     """
 
@@ -79,6 +79,7 @@ class CompiledTrainer(RowTrainer):
     """
 
     needs_cpu = True
+    shares_satellites = True
 
     def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the arguments; the first round loads the kernel."""
@@ -99,7 +100,7 @@ class CompiledTrainer(RowTrainer):
         return self.train_in_threads(self.hardware.workers or 1, rows, data, shard)
 
     def train_in_threads(self, threads: int, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
-        """The same in another number of threads."""
+        """The same in a number of threads that share the satellites."""
         kernel = self.kernel(rows)
         trained = rows.cpu().contiguous()
         flat = trained.numpy()
@@ -110,7 +111,7 @@ class CompiledTrainer(RowTrainer):
             return _Outcome(*self._train(kernel, job), _trial_loss(kernel, job, trial), np.abs(job.row).max())
 
         with one_blas_thread():
-            outcomes = _map(threads, train, self._jobs(flat, data_on("cpu", data), shard))
+            outcomes = map_in_threads(threads, train, self._jobs(flat, data_on("cpu", data), shard))
         last, total, tried, largest = map(np.array, zip(*outcomes, strict=True))
         usable = np.isfinite(total) & is_usable(tried) & is_usable(largest)
         return TrainedRows(trained.to(rows.device), last, usable)
@@ -129,7 +130,7 @@ class CompiledTrainer(RowTrainer):
         Raises:
             KernelError: If this machine has no kernel.
         """
-        return load_test(self._with_test, rows.dtype) if self._with_test else None
+        return load_test(self._with_test, rows.dtype, self.hardware.workers or 1) if self._with_test else None
 
     def _jobs(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> Iterator[_Job]:
         """The rounds of the satellites of a shard, in its order."""
@@ -190,16 +191,17 @@ class CompiledTrainer(RowTrainer):
 
 
 def _trial_loss(kernel: Kernel, job: _Job, channel: tuple[NDArray[Any], ...]) -> float:
-    """Sum of a trained model's losses on the first samples of its satellite; see `usable_models`."""
+    """Largest of a trained model's losses on the first samples of its satellite, or a usable sum of them.
+
+    See `usable_models`. Losses are not negative: where their sum is usable, so is each of them.
+    """
     order = np.arange(TRIED)[None] % len(job.targets)
-    row, moments, loss = job.row.copy(), job.row[:0].reshape(2, 0), np.empty(1)
-    kernel(row, moments, 0, job.images, job.targets, job.output_mask, order, channel, TRIED, 0.0, False, loss)
-    return float(loss[0])
 
+    def largest(size: int) -> float:
+        """Largest loss of minibatches of that size, with a learning rate of 0."""
+        row, moments, losses = job.row.copy(), job.row[:0].reshape(2, 0), np.empty(TRIED // size)
+        kernel(row, moments, 0, job.images, job.targets, job.output_mask, order, channel, size, 0.0, False, losses)
+        return float(losses.max())
 
-def _map(threads: int, train: Callable[[_Job], _Outcome], jobs: Iterator[_Job]) -> list[_Outcome]:
-    """The results of all jobs, in some number of threads, at most one for each."""
-    if threads == 1:
-        return list(map(train, jobs))
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(train, jobs))
+    together = largest(TRIED)
+    return together if together <= LARGEST_USABLE else largest(1)

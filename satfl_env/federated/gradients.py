@@ -28,8 +28,8 @@ def gradient_of(
 
 
 def _closed_form(model: HasStackedGradient, layout: Layout, rows: Tensor, output_mask: Tensor | None) -> Gradient:
-    flat_gradient = torch.empty_like(rows)
-    flat_gradient[:, layout.num_parameters :] = 0.0  # the model leaves columns of padding as they are
+    # The model leaves columns of padding, and of parameters that it does not use, as they are.
+    flat_gradient = torch.zeros_like(rows)
     parameters, gradient = layout.split(rows), layout.split(flat_gradient)
 
     def evaluate(batch: StackedBatch) -> tuple[Tensor, Tensor]:

@@ -34,17 +34,19 @@ class CompiledTest(NamedTuple):
     Attributes:
         kernel: The machine code.
         metrics: Names of the metrics that it gives, in their order.
+        threads: Threads that may share the models.
     """
 
     kernel: EvaluationKernel
     metrics: tuple[str, ...]
+    threads: int
 
 
 def load_kernel(model: HasKernel, dtype: torch.dtype) -> Kernel:
     """The kernel of a model, ready for parameters of a type: compiled, or loaded from Numba's folder on disk.
 
     Processes and threads that need it at the same time wait for the first one. A compilation is logged, since it takes
-    some seconds.
+    about 15 s.
 
     Raises:
         KernelError: If Numba is missing or does not work, or finds no folder that it can write to.
@@ -53,10 +55,10 @@ def load_kernel(model: HasKernel, dtype: torch.dtype) -> Kernel:
     return kernel
 
 
-def load_test(model: HasEvaluationKernel, dtype: torch.dtype) -> CompiledTest:
-    """The test of a model; see `load_kernel`."""
+def load_test(model: HasEvaluationKernel, dtype: torch.dtype, threads: int) -> CompiledTest:
+    """The test of a model, for some number of threads; see `load_kernel`."""
     kernel = _loaded_once(model, dtype, model.evaluation_kernel, _evaluation_arguments)
-    return CompiledTest(kernel, model.evaluated_metrics)
+    return CompiledTest(kernel, model.evaluated_metrics, threads)
 
 
 def channel_arrays(draw: Any, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
@@ -134,7 +136,7 @@ def _announced(function: Any) -> Iterator[None]:
     class Announcement(event.Listener):
         def on_start(self, started: Any) -> None:
             if started.data["dispatcher"] is function:
-                _log.warning("compiling %s, once on this machine: this takes some seconds", function.__name__)
+                _log.warning("compiling %s, once on this machine: this takes about 15 s", function.__name__)
 
         def on_end(self, ended: Any) -> None:
             pass

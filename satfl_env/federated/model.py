@@ -60,7 +60,8 @@ class HasStackedGradient(Protocol):
     ) -> Tensor:
         """Sample losses (S, B); writes the gradient of their `share`-weighted sum into `gradient`.
 
-        Short minibatches are padded at the end of their row, where the share is 0; losses there are not read.
+        The gradient of a parameter that the model does not use is left as it is, which is 0. Short minibatches are
+        padded at the end of their row, where the share is 0; losses there are not read.
         """
 
 

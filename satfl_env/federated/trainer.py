@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from satfl_env.federated.hardware import Hardware, model_on
+from satfl_env.federated.hardware import Hardware, model_on, thread_limit
 from satfl_env.federated.kernel import CompiledTest
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
 from satfl_env.federated.model import TrainableModel
@@ -62,10 +62,12 @@ class RowTrainer(ABC):
     Attributes:
         mixes_precision: Whether the engine can compute in `bfloat16`.
         needs_cpu: Whether it trains on the CPU alone.
+        shares_satellites: Whether its threads share the satellites, rather than the arithmetic of a minibatch.
     """
 
     mixes_precision: ClassVar[bool] = False
     needs_cpu: ClassVar[bool] = False
+    shares_satellites: ClassVar[bool] = False
 
     def __init__(self, model: TrainableModel, settings: TrainingSettings, hardware: Hardware | None = None) -> None:
         """Keep the model and work out its layout."""
@@ -101,6 +103,11 @@ class RowTrainer(ABC):
     @abstractmethod
     def train_rows(self, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
         """Train the satellites of a shard, at least one, from `rows` (A, P), which may be overwritten."""
+
+    def train_in_threads(self, threads: int, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
+        """The same in a number of threads: here those of PyTorch."""
+        with thread_limit(threads):
+            return self.train_rows(rows, data, shard)
 
 
 def _check_round(

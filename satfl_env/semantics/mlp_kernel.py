@@ -242,13 +242,19 @@ def _check(
 
 
 @_machine_code
+def _check_classes(lowest: int, highest: int, num_classes: int) -> None:
+    """Raise an error if targets from `lowest` to `highest` are not all classes."""
+    if lowest < 0 or highest >= num_classes:
+        raise IndexError("a target is not among the classes")
+
+
+@_machine_code
 def _gather(images: Array, targets: Array, samples: Array, num_classes: int, inputs: Array, labels: Array) -> None:
     """Copy a minibatch to the beginning of `inputs` and `labels`."""
     for i, sample in enumerate(samples):
         inputs[i] = images[sample]
         labels[i] = targets[sample]
-        if labels[i] < 0 or labels[i] >= num_classes:
-            raise IndexError("a target is not among the classes")
+        _check_classes(labels[i], labels[i], num_classes)
 
 
 # A part of its caller: with so many arrays a call would cost a thirtieth of a minibatch.
@@ -388,8 +394,7 @@ def evaluate_mlp_link(
     noise, gain, _ = channel
     n, num_draws, real = len(images), noise.shape[1], rows.dtype
     _check(sizes, images, channel, n, output_mask.shape[1])
-    if targets.min() < 0 or targets.max() >= classes:
-        raise IndexError("a target is not among the classes")
+    _check_classes(targets.min(), targets.max(), classes)
     inputs, scale = images.T.copy(), np.empty(n, real)
     column_noise, column_gain = noise.transpose(2, 1, 0).copy(), gain[:, :, 0].T.copy()
     features, code = np.empty((hidden, n), real), np.empty((symbols, n), real)

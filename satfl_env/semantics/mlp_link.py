@@ -21,6 +21,9 @@ from satfl_env.semantics.mlp_gradient import (
 from satfl_env.semantics.model import SemanticModel
 from satfl_env.semantics.shared_gradient import normalise_power_backward, relu_backward
 
+_LAYERS = ("encoder.0", "encoder.2", "decoder.0", "decoder.2")
+_PARAMETERS = {f"{layer}.{kind}" for layer in _LAYERS for kind in ("weight", "bias")}
+
 
 class MLPLink(Classifier):
     """Two-layer encoder in-hidden-n with ReLU, noisy channel of n symbols, two-layer decoder n-hidden-C.
@@ -166,5 +169,13 @@ class MLPLink(Classifier):
         return evaluate_mlp_link, self._kernel_constants()
 
     def _kernel_constants(self) -> tuple[float, ...]:
-        layers = [layer for layer in self.modules() if isinstance(layer, nn.Linear)]
-        return layers[0].in_features, *(layer.out_features for layer in layers), POWER_FLOOR
+        """Sizes of the layers, and the least power.
+
+        Raises:
+            ValueError: If a subclass has other parameters than the link's own.
+        """
+        shapes = {name: parameter.shape for name, parameter in self.named_parameters()}
+        if others := sorted(shapes.keys() ^ _PARAMETERS):
+            raise ValueError(f"it is for models of {', '.join(_LAYERS)}; what differs is {', '.join(others)}")
+        weights = [shapes[f"{layer}.weight"] for layer in _LAYERS]
+        return weights[0][1], *(outputs for outputs, _ in weights), POWER_FLOOR

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from satfl_env.simulation.evaluation import Evaluation
-from satfl_env.simulation.ingredients import (
-    DataFacts,
-    DataPart,
-    FederatedData,
-    FirstDecoders,
-    Ingredients,
-    ScenePart,
-    Tested,
-    data_facts,
-    most_samples,
-)
-from satfl_env.simulation.learner import Learner, PhysicsOnly
+from satfl_env.simulation.federated_data import FederatedData
+from satfl_env.simulation.ingredients import DataFacts, DataPart, Ingredients, ScenePart, data_facts, most_samples
+from satfl_env.simulation.learner import FirstDecoders, Learner, PhysicsOnly, Tested
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
 from satfl_env.simulation.rounds import RoundSettings

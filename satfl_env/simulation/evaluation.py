@@ -1,36 +1,20 @@
-"""Testing the models the satellites hold, in as few batched forward passes as fit into memory."""
+"""Testing the models the satellites hold."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import (
-    LARGEST_USABLE,
-    MODELS_AT_ONCE,
-    CompiledTest,
-    Hardware,
-    Layout,
-    LocalData,
-    TrainableModel,
-    channel_arrays,
-    data_on,
-    is_usable,
-    one_blas_thread,
-)
-from satfl_env.simulation.ingredients import FederatedData
+from satfl_env.federated import LARGEST_USABLE, LocalData, is_usable
+from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.models import distinct, take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
-
-# Memory bounds the image values of a forward pass: in the largest Swin transformer each of them takes some 500 bytes.
-_VALUES_AT_ONCE = 2**25
 
 
 @dataclass(frozen=True)
@@ -90,137 +74,68 @@ class EvaluationJob(NamedTuple):
     draw: Any
 
 
-def evaluate(
-    model: TrainableModel,
-    layout: Layout,
-    job: EvaluationJob,
-    device: str = Hardware.device,
-    compiled: CompiledTest | None = None,
-) -> Evaluation:
-    """Test models on the test labels of their satellites: by machine code if given, else on the device of `model`."""
+class Tester(Protocol):
+    """Tests models; what is no number or very large is left to `Evaluation`."""
+
+    def test(self, job: EvaluationJob) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Loss (R,) and metrics, each (R,), of the models of a job, at least one."""
+
+    def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
+        """Mean loss of one model.
+
+        Args:
+            row: Its parameters, (P,).
+            images: Samples, (n, ...).
+            targets: Their targets, (n,).
+            output_mask: Classes that exist, (C,); None where all do.
+            draw: The channel of the samples.
+        """
+
+
+def evaluate(tester: Tester, job: EvaluationJob) -> Evaluation:
+    """Test models on the test labels of their satellites."""
     if not len(job.models):
         return Evaluation.of(np.zeros(0), {})
-    models, satellites, which = _distinct_models(job)
-    if compiled:
-        data = job.data
-        tests = data.test_images, data.test_targets, data.test_weights, data.train.output_mask
-        loss, metrics = _run_compiled(compiled, models, satellites, *tests, job.draw)
-    else:
-        loss, metrics = _run_chunks(model, layout, job, models, torch.from_numpy(satellites), device)
+    rows, which = _distinct_models(job)
+    if len(rows) < len(which):
+        job = job._replace(models=take_rows(job.models, rows), satellites=job.satellites[rows])
+    loss, metrics = tester.test(job)
     return Evaluation.of(loss[which], {name: values[which] for name, values in metrics.items()})
 
 
-def _distinct_models(job: EvaluationJob) -> tuple[Tensor, IntArray, IntArray]:
-    """The models to test, (D, P), a satellite for each, (D,), and which of them each satellite has, (R,)."""
+def _distinct_models(job: EvaluationJob) -> tuple[IntArray, IntArray]:
+    """Rows of a job that have to be tested, (D,), and which of them stands for each row, (R,)."""
     if job.data.train.output_mask is not None:
-        return job.models, job.satellites, np.arange(len(job.satellites))
+        return np.arange(len(job.satellites)), np.arange(len(job.satellites))
     # Without tasks of their own, satellites that hold the same model have the same result.
     first: dict[bytes, int] = {}
     holds = [first.setdefault(row.tobytes(), index) for index, row in enumerate(job.models.numpy())]
-    rows, which = distinct(np.array(holds))
-    return take_rows(job.models, rows), job.satellites[rows], which
-
-
-def _run_compiled(
-    compiled: CompiledTest,
-    models: Tensor,
-    satellites: IntArray,
-    images: Tensor,
-    targets: Tensor,
-    weights: Tensor,
-    output_mask: Tensor | None,
-    draw: Any,
-) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Loss and metrics of models by machine code; arguments as those of its `EvaluationKernel`."""
-    rows = np.ascontiguousarray(models.numpy())
-    mask = np.empty((len(weights), 0), np.bool_) if output_mask is None else output_mask.numpy()
-    results = np.empty((len(rows), 1 + len(compiled.metrics)))
-    with one_blas_thread():
-        compiled.kernel(
-            rows,
-            satellites,
-            np.ascontiguousarray(images.flatten(1).numpy(), rows.dtype),
-            np.ascontiguousarray(targets.numpy(), np.int64),
-            np.ascontiguousarray(weights.numpy(), rows.dtype),
-            np.ascontiguousarray(mask),
-            channel_arrays(draw, rows.dtype),
-            results,
-        )
-    loss, *values = results.T
-    return loss, dict(zip(compiled.metrics, values, strict=True))
-
-
-def _run_chunks(
-    model: TrainableModel, layout: Layout, job: EvaluationJob, models: Tensor, satellites: Tensor, device: str
-) -> tuple[FloatArray, dict[str, FloatArray]]:
-    at_once = min(MODELS_AT_ONCE, max(1, _VALUES_AT_ONCE // job.data.test_images.numel()))
-    chunks = [
-        _evaluate_chunk(model, layout, job, *chunk, device)
-        for chunk in zip(models.split(at_once), satellites.split(at_once), strict=True)
-    ]
-    loss = np.concatenate([one for one, _ in chunks])
-    return loss, {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
-
-
-def _evaluate_chunk(
-    model: TrainableModel, layout: Layout, job: EvaluationJob, models: Tensor, satellites: Tensor, device: str
-) -> tuple[FloatArray, dict[str, FloatArray]]:
-    data = job.data
-    images, *draw = (part.to(device).expand(len(models), *part.shape) for part in (data.test_images, *job.draw))
-    targets, weights = (part[satellites].to(device) for part in (data.test_targets, data.test_weights))
-    mask = None if data.train.output_mask is None else data.train.output_mask[satellites].to(device)
-    parameters = layout.split(models.to(device))
-    with torch.no_grad():
-        outputs = _outputs(partial(model.stacked_forward, parameters), images, type(job.draw)(*draw), 1)
-        loss = (model.sample_loss(outputs, images, targets, mask) * weights).sum(dim=1)
-        metrics = model.metrics(outputs, images, targets, mask)
-    return loss.double().cpu().numpy(), {name: value.double().cpu().numpy() for name, value in metrics.items()}
-
-
-def _outputs(forward: Callable[[Tensor, Any], Tensor], images: Tensor, draw: Any, axis: int) -> Tensor:
-    """Outputs for images and their draws, which lie along an axis, in as few forward passes as fit into memory."""
-    at_once = max(1, _VALUES_AT_ONCE * images.shape[axis] // images.numel())
-    passes = zip(*(part.split(at_once, axis) for part in (images, *draw)), strict=True)
-    outputs = [forward(part, type(draw)(*of_channel)) for part, *of_channel in passes]
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, axis)
+    return distinct(np.array(holds))
 
 
 def training_loss(
-    model: TrainableModel,
-    layout: Layout,
+    tester: Tester,
     held: Tensor,
     data: LocalData,
+    draw_channel: Callable[[int, torch.Generator], Any],
     generator: torch.Generator,
-    device: str = Hardware.device,
-    compiled: CompiledTest | None = None,
 ) -> FloatArray:
     """Mean loss of each satellite's model, parameters `held` (S, P), on its own training samples, (S,).
 
-    What is no number, or larger, counts 1e12. It is computed by machine code if given; else the own parameters of the
-    model, which is on the device, are overwritten.
+    What is no number, or larger, counts 1e12.
+
+    Args:
+        tester: Tests the models.
+        held: Parameters, (S, P).
+        data: The data of all satellites.
+        draw_channel: Draws the channel of some number of samples.
+        generator: Generator of the channels.
     """
-    losses, data = np.zeros(len(held)), data_on(device, data)
-    with torch.no_grad():
-        for satellite, (first, last) in enumerate(itertools.pairwise(data.offsets.tolist())):
-            images, targets = data.images[first:last], data.targets[first:last]
-            mask = None if data.output_mask is None else data.output_mask[satellite]
-            draw = model.draw_channel(last - first, generator)
-            if compiled:
-                losses[satellite] = _own_loss(compiled, held[satellite, None], images, targets, mask, draw)
-                continue
-            # At the start of an episode satellites mostly hold equal models.
-            if satellite == 0 or not torch.equal(held[satellite], held[satellite - 1]):
-                layout.load(model, held[satellite].to(device))
-            outputs = _outputs(model, images, type(draw)(*(part.to(device) for part in draw)), 0)
-            losses[satellite] = model.sample_loss(outputs, images, targets, mask).mean()
+    losses = np.zeros(len(held))
+    for satellite, (first, last) in enumerate(pairwise(data.offsets.tolist())):
+        mask = None if data.output_mask is None else data.output_mask[satellite]
+        draw = draw_channel(last - first, generator)
+        losses[satellite] = tester.mean_loss(
+            held[satellite], data.images[first:last], data.targets[first:last], mask, draw
+        )
     return np.where(is_usable(losses), losses, LARGEST_USABLE)
-
-
-def _own_loss(
-    compiled: CompiledTest, model: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any
-) -> float:
-    """Mean loss of one model (1, P) on the samples of its satellite, by machine code."""
-    weights = torch.full((1, len(targets)), 1 / len(targets))
-    mask = None if output_mask is None else output_mask[None]
-    loss, _ = _run_compiled(compiled, model, np.zeros(1, np.int64), images, targets[None], weights, mask, draw)
-    return float(loss[0])

@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import CompiledTest, Layout, LocalData, RowTrainer, TrainableModel, model_on
-from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, evaluate, training_loss
-from satfl_env.simulation.ingredients import Ingredients
+from satfl_env.federated import Layout, LocalData, LocalTrainer, RowTrainer, Shared, TrainableModel, model_on
+from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate, training_loss
 from satfl_env.simulation.models import ModelStore, take_rows
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 from satfl_env.simulation.streams import torch_generator
+from satfl_env.simulation.testers import CompiledTester, TorchTester
+
+FirstDecoders = Literal["own", "common"]
+Tested = Literal["held", "trained"]
+
+
+class Lesson(Protocol):
+    """What is learned, and how: the part of `Ingredients` that a learner uses."""
+
+    @property
+    def model(self) -> Callable[[], TrainableModel]:
+        """Makes a model."""
+
+    @property
+    def shared(self) -> Shared:
+        """Which parameters are federated."""
+
+    @property
+    def trainer(self) -> Callable[[TrainableModel], LocalTrainer]:
+        """Makes the local trainer of a model."""
+
+    @property
+    def first_decoders(self) -> FirstDecoders:
+        """Whether decoders that stay on board start from draws of their own or from a common one."""
+
+    @property
+    def tested(self) -> Tested:
+        """Which models a round is judged by."""
+
+    @property
+    def test_snr_db(self) -> float:
+        """Channel SNR of the test."""
+
+    @property
+    def device(self) -> str:
+        """Where models are tested."""
 
 
 class Learner:
     """Trains, moves and tests the models of a federation.
 
     Args:
-        ingredients: What the simulation is made of.
+        ingredients: What is learned, and how.
     """
 
-    def __init__(self, ingredients: Ingredients) -> None:
+    def __init__(self, ingredients: Lesson) -> None:
         self._ingredients = ingredients
         self.model = ingredients.model()
         self.layout = Layout.of(self.model)
         self.num_shared = self.layout.num_shared(ingredients.shared)
         self.trainer = ingredients.trainer(self.model)
-        self._tested = model_on(ingredients.device, self.model)
+        self._in_torch = TorchTester(model_on(ingredients.device, self.model), self.layout, ingredients.device)
 
     def first_models(self, seed: int, num_satellites: int) -> Tensor:
         """The models that satellites start with, (S, P): all equal, or with different first decoders."""
@@ -63,17 +99,16 @@ class Learner:
 
     def evaluate(self, job: EvaluationJob) -> Evaluation:
         """Test some models."""
-        return evaluate(self._tested, self.layout, job, self._ingredients.device, self._compiled(job.models))
+        return evaluate(self._tester(job.models), job)
 
     def training_loss(self, held: Tensor, data: LocalData, generator: torch.Generator) -> FloatArray:
         """Mean loss of each satellite's model on its own training samples, (S,)."""
-        device, compiled = self._ingredients.device, self._compiled(held)
-        return training_loss(self._tested, self.layout, held, data, generator, device, compiled)
+        return training_loss(self._tester(held), held, data, self.model.draw_channel, generator)
 
-    def _compiled(self, models: Tensor) -> CompiledTest | None:
-        """Machine code for the test, where models are trained by such."""
-        trainer = self.trainer
-        return trainer.compiled_test(models) if isinstance(trainer, RowTrainer) else None
+    def _tester(self, models: Tensor) -> Tester:
+        """What tests models with parameters of this type: machine code, where they are trained by such, or PyTorch."""
+        compiled = self.trainer.compiled_test(models) if isinstance(self.trainer, RowTrainer) else None
+        return self._in_torch if compiled is None else CompiledTester(compiled)
 
 
 class PhysicsOnly(Learner):

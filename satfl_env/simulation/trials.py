@@ -15,7 +15,8 @@ from satfl_env.federated import combine_updates
 from satfl_env.onboard import Supply, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import check_model
-from satfl_env.simulation.ingredients import FederatedData, Ingredients
+from satfl_env.simulation.federated_data import FederatedData
+from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.state import FloatArray
 
 _SCENE_METHODS = ("at", "sunlit_s")

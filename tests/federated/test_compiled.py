@@ -6,6 +6,7 @@ import errno
 import gc
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import weakref
@@ -205,6 +206,20 @@ def test_matrix_products_have_one_thread_and_then_as_many_as_before(monkeypatch:
     assert during == [{1}]
 
 
+@pytest.mark.parametrize("engine", ["loop", "stacked", "compiled"])
+@pytest.mark.parametrize(("loss", "diverged"), [(4e11, False), (1.1e12, True)])
+def test_a_model_is_of_no_use_if_one_of_its_losses_is_too_large_not_their_sum(loss: float, diverged: bool, engine: str):
+    model = link()
+    with torch.no_grad():
+        model.decoder[2].bias[0] = 4e11
+        model.decoder[2].bias[1] = 4e11 - loss
+    rows = Layout.of(model).flatten(model)[None]
+    data = replace(data_of([5], [1]), targets=torch.ones(5, dtype=torch.int64))
+    standing_still = TrainingSettings(optimizer="sgd", learning_rate=1e-30)
+    trained = make_trainer(engine, model, standing_still).train(rows, data, np.ones(1, dtype=np.int64), seeds_of(1))
+    assert trained.diverged.tolist() == [diverged]
+
+
 class NoFolder(MLPLink):
     """As on a machine where Numba finds no folder that it can write to."""
 
@@ -231,6 +246,31 @@ def test_without_numba_auto_stacks_and_says_so_once(lacks: str, monkeypatch, cap
     (said,) = caplog.messages
     assert "no machine code" in said
     assert torch.equal(found.parameters, make_trainer("stacked", model, TrainingSettings()).train(*work).parameters)
+
+
+class Spare(MLPLink):
+    """A link with a layer that it does not use."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.spare = torch.nn.Linear(2, 2)
+
+
+def test_a_model_with_an_unused_layer_has_no_machine_code_and_is_trained_without_it(caplog):
+    in_process._say_once.cache_clear()
+    model = Spare(9, 3, channel=Channel(), generator=generator())
+    work = rows_of(model, 2), data_of([20, 30], [3, 3]), np.array([2, 3]), seeds_of(2)
+    loop, stacked, auto = (make_trainer(engine, model, TrainingSettings()) for engine in ("loop", "stacked", "auto"))
+    expected = loop.train(*work).parameters
+    for trainer in (stacked, auto):
+        found = trainer.train(*work)
+        assert torch.allclose(found.parameters, expected, atol=1e-6)
+        assert not found.diverged.any()
+    reason = "no machine code for Spare: .*what differs is spare.bias, spare.weight"
+    with pytest.raises(KernelError, match=reason):
+        make_trainer("compiled", model, TrainingSettings()).train(*work)
+    (said,) = caplog.messages
+    assert re.match(reason, said)
 
 
 def test_without_machine_code_of_the_test_auto_tests_in_pytorch_and_models_are_forgotten(caplog):

@@ -21,6 +21,7 @@ from satfl_env.federated import (
     Hardware,
     Layout,
     LocalData,
+    StackedTrainer,
     TrainingSettings,
     WorkerError,
     auto,
@@ -220,13 +221,13 @@ def test_auto_shares_satellites_of_long_training_among_threads(monkeypatch: pyte
 @pytest.mark.usefixtures("no_kernel")
 def test_auto_gives_large_minibatches_all_threads(monkeypatch: pytest.MonkeyPatch):
     threads = []
-    original = in_process.InProcessTrainer.train_rows
+    original = StackedTrainer.train_rows
 
     def train_rows(self, *arguments):
         threads.append(torch.get_num_threads())
         return original(self, *arguments)
 
-    monkeypatch.setattr(in_process.InProcessTrainer, "train_rows", train_rows)
+    monkeypatch.setattr(StackedTrainer, "train_rows", train_rows)
     flops = forward_flops(link(), torch.rand(1, 9)) * 64
     for threshold, workers in ((flops, 2), (flops, 1), (flops + 1, 2)):
         monkeypatch.setattr(auto, "_THREADS_FLOPS", threshold)

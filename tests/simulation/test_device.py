@@ -10,7 +10,7 @@ import torch
 
 from satfl_env import Simulation, scenarios
 from satfl_env.federated import torch_defaults
-from satfl_env.simulation import Evaluation, evaluation
+from satfl_env.simulation import Evaluation, testers
 from tests.factories import decide
 from tests.pretended_cuda import pretended_cuda
 
@@ -69,7 +69,7 @@ def test_models_and_images_beyond_the_memory_are_tested_in_pieces(
 ):
     simulation = build(name, **{"training.engine": "stacked"})  # one that tests in PyTorch
     whole = simulation.reset(1), simulation.test
-    forward, sizes = evaluation._outputs, []
+    forward, sizes = testers._outputs, []
 
     def outputs(forward_pass, images, draw, axis):
         def measured(part, of_channel):
@@ -78,8 +78,8 @@ def test_models_and_images_beyond_the_memory_are_tested_in_pieces(
 
         return forward(measured, images, draw, axis)
 
-    monkeypatch.setattr(evaluation, "_outputs", outputs)
-    monkeypatch.setattr(evaluation, "_VALUES_AT_ONCE", at_once)
+    monkeypatch.setattr(testers, "_outputs", outputs)
+    monkeypatch.setattr(testers, "_VALUES_AT_ONCE", at_once)
     pieces = simulation.reset(1), simulation.test
     np.testing.assert_allclose(whole[0].last_loss, pieces[0].last_loss, rtol=1e-5)
     assert_close(whole[1], pieces[1], 1e-5)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from satfl_env.federated import CompiledTest, Layout, LocalData, RowTrainer, TrainingSettings, make_trainer
+from satfl_env.federated import CompiledTest, Hardware, Layout, LocalData, RowTrainer, TrainingSettings, make_trainer
 from satfl_env.semantics import Channel, MLPLink
+from satfl_env.simulation import testers
 from satfl_env.simulation.evaluation import EvaluationJob, evaluate
-from satfl_env.simulation.ingredients import FederatedData
+from satfl_env.simulation.federated_data import FederatedData
+from satfl_env.simulation.testers import CompiledTester, TorchTester
 
 SATELLITES, IMAGES, CLASSES = 4, 30, 3
 TASKS = torch.tensor([[True, True, False], [True, True, True], [True, True, False], [True, True, True]])
@@ -38,10 +40,20 @@ def job_of(model: MLPLink, tasks: torch.Tensor | None, dtype: torch.dtype = torc
     return EvaluationJob(rows, np.arange(SATELLITES), data, model.draw_channel(IMAGES, generator(4)))
 
 
-def compiled_test(model: MLPLink, job: EvaluationJob, engine: str = "auto") -> CompiledTest | None:
-    trainer = make_trainer(engine, model, TrainingSettings())
+def compiled_test(model: MLPLink, job: EvaluationJob, engine: str = "auto", workers: int = 1) -> CompiledTest | None:
+    trainer = make_trainer(engine, model, TrainingSettings(), Hardware(workers=workers))
     assert isinstance(trainer, RowTrainer)
     return trainer.compiled_test(job.models)
+
+
+def by_torch(model: MLPLink) -> TorchTester:
+    return TorchTester(model, Layout.of(model), "cpu")
+
+
+def by_machine_code(model: MLPLink, job: EvaluationJob, workers: int = 1) -> CompiledTester:
+    test = compiled_test(model, job, workers=workers)
+    assert test
+    return CompiledTester(test)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -53,10 +65,10 @@ def test_machine_code_gives_what_pytorch_gives(fading, draws, tasks, dtype):
     job.models[2] = job.models[0]
     if dtype == torch.float64:
         images, weights = job.data.test_images.double(), job.data.test_weights.double()
-        expected = evaluate(model, Layout.of(model), job._replace(data=_double(job.data, images, weights)))
+        expected = evaluate(by_torch(model), job._replace(data=_double(job.data, images, weights)))
     else:
-        expected = evaluate(model, Layout.of(model), job)
-    found = evaluate(model, Layout.of(model), job, compiled=compiled_test(model, job))
+        expected = evaluate(by_torch(model), job)
+    found = evaluate(by_machine_code(model, job), job)
     assert found.loss == pytest.approx(expected.loss, rel=1e-5 if dtype == torch.float32 else 1e-12)
     assert list(found.metrics) == list(expected.metrics)
     for name, values in expected.metrics.items():
@@ -77,7 +89,7 @@ def test_models_that_cannot_be_tested_are_the_same(spoiled):
     job = job_of(model, TASKS)
     job.models[1, 5] = spoiled
     with np.errstate(all="ignore"):
-        ways = [evaluate(model, Layout.of(model), job, compiled=test) for test in (None, compiled_test(model, job))]
+        ways = [evaluate(tester, job) for tester in (by_torch(model), by_machine_code(model, job))]
     assert ways[0].untestable.tolist() == ways[1].untestable.tolist()
     assert ways[1].untestable[1] == (spoiled != 1e30)
     assert not ways[1].untestable[[0, 2, 3]].any()
@@ -86,13 +98,31 @@ def test_models_that_cannot_be_tested_are_the_same(spoiled):
 def test_bits_depend_on_nobody_else():
     model = link()
     job = job_of(model, TASKS)
-    test = compiled_test(model, job)
-    together = evaluate(model, Layout.of(model), job, compiled=test)
+    tester = by_machine_code(model, job)
+    together = evaluate(tester, job)
     for satellite in range(SATELLITES):
         alone = job._replace(models=job.models[satellite : satellite + 1], satellites=np.array([satellite]))
-        found = evaluate(model, Layout.of(model), alone, compiled=test)
+        found = evaluate(tester, alone)
         assert found.loss[0] == together.loss[satellite]
         assert found.metrics["balanced_accuracy"][0] == together.metrics["balanced_accuracy"][satellite]
+
+
+def test_threads_share_the_models_and_change_no_bit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(testers, "_MODELS_PER_THREAD", 1)
+    sizes, model = [], link()
+    job = job_of(model, TASKS)
+    test = compiled_test(model, job, workers=3)
+    assert test
+
+    def kernel(rows, *arguments):
+        sizes.append(len(rows))
+        test.kernel(rows, *arguments)
+
+    shared = evaluate(CompiledTester(test._replace(kernel=kernel)), job)
+    alone = evaluate(by_machine_code(model, job), job)
+    assert sorted(sizes) == [1, 1, 2]
+    np.testing.assert_array_equal(shared.loss, alone.loss)
+    np.testing.assert_array_equal(shared.metrics["balanced_accuracy"], alone.metrics["balanced_accuracy"])
 
 
 class Counting(MLPLink):
@@ -112,10 +142,10 @@ def test_targets_of_other_integers_need_no_machine_code_of_their_own():
     model = link()
     job = job_of(model, TASKS)
     short = job._replace(data=replace(job.data, test_targets=job.data.test_targets.int()))
-    test = compiled_test(model, job)
-    expected = evaluate(model, Layout.of(model), job, compiled=test)
+    tester = by_machine_code(model, job)
+    expected = evaluate(tester, job)
     compiled_for = model.evaluation_kernel()[0].signatures
-    found = evaluate(model, Layout.of(model), short, compiled=test)
+    found = evaluate(tester, short)
     np.testing.assert_array_equal(found.loss, expected.loss)
     assert model.evaluation_kernel()[0].signatures == compiled_for
 
@@ -123,9 +153,9 @@ def test_targets_of_other_integers_need_no_machine_code_of_their_own():
 def test_what_does_not_fit_the_link_is_no_crash():
     model = link()
     job = job_of(model, TASKS)
-    test = compiled_test(model, job)
+    tester = by_machine_code(model, job)
     few, tall = job.draw._replace(noise=job.draw.noise[:5]), job.data.test_targets + CLASSES
     with pytest.raises(ValueError, match="draw of the channel"):
-        evaluate(model, Layout.of(model), job._replace(draw=few), compiled=test)
+        evaluate(tester, job._replace(draw=few))
     with pytest.raises(IndexError, match="target"):
-        evaluate(model, Layout.of(model), job._replace(data=replace(job.data, test_targets=tall)), compiled=test)
+        evaluate(tester, job._replace(data=replace(job.data, test_targets=tall)))

@@ -7,6 +7,7 @@ import torch
 from satfl_env.federated import Layout, LocalData, RowTrainer, TrainingSettings, make_trainer
 from satfl_env.semantics import Channel, MLPLink
 from satfl_env.simulation.evaluation import training_loss
+from satfl_env.simulation.testers import CompiledTester, TorchTester
 
 
 def test_each_satellite_has_the_loss_of_its_own_model_whether_or_not_others_hold_the_same():
@@ -21,12 +22,14 @@ def test_each_satellite_has_the_loss_of_its_own_model_whether_or_not_others_hold
     generator = torch.Generator().manual_seed(2)
     images, targets = torch.rand(12, 1, 2, 2, generator=generator), torch.randint(2, (12,), generator=generator)
     data = LocalData(images, targets, np.arange(0, 13, 3))
-    losses = training_loss(model, layout, held, data, generator.manual_seed(3))
+    tester = TorchTester(model, layout, "cpu")
+    losses = training_loss(tester, held, data, model.draw_channel, generator.manual_seed(3))
     generator.manual_seed(3)
     for satellite in range(4):
         rows = slice(3 * satellite, 3 * satellite + 3)
         alone = LocalData(images[rows], targets[rows], np.array([0, 3]))
-        assert training_loss(model, layout, held[satellite, None], alone, generator) == losses[satellite]
+        own = training_loss(tester, held[satellite, None], alone, model.draw_channel, generator)
+        assert own == losses[satellite]
 
 
 @pytest.mark.parametrize("tasks", [None, torch.tensor([[True, True, False], [True, True, True]])])
@@ -37,8 +40,11 @@ def test_machine_code_gives_the_same(tasks):
     held = torch.randn(2, layout.num_parameters, generator=generator)
     images, targets = torch.rand(9, 1, 2, 2, generator=generator), torch.randint(2, (9,), generator=generator)
     data = LocalData(images, targets, np.array([0, 2, 9]), tasks)
-    expected = training_loss(model, layout, held, data, generator.manual_seed(1))
     assert isinstance(trainer, RowTrainer)
     compiled = trainer.compiled_test(held)
-    found = training_loss(model, layout, held, data, generator.manual_seed(1), compiled=compiled)
+    assert compiled
+    expected, found = (
+        training_loss(tester, held, data, model.draw_channel, generator.manual_seed(1))
+        for tester in (TorchTester(model, layout, "cpu"), CompiledTester(compiled))
+    )
     assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)

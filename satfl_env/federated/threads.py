@@ -1,0 +1,18 @@
+"""Jobs shared among threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def map_in_threads(threads: int, function: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
+    """The results of all jobs, in their order; a single thread is the caller's own."""
+    if threads == 1:
+        return list(map(function, jobs))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, jobs))

@@ -1,0 +1,141 @@
+"""How models are tested: by PyTorch, or by machine code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from satfl_env.federated import (
+    MODELS_AT_ONCE,
+    CompiledTest,
+    Layout,
+    TrainableModel,
+    channel_arrays,
+    map_in_threads,
+    one_blas_thread,
+)
+from satfl_env.simulation.evaluation import EvaluationJob
+from satfl_env.simulation.federated_data import FederatedData
+from satfl_env.simulation.state import FloatArray, IntArray
+
+# Memory bounds the image values of a forward pass: in the largest Swin transformer each of them takes some 500 bytes.
+_VALUES_AT_ONCE = 2**25
+# Models whose test takes longer than it takes to start a thread.
+_MODELS_PER_THREAD = 32
+
+
+class TorchTester:
+    """Tests by PyTorch, in as few batched forward passes as fit into memory.
+
+    Args:
+        model: The model on the device of the test; `mean_loss` overwrites its own parameters.
+        layout: Its layout.
+        device: Where models are tested.
+    """
+
+    def __init__(self, model: TrainableModel, layout: Layout, device: str) -> None:
+        self._model, self._layout, self._device = model, layout, device
+
+    def test(self, job: EvaluationJob) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """See `Tester.test`."""
+        at_once = min(MODELS_AT_ONCE, max(1, _VALUES_AT_ONCE // job.data.test_images.numel()))
+        parts = [slice(first, first + at_once) for first in range(0, len(job.models), at_once)]
+        chunks = [self._test_chunk(job.models[part], job.satellites[part], job.data, job.draw) for part in parts]
+        loss = np.concatenate([one for one, _ in chunks])
+        return loss, {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
+
+    def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
+        """See `Tester.mean_loss`."""
+        device = self._device
+        images, targets, *channel = (part.to(device) for part in (images, targets, *draw))
+        mask = None if output_mask is None else output_mask.to(device)
+        with torch.no_grad():
+            self._layout.load(self._model, row.to(device))
+            outputs = _outputs(self._model, images, type(draw)(*channel), 0)
+            return float(self._model.sample_loss(outputs, images, targets, mask).mean())
+
+    def _test_chunk(
+        self, models: Tensor, satellites: IntArray, data: FederatedData, draw: Any
+    ) -> tuple[FloatArray, dict[str, FloatArray]]:
+        own = torch.from_numpy(satellites)
+        images, *channel = (
+            part.to(self._device).expand(len(models), *part.shape) for part in (data.test_images, *draw)
+        )
+        targets, weights = (part[own].to(self._device) for part in (data.test_targets, data.test_weights))
+        mask = None if data.train.output_mask is None else data.train.output_mask[own].to(self._device)
+        parameters = self._layout.split(models.to(self._device))
+        with torch.no_grad():
+            outputs = _outputs(partial(self._model.stacked_forward, parameters), images, type(draw)(*channel), 1)
+            loss = (self._model.sample_loss(outputs, images, targets, mask) * weights).sum(dim=1)
+            metrics = self._model.metrics(outputs, images, targets, mask)
+        return loss.double().cpu().numpy(), {name: value.double().cpu().numpy() for name, value in metrics.items()}
+
+
+class CompiledTester:
+    """Tests by machine code; threads may share the models, whose results do not depend on it.
+
+    Args:
+        compiled: The machine code.
+    """
+
+    def __init__(self, compiled: CompiledTest) -> None:
+        self._compiled = compiled
+
+    def test(self, job: EvaluationJob) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """See `Tester.test`."""
+        data = job.data
+        tests = data.test_images, data.test_targets, data.test_weights, data.train.output_mask
+        loss, *values = self._run(job.models, job.satellites, *tests, job.draw)
+        return loss, dict(zip(self._compiled.metrics, values, strict=True))
+
+    def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
+        """See `Tester.mean_loss`."""
+        weights = torch.full((1, len(targets)), 1 / len(targets))
+        mask = None if output_mask is None else output_mask[None]
+        loss, *_ = self._run(row[None], np.zeros(1, np.int64), images, targets[None], weights, mask, draw)
+        return float(loss[0])
+
+    def _run(
+        self,
+        models: Tensor,
+        satellites: IntArray,
+        images: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        output_mask: Tensor | None,
+        draw: Any,
+    ) -> FloatArray:
+        """Loss and metrics in rows, (1 + metrics, D); arguments as those of its `EvaluationKernel`."""
+        rows = np.ascontiguousarray(models.numpy())
+        mask = np.empty((len(weights), 0), np.bool_) if output_mask is None else output_mask.numpy()
+        results = np.empty((len(rows), 1 + len(self._compiled.metrics)))
+        tests = (
+            np.ascontiguousarray(images.flatten(1).numpy(), rows.dtype),
+            np.ascontiguousarray(targets.numpy(), np.int64),
+            np.ascontiguousarray(weights.numpy(), rows.dtype),
+            np.ascontiguousarray(mask),
+            channel_arrays(draw, rows.dtype),
+        )
+
+        def run(part: slice) -> None:
+            self._compiled.kernel(rows[part], satellites[part], *tests, results[part])
+
+        threads = max(1, min(self._compiled.threads, len(rows) // _MODELS_PER_THREAD))
+        bounds = np.linspace(0, len(rows), threads + 1).astype(int).tolist()
+        with one_blas_thread():
+            map_in_threads(threads, run, [slice(*ends) for ends in pairwise(bounds)])
+        return results.T
+
+
+def _outputs(forward: Callable[[Tensor, Any], Tensor], images: Tensor, draw: Any, axis: int) -> Tensor:
+    """Outputs for images and their draws, which lie along an axis, in as few forward passes as fit into memory."""
+    at_once = max(1, _VALUES_AT_ONCE * images.shape[axis] // images.numel())
+    passes = zip(*(part.split(at_once, axis) for part in (images, *draw)), strict=True)
+    outputs = [forward(part, type(draw)(*of_channel)) for part, *of_channel in passes]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, axis)
