@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium as gym
@@ -53,6 +53,12 @@ def make_decision(association: Any, num_gateways: int = 2, /, **changes: Any) ->
         gateway_weights=np.ones(num_gateways),
     )
     return replace(decision, **changes)
+
+
+def parts_of(record: Any) -> dict[str, Any]:
+    """What a state or a report has, by name; what a state computes on request is computed."""
+    names = (field.name for field in fields(record) if field.name != "on_request")
+    return {name: getattr(record, name) for name in names}
 
 
 def decide(state: NetworkState, **changes: Any) -> Decision:

@@ -22,12 +22,15 @@ def as_agent(policy: Callable[[NetworkState], Decision]) -> Callable[[Any], Any]
     Returns:
         A function from an observation of `SatFL-v0` to its action; from the batched observation of a vector
         environment, with a leading axis, to the batched action; and from a list of observations to a list of actions.
-        In a batch the policy decides for one environment after the other.
+        In a batch the policy decides for one environment after the other. It raises `ValueError` for an observation
+        without `round`, which tells a batch from a single one.
     """
 
     def act(observation: Observation | Sequence[Observation]) -> Action | list[Action]:
         if not isinstance(observation, Mapping):
             return [_act_on_one(policy, single) for single in observation]
+        if "round" not in observation:
+            raise ValueError(f"the observation must have the part 'round', got {sorted(observation)}")
         if np.ndim(observation["round"]) == 1:
             return _act_on_one(policy, observation)
         batch = range(len(observation["round"]))

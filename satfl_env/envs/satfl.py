@@ -27,6 +27,7 @@ from satfl_env.envs.spaces import (
     ObservationWriter,
     action_space,
     action_to_decision,
+    any_scene,
     association_mask,
     observation_space,
 )
@@ -100,7 +101,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `kappa`             | `(S,)`   | 0   | its value                        | switched capacitance                |
     | `max_epochs`        | `(S,)`   | 0   | its value                        | most local epochs in a round        |
 
-    A minimum of "-" is the negative of the maximum.
+    A minimum of "-" is the negative of the maximum. The scenario's `observation.leave_out` names parts to be left out.
 
     ## Rewards
 
@@ -225,8 +226,10 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         self._reward = Reward(reward, None if target is None else target.metric)
         self.render_mode = render_mode
         self.simulation = build(self.scenario, parts=parts, torch_threads=torch_threads)
-        self.observation_space = observation_space(self.simulation)
-        self.action_space = action_space(self.observation_space)
+        ingredients = self.simulation.ingredients
+        scene = any_scene(ingredients)
+        self.observation_space = observation_space(ingredients, scene, self.scenario.observation.parts)
+        self.action_space = action_space(scene)
         self._write_observation = ObservationWriter(self.observation_space)
         self._why_no_step: str | None = _NO_EPISODE
         self._seed: int

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -15,7 +15,14 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space, iterate
 from numpy.typing import NDArray
 
-from satfl_env.simulation import Decision, NetworkState, Simulation, check_decision, most_samples
+from satfl_env.orbits import Scene
+from satfl_env.simulation import (
+    Decision,
+    Ingredients,
+    NetworkState,
+    check_decision,
+    most_samples,
+)
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -36,9 +43,14 @@ _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
 }
 
 
-def action_space(observation_space: spaces.Dict) -> spaces.Dict:
-    """The native action space that goes with an observation space; see `SatFLEnv` for its parts."""
-    num_satellites, num_gateways = bounds(observation_space["visible"])[1].shape
+def any_scene(ingredients: Ingredients) -> Scene:
+    """A scene for its sizes and bounds, which are the same for all draws."""
+    return ingredients.scene(np.random.default_rng(0))
+
+
+def action_space(scene: Scene) -> spaces.Dict:
+    """The native action space of a scene; see `SatFLEnv` for its parts."""
+    num_satellites, num_gateways = scene.num_satellites, scene.num_gateways
     # Double precision: a frequency rounded to float32 would lose the last epoch at the optimum.
     return spaces.Dict(
         [
@@ -51,45 +63,43 @@ def action_space(observation_space: spaces.Dict) -> spaces.Dict:
     )
 
 
-def observation_space(simulation: Simulation) -> spaces.Dict:
-    """One entry per field of `NetworkState`, with bounds that hold for every seed.
+def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[str]) -> spaces.Dict:
+    """One entry for each of some parts of `NetworkState`, with bounds that hold for every seed.
 
     Args:
-        simulation: The simulation; it need not have been reset.
+        ingredients: What the simulation is made of.
+        scene: A scene of it; see `any_scene`.
+        parts: The parts that are observed, in any order.
     """
-    ingredients = simulation.ingredients
-    # The bounds are the same for all phases of the satellites, so any draw of the scene gives them.
-    scene = ingredients.scene(np.random.default_rng(0))
     rounds, computer = ingredients.rounds, ingredients.computer
     satellites, gateways = scene.num_satellites, scene.num_gateways
-    highest_rate_bps = ingredients.links.highest_rate_bps(scene.min_distance_m)
     per_satellite, per_pair = (satellites,), (satellites, gateways)
 
-    return spaces.Dict(
-        [
-            ("round", _box(rounds.episode, (1,))),
-            ("time_s", _box(rounds.longest_s(scene.horizon_s), (1,))),
-            ("position_m", _box(scene.max_position_m, (satellites, 3), signed=True)),
-            ("velocity_mps", _box(scene.max_speed_mps, (satellites, 3), signed=True)),
-            ("distance_m", _box(scene.max_distance_m, per_pair)),
-            ("visible", spaces.Box(0, 1, per_pair, np.int8)),
-            ("window_s", _box(scene.horizon_s, per_pair)),
-            ("rate_bps", _box(highest_rate_bps, per_pair)),
-            ("link_s", _box(scene.horizon_s, per_pair)),
-            ("energy_j", _box(ingredients.energy.highest_j, per_satellite)),
-            ("transmit_power_w", _box(ingredients.links.transmit_power_w or 1.0, per_satellite)),
-            ("samples", _box(most_samples(ingredients, scene), per_satellite)),
-            ("last_loss", _box(MAX_LOSS, per_satellite)),
-            ("last_epochs", _box(ingredients.max_epochs, per_satellite)),
-            ("cluster", spaces.MultiDiscrete([satellites] * satellites)),
-            ("similarity", _box(1.0, (satellites, satellites))),
-            ("update_similarity", _box(1.0, (satellites, satellites), signed=True)),
-            ("cpu_max_hz", _box(float(np.max(computer.cpu_max_hz)), per_satellite)),
-            ("cycles_per_sample", _box(float(np.max(computer.cycles_per_sample)), per_satellite)),
-            ("kappa", _box(float(np.max(computer.kappa)), per_satellite)),
-            ("max_epochs", _box(ingredients.max_epochs, per_satellite)),
-        ]
-    )
+    # Bounds take as much memory as what they bound, so they are made for observed parts only.
+    makers: dict[str, Callable[[], spaces.Space[Any]]] = {
+        "round": lambda: _box(rounds.episode, (1,)),
+        "time_s": lambda: _box(rounds.longest_s(scene.horizon_s), (1,)),
+        "position_m": lambda: _box(scene.max_position_m, (satellites, 3), signed=True),
+        "velocity_mps": lambda: _box(scene.max_speed_mps, (satellites, 3), signed=True),
+        "distance_m": lambda: _box(scene.max_distance_m, per_pair),
+        "visible": lambda: spaces.Box(0, 1, per_pair, np.int8),
+        "window_s": lambda: _box(scene.horizon_s, per_pair),
+        "rate_bps": lambda: _box(ingredients.links.highest_rate_bps(scene.min_distance_m), per_pair),
+        "link_s": lambda: _box(scene.horizon_s, per_pair),
+        "energy_j": lambda: _box(ingredients.energy.highest_j, per_satellite),
+        "transmit_power_w": lambda: _box(ingredients.links.transmit_power_w or 1.0, per_satellite),
+        "samples": lambda: _box(most_samples(ingredients, scene), per_satellite),
+        "last_loss": lambda: _box(MAX_LOSS, per_satellite),
+        "last_epochs": lambda: _box(ingredients.max_epochs, per_satellite),
+        "cluster": lambda: spaces.MultiDiscrete([satellites] * satellites),
+        "similarity": lambda: _box(1.0, (satellites, satellites)),
+        "update_similarity": lambda: _box(1.0, (satellites, satellites), signed=True),
+        "cpu_max_hz": lambda: _box(float(np.max(computer.cpu_max_hz)), per_satellite),
+        "cycles_per_sample": lambda: _box(float(np.max(computer.cycles_per_sample)), per_satellite),
+        "kappa": lambda: _box(float(np.max(computer.kappa)), per_satellite),
+        "max_epochs": lambda: _box(ingredients.max_epochs, per_satellite),
+    }
+    return spaces.Dict([(part, make()) for part, make in makers.items() if part in parts])
 
 
 class ObservationWriter:
@@ -114,10 +124,12 @@ class ObservationWriter:
 
 
 def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkState:
-    """The state an observation shows, exact up to clipping; so a policy can decide from observations alone."""
-    return NetworkState(
-        **{field.name: _CASTS[str(field.type)](observation[field.name]) for field in fields(NetworkState)}
-    )
+    """The state an observation shows, exact up to clipping; so a policy can decide from observations alone.
+
+    The state has the parts that the observation has.
+    """
+    shown = (field for field in fields(NetworkState) if field.name in observation)
+    return NetworkState.of({field.name: _CASTS[str(field.type)](observation[field.name]) for field in shown})
 
 
 def _checked_keys(action: object, space: spaces.Dict) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env import links
@@ -25,7 +25,16 @@ from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import STRICT, Count, Decibel, Finite, Positive
-from satfl_env.simulation import FirstDecoders, LateUpdates, OneContact, RoundProtocol, RoundSettings, Tested
+from satfl_env.simulation import (
+    STATE_PARTS,
+    FirstDecoders,
+    LateUpdates,
+    OneContact,
+    RoundProtocol,
+    RoundSettings,
+    Tested,
+)
+from satfl_env.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -140,6 +149,32 @@ class Rounds(RoundSettings):
     relay: Relay | None = None
 
 
+class Observation(Section):
+    """Which parts of the state are observed: `leave_out` names some that are not.
+
+    What is left out is neither computed, if nothing else reads it, nor does it take memory for its bounds.
+    """
+
+    leave_out: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the observed parts."""
+        return tuple(part for part in STATE_PARTS if part not in self.leave_out)
+
+    @field_validator("leave_out")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in STATE_PARTS:
+                raise ValueError(
+                    f"must be names of {', '.join(STATE_PARTS)}, got {name!r}{did_you_mean(name, STATE_PARTS)}"
+                )
+        if len(set(value)) == len(STATE_PARTS):
+            raise ValueError("must leave at least one part, got all of them")
+        return value
+
+
 class Target(Section):
     """Ends the episode early, once the mean over satellites of a test metric is at least `value`.
 
@@ -179,6 +214,7 @@ class Scenario(Section):
     model: Annotated[Model, Field(discriminator="kind")]
     training: Training = Training()
     rounds: Rounds = Rounds()
+    observation: Observation = Observation()
     target: Target | None = None
 
     @model_validator(mode="after")

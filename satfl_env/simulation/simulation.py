@@ -29,6 +29,7 @@ from satfl_env.simulation.state import (
     FloatArray,
     IntArray,
     NetworkState,
+    Once,
     RoundReport,
     as_numbers,
     check_decision,
@@ -37,7 +38,7 @@ from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch
 from satfl_env.simulation.training import TrainingJob
 from satfl_env.simulation.transfer_bits import TransferBits
 from satfl_env.simulation.updates import Outcome
-from satfl_env.simulation.uploads import receive_updates, refreshed
+from satfl_env.simulation.uploads import UpdateSimilarity, receive_updates
 
 
 @dataclass
@@ -50,7 +51,7 @@ class _Progress:
     last_loss: FloatArray
     last_epochs: IntArray
     cluster: IntArray
-    update_similarity: FloatArray
+    update_similarity: UpdateSimilarity
     test: Evaluation
     # When each satellite last fetched a model, in which version, and the CPU frequency decided then.
     fetched_s: FloatArray
@@ -84,7 +85,7 @@ class LearnedRound(NamedTuple):
         aggregation: How updates counted at the gateways.
         gateway_weights: Weights used in the cloud, (S, G).
         equal_merges: Clusters, by label, whose gateways' weights were made equal, (S,).
-        update_similarity: Latest cosine similarity of every two updates, (S, S).
+        update_similarity: Latest cosine similarity of every two updates.
     """
 
     opened: OpenRound
@@ -95,7 +96,7 @@ class LearnedRound(NamedTuple):
     aggregation: Aggregation
     gateway_weights: FloatArray
     equal_merges: BoolArray
-    update_similarity: FloatArray
+    update_similarity: UpdateSimilarity
 
 
 class Simulation:
@@ -375,17 +376,19 @@ class Simulation:
             restored._models = copy.deepcopy(restored._models)
             restored._models.set_state(state["models"])
             test = Evaluation(state["test_loss"], state["test_metrics"], state["untestable"])
-            restored._progress = _Progress(**state["progress"], test=test)
+            similarity = UpdateSimilarity(restored._scene.num_satellites, state["progress"]["update_similarity"])
+            restored._progress = _Progress(**{**state["progress"], "update_similarity": similarity}, test=test)
             restored._observe()
         vars(self).update(vars(restored))
         return self._state
 
     def _changing(self) -> dict[str, Any]:
         """Everything that changes from round to round."""
+        progress = {name: value for name, value in vars(self._progress).items() if name != "test"}
         return {
             "seed": self._seed,
             "models": self._models.get_state(),
-            "progress": {name: value for name, value in vars(self._progress).items() if name != "test"},
+            "progress": {**progress, "update_similarity": self._progress.update_similarity.filled()},
             "test_loss": self._progress.test.loss,
             "test_metrics": dict(self._progress.test.metrics),
             "untestable": self._progress.test.untestable,
@@ -409,6 +412,7 @@ class Simulation:
         self._bits = TransferBits(model_bits, model_bits)
         self._test_draw = self._draw_test_channel()
         self._constants = self._constant_fields()
+        self._similarity = Once(partial(semantic_similarity, self._data.label_pmf))
         everyone, noise = np.arange(num_satellites), torch_generator(seed, "noise", 0)
         self._progress = _Progress(
             round=0,
@@ -417,7 +421,7 @@ class Simulation:
             last_loss=learner.training_loss(first, self._data.train, noise),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
-            update_similarity=np.eye(num_satellites),
+            update_similarity=UpdateSimilarity(num_satellites),
             test=learner.evaluate(EvaluationJob(first, everyone, self._data, self._test_draw)),
             fetched_s=np.full(num_satellites, np.nan),
             fetched_version=np.zeros(num_satellites, dtype=np.int64),
@@ -447,23 +451,27 @@ class Simulation:
         rng = numpy_generator(self._require_seed(), "energy", progress.round)
         available_j = as_numbers("available energy", ingredients.energy.available_j(progress.charge_j, rng))
         self._snapshot = snapshot
-        self._state = NetworkState(
-            round=progress.round,
-            time_s=progress.time_s,
-            position_m=snapshot.position_m,
-            velocity_mps=snapshot.velocity_mps,
-            distance_m=snapshot.distance_m,
-            visible=snapshot.visible,
-            window_s=snapshot.window_s,
-            rate_bps=rate_bps,
-            link_s=np.minimum(link_s, self._scene.horizon_s),
-            energy_j=available_j,
-            last_loss=progress.last_loss,
-            last_epochs=progress.last_epochs,
-            cluster=progress.cluster,
-            update_similarity=progress.update_similarity,
+        parts = {
+            "round": progress.round,
+            "time_s": progress.time_s,
+            "position_m": snapshot.position_m,
+            "velocity_mps": snapshot.velocity_mps,
+            "distance_m": snapshot.distance_m,
+            "visible": snapshot.visible,
+            "window_s": snapshot.window_s,
+            "rate_bps": rate_bps,
+            "link_s": np.minimum(link_s, self._scene.horizon_s),
+            "energy_j": available_j,
+            "last_loss": progress.last_loss,
+            "last_epochs": progress.last_epochs,
+            "cluster": progress.cluster,
             **self._constants,
-        )
+        }
+        self._state = NetworkState.of(parts, self._on_request())
+
+    def _on_request(self) -> dict[str, Any]:
+        """The parts of the state that are computed when they are first read."""
+        return {"similarity": self._similarity, "update_similarity": self._progress.update_similarity.matrix}
 
     def _constant_fields(self) -> dict[str, Any]:
         """The fields of the state that stay as they are throughout an episode, read-only."""
@@ -476,7 +484,6 @@ class Simulation:
         constants: dict[str, Any] = {
             "transmit_power_w": np.full(num_satellites, over_half_w, dtype=np.float64),
             "samples": self._data.train.samples,
-            "similarity": semantic_similarity(self._data.label_pmf),
             "max_epochs": np.full(num_satellites, ingredients.max_epochs, dtype=np.int64),
             **computers,
         }
@@ -531,8 +538,10 @@ class Simulation:
 
         return rate_bps
 
-    def _receive(self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray) -> tuple[Arrivals, FloatArray]:
-        """What arrives at the gateways, and the similarity of updates known so far, (S, S)."""
+    def _receive(
+        self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray
+    ) -> tuple[Arrivals, UpdateSimilarity]:
+        """What arrives at the gateways, and the similarity of updates known so far."""
         shared, before = self._models.num_shared, self._progress
         received, updates, returned = receive_updates(
             job.parameters[:, :shared],
@@ -541,7 +550,7 @@ class Simulation:
             self.ingredients.upload_snr_db,
             lambda: torch_generator(self._require_seed(), "uploads", before.round),
         )
-        similarity = refreshed(before.update_similarity, updates, returned)
+        similarity = before.update_similarity.refreshed(updates, returned)
         return Arrivals(job.parameters, result.parameters, received, returned), similarity
 
     def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:

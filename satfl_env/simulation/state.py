@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ BoolArray = NDArray[np.bool_]
 @dataclass(frozen=True, eq=False)
 class NetworkState:
     """What the decision maker may know at the start of a communication round; the observation is exactly this.
+
+    A state that was read from an observation lacks the parts that `observation.leave_out` names. Reading one raises
+    `AttributeError`, and so does `dataclasses.replace` unless it is given.
 
     Attributes:
         round: Number of finished rounds, 0 at the start.
@@ -48,6 +52,8 @@ class NetworkState:
         cycles_per_sample: CPU cycles to train one sample once, (S,).
         kappa: Switched capacitance of the chip in J s^2 / cycle^3, (S,).
         max_epochs: Most local epochs a satellite trains in one round, whatever it could afford, (S,).
+        on_request: Parts by name that are not given above: values, or functions without arguments that compute one when
+            it is first read as an attribute of the state. Large parts that few policies read cost nothing until then.
     """
 
     round: int
@@ -71,10 +77,36 @@ class NetworkState:
     cycles_per_sample: FloatArray
     kappa: FloatArray
     max_epochs: IntArray
+    on_request: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: a policy looks at the network, it does not change it."""
         _protect(self)
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any], on_request: Mapping[str, Any] | None = None) -> NetworkState:
+        """A state that has some of its parts, and computes others when they are first read; see `on_request`."""
+        state = object.__new__(cls)
+        vars(state).update(parts, on_request=on_request or {})
+        _protect(state)
+        return state
+
+    if not TYPE_CHECKING:  # else every name would do
+
+        def __getattr__(self, name: str) -> Any:
+            """A part that is asked for the first time."""
+            on_request = vars(self).get("on_request", {})
+            if name in on_request:
+                part = on_request[name]
+                value = vars(self)[name] = _read_only(part() if callable(part) else part)
+                return value
+            if name in STATE_PARTS:
+                raise AttributeError(f"{name!r} is not in this state: the observation it was read from leaves it out")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        known = (f"{name}={value!r}" for name, value in vars(self).items() if name != "on_request")
+        return f"{type(self).__name__}({', '.join(known)})"
 
     @property
     def num_satellites(self) -> int:
@@ -90,6 +122,10 @@ class NetworkState:
     def sits_out(self) -> int:
         """The association of a satellite that sits the round out: G, one more than the last gateway."""
         return self.num_gateways
+
+
+STATE_PARTS = tuple(part.name for part in fields(NetworkState) if part.name != "on_request")
+"""Names of the parts of a state."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +247,25 @@ class RoundReport:
     def energy_j(self) -> FloatArray:
         """Energy each satellite spent in the round, (S,)."""
         return self.compute_energy_j + self.transmit_energy_j
+
+
+class Once:
+    """A function without arguments that is called once, when its value is first asked for.
+
+    Args:
+        function: The function.
+    """
+
+    def __init__(self, function: Callable[[], FloatArray]) -> None:
+        self._function = function
+
+    def __call__(self) -> FloatArray:
+        """Its value."""
+        return self._value
+
+    @cached_property
+    def _value(self) -> FloatArray:
+        return self._function()
 
 
 def _protect(record: NetworkState | RoundReport) -> None:

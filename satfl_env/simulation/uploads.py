@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from satfl_env.federated import LARGEST_USABLE
 from satfl_env.simulation.models import take_rows
-from satfl_env.simulation.state import BoolArray, FloatArray
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 # Columns of the matrix of cosines that are computed at a time.
 _BLOCK = 128
@@ -76,15 +78,47 @@ def update_cosines(updates: Tensor) -> FloatArray:
     return np.asarray(cosines.clamp_(-1.0, 1.0).double())
 
 
-def refreshed(similarity: FloatArray, updates: Tensor, returned: BoolArray) -> FloatArray:
-    """A similarity matrix (S, S) with the cosines of new updates (R, P) of those that `returned` (S,).
+@dataclass(frozen=True, eq=False)
+class UpdateSimilarity:
+    """The latest cosine of every two satellites' updates: the matrix (S, S) is made when it is asked for.
 
-    The others keep theirs. Where there is nothing to compare, it is the matrix itself, and else a new one.
+    Until then the cosines of each round are kept by themselves, so that large constellations of which few train in a
+    round need no such matrix.
+
+    Attributes:
+        num_satellites: S.
+        base: The matrix before some rounds, (S, S); None where no two updates had been compared.
+        rounds: Satellites whose update came back in each round since, (R,), and their cosines, (R, R).
     """
-    if not updates.numel():
-        return similarity
-    members = np.flatnonzero(returned)
-    similarity = similarity.copy()
-    similarity[np.ix_(members, members)] = update_cosines(updates)
-    np.fill_diagonal(similarity, 1.0)
-    return similarity
+
+    num_satellites: int
+    base: FloatArray | None = None
+    rounds: tuple[tuple[IntArray, FloatArray], ...] = ()
+
+    def refreshed(self, updates: Tensor, returned: BoolArray) -> UpdateSimilarity:
+        """The same with the cosines of new updates (R, P) of those that `returned` (S,); other pairs keep theirs."""
+        if not updates.numel():
+            return self
+        known = vars(self).get("_matrix")
+        rounds = () if known is not None else self.rounds
+        base = self.base if known is None else known
+        later = replace(self, base=base, rounds=(*rounds, (np.flatnonzero(returned), update_cosines(updates))))
+        # Rounds that are kept never take more memory than the matrix.
+        kept = sum(numbers.size for _, numbers in later.rounds)
+        return later if kept <= self.num_satellites**2 else replace(later, base=later.filled(), rounds=())
+
+    def matrix(self) -> FloatArray:
+        """Cosines in [-1, 1]; 0 for two updates that never came back together, 1 on the diagonal, (S, S)."""
+        return self._matrix
+
+    def filled(self) -> FloatArray:
+        """The matrix in a fresh array, (S, S)."""
+        matrix = np.eye(self.num_satellites) if self.base is None else self.base.copy()
+        for members, cosines in self.rounds:
+            matrix[np.ix_(members, members)] = cosines
+        np.fill_diagonal(matrix, 1.0)
+        return matrix
+
+    @cached_property
+    def _matrix(self) -> FloatArray:
+        return self.filled()

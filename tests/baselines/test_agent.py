@@ -58,3 +58,8 @@ def test_a_list_of_observations_gives_a_list_of_actions():
     for observation, action in zip(observations, actions, strict=True):
         assert action in env.action_space
         assert all(np.array_equal(action[key], values) for key, values in agent(observation).items())
+
+
+def test_an_observation_without_its_round_is_refused():
+    with pytest.raises(ValueError, match=r"must have the part 'round', got \['kappa'\]"):
+        as_agent(make_policy("full"))({"kappa": np.ones(3)})

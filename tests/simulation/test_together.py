@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from satfl_env import Decision, NetworkState, Simulation, scenarios
 from satfl_env.semantics import MLPLink
 from satfl_env.simulation import SimulationGroup
 from tests.factories import decide as longest_window
+from tests.factories import parts_of
 
 QUICK = {"training.max_epochs": 2, "rounds.episode": 4}
 
@@ -24,11 +25,12 @@ def decide(state: NetworkState) -> Decision:
 
 
 def assert_close(one: object, other: object, atol: float = 1e-5) -> None:
-    for field in fields(one):
-        first, second = getattr(one, field.name), getattr(other, field.name)
-        pairs = [(first[key], second[key]) for key in first] if field.name.startswith("metrics") else [(first, second)]
+    others = parts_of(other)
+    for part, first in parts_of(one).items():
+        second = others[part]
+        pairs = [(first[key], second[key]) for key in first] if part.startswith("metrics") else [(first, second)]
         for mine, theirs in pairs:
-            np.testing.assert_allclose(mine, theirs, rtol=0, atol=atol, err_msg=field.name)
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=atol, err_msg=part)
 
 
 @pytest.mark.parametrize("overrides", [{}, {"training.engine": "none"}, {"training.tested": "trained"}])

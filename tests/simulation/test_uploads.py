@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.spatial.distance import cosine
 
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
-from satfl_env.simulation.uploads import noisy_updates, refreshed, update_cosines
+from satfl_env.simulation.uploads import UpdateSimilarity, noisy_updates, update_cosines
 from tests.factories import make_decision
 
 
@@ -54,10 +56,11 @@ def test_noise_has_the_power_that_the_snr_says():
 
 
 def test_only_pairs_that_both_came_back_are_refreshed():
-    before = np.eye(4)
-    once = refreshed(before, torch.tensor([[2.0, 0.0], [3.0, 4.0]]), np.array([True, False, True, False]))
-    twice = refreshed(once, torch.tensor([[0.0, 1.0], [3.0, -4.0]]), np.array([True, True, False, False]))
-    assert np.array_equal(before, np.eye(4))
+    before = UpdateSimilarity(4)
+    once = before.refreshed(torch.tensor([[2.0, 0.0], [3.0, 4.0]]), np.array([True, False, True, False]))
+    later = once.refreshed(torch.tensor([[0.0, 1.0], [3.0, -4.0]]), np.array([True, True, False, False]))
+    twice = later.matrix()
+    assert np.array_equal(before.matrix(), np.eye(4))
     assert twice[0, 2] == twice[2, 0] == pytest.approx(0.6)
     assert twice[0, 1] == twice[1, 0] == pytest.approx(-0.8)
     assert np.count_nonzero(twice) == 4 + 4
@@ -65,10 +68,26 @@ def test_only_pairs_that_both_came_back_are_refreshed():
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (2, 0)])
-def test_without_updates_to_compare_the_matrix_is_not_even_copied(shape):
-    returned = np.arange(4) < shape[0]
-    before = np.eye(4)
-    assert refreshed(before, torch.empty(shape), returned) is before
+def test_without_updates_to_compare_nothing_is_kept(shape):
+    before = UpdateSimilarity(4)
+    assert before.refreshed(torch.empty(shape), np.arange(4) < shape[0]) is before
+
+
+@given(st.lists(st.tuples(st.lists(st.booleans(), min_size=5, max_size=5), st.booleans()), max_size=12), st.data())
+def test_similarities_are_the_same_whenever_they_are_read(rounds, data):
+    kept, expected = UpdateSimilarity(5), np.eye(5)
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    for returned, is_read in rounds:
+        members = np.flatnonzero(returned)
+        updates = torch.randn(len(members), 3, generator=generator)
+        kept = kept.refreshed(updates, np.array(returned))
+        if members.size:
+            expected[np.ix_(members, members)] = update_cosines(updates)
+            np.fill_diagonal(expected, 1.0)
+        assert sum(numbers.size for _, numbers in kept.rounds) <= expected.size
+        if is_read:
+            assert np.array_equal(kept.matrix(), expected)
+    assert np.array_equal(kept.filled(), expected)
 
 
 def test_the_state_shows_the_cosines_of_the_encoders_updates():
