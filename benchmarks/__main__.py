@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import machine, report
+from satfl_env.suggestions import did_you_mean
 
 REPORT = Path("BENCHMARKS.md")
 INTRODUCTION = """# Benchmarks
@@ -36,8 +37,22 @@ class Section(StrEnum):
     ORBITS = "orbits"
 
 
+def _section(name: str) -> Section:
+    try:
+        return Section(name)
+    except ValueError as error:
+        known = [section.value for section in Section]
+        guess = did_you_mean(name, known)
+        raise typer.BadParameter(f"no section {name!r}{guess}; there are: {', '.join(known)}") from error
+
+
+Sections = Annotated[
+    list[Section] | None, typer.Argument(parser=_section, help="What to measure; everything if left out.")
+]
+
+
 def main(
-    sections: Annotated[list[Section] | None, typer.Argument(help="What to measure; everything if left out.")] = None,
+    sections: Sections = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and repeats, for a first look.")] = False,
     write: Annotated[bool, typer.Option("--write", help=f"Write {REPORT} as well.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import checkpoint
 from benchmarks.pictures import synthetic
-from satfl_baselines.files import write_json
+from satfl_baselines.files import damaged, write_json
 from satfl_baselines.identity import identity, require_same
 from satfl_baselines.policies import make_policy
 from satfl_baselines.semspacefl.training import SCENARIO, SIZES
@@ -100,6 +100,8 @@ class Rounds:
 
     def _resume(self) -> None:
         kept = checkpoint.load(self._file)
+        if not (isinstance(kept, dict) and kept.keys() == {"identity", "state", "played"}):
+            raise damaged(self._file, "it is no checkpoint of a study")
         require_same(self._folder, "study", kept["identity"], self._identity)
         self.simulation.set_state(kept["state"])
         self.played = kept["played"]

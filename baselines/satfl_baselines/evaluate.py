@@ -80,13 +80,15 @@ def run_episode(
     Raises:
         ValueError: If the scenario, the policy's name, a part or the reward is not valid, the scenario's target names
             no test metric, or a decision does not fit the network; the message names the policy, round and satellite.
-        TypeError: If the policy is neither a function of one argument nor a name.
+            If a reward is not finite; the message names the policy, round and term.
+        TypeError: If the policy is neither a function of one argument nor a name, or a reward is no number.
         RuntimeError: If the policy itself raises; the message says where.
     """
     scenario = loaded(scenario)
     decide = make_policy(policy, seed) if isinstance(policy, str) else require_function("policy", policy)
     judge = Reward(reward, None if scenario.target is None else scenario.target.metric)
-    return _play(build(scenario, parts=parts), scenario, decide, seed, judge)
+    name = policy if isinstance(policy, str) else qualified_name(policy)
+    return _play(build(scenario, parts=parts), scenario, decide, name, seed, judge)
 
 
 def loaded(scenario: Scenario | str | Path) -> Scenario:
@@ -108,7 +110,7 @@ def require_function(name: str, policy: Decide) -> Decide:
     return policy
 
 
-def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int, judge: Reward) -> Episode:
+def _play(simulation: Simulation, scenario: Scenario, decide: Decide, policy: str, seed: int, judge: Reward) -> Episode:
     final_snrs_db, target = scenario.model.channel.final_snrs_db, scenario.target
     state = simulation.reset(seed)
     tasks, test = simulation.tasks, simulation.test
@@ -117,10 +119,11 @@ def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int,
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
     episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
     for _ in range(scenario.rounds.episode):
-        state, report = simulation.step(_decided(decide, state, seed))
+        whose = f"the policy {policy} in round {state.round} of seed {seed}"
+        state, report = simulation.step(_decided(decide, state, whose))
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
         ended = _reached(target, report.metrics)
-        record["reward"] = judge.total(judge.terms(report, ended=ended))
+        record["reward"] = _rewarded(judge, report, ended, whose)
         episode.append(record | gateway_record())
         if ended or simulation.finished:
             break
@@ -129,19 +132,27 @@ def _play(simulation: Simulation, scenario: Scenario, decide: Decide, seed: int,
     return episode
 
 
-def _decided(decide: Decide, state: NetworkState, seed: int) -> Decision:
-    where = f"in round {state.round} of seed {seed}"
+def _decided(decide: Decide, state: NetworkState, whose: str) -> Decision:
+    """The decision of a policy, which fits the state; errors say whose it is."""
     try:
         decision = decide(state)
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise RuntimeError(
-            f"the policy {qualified_name(decide)} failed {where}, at {place.filename}, line {place.lineno}: "
-            f"{type(error).__name__}: {error}"
+            f"{whose} failed at {place.filename}, line {place.lineno}: {type(error).__name__}: {error}"
         ) from error
-    with prefixed(f"the policy {qualified_name(decide)} {where}: "):
+    with prefixed(f"{whose}: "):
         check_decision(decision, state)
     return decision
+
+
+def _rewarded(judge: Reward, report: RoundReport, ended: bool, whose: str) -> float:
+    """The reward of a round; errors say whose it is."""
+    try:
+        return judge.total(judge.terms(report, ended=ended))
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"the reward of {whose}: {error}") from error
 
 
 def _reached(target: Target | None, metrics: Mapping[str, FloatArray]) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from satfl_env.builtin import names
+from satfl_env.builtin import names, require_scenario
 from satfl_env.commands.objects import import_object
 from satfl_env.settings import MOST_WORKERS
 
@@ -18,9 +18,24 @@ def complete_scenario(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
-ScenarioName = Annotated[
-    str, typer.Option(help="Name of a built-in scenario, or a YAML file.", autocompletion=complete_scenario)
-]
+def existing_scenario(context: typer.Context, name: str) -> str:
+    """The name of a scenario that exists, which is told before the imports that reading it takes.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if not context.resilient_parsing:  # while a shell completes the command line
+        require_scenario(name)
+    return name
+
+
+# Of an option or argument.
+SCENARIO: Any = {
+    "help": "Name of a built-in scenario, or a YAML file.",
+    "autocompletion": complete_scenario,
+    "callback": existing_scenario,
+}
+ScenarioName = Annotated[str, typer.Option(**SCENARIO)]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a scenario value; may be repeated.")
 ]

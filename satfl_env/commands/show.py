@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from satfl_env.commands.options import Overrides, complete_scenario, parse_overrides
+from satfl_env.commands.options import SCENARIO, Overrides, parse_overrides
 
 
 def show(
-    scenario: Annotated[
-        str, typer.Argument(help="Name of a built-in scenario, or a YAML file.", autocompletion=complete_scenario)
-    ],
+    scenario: Annotated[str, typer.Argument(**SCENARIO)],
     overrides: Overrides = None,
 ) -> None:
     """Show a whole scenario with its defaults, as YAML that can be used as a scenario file."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from satfl_env.builtin import names, yaml_text
+from satfl_env.builtin import is_file, require_scenario, yaml_text
 from satfl_env.orbits import samples
 from satfl_env.paths import expanded, require_file
 from satfl_env.scenarios.errors import ScenarioError, prefixed
@@ -22,7 +22,6 @@ from satfl_env.scenarios.limits import MOST_BYTES, check_plain_extent
 from satfl_env.scenarios.plain import plain
 from satfl_env.scenarios.reader import decode, read_yaml
 from satfl_env.scenarios.schema import Scenario
-from satfl_env.suggestions import did_you_mean
 
 # Fields that hold a path.
 _PATHS = (("constellation", "elements"), ("data", "data_dir"))
@@ -44,7 +43,9 @@ def load(name_or_path: str | os.PathLike[str], **overrides: Any) -> Scenario:
         TypeError: If `name_or_path` is neither text nor a path.
     """
     name = _as_text(name_or_path)
-    raw = _read_file(name) if _is_file(name) else deepcopy(_builtin(name))
+    with prefixed("", ScenarioError):
+        require_scenario(name)
+    raw = _read_file(name) if is_file(name) else deepcopy(_builtin(name))
     for path, value in overrides.items():
         with prefixed(f"override {path!r}: ", ScenarioError):
             _override(raw, path, anchored_override(path, value))
@@ -88,7 +89,7 @@ def anchored(name_or_path: str | os.PathLike[str]) -> str:
         ValueError: If no file can have this name.
     """
     name = _as_text(name_or_path)
-    return str(expanded(name).absolute()) if _is_file(name) else name
+    return str(expanded(name).absolute()) if is_file(name) else name
 
 
 def anchored_override(path: str, value: Any) -> Any:
@@ -118,13 +119,7 @@ def _as_text(name_or_path: str | os.PathLike[str]) -> str:
 
 @cache
 def _builtin(name: str) -> dict[str, Any]:
-    if name not in names():
-        raise ScenarioError(f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}")
     return _parse(name, yaml_text(name))
-
-
-def _is_file(name: str) -> bool:
-    return Path(name).suffix.lower() in {".yaml", ".yml"}
 
 
 def _read_file(name: str) -> dict[str, Any]:
@@ -141,8 +136,6 @@ def _content(file: Path) -> bytes:
         require_file(file)
         with file.open("rb") as opened:
             return opened.read(MOST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise ScenarioError(f"there is no scenario file {str(file)!r}") from error
     except OSError as error:
         raise ScenarioError(f"scenario file {str(file)!r} cannot be read: {error.strerror}") from error
 

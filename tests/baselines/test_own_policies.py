@@ -124,7 +124,7 @@ def test_files_of_own_policies_never_meet(tmp_path, names):
 
 def test_a_mistake_in_a_policy_is_told_with_its_place(tmp_path):
     line = shapeless.__code__.co_firstlineno + 2
-    where = rf"shapeless failed in round 0 of seed 1, at .*test_own_policies.py, line {line}: ValueError"
+    where = rf"shapeless in round 0 of seed 1 failed at .*test_own_policies.py, line {line}: ValueError"
     with pytest.raises(RuntimeError, match=where):
         compare(SCENARIO, ["mine"], [1], tmp_path / "out", own={"mine": shapeless})
 

@@ -49,3 +49,13 @@ def test_own_parts_take_the_place_of_the_scenarios():
 def test_what_is_no_policy_is_named(policy, error):
     with pytest.raises(error, match=f"policy .*{policy}"):
         run_episode(SCENARIO, policy, 0)
+
+
+@pytest.mark.parametrize(("value", "kind", "problem"), [(float("nan"), ValueError, "a finite"), (None, TypeError, "a")])
+def test_a_reward_that_is_no_number_is_told_with_policy_round_and_seed(value, kind, problem):
+    def fairness(report):
+        return value if report.round == 1 else 0.0
+
+    place = "the reward of the policy nearest-fedavg in round 1 of seed 5: "
+    with pytest.raises(kind, match=f"{place}reward term 'fairness' must give {problem} number, got"):
+        run_episode(SCENARIO, "nearest-fedavg", 5, reward=fairness)

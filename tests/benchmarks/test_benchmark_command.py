@@ -19,3 +19,11 @@ def test_a_missing_package_is_told_with_a_way_out(monkeypatch):
     result = CliRunner().invoke(app, ["flower"])
     assert result.exit_code == 0, result.output
     assert "pip install 'satfl-env[bench]'" in result.stdout
+
+
+def test_a_misspelt_section_gets_a_suggestion():
+    app = typer.Typer()
+    app.command()(main)
+    result = CliRunner().invoke(app, ["vectorz"])
+    assert result.exit_code == 2
+    assert "no section 'vectorz', did you mean 'vectors'?" in " ".join(result.output.replace("│", "").split())

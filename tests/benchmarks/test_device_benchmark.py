@@ -121,6 +121,13 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path):
         Rounds("semspacefl", longer, tmp_path, PICTURES)
 
 
+@pytest.mark.parametrize("content", [{"state": 3}, [1.0], {}])
+def test_a_checkpoint_of_something_else_is_told(content: object, tmp_path: Path):
+    checkpoint.save(tmp_path / "semspacefl.checkpoint", content)
+    with pytest.raises(ValueError, match=r"semspacefl.checkpoint' is damaged .it is no checkpoint of a study."):
+        Rounds("semspacefl", TOY, tmp_path, PICTURES)
+
+
 class Stub:
     """A study whose rounds take the time that they say."""
 

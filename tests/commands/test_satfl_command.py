@@ -48,6 +48,19 @@ def test_another_package_may_bring_its_own():
     assert {command.callback for command in app.registered_commands} == {typer.echo, typer.style}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", "absent.yaml"), ("compare", "--scenario", "absent.yaml"), ("train", "--scenario", "absent.yaml")],
+)
+def test_a_scenario_that_is_not_there_is_told_before_anything_heavy_is_imported(arguments):
+    code = (
+        "import sys; from typer.testing import CliRunner; from satfl_env.commands import make_app\n"
+        "result = CliRunner().invoke(make_app(), sys.argv[1:])\n"
+        f"print(result.exit_code, result.stderr.strip(), sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    assert fresh(code, *arguments).stdout.strip() == "2 error: there is no scenario file 'absent.yaml' []"
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from typer.testing import CliRunner; from satfl_env.commands import make_app\n"
