@@ -58,7 +58,7 @@ def make_decision(association: Any, num_gateways: int = 2, /, **changes: Any) ->
 def parts_of(record: Any) -> dict[str, Any]:
     """What a state or a report has, by name; what a state computes on request is computed."""
     names = (field.name for field in fields(record) if field.name != "on_request")
-    return {name: getattr(record, name) for name in names}
+    return {name: value for name in names if (value := getattr(record, name)) is not None}
 
 
 def decide(state: NetworkState, **changes: Any) -> Decision:

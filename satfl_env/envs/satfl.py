@@ -102,6 +102,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `max_epochs`        | `(S,)`   | 0   | its value                        | most local epochs in a round        |
 
     A minimum of "-" is the negative of the maximum. The scenario's `observation.leave_out` names parts to be left out.
+    With faults there are also `satellite_up`, (S,), and `gateway_up`, (G,): 1 for what works.
 
     ## Rewards
 

@@ -40,6 +40,7 @@ _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
     "FloatArray": lambda entry: entry,
     "IntArray": lambda entry: np.rint(entry).astype(np.int64),
     "BoolArray": lambda entry: entry.astype(np.bool_),
+    "BoolArray | None": lambda entry: entry.astype(np.bool_),
 }
 
 
@@ -99,7 +100,13 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "kappa": lambda: _box(float(np.max(computer.kappa)), per_satellite),
         "max_epochs": lambda: _box(ingredients.max_epochs, per_satellite),
     }
-    return spaces.Dict([(part, make()) for part, make in makers.items() if part in parts])
+    health = {} if ingredients.faults is None else {"satellite_up": satellites, "gateway_up": gateways}
+    return spaces.Dict(
+        [
+            *((part, make()) for part, make in makers.items() if part in parts),
+            *((part, spaces.Box(0, 1, (number,), np.int8)) for part, number in health.items()),
+        ]
+    )
 
 
 class ObservationWriter:

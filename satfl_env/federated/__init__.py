@@ -31,7 +31,7 @@ from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.torch_defaults import torch_defaults
 from satfl_env.federated.trainer import RowTrainer
-from satfl_env.federated.usable import LARGEST_USABLE, MODELS_AT_ONCE, is_usable
+from satfl_env.federated.usable import LARGEST_USABLE, MODELS_AT_ONCE, is_usable, usable_models
 from satfl_env.federated.workers import WorkerError, Workers, packed
 
 __all__ = [
@@ -77,5 +77,6 @@ __all__ = [
     "raw_cloud_weights",
     "thread_limit",
     "torch_defaults",
+    "usable_models",
     "weighted_mean",
 ]

@@ -100,6 +100,7 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
         "computer": scenario.onboard,
         "protocol": scenario.make_protocol(),
         "combine": weighted_mean,
+        "faults": scenario.faults,
         **own,
     }
     # Images are only loaded if they are used.

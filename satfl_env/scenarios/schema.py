@@ -27,6 +27,7 @@ from satfl_env.scenarios.section import Section
 from satfl_env.settings import STRICT, Count, Decibel, Finite, Positive
 from satfl_env.simulation import (
     STATE_PARTS,
+    Faults,
     FirstDecoders,
     LateUpdates,
     OneContact,
@@ -203,7 +204,10 @@ class Target(Section):
 
 
 class Scenario(Section):
-    """A whole scenario: constellation, links, on-board resources, data, model, training and rounds."""
+    """A whole scenario: constellation, links, on-board resources, data, model, training and rounds.
+
+    `faults: null` means that nothing fails.
+    """
 
     name: str
     description: str = ""
@@ -216,6 +220,7 @@ class Scenario(Section):
     rounds: Rounds = Rounds()
     observation: Observation = Observation()
     target: Target | None = None
+    faults: Faults | None = None
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Scenario:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from satfl_env.simulation.evaluation import Evaluation
+from satfl_env.simulation.faults import FaultModel, Faults, Outages, Renewals
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.ingredients import DataFacts, DataPart, Ingredients, ScenePart, data_facts, most_samples
 from satfl_env.simulation.learner import FirstDecoders, Learner, PhysicsOnly, Tested
@@ -21,6 +22,8 @@ __all__ = [
     "DataPart",
     "Decision",
     "Evaluation",
+    "FaultModel",
+    "Faults",
     "FederatedData",
     "FirstDecoders",
     "Ingredients",
@@ -28,9 +31,11 @@ __all__ = [
     "Learner",
     "NetworkState",
     "OneContact",
+    "Outages",
     "Outcome",
     "PhysicsOnly",
     "PlaneRelays",
+    "Renewals",
     "RoundProtocol",
     "RoundReport",
     "RoundSettings",

@@ -12,6 +12,7 @@ from satfl_env.federated import Combine, Hardware, LocalTrainer, Shared, Trainab
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
+from satfl_env.simulation.faults import FaultModel
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.learner import FirstDecoders, Learner, Tested
 from satfl_env.simulation.protocols import RoundProtocol
@@ -90,6 +91,7 @@ class Ingredients:
         protocol: Who trains when, from which model, and when updates count.
         rounds: How rounds go.
         device: Where models are tested: `cpu`, `cuda` or `cuda:<index>`.
+        faults: What may fail; None means that nothing does.
     """
 
     scene: ScenePart
@@ -111,6 +113,7 @@ class Ingredients:
     protocol: RoundProtocol
     rounds: RoundSettings
     device: str = Hardware.device
+    faults: FaultModel | None = None
 
 
 def most_samples(ingredients: Ingredients, scene: Scene) -> int:

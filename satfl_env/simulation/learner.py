@@ -9,7 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Layout, LocalData, LocalTrainer, RowTrainer, Shared, TrainableModel, model_on
+from satfl_env.federated import (
+    Layout,
+    LocalData,
+    LocalTrainer,
+    RowTrainer,
+    Shared,
+    TrainableModel,
+    model_on,
+    usable_models,
+)
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate, training_loss
 from satfl_env.simulation.models import ModelStore, take_rows
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
@@ -100,6 +109,10 @@ class Learner:
     def evaluate(self, job: EvaluationJob) -> Evaluation:
         """Test some models."""
         return evaluate(self._tester(job.models), job)
+
+    def usable(self, data: LocalData, models: Tensor, satellites: IntArray) -> BoolArray:
+        """Which models (R, P) are of any use to their satellites (R,); see `usable_models`."""
+        return usable_models(self.model, self.layout, models, data, satellites)
 
     def training_loss(self, held: Tensor, data: LocalData, generator: torch.Generator) -> FloatArray:
         """Mean loss of each satellite's model on its own training samples, (S,)."""

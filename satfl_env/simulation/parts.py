@@ -94,6 +94,11 @@ PARTS: Mapping[str, Part] = {
         trials.try_protocol,
         methods=("contacts", "participate", "start", "aggregate", "fetches"),
     ),
+    "faults": Part(
+        "an object that says what fails, such as Faults or one of a subclass of it",
+        trials.try_faults,
+        methods=("satellite_outages", "gateway_outages", "breaks_s", "upset_probability"),
+    ),
     "combine": Part("(updates: Tensor (n, P), weights: Tensor (n,)) -> Tensor (P,)", trials.try_combine),
 }
 

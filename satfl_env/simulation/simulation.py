@@ -19,6 +19,7 @@ from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
 from satfl_env.settings import MOST
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
+from satfl_env.simulation.faults import episode_faults
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
 from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation, Transfers, settle
@@ -86,6 +87,7 @@ class LearnedRound(NamedTuple):
         gateway_weights: Weights used in the cloud, (S, G).
         equal_merges: Clusters, by label, whose gateways' weights were made equal, (S,).
         update_similarity: Latest cosine similarity of every two updates.
+        upsets: Bits flipped in each trained model, (S,); None where nothing can fail.
     """
 
     opened: OpenRound
@@ -97,6 +99,7 @@ class LearnedRound(NamedTuple):
     gateway_weights: FloatArray
     equal_merges: BoolArray
     update_similarity: UpdateSimilarity
+    upsets: IntArray | None
 
 
 class Simulation:
@@ -174,10 +177,11 @@ class Simulation:
             standing_w=self._supply.standing_w,
         )
         part = settle(protocol, opening, lambda transmits: times_at(rates_among(transmits)))
+        part = self._faults.strike(part, opening, self._contacts.sender[decision.pairs])
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
             data=self._data.train,
-            epochs=part.epochs,
+            epochs=np.where(part.trains, part.epochs, 0),
             seeds=satellite_seeds(seed, round_index, len(part.epochs)),
         )
         return OpenRound(decision, part, job)
@@ -186,6 +190,8 @@ class Simulation:
         """Second part, after training: gateways and cloud aggregate, and hand the new models out."""
         decision, part, job = opened
         protocol, models = self.ingredients.protocol, self._models
+        usable = partial(self._learner.usable, self._data.train)
+        result, upsets = self._faults.upset(result, part, job.parameters, self._progress.round, usable)
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
         arrivals, update_similarity = self._receive(job, result, returned=outcome == Outcome.RETURNED.value)
         outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
@@ -203,6 +209,7 @@ class Simulation:
             gateway_weights=gateway_weights,
             equal_merges=equal_merges,
             update_similarity=update_similarity,
+            upsets=upsets,
         )
 
     def evaluate(self, job: EvaluationJob) -> Evaluation:
@@ -243,6 +250,7 @@ class Simulation:
             metrics=test.metrics,
             untestable=test.untestable,
             last=self._is_over(before.round + 1, before.time_s + duration_s),
+            upsets=learned.upsets,
         )
         self._progress = _Progress(
             round=before.round + 1,
@@ -406,6 +414,8 @@ class Simulation:
         num_satellites = self._scene.num_satellites
         # Only the scenes of orbits know of decays.
         self._decay_s = np.broadcast_to(getattr(self._scene, "decay_s", np.inf), num_satellites)
+        span_s = ingredients.rounds.longest_s(self._scene.horizon_s)
+        self._faults = episode_faults(ingredients.faults, seed, num_satellites, self._scene.num_gateways, span_s=span_s)
         first = learner.first_models(seed, num_satellites)
         self._models = learner.store(first, self._scene.num_gateways)
         model_bits = ingredients.model_bits or 32.0 * learner.num_shared
@@ -441,9 +451,9 @@ class Simulation:
     def _observe(self) -> None:
         """Observe the network at the current time."""
         progress, ingredients = self._progress, self.ingredients
-        self._direct = self._scene.at(progress.time_s)
+        self._direct = self._faults.in_order(self._scene.at(progress.time_s))
         self._contacts = ingredients.protocol.contacts(self._direct, self._bits.mean)
-        snapshot = self._contacts.snapshot
+        snapshot = self._faults.in_order(self._contacts.snapshot)
         for name in ("distance_m", "window_s"):
             as_numbers(f"{name} of the scene at {progress.time_s:g} s", getattr(snapshot, name))
         rate_bps = as_numbers("rates of the links", ingredients.links.solo_rate_bps(snapshot))
@@ -465,6 +475,7 @@ class Simulation:
             "last_loss": progress.last_loss,
             "last_epochs": progress.last_epochs,
             "cluster": progress.cluster,
+            **self._faults.health(progress.time_s),
             **self._constants,
         }
         self._state = NetworkState.of(parts, self._on_request())
@@ -509,7 +520,8 @@ class Simulation:
 
     def _fetched(self) -> Fetched:
         progress = self._progress
-        return Fetched(progress.time_s - progress.fetched_s, progress.fetched_version, progress.fetched_cpu_hz)
+        since_s = self._faults.working_s(progress.fetched_s, progress.time_s)
+        return Fetched(since_s, progress.fetched_version, progress.fetched_cpu_hz)
 
     def _times_at(self, decision: Decision) -> Callable[[FloatArray], Transfers]:
         """A function from the rates of the links to the decided gateways, (S,), to the times of the transfers."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class NetworkState:
         position_m: Satellite positions, (S, 3).
         velocity_mps: Satellite velocities, (S, 3).
         distance_m: Slant range of every pair, (S, G).
-        visible: Whether the satellite is inside the gateway's coverage, (S, G).
+        visible: Whether the satellite is inside the gateway's coverage and neither is out of order, (S, G).
         window_s: Remaining contact window, (S, G); 0 where not visible.
         rate_bps: Rate the pair would have alone on the gateway's whole band, (S, G).
         link_s: Time to fetch the model and return it at that rate, propagation included, (S, G).
@@ -52,6 +52,8 @@ class NetworkState:
         cycles_per_sample: CPU cycles to train one sample once, (S,).
         kappa: Switched capacitance of the chip in J s^2 / cycle^3, (S,).
         max_epochs: Most local epochs a satellite trains in one round, whatever it could afford, (S,).
+        satellite_up: Satellites that are not out of order, (S,); None where nothing can fail.
+        gateway_up: Gateways that are not out of order, (G,); None where nothing can fail.
         on_request: Parts by name that are not given above: values, or functions without arguments that compute one when
             it is first read as an attribute of the state. Large parts that few policies read cost nothing until then.
     """
@@ -77,6 +79,8 @@ class NetworkState:
     cycles_per_sample: FloatArray
     kappa: FloatArray
     max_epochs: IntArray
+    satellite_up: BoolArray | None = None
+    gateway_up: BoolArray | None = None
     on_request: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,8 +128,10 @@ class NetworkState:
         return self.num_gateways
 
 
-STATE_PARTS = tuple(part.name for part in fields(NetworkState) if part.name != "on_request")
-"""Names of the parts of a state."""
+STATE_PARTS = tuple(
+    part.name for part in fields(NetworkState) if part.default is MISSING and part.default_factory is MISSING
+)
+"""Names of the parts that every state has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +203,7 @@ class RoundReport:
         untestable: Satellites whose model cannot be tested after the round, because its loss or a metric is no number
             or the loss exceeds 1e12, (S,). Their loss counts 1e12, their metrics 0, or what they were before if less.
         last: Whether it was the last round of the episode.
+        upsets: Bits of each satellite's trained model that were flipped in memory, (S,); None where nothing can fail.
     """
 
     round: int
@@ -228,6 +235,7 @@ class RoundReport:
     metrics: Mapping[str, FloatArray]
     untestable: BoolArray
     last: bool
+    upsets: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: later rounds use some of them again."""

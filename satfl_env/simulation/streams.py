@@ -8,8 +8,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort"]
-_STREAMS: tuple[Stream, ...] = ("orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort")
+Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort", "faults"]
+_STREAMS: tuple[Stream, ...] = (
+    "orbits",
+    "split",
+    "energy",
+    "weights",
+    "batches",
+    "noise",
+    "uploads",
+    "cohort",
+    "faults",
+)
 
 
 def _sequence(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:

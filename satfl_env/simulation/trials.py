@@ -15,6 +15,7 @@ from satfl_env.federated import combine_updates
 from satfl_env.onboard import Supply, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import check_model
+from satfl_env.simulation.faults import Outages
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.state import FloatArray
@@ -165,6 +166,24 @@ def try_protocol(trial: Trial) -> None:
         numbers = _check_numbers(f"parts['protocol'].contacts().{name}", value, pairs, lowest=0.0)
         if name == "sender" and (numbers >= pairs[0]).any():
             raise ValueError(f"parts['protocol'].contacts().sender must be < {pairs[0]}, got {numbers.max():g}")
+
+
+def try_faults(trial: Trial) -> None:
+    """Check the outages of an episode of a minute, and the faults of a round."""
+    faults, rng = trial.ingredients.faults, np.random.default_rng(0)
+    assert faults is not None
+    satellites, gateways = trial.scene.num_satellites, trial.scene.num_gateways
+    with blaming_part("faults"):
+        for name, number in (("satellite_outages", satellites), ("gateway_outages", gateways)):
+            outages = getattr(faults, name)(number, _TRIED_S, rng)
+            if not isinstance(outages, Outages):
+                raise TypeError(f"{name}() must give Outages, got {type(outages).__name__}")
+            _check_numbers(f"{name}().works(0)", outages.works(0.0), (number,))
+        breaks_s = faults.breaks_s(satellites, gateways, rng)
+        finite_s = np.minimum(breaks_s, np.finfo(float).max)  # may be infinite
+        _check_numbers("breaks_s()", finite_s, (satellites, gateways), lowest=0.0)
+        probability = faults.upset_probability(np.full(satellites, _TRIED_S))
+        _check_numbers("upset_probability()", probability, (satellites,), lowest=0.0)
 
 
 def try_combine(trial: Trial) -> None:

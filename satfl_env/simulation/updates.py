@@ -27,6 +27,12 @@ class Outcome(IntEnum):
     """Fetched its first model to train from; only where updates arrive one contact late."""
     BROWNED_OUT = 7
     """Its battery does not carry it through the model transfers: it neither trained nor sent."""
+    FAILED = 8
+    """Was out of order, or failed before its update was back."""
+    GATEWAY_DOWN = 9
+    """Its gateway was out of order, or failed before the update was back."""
+    LINK_BROKEN = 10
+    """Found no contact, or the contact broke off in a transfer."""
 
 
 _COUNTS_AS_LOST = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])

@@ -20,7 +20,6 @@ from gymnasium.utils.env_checker import check_env
 import satfl_env
 from satfl_env import Outcome, SatFLEnv, decision_to_action, observation_to_state, scenarios
 from satfl_env.envs.spaces import ObservationWriter
-from satfl_env.simulation import STATE_PARTS
 
 PHYSICS_ONLY = {"training.engine": "none"}
 QUICK = {"training.max_epochs": 2, "rounds.episode": 6}
@@ -99,7 +98,7 @@ def test_observations_stay_inside_bounds_that_hold_for_every_seed(scenario):
         for _ in range(10):
             assert observation in env.observation_space
             seen = observation_to_state(observation)
-            for name in STATE_PARTS:
+            for name in observation:
                 np.testing.assert_allclose(getattr(seen, name), getattr(state, name), rtol=1e-9, atol=1e-9)
                 assert type(getattr(seen, name)) is type(getattr(state, name)), name
             observation, *_, info = env.step(visible_action(env, info))

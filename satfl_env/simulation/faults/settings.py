@@ -1,0 +1,93 @@
+"""What may fail, and how often: the interface, and settings with constant rates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from satfl_env.settings import STRICT, Finite, NonNegative, Positive
+from satfl_env.simulation.faults.outages import Outages, Renewals
+
+FloatArray = NDArray[np.float64]
+
+SECONDS_PER_DAY = 86_400.0
+
+
+class FaultModel(Protocol):
+    """What may fail. One object serves all episodes; all draws come from the generators that it is given.
+
+    `Faults` is the one of scenarios, and the base class to start from.
+    """
+
+    def satellite_outages(self, num_satellites: int, span_s: float, rng: np.random.Generator) -> Outages:
+        """When satellites are out of order in an episode of at most `span_s`."""
+
+    def gateway_outages(self, num_gateways: int, span_s: float, rng: np.random.Generator) -> Outages:
+        """When gateways are out of order in an episode of at most `span_s`."""
+
+    def breaks_s(self, num_satellites: int, num_gateways: int, rng: np.random.Generator) -> FloatArray:
+        """Seconds of transfer in a round after which the contact of each pair breaks off, (S, G).
+
+        0 where there is no contact at all, infinite where it holds.
+        """
+
+    def upset_probability(self, exposure_s: FloatArray) -> FloatArray:
+        """Probability that a bit in memory is another one after a time, (S,), from times in s, (S,)."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Faults:
+    r"""Faults at constant rates; each of them is off unless it is given.
+
+    A transfer of length t holds with the probability $(1 - p) e^{-t / \mathrm{MTBF}}$, p being `contact_loss`. A bit is
+    another one after a time t if an odd number of upsets of rate r has hit it:
+
+    $$P = \tfrac{1}{2} (1 - e^{-2 r t})$$
+
+    Attributes:
+        satellites: How often satellites fail, and how long that lasts; null means never.
+        gateways: The same of gateways.
+        contact_loss: Probability that a pair finds no contact in a round although the satellite is in sight, in [0, 1].
+        transfer_mtbf_s: Mean time of transfer in s, down and up together, after which a contact breaks off; null means
+            that contacts hold.
+        upsets_per_bit_day: Single-event upsets per bit and day in the memory that holds a model while it is fetched,
+            trained and returned.
+    """
+
+    satellites: Renewals | None = None
+    gateways: Renewals | None = None
+    contact_loss: Annotated[Finite, Field(ge=0, le=1)] = 0.0
+    transfer_mtbf_s: Positive | None = None
+    upsets_per_bit_day: NonNegative = 0.0
+
+    def satellite_outages(self, num_satellites: int, span_s: float, rng: np.random.Generator) -> Outages:
+        """As `satellites` has it."""
+        return _outages("satellites", self.satellites, num_satellites, span_s, rng)
+
+    def gateway_outages(self, num_gateways: int, span_s: float, rng: np.random.Generator) -> Outages:
+        """As `gateways` has it."""
+        return _outages("gateways", self.gateways, num_gateways, span_s, rng)
+
+    def breaks_s(self, num_satellites: int, num_gateways: int, rng: np.random.Generator) -> FloatArray:
+        """Exponential times, and 0 for contacts that are lost."""
+        pairs = (num_satellites, num_gateways)
+        lost = rng.random(pairs) < self.contact_loss
+        lasts_s = np.inf if self.transfer_mtbf_s is None else self.transfer_mtbf_s * rng.standard_exponential(pairs)
+        return np.where(lost, 0.0, lasts_s)
+
+    def upset_probability(self, exposure_s: FloatArray) -> FloatArray:
+        """The chance of an odd number of upsets."""
+        return np.asarray(-np.expm1(-2 * self.upsets_per_bit_day / SECONDS_PER_DAY * exposure_s) / 2)
+
+
+def _outages(field: str, renewals: Renewals | None, number: int, span_s: float, rng: np.random.Generator) -> Outages:
+    if renewals is None:
+        return Outages.never(number)
+    try:
+        return renewals.outages(number, span_s, rng)
+    except ValueError as error:
+        raise ValueError(f"faults.{field}: {error}") from error
