@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from satfl_env.data.blue_marble import read_picture
 from satfl_env.envs.frame import INK, LOST, MOST_NUMBERED, Frame
-from satfl_env.orbits import ConstellationScene, geodetic_deg, ground_track, sun_position_m
+from satfl_env.orbits import ConstellationScene, geodetic, geodetic_deg, ground_track, sun_position_m
 from satfl_env.printable import printable
 
 FloatArray = NDArray[np.float64]
@@ -25,6 +25,8 @@ _HAZE = 0.16
 _NIGHT, _TWILIGHT_DEG = 0.4, 8.0
 _BRIGHTER = 0.3
 _GATEWAY = "#ffd23f"
+# Of gateways on the ground, on platforms and in space, and the heights between these.
+_MARKERS, _TIERS_M = ("^", "D", "s"), (10e3, 100e3)
 _TRACK_S, _TRACK_STEP_S = 1500.0, 20.0
 _MOST_TRACKS, _FEW_GATEWAYS = 60, 15
 _OUTLINE = (patheffects.withStroke(linewidth=2.2, foreground=INK),)
@@ -39,8 +41,8 @@ def draw_globe_map(axes: Axes, frame: Frame, scene: ConstellationScene) -> None:
     _draw_footprints(axes, frame, scene)
     if len(latitude) <= _MOST_TRACKS:
         _draw_tracks(axes, frame, scene)
-    _draw_links(axes, frame, scene, latitude, longitude)
-    _draw_gateways(axes, scene)
+    _draw_links(axes, frame, latitude, longitude)
+    _draw_gateways(axes, frame, scene)
     _draw_satellites(axes, frame, latitude, longitude)
     handles = [
         Line2D([], [], color="white", lw=1.8, label="update returned"),
@@ -72,14 +74,17 @@ def _earth(scene: ConstellationScene, time_s: float) -> FloatArray:
 
 def _draw_footprints(axes: Axes, frame: Frame, scene: ConstellationScene) -> None:
     """Where each gateway sees a satellite of the mean height: a circle on the globe."""
-    ground = scene.ground
-    radius_m = np.linalg.norm(ground.position_m, axis=-1)
-    elevation = np.arcsin(ground.sine_min_elevation)
-    mean_radius_m = np.linalg.norm(frame.snapshot.position_m, axis=-1).mean()
-    reach = np.arccos(np.minimum(radius_m * np.cos(elevation) / mean_radius_m, 1.0)) - elevation
+    mean_radius_m = float(np.linalg.norm(frame.snapshot.position_m, axis=-1).mean())
+    reach = np.empty((scene.num_gateways, 1))
+    for which, segment in scene.segments:
+        reach[which, 0] = segment.reach_rad(mean_radius_m)
     turn = np.linspace(0.0, 2 * np.pi, 181)[:, None, None]
-    east, north, up = (ground.frame[:, axis] for axis in range(3))
-    rim = np.cos(reach)[:, None] * up + np.sin(reach)[:, None] * (np.cos(turn) * north + np.sin(turn) * east)
+    position_m, axes_of = frame.snapshot.gateway_position_m, frame.snapshot.gateway_frame
+    assert axes_of is not None
+    across, along, boresight = axes_of.swapaxes(0, 1)
+    # Gateways in space look down.
+    up = boresight * np.sign((boresight * position_m).sum(axis=-1, keepdims=True))
+    rim = np.cos(reach) * up + np.sin(reach) * (np.cos(turn) * along + np.sin(turn) * across)
     latitude, longitude = np.degrees(np.arcsin(rim[..., 2])), np.degrees(np.arctan2(rim[..., 1], rim[..., 0]))
     _add_lines(axes, _lines(latitude.T, longitude.T), colors=_GATEWAY, linewidths=0.9, alpha=0.5, zorder=2)
 
@@ -95,17 +100,16 @@ def _draw_tracks(axes: Axes, frame: Frame, scene: ConstellationScene) -> None:
         _add_lines(axes, pieces, colors=to_hex(colour), linewidths=2.2, alpha=fading, zorder=3)
 
 
-def _draw_links(
-    axes: Axes, frame: Frame, scene: ConstellationScene, latitude: FloatArray, longitude: FloatArray
-) -> None:
+def _draw_links(axes: Axes, frame: Frame, latitude: FloatArray, longitude: FloatArray) -> None:
     if frame.last_round is None:
         return
     decision, report = frame.last_round
+    gateway_latitude, gateway_longitude = geodetic_deg(frame.snapshot.gateway_position_m)
     for satellite in np.flatnonzero(decision.associated):
-        gateway = scene.gateways[decision.association[satellite]]
+        gateway = decision.association[satellite]
         ends = _lines(
-            np.array([[latitude[satellite], gateway.latitude_deg]]),
-            np.array([[longitude[satellite], gateway.longitude_deg]]),
+            np.array([[latitude[satellite], gateway_latitude[gateway]]]),
+            np.array([[longitude[satellite], gateway_longitude[gateway]]]),
         )
         if report.lost[satellite]:
             _add_lines(axes, ends, colors=LOST, linewidths=1.6, linestyles=(0, (3, 2)), zorder=4)
@@ -114,14 +118,16 @@ def _draw_links(
             _add_lines(axes, ends, colors=to_hex(_bright(frame)[satellite]), linewidths=1.8, zorder=4)
 
 
-def _draw_gateways(axes: Axes, scene: ConstellationScene) -> None:
+def _draw_gateways(axes: Axes, frame: Frame, scene: ConstellationScene) -> None:
+    """Gateways, or the points below them, marked by how high they are."""
     font_size = 7.5 if len(scene.gateways) <= _FEW_GATEWAYS else 5.5
-    for gateway in scene.gateways:
-        longitude = (gateway.longitude_deg + 180) % 360 - 180
-        axes.plot(longitude, gateway.latitude_deg, "^", ms=9, mfc=_GATEWAY, mec=INK, mew=1.0, zorder=5)
+    latitude, longitude, height_m = geodetic(frame.snapshot.gateway_position_m)
+    for gateway, *place, height in zip(scene.gateways, longitude, latitude, height_m, strict=True):
+        marker = _MARKERS[np.searchsorted(_TIERS_M, height)]
+        axes.plot(*place, marker, ms=9, mfc=_GATEWAY, mec=INK, mew=1.0, zorder=5)
         axes.annotate(
             printable(gateway.name),
-            (longitude, gateway.latitude_deg),
+            tuple(place),
             (0, -15),
             textcoords="offset points",
             ha="center",

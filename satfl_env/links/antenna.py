@@ -18,7 +18,7 @@ def upa_gain(steered: FloatArray, looked: FloatArray, array_shape: tuple[int, in
     \left(\frac{\sin(n_i \pi (u_i - u'_i) / 2)}{n_i \sin(\pi (u_i - u'_i) / 2)}\right)^2$$
 
     The squared magnitude of the normalised array factor (Balanis, Antenna Theory, section 6.10). The elements are
-    isotropic, half a wavelength apart, in the horizontal plane with boresight up.
+    isotropic, half a wavelength apart, in the plane of x and y with boresight z: up, or down from a gateway in space.
 
     Args:
         steered: Unit vectors from the array, (..., 3), z up.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 
@@ -28,7 +29,11 @@ class Geometry(Protocol):
 
     @property
     def gateway_frame(self) -> FloatArray | None:
-        """Local axes of each gateway in rows, the third up, (G, 3, 3); None where they are x, y and z."""
+        """Local axes of each gateway in rows, the third the antenna's boresight, (G, 3, 3); None for x, y and z."""
+
+    @property
+    def clear(self) -> BoolArray | None:
+        """Whether nothing stands between satellite and gateway, (S, G); None: that is so above the horizontal plane."""
 
 
 class Links(Protocol):

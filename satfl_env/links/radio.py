@@ -82,6 +82,7 @@ class RadioLinks:
             noise_w=self._noise_w(share_hz),
             array_shape=self.array_shape,
             gateway_frame=snapshot.gateway_frame,
+            clear=snapshot.clear,
         )
         return rate_bps(share_hz, quality)
 

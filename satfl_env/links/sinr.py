@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from satfl_env.links.antenna import array_features
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 BOLTZMANN_J_PER_K = 1.380649e-23
@@ -36,6 +37,7 @@ def sinr(
     noise_w: FloatArray,
     array_shape: tuple[int, int],
     gateway_frame: FloatArray | None = None,
+    clear: BoolArray | None = None,
 ) -> FloatArray:
     r"""SINR of every satellite at its gateway (SemSpaceFL, eq. 10-13).
 
@@ -58,7 +60,9 @@ def sinr(
         transmit_power_w: Transmit power of every satellite.
         noise_w: Noise power in each satellite's share, (S,).
         array_shape: Elements of the gateways' arrays along their first and second local axis.
-        gateway_frame: Local axes of each gateway in rows, the third up, (G, 3, 3); None where they are x, y and z.
+        gateway_frame: Local axes of each gateway in rows, the third its array's boresight, (G, 3, 3); None where they
+            are x, y and z.
+        clear: Whether nothing stands between satellite and gateway, (S, G); None where that is so above the horizon.
 
     Returns:
         Linear SINR, (S,); 0 for satellites that sit out.
@@ -68,7 +72,8 @@ def sinr(
     own = association[senders], np.arange(len(senders))
     direction = _directions(position_m[senders], gateway_position_m, gateway_frame)
     arriving_w = transmit_power_w * gain[senders].T
-    interfering_w = np.where(direction[..., 2] > 0, arriving_w, 0.0)
+    arrives = direction[..., 2] > 0 if clear is None else clear[senders].T
+    interfering_w = np.where(arrives, arriving_w, 0.0)
     interfering_w[own] = 0.0
     at_once = max(1, _PAIRS // max(1, len(senders)))
     output_w = np.concatenate(

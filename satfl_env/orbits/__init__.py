@@ -9,13 +9,14 @@ from satfl_env.orbits.eclipse import in_cylindrical_shadow, sunlit_fraction, sun
 from satfl_env.orbits.elements import load_elements, samples
 from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
 from satfl_env.orbits.gateways import Gateway, site, sites
-from satfl_env.orbits.ground_track import GroundTrack, geodetic_deg, ground_track
+from satfl_env.orbits.ground_track import GroundTrack, geodetic, geodetic_deg, ground_track
 from satfl_env.orbits.kepler import KeplerOrbits, orbits_from_boinor, orbits_from_states
 from satfl_env.orbits.line_of_sight import line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 from satfl_env.orbits.scene import Scene, SceneSnapshot
 from satfl_env.orbits.sgp4_orbits import Sgp4Orbits
+from satfl_env.orbits.space_gateways import GeostationaryGateway, OrbitingGateway, SpaceGateway
 from satfl_env.orbits.walker import walker
 
 __all__ = [
@@ -23,15 +24,19 @@ __all__ = [
     "ContactWindows",
     "CowellOrbits",
     "Gateway",
+    "GeostationaryGateway",
     "GroundTrack",
     "KeplerOrbits",
+    "OrbitingGateway",
     "Orbits",
     "PlanarScene",
     "Scene",
     "SceneSnapshot",
     "Sgp4Orbits",
+    "SpaceGateway",
     "contact_windows",
     "earth_fixed_states",
+    "geodetic",
     "geodetic_deg",
     "ground_track",
     "in_cylindrical_shadow",

@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 from satfl_env.orbits.contacts import MARCH_S, ContactWindows, contact_windows, states_and_windows
 from satfl_env.orbits.earth import ROTATION_RADPS
 from satfl_env.orbits.eclipse import sunlit_s
-from satfl_env.orbits.gateways import Gateway, ground_segment
+from satfl_env.orbits.gateways import Gateway
 from satfl_env.orbits.propagation import Orbits
 from satfl_env.orbits.scene import SceneSnapshot
+from satfl_env.orbits.segments import segments
+from satfl_env.orbits.space_gateways import SpaceGateway
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 class ConstellationScene:
-    """Satellites in orbit over gateways on the globe.
+    """Satellites in orbit over gateways on the globe, on platforms above it, or in higher orbits.
 
-    Coordinates are Earth-fixed (ITRS), so gateways are at rest and velocities are against the ground.
+    Coordinates are Earth-fixed (ITRS), so gateways below the satellites are at rest, and velocities are against the
+    ground.
 
     Args:
         orbits: The satellites; time 0 of the scene is their epoch.
@@ -29,24 +33,30 @@ class ConstellationScene:
             a gateway's sight always has this window.
 
     Attributes:
+        min_distance_m: Lower bound of every slant range.
+        max_distance_m: Upper bound of every slant range.
+        segments: The gateways by kind.
         decay_s: Time from which each satellite is no longer in orbit, (S,), infinite where unknown. It is out of sight
             from then on, and an episode ends.
 
     Raises:
-        ValueError: If there is no gateway, the horizon is not positive, or an orbit is lower than a gateway.
+        ValueError: If there is no gateway, the horizon is not positive, or an orbit is lower than a gateway on the
+            globe or higher than one in space.
     """
 
-    def __init__(self, orbits: Orbits, gateways: Sequence[Gateway], *, horizon_s: float | None = None) -> None:
+    def __init__(
+        self, orbits: Orbits, gateways: Sequence[Gateway | SpaceGateway], *, horizon_s: float | None = None
+    ) -> None:
         self.orbits = orbits
         self.gateways = tuple(gateways)
-        self.ground = ground_segment(gateways)
+        self.segments = segments(gateways, orbits.epoch)
         self.horizon_s = float(orbits.period_s.max()) if horizon_s is None else horizon_s
         # Orbits of one's own need not know of decays.
         self.decay_s = np.broadcast_to(getattr(orbits, "decay_s", np.inf), orbits.num_satellites)
         if not 0 < self.horizon_s < np.inf:
             raise ValueError(f"horizon_s must be positive and finite, got {self.horizon_s}")
-        if self.min_distance_m <= 0:
-            raise ValueError(f"orbits must be higher than every gateway, got one {-self.min_distance_m} m lower")
+        nearest_m, farthest_m = zip(*(segment.distance_bounds_m(orbits) for _, segment in self.segments), strict=True)
+        self.min_distance_m, self.max_distance_m = min(nearest_m), max(farthest_m)
 
     @property
     def num_satellites(self) -> int:
@@ -64,16 +74,6 @@ class ConstellationScene:
         return self.horizon_s + MARCH_S
 
     @property
-    def min_distance_m(self) -> float:
-        """Lower bound of every slant range."""
-        return self.orbits.min_radius_m - self._gateway_radius_m()
-
-    @property
-    def max_distance_m(self) -> float:
-        """Upper bound of every slant range."""
-        return self.orbits.max_radius_m + self._gateway_radius_m()
-
-    @property
     def max_position_m(self) -> float:
         """Upper bound of the absolute value of every satellite coordinate."""
         return self.orbits.max_radius_m
@@ -85,17 +85,23 @@ class ConstellationScene:
 
     def at(self, time_s: float) -> SceneSnapshot:
         """The geometry `time_s` seconds after the epoch."""
-        position, velocity, window = states_and_windows(self.orbits, self.ground, time_s, self.horizon_s)
+        window = np.empty((self.num_satellites, self.num_gateways))
+        gateway_m, frame = np.empty((self.num_gateways, 3)), np.empty((self.num_gateways, 3, 3))
+        for which, segment in self.segments:
+            position, velocity, window[:, which] = states_and_windows(self.orbits, segment, time_s, self.horizon_s)
+            gateway_m[which] = segment.states(np.array([time_s]))[0][0]
+            frame[which] = segment.frames(gateway_m[which])
         window = np.minimum(window, np.maximum(self.decay_s - time_s, 0.0)[:, None])
         return SceneSnapshot(
             time_s=time_s,
             position_m=position,
             velocity_mps=velocity,
-            gateway_position_m=self.ground.position_m,
-            distance_m=np.linalg.norm(position[:, None] - self.ground.position_m, axis=-1),
+            gateway_position_m=gateway_m,
+            distance_m=np.linalg.norm(position[:, None] - gateway_m, axis=-1),
             visible=window > 0,
             window_s=window,
-            gateway_frame=self.ground.frame,
+            gateway_frame=frame,
+            clear=self._clear(position, gateway_m),
         )
 
     def contact_windows(self, start_s: float, end_s: float) -> ContactWindows:
@@ -106,5 +112,11 @@ class ConstellationScene:
         """Seconds of sunlight of each satellite between two times after the epoch, (S,)."""
         return sunlit_s(self.orbits, start_s, end_s)
 
-    def _gateway_radius_m(self) -> float:
-        return float(np.linalg.norm(self.ground.position_m, axis=-1).max())
+    def _clear(self, position_m: FloatArray, gateway_m: FloatArray) -> BoolArray | None:
+        """See `SceneSnapshot.clear`."""
+        if all(segment.sees_level for _, segment in self.segments):
+            return None
+        clear = np.empty((self.num_satellites, self.num_gateways), dtype=np.bool_)
+        for which, segment in self.segments:
+            clear[:, which] = segment.clear(position_m, gateway_m[which])
+        return clear

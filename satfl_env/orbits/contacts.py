@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_env.orbits.crossings import Events, Grid, curvature_bound_mps2, events_between
+from satfl_env.orbits.crossings import Events, Grid, events_between
 from satfl_env.orbits.frames import earth_fixed, teme_to_itrs
-from satfl_env.orbits.gateways import Gateway, GroundSegment, ground_segment
+from satfl_env.orbits.gateways import Gateway
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
+from satfl_env.orbits.segments import Segment, segments
+from satfl_env.orbits.space_gateways import SpaceGateway
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -41,8 +44,8 @@ class ContactWindows:
         gateway: Gateway of each window, (N,).
         rise_s: Its start, (N,).
         set_s: Its end, (N,).
-        peak_s: When the satellite stands highest, (N,).
-        peak_elevation_deg: Its elevation then, (N,).
+        peak_s: When the satellite stands highest, (N,); under a gateway in orbit, when that does.
+        peak_elevation_deg: The elevation then, of the higher of the two as the lower one sees it, (N,).
     """
 
     num_satellites: int
@@ -108,7 +111,12 @@ class ContactWindows:
 
 
 def contact_windows(
-    orbits: Orbits, gateways: Sequence[Gateway], start_s: float, end_s: float, *, step_s: float = DEFAULT_STEP_S
+    orbits: Orbits,
+    gateways: Sequence[Gateway | SpaceGateway],
+    start_s: float,
+    end_s: float,
+    *,
+    step_s: float = DEFAULT_STEP_S,
 ) -> ContactWindows:
     """Contact windows of all pairs over a span.
 
@@ -125,23 +133,39 @@ def contact_windows(
     if not (np.isfinite(start_s) and np.isfinite(end_s) and start_s < end_s):
         raise ValueError(f"end_s must be later than start_s {start_s}, both finite, got {end_s}")
     _check_step(step_s)
-    ground = ground_segment(gateways)
-    curvature = curvature_bound_mps2(orbits, ground)
     num_steps = max(int(np.ceil((end_s - start_s) / step_s)), 1)
     time_s = np.linspace(start_s, end_s, num_steps + 1)
+    parts = segments(gateways, orbits.epoch)
+    windows = [_windows_of_segment(orbits, segment, time_s) for _, segment in parts]
+    return windows[0] if len(windows) == 1 else _joined(windows, [which for which, _ in parts])
+
+
+def _windows_of_segment(orbits: Orbits, segment: Segment, time_s: FloatArray) -> ContactWindows:
+    """Contact windows between the times of a grid, (T,)."""
+    curvature = segment.curvature_bound_mps2(orbits)
     events: list[Events] = []
-    for grid in _grids(orbits, ground, time_s):
+    for grid in _grids(orbits, segment, time_s):
         if not events:
-            events.append(_open_at(grid, ground, 0))
-        events.append(events_between(grid, ground, curvature))
-    last = _open_at(grid, ground, -1)
+            events.append(_open_at(grid, segment, 0))
+        events.append(events_between(grid, segment, curvature))
+    last = _open_at(grid, segment, -1)
     events.append(last._replace(rise_pair=last.set_pair[:0], rise_s=last.set_s[:0]))
     events[0] = events[0]._replace(set_pair=last.set_pair[:0], set_s=last.set_s[:0])
-    return _windows(orbits.num_satellites, ground, start_s, end_s, events)
+    return _windows(orbits.num_satellites, segment, float(time_s[0]), float(time_s[-1]), events)
+
+
+def _joined(windows: Sequence[ContactWindows], which: Sequence[IntArray]) -> ContactWindows:
+    """The windows of several segments, from the numbers of their gateways in the scene."""
+    gateway = np.concatenate([own[it.gateway] for own, it in zip(which, windows, strict=True)])
+    names = ("satellite", "rise_s", "set_s", "peak_s", "peak_elevation_deg")
+    fields = {name: np.concatenate([getattr(it, name) for it in windows]) for name in names}
+    order = np.lexsort((fields["rise_s"], gateway, fields["satellite"]))
+    in_order: dict[str, Any] = {name: value[order] for name, value in fields.items()}
+    return replace(windows[0], num_gateways=sum(map(len, which)), gateway=gateway[order], **in_order)
 
 
 def states_and_windows(
-    orbits: Orbits, ground: GroundSegment, time_s: float, horizon_s: float, *, step_s: float = DEFAULT_STEP_S
+    orbits: Orbits, segment: Segment, time_s: float, horizon_s: float, *, step_s: float = DEFAULT_STEP_S
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The Earth-fixed states at an instant, and the remaining window of every pair.
 
@@ -149,7 +173,7 @@ def states_and_windows(
 
     Args:
         orbits: The satellites.
-        ground: The gateways.
+        segment: The gateways.
         time_s: The instant, in s after the orbits' epoch.
         horizon_s: Longest window reported, positive.
         step_s: As in `contact_windows`.
@@ -157,19 +181,19 @@ def states_and_windows(
     Returns:
         Positions (S, 3) and velocities (S, 3) in ITRS, in m and m/s; windows in s, (S, G), 0 where out of sight.
     """
-    curvature = curvature_bound_mps2(orbits, ground)
-    window = np.zeros((orbits.num_satellites, len(ground.position_m)))
+    curvature = segment.curvature_bound_mps2(orbits)
     steps_s = step_s * np.arange(_MARCH_STEPS + 1, dtype=np.float64)
     time = time_s + steps_s
     position, velocity = earth_fixed_states(orbits, time)
-    now = position[0], velocity[0]
-    satellite, gateway = np.nonzero(ground.clearance_m(position[0]) > 0)
-    window[satellite, gateway] = horizon_s
+    now, gateways = (position[0], velocity[0]), segment.states(time)
+    in_sight = segment.clearances_m(position[:1], gateways[0][:1])[0] > 0
+    window = np.where(in_sight, horizon_s, 0.0)
+    satellite, gateway = np.nonzero(in_sight)
     while len(satellite):
         up, row = np.unique(satellite, return_inverse=True)
-        height = ground.clearance_m(position[:, up].reshape(-1, 3)).reshape(len(time), len(up), -1)
-        grid = Grid(time, position, velocity, satellite, gateway, height[:, row, gateway])
-        events = events_between(grid, ground, curvature)
+        height = segment.clearances_m(position[:, up], gateways[0])
+        grid = Grid(time, position, velocity, gateways, satellite, gateway, height[:, row, gateway])
+        events = events_between(grid, segment, curvature)
         np.minimum.at(window, (satellite[events.set_pair], gateway[events.set_pair]), events.set_s - time_s)
         still_up = np.ones(len(satellite), dtype=bool)
         still_up[events.set_pair] = False
@@ -179,6 +203,7 @@ def states_and_windows(
             break
         time = time[-1] + steps_s
         position, velocity = earth_fixed_states(orbits, time)
+        gateways = segment.states(time)
     return *now, window
 
 
@@ -187,9 +212,9 @@ def _check_step(step_s: float) -> None:
         raise ValueError(f"step_s must lie in (0, {MAX_STEP_S:g}], got {step_s}")
 
 
-def _grids(orbits: Orbits, ground: GroundSegment, time_s: FloatArray) -> Iterator[Grid]:
+def _grids(orbits: Orbits, segment: Segment, time_s: FloatArray) -> Iterator[Grid]:
     """The states and clearances of all pairs, in pieces that share their border times."""
-    num_satellites, num_gateways = orbits.num_satellites, len(ground.position_m)
+    num_satellites, num_gateways = orbits.num_satellites, len(segment.sine_min_elevation)
     satellite = np.repeat(np.arange(num_satellites), num_gateways)
     gateway = np.tile(np.arange(num_gateways), num_satellites)
     rotation = teme_to_itrs(orbits.epoch, time_s)
@@ -198,21 +223,22 @@ def _grids(orbits: Orbits, ground: GroundSegment, time_s: FloatArray) -> Iterato
     for first in range(0, len(time_s) - 1, length):
         piece = slice(first, first + length + 1)
         position, velocity = earth_fixed(rotation[piece], *orbits.states(time_s[piece]))
-        clearance = ground.clearance_m(position.reshape(-1, 3)).reshape(len(position), -1)
-        yield Grid(time_s[piece], position, velocity, satellite, gateway, clearance)
+        gateways = segment.states(time_s[piece])
+        clearance = segment.clearances_m(position, gateways[0]).reshape(len(position), -1)
+        yield Grid(time_s[piece], position, velocity, gateways, satellite, gateway, clearance)
 
 
-def _open_at(grid: Grid, ground: GroundSegment, index: int) -> Events:
+def _open_at(grid: Grid, segment: Segment, index: int) -> Events:
     """The pairs in sight at one time of a grid, as if they rose, culminated and set there."""
     pair = np.flatnonzero(grid.clearance_m[index] > 0)
     time_s = np.full(len(pair), grid.time_s[index])
-    sight = grid.position_m[index, grid.satellite[pair]] - ground.position_m[grid.gateway[pair]]
-    height = (sight * ground.up[grid.gateway[pair]]).sum(axis=-1)
-    return Events(pair, time_s, pair, time_s, pair, time_s, height / np.linalg.norm(sight, axis=-1))
+    satellite, gateway = grid.satellite[pair], grid.gateway[pair]
+    sine = segment.sine_elevation(grid.position_m[index, satellite], grid.gateways[0][index, gateway], gateway)
+    return Events(pair, time_s, pair, time_s, pair, time_s, sine)
 
 
 def _windows(
-    num_satellites: int, ground: GroundSegment, start_s: float, end_s: float, events: Sequence[Events]
+    num_satellites: int, segment: Segment, start_s: float, end_s: float, events: Sequence[Events]
 ) -> ContactWindows:
     """Match rises, sets and culminations: of each pair, the k-th rise belongs to the k-th set."""
     rise_pair, rise_s, set_pair, set_s, peak_pair, peak_s, peak_sine = map(np.concatenate, zip(*events, strict=True))
@@ -228,10 +254,10 @@ def _windows(
     ascending = np.argsort(peak_sine, kind="stable")
     ascending = ascending[pair[window[ascending]] == peak_pair[ascending]]
     # Where a pass only grazes the cone, rounding may leave no culmination: then it is low throughout.
-    best_s, best_sine = rise_s.copy(), ground.sine_min_elevation[pair % len(ground.position_m)]
+    best_s, best_sine = rise_s.copy(), segment.sine_min_elevation[pair % len(segment.sine_min_elevation)]
     best_s[window[ascending]], best_sine[window[ascending]] = peak_s[ascending], peak_sine[ascending]
 
-    num_gateways = len(ground.position_m)
+    num_gateways = len(segment.sine_min_elevation)
     return ContactWindows(
         num_satellites=num_satellites,
         num_gateways=num_gateways,

@@ -1,4 +1,4 @@
-"""When satellites cross a gateway's cone of minimum elevation, and when they stand highest, between grid times.
+"""When satellites come into a gateway's sight and leave it, and when they stand highest, between grid times.
 
 A grid alone misses a pass that rises and sets between two of its times. How far the clearance can rise in between is
 bounded by its curvature, so only intervals with a small clearance at an end can hide one, and those are searched.
@@ -7,15 +7,15 @@ bounded by its curvature, so only intervals with a small clearance at an end can
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_env.orbits.earth import GRAVITY_M3PS2, ROTATION_RADPS
-from satfl_env.orbits.gateways import GroundSegment
-from satfl_env.orbits.hermite import Motion, motion_between
-from satfl_env.orbits.propagation import Orbits
+from satfl_env.orbits.hermite import motion_between
+from satfl_env.orbits.propagation import States
+from satfl_env.orbits.segments import Segment
+from satfl_env.orbits.sights import Sight
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -29,14 +29,16 @@ class Grid(NamedTuple):
         time_s: (T,).
         position_m: In ITRS, (T, S, 3).
         velocity_mps: In ITRS, (T, S, 3).
+        gateways: Positions and velocities of the gateways, (T, G, 3) each.
         satellite: Satellite of each pair, (P,).
         gateway: Gateway of each pair, (P,).
-        clearance_m: As of `GroundSegment.clearance_m`, (T, P).
+        clearance_m: As of `Segment.clearances_m`, (T, P).
     """
 
     time_s: FloatArray
     position_m: FloatArray
     velocity_mps: FloatArray
+    gateways: States
     satellite: IntArray
     gateway: IntArray
     clearance_m: FloatArray
@@ -64,26 +66,13 @@ class Events(NamedTuple):
     peak_sine: FloatArray
 
 
-def curvature_bound_mps2(orbits: Orbits, ground: GroundSegment) -> FloatArray:
-    """Upper bound of the second derivative of the clearance at each gateway, (G,).
-
-    With a the Earth-fixed acceleration, v the speed and d the shortest range: a (1 + |sin E|) + |sin E| v^2 / d.
-    """
-    speed = orbits.max_speed_mps + ROTATION_RADPS * orbits.max_radius_m
-    # One percent covers what the Earth's oblateness adds to its central attraction.
-    gravity = 1.01 * GRAVITY_M3PS2 / orbits.min_radius_m**2
-    acceleration = gravity + 2 * ROTATION_RADPS * speed + ROTATION_RADPS**2 * orbits.max_radius_m
-    nearest = np.maximum(orbits.min_radius_m - np.linalg.norm(ground.position_m, axis=-1), 1e3)
-    return np.asarray(acceleration + np.abs(ground.sine_min_elevation) * (acceleration + speed**2 / nearest))
-
-
-def events_between(grid: Grid, ground: GroundSegment, curvature_mps2: FloatArray) -> Events:
+def events_between(grid: Grid, segment: Segment, curvature_mps2: FloatArray) -> Events:
     """Rises, sets and culminations between the times of a grid.
 
     Args:
         grid: States and clearances; steps of two minutes at most keep its interpolation right to a few metres.
-        ground: The gateways.
-        curvature_mps2: As of `curvature_bound_mps2`.
+        segment: The gateways.
+        curvature_mps2: As of `Segment.curvature_bound_mps2`.
 
     Returns:
         The events, to a microsecond of the interpolated motion.
@@ -95,30 +84,30 @@ def events_between(grid: Grid, ground: GroundSegment, curvature_mps2: FloatArray
     active = visible[1:] | visible[:-1] | near[1:] | near[:-1]
     interval, pair = np.nonzero(active)
     before, after = visible[interval, pair], visible[interval + 1, pair]
-    sight = _sight(grid, ground, interval, pair, step_s)
+    sight = _sight(grid, segment, interval, pair, step_s)
     start_s = grid.time_s[interval]
 
     crosses = np.flatnonzero(before != after)
-    crossing = _roots(sight, crosses, _Sight.clearance_m)
+    crossing = _roots(sight, crosses, "clearance_m")
 
     # Both ends on one side, but on its way to the other and back: two crossings, before and after the turn.
     side = np.where(before, 1.0, -1.0)
     returns = (before == after) & (side * sight.clearance_rate(0.0) < 0) & (side * sight.clearance_rate(1.0) > 0)
     grazes = np.flatnonzero(returns)
-    turn = _roots(sight, grazes, _Sight.clearance_rate)
+    turn = _roots(sight, grazes, "clearance_rate")
     beyond = side[grazes] * sight.take(grazes).clearance_m(turn) < 0
     grazes, turn = grazes[beyond], turn[beyond]
-    out = _roots(sight, grazes, _Sight.clearance_m, high=turn)
-    back = _roots(sight, grazes, _Sight.clearance_m, low=turn)
+    out = _roots(sight, grazes, "clearance_m", high=turn)
+    back = _roots(sight, grazes, "clearance_m", low=turn)
 
     row = np.concatenate([crosses, grazes, grazes])
     time_s = start_s[row] + step_s * np.concatenate([crossing, out, back])
     rising = np.concatenate([after[crosses], ~before[grazes], before[grazes]])
 
     peaks = np.flatnonzero((sight.elevation_rate(0.0) > 0) & (sight.elevation_rate(1.0) <= 0))
-    top = _roots(sight, peaks, _Sight.elevation_rate)
-    sine = sight.take(peaks).sine_elevation(top)
-    seen = sine > sight.sine_min_elevation[peaks]
+    top = _roots(sight, peaks, "elevation_rate")
+    highest = sight.take(peaks)
+    sine, seen = highest.sine_elevation(top), highest.in_sight(top)
     return Events(
         rise_pair=pair[row[rising]],
         rise_s=time_s[rising],
@@ -156,66 +145,25 @@ def bracketed_root(function: Callable[[FloatArray], FloatArray], low: FloatArray
     return high
 
 
-class _Sight(NamedTuple):
-    """The line of sight of N pairs over one interval each; `x` is the fraction of the interval."""
-
-    motion: Motion
-    gateway_position_m: FloatArray
-    up: FloatArray
-    sine_min_elevation: FloatArray
-
-    def take(self, rows: IntArray) -> _Sight:
-        motion = self.motion._replace(coefficient_m=self.motion.coefficient_m[:, rows])
-        return _Sight(motion, self.gateway_position_m[rows], self.up[rows], self.sine_min_elevation[rows])
-
-    def clearance_m(self, x: FloatArray | float) -> FloatArray:
-        height, _, distance, _ = self._parts(x)
-        return height - distance * self.sine_min_elevation
-
-    def clearance_rate(self, x: FloatArray | float) -> FloatArray:
-        _, climb, distance, closing = self._parts(x)
-        return climb - closing / distance * self.sine_min_elevation
-
-    def sine_elevation(self, x: FloatArray | float) -> FloatArray:
-        height, _, distance, _ = self._parts(x)
-        return height / distance
-
-    def elevation_rate(self, x: FloatArray | float) -> FloatArray:
-        """Rate of the sine of the elevation, times the cube of the distance: only its sign counts."""
-        height, climb, distance, closing = self._parts(x)
-        return climb * distance**2 - height * closing
-
-    def _parts(self, x: FloatArray | float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Height above the gateway's horizontal plane, its rate, the distance, and distance times its rate."""
-        position, velocity = self.motion.at(np.broadcast_to(x, self.sine_min_elevation.shape))
-        sight = position - self.gateway_position_m
-        distance = np.sqrt(_dot(sight, sight))
-        return _dot(sight, self.up), _dot(velocity, self.up), distance, _dot(sight, velocity)
-
-
-def _sight(grid: Grid, ground: GroundSegment, interval: IntArray, pair: IntArray, step_s: float) -> _Sight:
-    satellite, gateway = grid.satellite[pair], grid.gateway[pair]
+def _sight(grid: Grid, segment: Segment, interval: IntArray, pair: IntArray, step_s: float) -> Sight:
+    satellite = grid.satellite[pair]
     motion = motion_between(
         (grid.position_m[interval, satellite], grid.position_m[interval + 1, satellite]),
         (grid.velocity_mps[interval, satellite], grid.velocity_mps[interval + 1, satellite]),
         step_s,
     )
-    return _Sight(motion, ground.position_m[gateway], ground.up[gateway], ground.sine_min_elevation[gateway])
+    return segment.sight(motion, grid.gateways, interval, grid.gateway[pair])
 
 
 def _roots(
-    sight: _Sight,
+    sight: Sight,
     rows: IntArray,
-    function: Callable[[_Sight, FloatArray], FloatArray],
+    quantity: Literal["clearance_m", "clearance_rate", "elevation_rate"],
     *,
     low: FloatArray | float = 0.0,
     high: FloatArray | float = 1.0,
 ) -> FloatArray:
-    """Where a function of the chosen rows is 0, as fractions of their intervals."""
-    chosen = sight.take(rows)
+    """Where a quantity of the chosen rows is 0, as fractions of their intervals."""
+    function: Callable[[FloatArray], FloatArray] = getattr(sight.take(rows), quantity)
     ends = (np.broadcast_to(end, rows.shape) for end in (low, high))
-    return bracketed_root(lambda x: function(chosen, x), *ends)
-
-
-def _dot(first: FloatArray, second: FloatArray) -> FloatArray:
-    return np.asarray(np.einsum("ni,ni->n", first, second))
+    return bracketed_root(function, *ends)

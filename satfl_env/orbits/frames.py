@@ -84,6 +84,12 @@ def times_after(epoch: Time, time_s: FloatArray) -> Time:
         return (epoch + astropy("time").TimeDelta(time_s, format="sec")).utc
 
 
+def seconds_between(first: Time, last: Time) -> float:
+    """Seconds from one time to another."""
+    with offline():
+        return float((last - first).sec)
+
+
 def utc_text(time: Time) -> str:
     """A time as ISO 8601 text in UTC, to the second."""
     with offline():

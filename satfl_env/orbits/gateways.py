@@ -7,19 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pydantic.dataclasses
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
+from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, ROTATION_RADPS, central_acceleration_mps2
 from satfl_env.orbits.frames import astropy
+from satfl_env.orbits.hermite import Motion
+from satfl_env.orbits.propagation import Orbits, States
+from satfl_env.orbits.sights import ConeSight
 from satfl_env.settings import STRICT, Finite
 from satfl_env.suggestions import did_you_mean
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 DEFAULT_MIN_ELEVATION_DEG = 10.0
 
@@ -50,6 +55,7 @@ class Gateway:
     longitude_deg: Annotated[Finite, Field(ge=-180, le=360)]
     altitude_m: Annotated[Finite, Field(ge=-500, le=50_000)] = 0.0
     min_elevation_deg: Annotated[Finite, Field(lt=90)] = DEFAULT_MIN_ELEVATION_DEG
+    kind: Literal["ground"] = "ground"
 
     @property
     def horizon_deg(self) -> float:
@@ -99,7 +105,7 @@ def site(name: str, *, min_elevation_deg: float = DEFAULT_MIN_ELEVATION_DEG) -> 
 
 @dataclass(frozen=True, eq=False)
 class GroundSegment:
-    """Gateways as arrays, in ITRS.
+    """Gateways at rest as arrays, in ITRS; see `Segment`.
 
     Attributes:
         position_m: (G, 3).
@@ -115,6 +121,33 @@ class GroundSegment:
     def up(self) -> FloatArray:
         """Vertical of each gateway, (G, 3)."""
         return self.frame[:, 2]
+
+    @property
+    def radius_m(self) -> FloatArray:
+        """Distances from the Earth's centre, (G,)."""
+        return np.asarray(np.linalg.norm(self.position_m, axis=-1))
+
+    def distance_bounds_m(self, orbits: Orbits) -> tuple[float, float]:
+        """Lower and upper bound of the slant ranges; the satellites must be higher than every gateway."""
+        highest_m = float(self.radius_m.max())
+        if orbits.min_radius_m <= highest_m:
+            raise ValueError(
+                f"orbits must be higher than every gateway, got one {highest_m - orbits.min_radius_m} m lower"
+            )
+        return orbits.min_radius_m - highest_m, orbits.max_radius_m + highest_m
+
+    def states(self, time_s: FloatArray) -> States:
+        """The same places at each time."""
+        shape = (len(time_s), *self.position_m.shape)
+        return np.broadcast_to(self.position_m, shape), np.broadcast_to(0.0, shape)
+
+    def frames(self, position_m: FloatArray) -> FloatArray:
+        """East, north and up."""
+        return self.frame
+
+    def clearances_m(self, satellite_m: FloatArray, gateway_m: FloatArray) -> FloatArray:
+        """See `clearance_m`."""
+        return self.clearance_m(satellite_m.reshape(-1, 3)).reshape(*satellite_m.shape[:2], -1)
 
     def clearance_m(self, position_m: FloatArray) -> FloatArray:
         """How high satellites stand above each gateway's cone of minimum elevation, along its vertical.
@@ -135,6 +168,45 @@ class GroundSegment:
         cone *= self.sine_min_elevation
         cone += (self.position_m * self.up).sum(axis=-1)
         return np.asarray(position_m @ self.up.T - cone)
+
+    def curvature_bound_mps2(self, orbits: Orbits) -> FloatArray:
+        """A bound: a (1 + |sin E|) + |sin E| v^2 / d.
+
+        With a the Earth-fixed acceleration, v the speed and d the shortest range.
+        """
+        speed = orbits.max_speed_mps + ROTATION_RADPS * orbits.max_radius_m
+        acceleration = (
+            central_acceleration_mps2(orbits.min_radius_m)
+            + 2 * ROTATION_RADPS * speed
+            + ROTATION_RADPS**2 * orbits.max_radius_m
+        )
+        nearest = np.maximum(orbits.min_radius_m - self.radius_m, 1e3)
+        return np.asarray(acceleration + np.abs(self.sine_min_elevation) * (acceleration + speed**2 / nearest))
+
+    def sight(self, motion: Motion, gateways: States, interval: IntArray, gateway: IntArray) -> ConeSight:
+        """Lines of sight to satellites in motion."""
+        return ConeSight(motion, self.position_m[gateway], self.up[gateway], self.sine_min_elevation[gateway])
+
+    def sine_elevation(self, satellite_m: FloatArray, gateway_m: FloatArray, gateway: IntArray) -> FloatArray:
+        """Of the satellites above the horizontal."""
+        sight = satellite_m - gateway_m
+        return np.asarray((sight * self.up[gateway]).sum(axis=-1) / np.linalg.norm(sight, axis=-1))
+
+    @property
+    def sees_level(self) -> bool:
+        """Whether satellites above the horizontal plane, and no others, are above every gateway's horizon."""
+        return bool((self.sine_min_elevation >= 0).all())
+
+    def clear(self, satellite_m: FloatArray, gateway_m: FloatArray) -> BoolArray:
+        """Above the horizontal plane, or down to a minimum elevation below it."""
+        sight = satellite_m[:, None] - gateway_m
+        height = (sight * self.up).sum(axis=-1)
+        return np.asarray(height > np.minimum(self.sine_min_elevation, 0.0) * np.linalg.norm(sight, axis=-1))
+
+    def reach_rad(self, radius_m: float) -> FloatArray:
+        """Angle at the centre between the gateway and the farthest satellites that it sees."""
+        elevation = np.arcsin(self.sine_min_elevation)
+        return np.asarray(np.arccos(np.minimum(self.radius_m * np.cos(elevation) / radius_m, 1.0)) - elevation)
 
 
 def ground_segment(gateways: Sequence[Gateway]) -> GroundSegment:

@@ -41,10 +41,15 @@ def ground_track(orbits: Orbits, time_s: FloatArray) -> GroundTrack:
     return GroundTrack(latitude, longitude, np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))))
 
 
+def geodetic(position_m: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Geodetic latitude and longitude in degrees and height in m (WGS 84) of Earth-fixed positions (..., 3)."""
+    longitude, latitude, height_m = import_tidily("erfa").gc2gd(_WGS84, position_m)
+    return np.degrees(latitude), np.degrees(longitude), height_m
+
+
 def geodetic_deg(position_m: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Geodetic latitude and longitude (WGS 84) of Earth-fixed positions (..., 3), in degrees, (...) each."""
-    longitude, latitude, _ = import_tidily("erfa").gc2gd(_WGS84, position_m)
-    return np.degrees(latitude), np.degrees(longitude)
+    return geodetic(position_m)[:2]
 
 
 def _vertical(latitude_deg: FloatArray, longitude_deg: FloatArray) -> FloatArray:

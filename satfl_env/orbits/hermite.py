@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 class Motion(NamedTuple):
@@ -20,6 +21,10 @@ class Motion(NamedTuple):
 
     coefficient_m: FloatArray
     step_s: float
+
+    def take(self, rows: IntArray) -> Motion:
+        """Some of the intervals."""
+        return self._replace(coefficient_m=self.coefficient_m[:, rows])
 
     def at(self, fraction: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Positions and velocities at a fraction (N,) of each interval, (N, 3) each, in m and m/s."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from astropy.time import Time
 
 FloatArray = NDArray[np.float64]
+# Positions in m and velocities in m/s.
+States = tuple[FloatArray, FloatArray]
 
 
 class Orbits(Protocol):
@@ -48,11 +50,11 @@ class Orbits(Protocol):
         """Upper bound of every inertial speed."""
         ...
 
-    def states(self, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def states(self, time_s: FloatArray) -> States:
         """Positions in m and velocities in m/s at each time (T,), as (T, S, 3) each."""
         ...
 
 
-def earth_fixed_states(orbits: Orbits, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+def earth_fixed_states(orbits: Orbits, time_s: FloatArray) -> States:
     """Positions and velocities in ITRS at each time (T,), as (T, S, 3) each, in m and m/s."""
     return earth_fixed(teme_to_itrs(orbits.epoch, time_s), *orbits.states(time_s))

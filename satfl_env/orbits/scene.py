@@ -27,8 +27,10 @@ class SceneSnapshot:
         distance_m: Slant range of every pair, (S, G).
         visible: Whether the satellite is inside the gateway's coverage, (S, G).
         window_s: Remaining contact window, (S, G); 0 where not visible.
-        gateway_frame: Local axes of each gateway in rows east, north and up, (G, 3, 3); None where they are x, y and z
-            at every gateway.
+        gateway_frame: Local axes of each gateway in rows east, north and up, or east, south and down where it looks
+            down from space, (G, 3, 3); None where they are x, y and z at every gateway.
+        clear: Whether nothing stands between satellite and gateway, whatever the gateway's coverage, (S, G); None where
+            that is so above the horizontal plane of every gateway, and nowhere else.
     """
 
     time_s: float
@@ -39,17 +41,18 @@ class SceneSnapshot:
     visible: BoolArray
     window_s: FloatArray
     gateway_frame: FloatArray | None = None
+    clear: BoolArray | None = None
 
     def __post_init__(self) -> None:
         """Make arrays of what a scene of somebody's own may give as lists, or as numbers of another type."""
         fields = vars(self)
         for name, value in fields.items():
             if name != "time_s" and value is not None:
-                fields[name] = np.asarray(value, dtype=np.bool_ if name == "visible" else np.float64)
+                fields[name] = np.asarray(value, dtype=np.bool_ if name in ("visible", "clear") else np.float64)
 
 
 class Scene(Protocol):
-    """Satellites in motion over gateways at rest."""
+    """Satellites in motion, and gateways."""
 
     @property
     def num_satellites(self) -> int:

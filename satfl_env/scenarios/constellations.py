@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -16,7 +16,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from satfl_env.orbits import (
     ConstellationScene,
     Gateway,
+    GeostationaryGateway,
     KeplerOrbits,
+    OrbitingGateway,
     PlanarScene,
     Sgp4Orbits,
     load_elements,
@@ -27,7 +29,8 @@ from satfl_env.orbits import (
     uniform_phases,
     walker,
 )
-from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, HILL_RADIUS_M, LOWEST_ALTITUDE_M
+from satfl_env.orbits.earth import CLEAR_OF_AIR_M, EQUATORIAL_RADIUS_M, HILL_RADIUS_M, LOWEST_ALTITUDE_M
+from satfl_env.orbits.space_gateways import GrazingHeight
 from satfl_env.paths import PathText
 from satfl_env.scenarios.decay import RULES, Decay
 from satfl_env.scenarios.errors import prefixed
@@ -36,8 +39,12 @@ from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count, Finite, NonNegative, Positive, Whole, default_of
 from satfl_env.simulation import PlaneRelays, RoundProtocol, RoundSettings, ScenePart
 
+if TYPE_CHECKING:
+    from astropy.time import Time
+
 # There is no orbit below this; kilometres given for metres are far below it.
 Altitude = Annotated[Finite, Field(ge=LOWEST_ALTITUDE_M, le=HILL_RADIUS_M - EQUATORIAL_RADIUS_M)]
+Inclination = Annotated[Finite, Field(ge=0, le=180)]
 Point = tuple[Finite, Finite]
 # A century: far beyond it, times have no date.
 LONGEST_SPAN_S = 3.2e9
@@ -124,13 +131,45 @@ class PlanarConstellation(ConstellationSection):
         )
 
 
+class MeoGateway(Section):
+    """A gateway on a circular orbit above all satellites, with secular J2.
+
+    `altitude_m` counts from the equatorial radius. `raan_deg` is the right ascension of the ascending node and
+    `phase_deg` the angle from it along the orbit, both at the constellation's `epoch`. A satellite is in sight where
+    the line to it stays higher than `grazing_height_m`, at most 1,000 km.
+    """
+
+    kind: Literal["meo"] = "meo"
+    name: Annotated[str, Field(min_length=1)]
+    altitude_m: Altitude
+    inclination_deg: Inclination
+    raan_deg: Finite = default_of(walker, "raan_deg")
+    phase_deg: Finite = 0.0
+    grazing_height_m: GrazingHeight = CLEAR_OF_AIR_M
+
+    def flown(self, epoch: Time) -> OrbitingGateway:
+        """The gateway in its orbit."""
+        inclination, node, phase = (np.radians([it]) for it in (self.inclination_deg, self.raan_deg, self.phase_deg))
+        zero, axis_m = np.zeros(1), np.array([EQUATORIAL_RADIUS_M + self.altitude_m])
+        orbit = KeplerOrbits(epoch, axis_m, zero, inclination, node, zero, phase)
+        return OrbitingGateway(self.name, orbit, self.grazing_height_m)
+
+
 def _site_or_place(value: Any) -> Any:
-    """The place of a shipped site that is given by name only; any other value unchanged."""
+    """The place of a shipped site that is given by name only; whatever states no kind is on the ground."""
     given = {"name": value} if isinstance(value, str) else value
-    if not isinstance(given, Mapping) or given.keys() & {"latitude_deg", "longitude_deg", "altitude_m"}:
+    if not isinstance(given, Mapping) or "kind" in given:
+        return given
+    given = {"kind": default_of(Gateway, "kind"), **given}
+    if given.keys() & {"latitude_deg", "longitude_deg", "altitude_m"}:
         return given
     name = given.get("name")
     return {**asdict(site(name)), **given, "name": site(name).name} if isinstance(name, str) else given
+
+
+AnyGateway = Annotated[
+    Gateway | GeostationaryGateway | MeoGateway, Field(discriminator="kind"), BeforeValidator(_site_or_place)
+]
 
 
 class Orbiting(ConstellationSection):
@@ -140,7 +179,7 @@ class Orbiting(ConstellationSection):
     a random time within `start_within_s` after it, drawn from its seed; 0 starts all of them at the epoch.
     """
 
-    gateways: tuple[Annotated[Gateway, BeforeValidator(_site_or_place)], ...]
+    gateways: tuple[AnyGateway, ...]
     start_within_s: NonNegative = 86_400.0
 
     @property
@@ -153,7 +192,9 @@ class Orbiting(ConstellationSection):
         """The orbits from the epoch on."""
 
     def check(self, rounds: RoundSettings) -> None:
-        """Check that times stay in the range of dates."""
+        """Check that gateways are where satellites can see them, and that times stay in the range of dates."""
+        with prefixed("gateways: "):
+            self._scene_of(self.orbits())
         # No round is shorter than that of satellites that are not busy.
         span_s = self.start_within_s + rounds.longest_s(0.0)
         if span_s > LONGEST_SPAN_S:
@@ -167,14 +208,20 @@ class Orbiting(ConstellationSection):
 
     def scenes(self, rounds: RoundSettings) -> ScenePart:
         """What makes the scene; the time at which it starts is drawn."""
-        return partial(self._scene, self.flown(rounds))
+        return partial(self._started, self.flown(rounds))
 
     @property
     def _too_long(self) -> str:
         return f"start_within_s is too long, got {self.start_within_s:g}: "
 
-    def _scene(self, orbits: KeplerOrbits | Sgp4Orbits, rng: np.random.Generator) -> ConstellationScene:
-        return ConstellationScene(orbits.advanced(rng.uniform(0.0, self.start_within_s)), self.gateways)
+    def _started(self, orbits: KeplerOrbits | Sgp4Orbits, rng: np.random.Generator) -> ConstellationScene:
+        return self._scene_of(orbits.advanced(rng.uniform(0.0, self.start_within_s)))
+
+    def _scene_of(self, orbits: KeplerOrbits | Sgp4Orbits) -> ConstellationScene:
+        """The scene of some orbits, which may have a later epoch than the section's."""
+        epoch = self.orbits().epoch
+        flown = (it.flown(epoch) if isinstance(it, MeoGateway) else it for it in self.gateways)
+        return ConstellationScene(orbits, tuple(flown))
 
     @field_validator("epoch", mode="before", check_fields=False)
     @classmethod
@@ -191,7 +238,7 @@ class Orbiting(ConstellationSection):
 
     @field_validator("gateways")
     @classmethod
-    def _distinct_names(cls, value: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
+    def _distinct_names(cls, value: tuple[AnyGateway, ...]) -> tuple[AnyGateway, ...]:
         names = [gateway.name for gateway in value]
         if not names:
             raise ValueError("there must be at least one gateway, got none")
@@ -214,7 +261,7 @@ class WalkerConstellation(Orbiting):
     planes: Count
     phasing: Whole = 0
     altitude_m: Altitude
-    inclination_deg: Annotated[Finite, Field(ge=0, le=180)]
+    inclination_deg: Inclination
     epoch: str
     j2: bool = default_of(walker, "j2")
 
@@ -298,7 +345,7 @@ class ElementsConstellation(Orbiting):
     def flown(self, rounds: RoundSettings) -> Sgp4Orbits:
         """The orbits of the satellites that stay up for long enough, as `decay` has it."""
         orbits = self.orbits()
-        scene = ConstellationScene(orbits, self.gateways)
+        scene = self._scene_of(orbits)
         span_s = self.start_within_s + rounds.longest_s(scene.horizon_s) + scene.look_ahead_s
         decay_s = orbits.decays_s(min(span_s, LONGEST_SPAN_S))
         return RULES[self.decay](orbits, decay_s, self.start_within_s)

@@ -542,6 +542,7 @@ class Simulation:
             position_m=direct.position_m[sender],
             velocity_mps=direct.velocity_mps[sender],
             distance_m=direct.distance_m[sender],
+            clear=None if direct.clear is None else direct.clear[sender],
         )
 
         def rate_bps(transmits: BoolArray) -> FloatArray:

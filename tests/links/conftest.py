@@ -21,6 +21,7 @@ def at() -> Scene:
             gateway_position_m=gateway_position_m,
             distance_m=np.linalg.norm(position_m[:, None] - gateway_position_m, axis=-1),
             gateway_frame=gateway_frame,
+            clear=None,
         )
 
     return make
