@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -58,6 +61,24 @@ Decibel = Annotated[Finite, Field(ge=-200, le=200)]
 Loss = Annotated[Decibel, Field(ge=0)]
 Count = Annotated[Whole, Field(ge=1)]
 Workers = Annotated[Count, Field(le=MOST_WORKERS)]
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What a scenario or plain Python code may state for a value of a wider type."""
+
+    kind: Any
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(self.kind)
+
+
+# Stated as one number for all satellites; a fleet puts one for each in its place, (S,).
+Each = float | NDArray[np.float64]
+EachPositive = Annotated[Each, _Stated(Positive)]
+EachNonNegative = Annotated[Each, _Stated(NonNegative)]
+EachShare = Annotated[Each, _Stated(Share)]
+EachDecibel = Annotated[Each, _Stated(Decibel)]
 
 
 def default_of(maker: Callable[..., Any], name: str) -> Any:

@@ -89,16 +89,16 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `rate_bps`          | `(S, G)` | 0   | rate at the shortest slant range | rate alone on the gateway's band    |
     | `link_s`            | `(S, G)` | 0   | horizon of the scene             | both model transfers at that rate   |
     | `energy_j`          | `(S,)`   | 0   | highest draw, or capacity        | energy to be spent this round       |
-    | `transmit_power_w`  | `(S,)`   | 0   | power of the links, or 1         | power of uploads, if that counts    |
+    | `transmit_power_w`  | `(S,)`   | 0   | highest of the links, or 1       | power of uploads, if that counts    |
     | `samples`           | `(S,)`   | 0   | most samples on board            | training samples on board           |
     | `last_loss`         | `(S,)`   | 0   | 10                               | training loss of the last epoch     |
     | `last_epochs`       | `(S,)`   | 0   | most epochs in a round           | epochs of the last update           |
     | `cluster`           | `(S,)`   | 0   | S - 1 (`MultiDiscrete`)          | cluster label in the last round     |
     | `similarity`        | `(S, S)` | 0   | 1                                | similarity of label distributions   |
     | `update_similarity` | `(S, S)` | -   | 1                                | cosine of the last updates          |
-    | `cpu_max_hz`        | `(S,)`   | 0   | its value                        | highest CPU frequency               |
-    | `cycles_per_sample` | `(S,)`   | 0   | its value                        | CPU cycles to train one sample once |
-    | `kappa`             | `(S,)`   | 0   | its value                        | switched capacitance                |
+    | `cpu_max_hz`        | `(S,)`   | 0   | its highest value                | highest CPU frequency               |
+    | `cycles_per_sample` | `(S,)`   | 0   | its highest value                | CPU cycles to train one sample once |
+    | `kappa`             | `(S,)`   | 0   | its highest value                | switched capacitance                |
     | `max_epochs`        | `(S,)`   | 0   | its value                        | most local epochs in a round        |
 
     A minimum of "-" is the negative of the maximum. The scenario's `observation.leave_out` names parts to be left out.

@@ -72,7 +72,8 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         scene: A scene of it; see `any_scene`.
         parts: The parts that are observed, in any order.
     """
-    rounds, computer = ingredients.rounds, ingredients.computer
+    rounds = ingredients.rounds
+    links, energy, computer = ingredients.equipment.having(ingredients.fleet.highest)
     satellites, gateways = scene.num_satellites, scene.num_gateways
     per_satellite, per_pair = (satellites,), (satellites, gateways)
 
@@ -85,10 +86,10 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "distance_m": lambda: _box(scene.max_distance_m, per_pair),
         "visible": lambda: spaces.Box(0, 1, per_pair, np.int8),
         "window_s": lambda: _box(scene.horizon_s, per_pair),
-        "rate_bps": lambda: _box(ingredients.links.highest_rate_bps(scene.min_distance_m), per_pair),
+        "rate_bps": lambda: _box(links.highest_rate_bps(scene.min_distance_m), per_pair),
         "link_s": lambda: _box(scene.horizon_s, per_pair),
-        "energy_j": lambda: _box(ingredients.energy.highest_j, per_satellite),
-        "transmit_power_w": lambda: _box(ingredients.links.transmit_power_w or 1.0, per_satellite),
+        "energy_j": lambda: _box(energy.highest_j, per_satellite),
+        "transmit_power_w": lambda: _box(float(np.max(links.transmit_power_w)) or 1.0, per_satellite),
         "samples": lambda: _box(most_samples(ingredients, scene), per_satellite),
         "last_loss": lambda: _box(MAX_LOSS, per_satellite),
         "last_epochs": lambda: _box(ingredients.max_epochs, per_satellite),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from satfl_env.settings import Each
+
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
@@ -21,7 +23,7 @@ def path_gain(
     *,
     carrier_hz: float,
     extra_loss_db: float,
-    satellite_gain_dbi: float,
+    satellite_gain_dbi: Each,
     gateway_gain_dbi: float,
 ) -> FloatArray:
     r"""Linear power gain with both antennas on target (SemSpaceFL, eq. 9); any shape.
@@ -29,7 +31,8 @@ def path_gain(
     $$g = \frac{G_\mathrm{sat} G_\mathrm{gw}}{\mathrm{PL}}, \qquad
     \mathrm{PL} = \left(\frac{4 \pi d f}{c}\right)^2 L_\mathrm{extra}$$
 
-    `extra_loss_db` is the loss beyond free space: gas attenuation and scintillation.
+    `distance_m` and `satellite_gain_dbi` broadcast. `extra_loss_db` is the loss beyond free space:
+    gas attenuation and scintillation.
     """
     loss_db = free_space_path_loss_db(distance_m, carrier_hz) + extra_loss_db
     return np.asarray(10 ** ((satellite_gain_dbi + gateway_gain_dbi - loss_db) / 10))

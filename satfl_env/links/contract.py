@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from satfl_env.settings import Each
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
@@ -35,13 +37,17 @@ class Geometry(Protocol):
     def clear(self) -> BoolArray | None:
         """Whether nothing stands between satellite and gateway, (S, G); None: that is so above the horizontal plane."""
 
+    @property
+    def sender(self) -> IntArray | None:
+        """The satellite that sends in each row, (S,), or for each pair, (S, G); None where each sends for itself."""
+
 
 class Links(Protocol):
     """Rates between satellites and gateways."""
 
     @property
-    def transmit_power_w(self) -> float:
-        """Power that a satellite draws while it sends, in W."""
+    def transmit_power_w(self) -> Each:
+        """Power that a satellite draws while it sends, in W: one number, or (S,)."""
 
     def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
         """Rate of each pair in bit/s where no other satellite sends, (S, G)."""

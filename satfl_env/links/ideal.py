@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from satfl_env.links.contract import Geometry
-from satfl_env.settings import STRICT, NonNegative, Positive
+from satfl_env.settings import STRICT, EachNonNegative, Positive
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -29,7 +29,7 @@ class IdealLinks:
 
     kind: Literal["ideal"] = "ideal"
     rate_bps: Positive = 1e9
-    transmit_power_w: NonNegative = 0.0
+    transmit_power_w: EachNonNegative = 0.0
 
     def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
         """The fixed rate in bit/s for each pair, (S, G)."""

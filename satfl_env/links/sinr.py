@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satfl_env.links.antenna import array_features
+from satfl_env.settings import Each
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -33,7 +34,7 @@ def sinr(
     share_hz: FloatArray,
     *,
     bandwidth_hz: float,
-    transmit_power_w: float,
+    transmit_power_w: Each,
     noise_w: FloatArray,
     array_shape: tuple[int, int],
     gateway_frame: FloatArray | None = None,
@@ -41,8 +42,8 @@ def sinr(
 ) -> FloatArray:
     r"""SINR of every satellite at its gateway (SemSpaceFL, eq. 10-13).
 
-    $$\mathrm{SINR}_s = \frac{p \, g_{sk}}
-    {\sigma_s^2 + \frac{b_s}{B} \sum_{j \notin \mathcal{U}_k} p \, g_{jk} A_k(s, j)},
+    $$\mathrm{SINR}_s = \frac{p_s \, g_{sk}}
+    {\sigma_s^2 + \frac{b_s}{B} \sum_{j \notin \mathcal{U}_k} p_j \, g_{jk} A_k(s, j)},
     \qquad s \in \mathcal{U}_k$$
 
     Satellites of one gateway k are orthogonal. Those of other gateways interfere if they are above its horizon: with
@@ -57,7 +58,7 @@ def sinr(
         association: Gateway of each satellite, (S,).
         share_hz: Bandwidth of each satellite, (S,).
         bandwidth_hz: Band of every gateway.
-        transmit_power_w: Transmit power of every satellite.
+        transmit_power_w: Transmit power of every satellite, one number or (S,).
         noise_w: Noise power in each satellite's share, (S,).
         array_shape: Elements of the gateways' arrays along their first and second local axis.
         gateway_frame: Local axes of each gateway in rows, the third its array's boresight, (G, 3, 3); None where they
@@ -71,7 +72,8 @@ def sinr(
     senders = np.flatnonzero(association < num_gateways)
     own = association[senders], np.arange(len(senders))
     direction = _directions(position_m[senders], gateway_position_m, gateway_frame)
-    arriving_w = transmit_power_w * gain[senders].T
+    power_w = transmit_power_w[senders] if isinstance(transmit_power_w, np.ndarray) else transmit_power_w
+    arriving_w = power_w * gain[senders].T
     arrives = direction[..., 2] > 0 if clear is None else clear[senders].T
     interfering_w = np.where(arrives, arriving_w, 0.0)
     interfering_w[own] = 0.0

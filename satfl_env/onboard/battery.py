@@ -10,7 +10,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env.onboard.energy import EnergyBalance
-from satfl_env.settings import STRICT, NonNegative, Positive, Share
+from satfl_env.settings import STRICT, EachNonNegative, EachPositive, EachShare, Positive, Share
 
 FloatArray = NDArray[np.float64]
 
@@ -65,12 +65,12 @@ class Battery:
     """
 
     kind: Literal["battery"] = "battery"
-    capacity_j: Positive
-    initial_j: NonNegative
-    depth_of_discharge: Share = 1.0
-    harvest_w: NonNegative = 0.0
+    capacity_j: EachPositive
+    initial_j: EachNonNegative
+    depth_of_discharge: EachShare = 1.0
+    harvest_w: EachNonNegative = 0.0
     panels: Panels | None = None
-    standing_w: NonNegative = 0.0
+    standing_w: EachNonNegative = 0.0
     counts_transmission: bool = True
 
     @model_validator(mode="after")
@@ -83,12 +83,12 @@ class Battery:
 
     @property
     def highest_j(self) -> float:
-        """The capacity."""
-        return self.capacity_j
+        """The capacity, the largest one of a fleet."""
+        return float(np.max(self.capacity_j))
 
     def first_charge_j(self, num_satellites: int) -> FloatArray:
-        """`initial_j` for all, (S,)."""
-        return np.full(num_satellites, self.initial_j)
+        """`initial_j`, or the capacity where a fleet's is smaller, (S,)."""
+        return np.asarray(np.minimum(np.full(num_satellites, self.initial_j), self.capacity_j))
 
     def available_j(self, charge_j: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Charge above the floor (1 - depth of discharge) * capacity, 0 below it; (S,)."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
-from satfl_env.settings import STRICT, Positive
+from satfl_env.settings import STRICT, EachPositive
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -41,7 +41,7 @@ class Computer(Protocol):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class OnboardComputer:
-    """The same on-board computer for every satellite (SemSpaceFL, eq. 5-6).
+    """The on-board computer of every satellite (SemSpaceFL, eq. 5-6).
 
     Attributes:
         cpu_max_hz: Highest CPU frequency in Hz.
@@ -52,9 +52,9 @@ class OnboardComputer:
         ValueError: If a value is out of its range.
     """
 
-    cpu_max_hz: Positive = 1e9
-    cycles_per_sample: Positive = 1e8
-    kappa: Positive = 5e-27
+    cpu_max_hz: EachPositive = 1e9
+    cycles_per_sample: EachPositive = 1e8
+    kappa: EachPositive = 5e-27
 
 
 def epoch_time_s(samples: IntArray, cpu_hz: FloatArray, *, cycles_per_sample: Number) -> FloatArray:

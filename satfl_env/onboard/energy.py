@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
-from satfl_env.settings import STRICT, NonNegative, Positive
+from satfl_env.settings import STRICT, Each, EachNonNegative, EachPositive
 
 FloatArray = NDArray[np.float64]
 
@@ -71,8 +71,8 @@ class Supply(Protocol):
         """Whether `available_j` has to pay for transmission, too, and not for training alone."""
 
     @property
-    def standing_w(self) -> float:
-        """Power drawn all the time in W."""
+    def standing_w(self) -> Each:
+        """Power drawn all the time in W: one number, or (S,)."""
 
     def stored_j(self, charge_j: FloatArray) -> FloatArray:
         """Energy that is there before a satellite browns out, (S,); infinite where that cannot happen."""
@@ -118,7 +118,7 @@ class EnergyDraws:
 
     $$E_\mathrm{max} \sim \mathcal{N}(\mu, \sigma^2)$$
 
-    Draws are clipped to 0 and `highest_j`.
+    Draws are clipped to 0 and to six standard deviations above the mean.
 
     Attributes:
         mean_j: Mean mu in J.
@@ -130,14 +130,14 @@ class EnergyDraws:
     """
 
     kind: Literal["draws"] = "draws"
-    mean_j: Positive = 100.0
-    std_j: NonNegative = 10.0
+    mean_j: EachPositive = 100.0
+    std_j: EachNonNegative = 10.0
     counts_transmission: bool = False
 
     @property
     def highest_j(self) -> float:
-        """Highest draw: six standard deviations above the mean."""
-        return self.mean_j + 6 * self.std_j
+        """Highest draw: six standard deviations above the mean, that of any satellite."""
+        return float(np.max(self._most_j))
 
     def first_charge_j(self, num_satellites: int) -> FloatArray:
         """Nothing is stored: zeros, (S,)."""
@@ -145,10 +145,14 @@ class EnergyDraws:
 
     def available_j(self, charge_j: FloatArray, rng: np.random.Generator) -> FloatArray:
         """The draws of a round, (S,)."""
-        return np.clip(rng.normal(self.mean_j, self.std_j, len(charge_j)), 0.0, self.highest_j)
+        return np.clip(rng.normal(self.mean_j, self.std_j, len(charge_j)), 0.0, self._most_j)
 
     def charge_after_j(
         self, charge_j: FloatArray, *, spent_j: FloatArray, sunlit_s: FloatArray, duration_s: float
     ) -> FloatArray:
         """Nothing is stored: the charge is unchanged, (S,)."""
         return charge_j
+
+    @property
+    def _most_j(self) -> Each:
+        return self.mean_j + 6 * self.std_j

@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+_DTYPES: dict[str, type[np.generic]] = {"visible": np.bool_, "clear": np.bool_, "sender": np.int64}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,8 @@ class SceneSnapshot:
             down from space, (G, 3, 3); None where they are x, y and z at every gateway.
         clear: Whether nothing stands between satellite and gateway, whatever the gateway's coverage, (S, G); None where
             that is so above the horizontal plane of every gateway, and nowhere else.
+        sender: The satellite that sends in each row, (S,), or for each pair, (S, G), where models are relayed; None
+            where each sends for itself.
     """
 
     time_s: float
@@ -42,13 +47,14 @@ class SceneSnapshot:
     window_s: FloatArray
     gateway_frame: FloatArray | None = None
     clear: BoolArray | None = None
+    sender: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Make arrays of what a scene of somebody's own may give as lists, or as numbers of another type."""
         fields = vars(self)
         for name, value in fields.items():
             if name != "time_s" and value is not None:
-                fields[name] = np.asarray(value, dtype=np.bool_ if name in ("visible", "clear") else np.float64)
+                fields[name] = np.asarray(value, dtype=_DTYPES.get(name, np.float64))
 
 
 class Scene(Protocol):

@@ -98,6 +98,7 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
         "links": scenario.links,
         "energy": scenario.onboard.energy,
         "computer": scenario.onboard,
+        "fleet": scenario.make_fleet(),
         "protocol": scenario.make_protocol(),
         "combine": weighted_mean,
         "faults": scenario.faults,

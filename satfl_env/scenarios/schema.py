@@ -29,6 +29,8 @@ from satfl_env.simulation import (
     STATE_PARTS,
     Faults,
     FirstDecoders,
+    Kind,
+    Kinds,
     LateUpdates,
     OneContact,
     RoundProtocol,
@@ -214,6 +216,7 @@ class Scenario(Section):
     constellation: Annotated[Constellation, Field(discriminator="kind")]
     links: Annotated[RadioLinks | IdealLinks, Field(discriminator="kind")] = RadioLinks()
     onboard: Onboard = Onboard()
+    fleet: tuple[Kind, ...] = ()
     data: Data
     model: Annotated[Model, Field(discriminator="kind")]
     training: Training = Training()
@@ -235,6 +238,8 @@ class Scenario(Section):
             )
         if partition.kind == "ground-track" and self.constellation.kind == "planar":
             raise ValueError("data.partition.kind 'ground-track' needs a constellation on the globe, got kind 'planar'")
+        with prefixed("fleet: "):
+            self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
         self.make_protocol()
         with prefixed("constellation."):
             self.constellation.check(self.rounds)
@@ -255,6 +260,17 @@ class Scenario(Section):
         """Raise `ScenarioError` if the target's metric is none of the model's, unless parts have another `model`."""
         if self.target is not None and "model" not in parts:
             self.target.check(self.model.metrics)
+
+    def make_fleet(self) -> Kinds:
+        """The kinds of satellites.
+
+        Raises:
+            ValueError: If a kind states what the sections do not have.
+        """
+        energy = self.onboard.energy
+        if isinstance(energy, Battery) and energy.panels and any("harvest_w" in kind.stated for kind in self.fleet):
+            raise ValueError("harvest_w goes with onboard.energy.panels: null alone")
+        return Kinds(self.fleet, self.links, self.onboard, energy)
 
     def make_protocol(self) -> RoundProtocol:
         """The protocol of the rounds.

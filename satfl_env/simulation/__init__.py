@@ -5,6 +5,7 @@ from __future__ import annotations
 from satfl_env.simulation.evaluation import Evaluation
 from satfl_env.simulation.faults import FaultModel, Faults, Outages, Renewals
 from satfl_env.simulation.federated_data import FederatedData
+from satfl_env.simulation.fleet import Fleet, Kind, Kinds
 from satfl_env.simulation.ingredients import DataFacts, DataPart, Ingredients, ScenePart, data_facts, most_samples
 from satfl_env.simulation.learner import FirstDecoders, Learner, PhysicsOnly, Tested
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
@@ -26,7 +27,10 @@ __all__ = [
     "Faults",
     "FederatedData",
     "FirstDecoders",
+    "Fleet",
     "Ingredients",
+    "Kind",
+    "Kinds",
     "LateUpdates",
     "Learner",
     "NetworkState",

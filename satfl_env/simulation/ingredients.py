@@ -14,6 +14,7 @@ from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import Scene
 from satfl_env.simulation.faults import FaultModel
 from satfl_env.simulation.federated_data import FederatedData
+from satfl_env.simulation.fleet import Equipment, Fleet
 from satfl_env.simulation.learner import FirstDecoders, Learner, Tested
 from satfl_env.simulation.protocols import RoundProtocol
 from satfl_env.simulation.rounds import RoundSettings
@@ -77,6 +78,7 @@ class Ingredients:
         upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
         computer: The on-board computers.
         energy: Energy for training.
+        fleet: In what the satellites' links, energy and computers differ.
         data: Makes the data of an episode, which may depend on what the satellites see.
         model: Makes a model.
         test_snr_db: Channel SNR of the test.
@@ -100,6 +102,7 @@ class Ingredients:
     upload_snr_db: float | None
     computer: Computer
     energy: Energy
+    fleet: Fleet
     data: DataPart
     model: Callable[[], TrainableModel]
     test_snr_db: float
@@ -114,6 +117,11 @@ class Ingredients:
     rounds: RoundSettings
     device: str = Hardware.device
     faults: FaultModel | None = None
+
+    @property
+    def equipment(self) -> Equipment:
+        """What all satellites are equipped with, apart from the values in which they differ."""
+        return Equipment(self.links, self.energy, self.computer)
 
 
 def most_samples(ingredients: Ingredients, scene: Scene) -> int:

@@ -87,6 +87,12 @@ PARTS: Mapping[str, Part] = {
         trials.try_computer,
         values=trials.COMPUTER_VALUES,
     ),
+    "fleet": Part(
+        "an object that gives the values in which satellites differ",
+        trials.try_fleet,
+        methods=("draw",),
+        values=("highest",),
+    ),
     "data": Part("(scene: Scene, rng: numpy.random.Generator) -> FederatedData", trials.try_data),
     "model": Part("() -> SemanticModel, such as its class, or a SemanticModel", trials.try_model, adapt=model_factory),
     "protocol": Part(

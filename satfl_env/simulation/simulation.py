@@ -17,7 +17,7 @@ from satfl_env.links import link_time_s
 from satfl_env.onboard import EnergyBalance, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
-from satfl_env.settings import MOST
+from satfl_env.settings import MOST, Each
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
 from satfl_env.simulation.faults import episode_faults
 from satfl_env.simulation.ingredients import Ingredients
@@ -121,7 +121,6 @@ class Simulation:
         self.torch_threads = torch_threads
         with torch_defaults():
             self._learner = ingredients.learner(ingredients)
-        self._supply = as_supply(ingredients.energy)
         self._seed: int | None = None
         self._progress: _Progress
         self._state: NetworkState
@@ -170,7 +169,7 @@ class Simulation:
             decision=decision,
             **times_at(self._alone_bps(decision))._asdict(),
             fetched=self._fetched(),
-            transmit_power_w=self.ingredients.links.transmit_power_w,
+            transmit_power_w=self._equipment.links.transmit_power_w,
             counted_power_w=self._counted_power_w,
             limit_s=self.ingredients.rounds.limit_s,
             stored_j=self._supply.stored_j(self._progress.charge_j),
@@ -412,6 +411,9 @@ class Simulation:
         self._scene = ingredients.scene(numpy_generator(seed, "orbits"))
         self._data = ingredients.data(self._scene, numpy_generator(seed, "split"))
         num_satellites = self._scene.num_satellites
+        fleet = ingredients.fleet.draw(num_satellites, numpy_generator(seed, "fleet"))
+        self._equipment = ingredients.equipment.having(fleet)
+        self._supply = as_supply(self._equipment.energy)
         # Only the scenes of orbits know of decays.
         self._decay_s = np.broadcast_to(getattr(self._scene, "decay_s", np.inf), num_satellites)
         span_s = ingredients.rounds.longest_s(self._scene.horizon_s)
@@ -427,7 +429,7 @@ class Simulation:
         self._progress = _Progress(
             round=0,
             time_s=0.0,
-            charge_j=as_numbers("first charge", ingredients.energy.first_charge_j(num_satellites)),
+            charge_j=as_numbers("first charge", self._equipment.energy.first_charge_j(num_satellites)),
             last_loss=learner.training_loss(first, self._data.train, noise),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
@@ -450,16 +452,16 @@ class Simulation:
 
     def _observe(self) -> None:
         """Observe the network at the current time."""
-        progress, ingredients = self._progress, self.ingredients
+        progress, equipment = self._progress, self._equipment
         self._direct = self._faults.in_order(self._scene.at(progress.time_s))
-        self._contacts = ingredients.protocol.contacts(self._direct, self._bits.mean)
+        self._contacts = self.ingredients.protocol.contacts(self._direct, self._bits.mean)
         snapshot = self._faults.in_order(self._contacts.snapshot)
         for name in ("distance_m", "window_s"):
             as_numbers(f"{name} of the scene at {progress.time_s:g} s", getattr(snapshot, name))
-        rate_bps = as_numbers("rates of the links", ingredients.links.solo_rate_bps(snapshot))
+        rate_bps = as_numbers("rates of the links", equipment.links.solo_rate_bps(snapshot))
         link_s = 2 * (link_time_s(self._bits.mean, rate_bps, snapshot.distance_m) + self._contacts.carry_s)
         rng = numpy_generator(self._require_seed(), "energy", progress.round)
-        available_j = as_numbers("available energy", ingredients.energy.available_j(progress.charge_j, rng))
+        available_j = as_numbers("available energy", equipment.energy.available_j(progress.charge_j, rng))
         self._snapshot = snapshot
         parts = {
             "round": progress.round,
@@ -486,16 +488,16 @@ class Simulation:
 
     def _constant_fields(self) -> dict[str, Any]:
         """The fields of the state that stay as they are throughout an episode, read-only."""
-        ingredients, num_satellites = self.ingredients, self._scene.num_satellites
+        equipment, num_satellites = self._equipment, self._scene.num_satellites
         computers = {
-            name: np.array(np.broadcast_to(getattr(ingredients.computer, name), num_satellites), dtype=np.float64)
+            name: np.array(np.broadcast_to(getattr(equipment.computer, name), num_satellites), dtype=np.float64)
             for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
         }
         over_half_w = self._counted_power_w * self._bits.upload / self._bits.mean
         constants: dict[str, Any] = {
             "transmit_power_w": np.full(num_satellites, over_half_w, dtype=np.float64),
             "samples": self._data.train.samples,
-            "max_epochs": np.full(num_satellites, ingredients.max_epochs, dtype=np.int64),
+            "max_epochs": np.full(num_satellites, self.ingredients.max_epochs, dtype=np.int64),
             **computers,
         }
         for array in constants.values():
@@ -503,9 +505,9 @@ class Simulation:
         return constants
 
     @property
-    def _counted_power_w(self) -> float:
-        """Power that takes from the energy for training while a satellite sends."""
-        return self.ingredients.links.transmit_power_w if self._supply.counts_transmission else 0.0
+    def _counted_power_w(self) -> Each:
+        """Power that takes from the energy for training while a satellite sends, one number or (S,)."""
+        return self._equipment.links.transmit_power_w if self._supply.counts_transmission else 0.0
 
     @property
     def _merges(self) -> bool:
@@ -535,7 +537,7 @@ class Simulation:
 
     def _rates_among(self, decision: Decision) -> Callable[[BoolArray], FloatArray]:
         """A function from who transmits, (S,), to their rates, 0 for the others, (S,)."""
-        direct, links = self._direct, self.ingredients.links
+        direct, links = self._direct, self._equipment.links
         sender = self._contacts.sender[decision.pairs]
         senders = replace(
             direct,
@@ -543,6 +545,7 @@ class Simulation:
             velocity_mps=direct.velocity_mps[sender],
             distance_m=direct.distance_m[sender],
             clear=None if direct.clear is None else direct.clear[sender],
+            sender=sender,
         )
 
         def rate_bps(transmits: BoolArray) -> FloatArray:

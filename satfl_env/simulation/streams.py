@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort", "faults"]
-_STREAMS: tuple[Stream, ...] = (
-    "orbits",
-    "split",
-    "energy",
-    "weights",
-    "batches",
-    "noise",
-    "uploads",
-    "cohort",
-    "faults",
-)
+Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort", "faults", "fleet"]
+_STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 
 def _sequence(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:

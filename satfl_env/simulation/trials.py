@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +17,7 @@ from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import check_model
 from satfl_env.simulation.faults import Outages
 from satfl_env.simulation.federated_data import FederatedData
+from satfl_env.simulation.fleet import Equipment
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.state import FloatArray
 
@@ -48,6 +49,16 @@ class Trial:
     def scene(self) -> Scene:
         """A scene."""
         return self.ingredients.scene(np.random.default_rng(0))
+
+    @cached_property
+    def drawn(self) -> Mapping[str, FloatArray]:
+        """The values of the scene's satellites in which they differ."""
+        return self.ingredients.fleet.draw(self.scene.num_satellites, np.random.default_rng(0))
+
+    @property
+    def equipment(self) -> Equipment:
+        """What the scene's satellites are equipped with."""
+        return self.ingredients.equipment.having(self.drawn)
 
     @cached_property
     def snapshot(self) -> SceneSnapshot:
@@ -83,9 +94,9 @@ def try_scene(trial: Trial) -> None:
 
 def try_links(trial: Trial) -> None:
     """Check the rates of links at the scene's start."""
-    links, snapshot = trial.ingredients.links, trial.snapshot
+    links, snapshot = trial.equipment.links, trial.snapshot
     pairs = snapshot.distance_m.shape
-    _check_numbers("parts['links'].transmit_power_w", links.transmit_power_w, (), lowest=0.0)
+    _check_each("parts['links'].transmit_power_w", links.transmit_power_w, trial, lowest=0.0)
     solo_bps = _check_numbers("parts['links'].solo_rate_bps()", links.solo_rate_bps(snapshot), pairs, lowest=0.0)
     everyone = np.zeros(pairs[0], dtype=np.int64)
     rate_bps = links.associated_rate_bps(snapshot, everyone)
@@ -96,7 +107,7 @@ def try_links(trial: Trial) -> None:
 
 def try_energy(trial: Trial) -> None:
     """Check the energy before and after one round."""
-    energy, satellites = trial.ingredients.energy, trial.scene.num_satellites
+    energy, satellites = trial.equipment.energy, trial.scene.num_satellites
     each = (satellites,)
     charge_j = _check_numbers("parts['energy'].first_charge_j()", energy.first_charge_j(satellites), each)
     available_j = energy.available_j(charge_j, np.random.default_rng(0))
@@ -108,13 +119,14 @@ def try_energy(trial: Trial) -> None:
     if any(hasattr(energy, method) for method in _SUPPLY_METHODS):
         what = "parts['energy'] must be a Supply, since it has a part of one"
         require(what, energy, methods=_SUPPLY_METHODS, values=_SUPPLY_VALUES)
-        _try_supply(as_supply(energy), charge_j, after_j)
+        supply = as_supply(energy)
+        _check_each("parts['energy'].standing_w", supply.standing_w, trial, lowest=0.0)
+        _try_supply(supply, charge_j, after_j)
 
 
 def _try_supply(supply: Supply, charge_j: FloatArray, after_j: FloatArray) -> None:
     """Check a supply's balance of the round that ended with the charge `after_j`; all (S,)."""
     each, nothing = charge_j.shape, np.zeros(charge_j.shape)
-    _check_numbers("parts['energy'].standing_w", supply.standing_w, (), lowest=0.0)
     stored_j = np.minimum(supply.stored_j(charge_j), np.finfo(float).max)  # may be infinite
     _check_numbers("parts['energy'].stored_j()", stored_j, each, lowest=0.0)
     balance = supply.balance(charge_j, spent_j=nothing, sunlit_s=nothing, duration_s=_TRIED_S)
@@ -130,9 +142,22 @@ def _try_supply(supply: Supply, charge_j: FloatArray, after_j: FloatArray) -> No
 def try_computer(trial: Trial) -> None:
     """Check the numbers of the on-board computers."""
     for name in COMPUTER_VALUES:
-        value = getattr(trial.ingredients.computer, name)
-        shape = () if np.ndim(value) == 0 else (trial.scene.num_satellites,)
-        _check_numbers(f"parts['computer'].{name}", value, shape, lowest=np.finfo(float).tiny)
+        value = getattr(trial.equipment.computer, name)
+        _check_each(f"parts['computer'].{name}", value, trial, lowest=np.finfo(float).tiny)
+
+
+def try_fleet(trial: Trial) -> None:
+    """Check one draw of the values in which satellites differ, and that they are those of links, energy or computer."""
+    fleet, drawn, equipment = trial.ingredients.fleet, trial.drawn, trial.ingredients.equipment
+    for name, value in drawn.items():
+        if not any(hasattr(part, name) for part in equipment):
+            raise ValueError(f"parts['fleet'].draw() must name values of links, energy or computer, got {name!r}")
+        values = _check_numbers(f"parts['fleet'].draw()[{name!r}]", value, (trial.scene.num_satellites,))
+        highest = _check_numbers(f"parts['fleet'].highest[{name!r}]", fleet.highest.get(name), ())
+        if (values * _ROUNDING > highest).any():
+            raise ValueError(f"parts['fleet'].highest[{name!r}] must be at least {values.max():g}, got {highest:g}")
+    for try_one in (try_links, try_energy, try_computer):
+        try_one(trial)
 
 
 def try_data(trial: Trial) -> None:
@@ -212,6 +237,11 @@ def require(what: str, thing: Any, *, methods: tuple[str, ...], values: tuple[st
     for value in values:
         if not hasattr(thing, value):
             raise TypeError(f"{what}; {type(thing).__name__} lacks {value}")
+
+
+def _check_each(name: str, value: Any, trial: Trial, *, lowest: float) -> None:
+    """Check what is one number for all satellites, or one for each."""
+    _check_numbers(name, value, () if np.ndim(value) == 0 else (trial.scene.num_satellites,), lowest=lowest)
 
 
 def _check_numbers(name: str, value: Any, shape: tuple[int, ...], *, lowest: float = -np.inf) -> FloatArray:

@@ -37,9 +37,14 @@ def test_features_of_several_arrays_are_those_of_each() -> None:
 
 
 def pairwise_sinr(
-    position: np.ndarray, gateway: np.ndarray, gain: np.ndarray, association: np.ndarray, noise_w: np.ndarray
+    position: np.ndarray,
+    gateway: np.ndarray,
+    gain: np.ndarray,
+    association: np.ndarray,
+    power_w: np.ndarray,
+    noise_w: np.ndarray,
 ) -> np.ndarray:
-    """Equation 13 with every pattern formed; 1 GHz bands in equal parts, 10 W, arrays of 16 x 16 elements."""
+    """Equation 13 with every pattern formed; 1 GHz bands in equal parts, arrays of 16 x 16 elements."""
     share = bandwidth_share_hz(association, len(gateway), 1e9, 1e9)
     values = np.zeros(len(position))
     for s in np.flatnonzero(association < len(gateway)):
@@ -48,14 +53,15 @@ def pairwise_sinr(
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         others = (association != g) & (association < len(gateway)) & (direction[:, 2] > 0)
         pattern = upa_gain(direction[s], direction[others], (16, 16))
-        interference_w = (10.0 * gain[others, g] * pattern).sum() * share[s] / 1e9
-        values[s] = 10.0 * gain[s, g] / (interference_w + noise_w[s])
+        interference_w = (power_w[others] * gain[others, g] * pattern).sum() * share[s] / 1e9
+        values[s] = power_w[s] * gain[s, g] / (interference_w + noise_w[s])
     return values
 
 
+@pytest.mark.parametrize("equal", [True, False])
 @pytest.mark.parametrize("noise_hz", [1e-20, 1e-30])
 @pytest.mark.parametrize("count", [1, 10, 300, 2500])
-def test_sinr_of_many_satellites_is_that_of_all_pairs(count: int, noise_hz: float) -> None:
+def test_sinr_of_many_satellites_is_that_of_all_pairs(count: int, noise_hz: float, equal: bool) -> None:
     rng = np.random.default_rng(0)
     # Every fourth is below the horizon.
     height = np.where(np.arange(count) % 4 == 3, -5e5, 5e5)
@@ -64,6 +70,7 @@ def test_sinr_of_many_satellites_is_that_of_all_pairs(count: int, noise_hz: floa
     association = rng.integers(0, 11, count)
     gain = 1e3 / np.linalg.norm(position[:, None] - gateway, axis=-1) ** 2
     share = bandwidth_share_hz(association, 10, 1e9, 1e9)
+    power_w = np.full(count, 10.0) if equal else rng.uniform(0.1, 40.0, count)
     found = sinr(
         position,
         gateway,
@@ -71,11 +78,11 @@ def test_sinr_of_many_satellites_is_that_of_all_pairs(count: int, noise_hz: floa
         association,
         share,
         bandwidth_hz=1e9,
-        transmit_power_w=10.0,
+        transmit_power_w=10.0 if equal else power_w,
         noise_w=noise_hz * share,
         array_shape=(16, 16),
     )
-    expected = pairwise_sinr(position, gateway, gain, association, noise_hz * share)
+    expected = pairwise_sinr(position, gateway, gain, association, power_w, noise_hz * share)
     np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 

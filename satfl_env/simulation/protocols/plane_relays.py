@@ -96,6 +96,7 @@ def plane_contacts(snapshot: SceneSnapshot, num_planes: int, model_bits: float, 
         distance_m=snapshot.distance_m[relay, gateway],
         visible=reached,
         window_s=np.where(reached, snapshot.window_s[relay, gateway], 0.0),
+        sender=relay,
     )
     return Contacts(relayed, relay, carry)
 

@@ -12,6 +12,7 @@ from satfl_env.federated import Combine
 from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
 from satfl_env.onboard.compute import ROUNDING
 from satfl_env.orbits import SceneSnapshot
+from satfl_env.settings import Each
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
 from satfl_env.simulation.updates import Outcome, uses_links
@@ -65,11 +66,11 @@ class Opening:
             part; infinite for the others. See `settle`.
         upload_s: Time to return one, (S,), likewise.
         fetched: The models that satellites have fetched in rounds before.
-        transmit_power_w: Power drawn while a satellite returns its model.
+        transmit_power_w: Power drawn while a satellite returns its model; as the next and the last, one number or (S,).
         counted_power_w: Power that takes from `state.energy_j` meanwhile; 0 where transmission does not count.
         limit_s: Time that the round leaves everyone; infinite without a cadence.
         stored_j: Energy that each satellite has before it browns out, (S,); infinite where that cannot happen.
-        standing_w: Power that satellites draw all the time, from what is stored.
+        standing_w: Power that satellites draw all the time, from what is stored, one number or (S,).
     """
 
     state: NetworkState
@@ -77,11 +78,11 @@ class Opening:
     download_s: FloatArray
     upload_s: FloatArray
     fetched: Fetched
-    transmit_power_w: float
-    counted_power_w: float
+    transmit_power_w: Each
+    counted_power_w: Each
     limit_s: float
     stored_j: FloatArray
-    standing_w: float
+    standing_w: Each
 
     def carry_j(self, download_s: FloatArray, upload_s: FloatArray) -> FloatArray:
         """Energy that satellites must have stored to fetch a model and return one, (S,), from the times, each (S,)."""
@@ -149,7 +150,7 @@ def epochs_in_time_and_affordable(
     upload_s: FloatArray,
     cpu_hz: FloatArray,
     *,
-    standing_w: float,
+    standing_w: Each,
 ) -> tuple[IntArray, IntArray]:
     """Local epochs that fit the time, and those that also fit the energy, each (S,) (SemSpaceFL, eq. 19).
 
@@ -162,9 +163,12 @@ def epochs_in_time_and_affordable(
         download_s: Time to fetch a model, (S,), finite.
         upload_s: Time to return one, (S,), finite.
         cpu_hz: CPU frequency, (S,).
-        standing_w: Power drawn during training from what is stored.
+        standing_w: Power drawn during training from what is stored, one number or (S,).
     """
     state, nothing = opening.state, np.zeros(len(cpu_hz))
+    # By budget: the time alone, what may be spent, and what is stored.
+    extra_w = np.zeros((3, np.size(standing_w)))
+    extra_w[2] = standing_w
     budgets_j = np.array(
         [
             np.full_like(state.energy_j, np.inf),
@@ -181,7 +185,7 @@ def epochs_in_time_and_affordable(
         cpu_hz,
         cycles_per_sample=state.cycles_per_sample,
         kappa=state.kappa,
-        extra_w=np.array([[0.0], [0.0], [standing_w]]),
+        extra_w=extra_w,
     )
     return in_time, np.minimum(affordable, carried)
 
