@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import starmap
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import HasKernel, Kernel, TrainableModel, has_evaluation_kernel, has_kernel
 from satfl_env.federated.schedule import (
+    Block,
     batches_per_epoch,
     batches_per_round,
     draw_blocks,
@@ -25,51 +26,72 @@ from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import LARGEST_USABLE, TRIED, is_usable, trial_channel
 
+# A call of the kernel costs as much as a minibatch, and parameters and draws of more satellites leave the cache.
+_AT_ONCE = 16
+# Groups for each thread, so that none is left with a long one at the end.
+_GROUPS_PER_THREAD = 4
 
-class _Job(NamedTuple):
-    """The round of one satellite.
+
+class _Samples(NamedTuple):
+    """The samples of all satellites.
 
     Attributes:
-        row: Its parameters, (P,), trained in place.
-        images: Its samples, (n, pixels).
-        targets: Their classes, (n,).
-        output_mask: Classes that exist, (C,), or empty.
-        used: Samples in an epoch.
-        epochs: Epochs that are begun.
-        batches: Minibatches in an epoch.
-        steps: Minibatches in all.
-        seed: Seed of its draws.
+        images: Shape (N, pixels).
+        targets: Their classes, (N,).
     """
 
-    row: NDArray[Any]
     images: NDArray[Any]
     targets: NDArray[np.int64]
+
+
+class _Group(NamedTuple):
+    """The rounds of some satellites.
+
+    Attributes:
+        rows: Their parameters, (A, P), trained in place.
+        output_mask: Classes that exist, (A, C), or (A, 0) where all do.
+        first: First of each one's samples, (A,).
+        samples: Number of its samples, (A,).
+        used: Samples in an epoch, (A,).
+        epochs: Epochs that are begun, (A,).
+        batches: Minibatches in an epoch, (A,).
+        steps: Minibatches in all, (A,).
+        seeds: Seed of its draws, (A,).
+    """
+
+    rows: NDArray[Any]
     output_mask: NDArray[np.bool_]
-    used: int
-    epochs: int
-    batches: int
-    steps: int
-    seed: int
+    first: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    used: NDArray[np.int64]
+    epochs: NDArray[np.int64]
+    batches: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    seeds: NDArray[np.uint64]
+
+    def split(self, size: int) -> list[_Group]:
+        """These satellites in groups of a size."""
+        return [_Group._make(each[at : at + size] for each in self) for at in range(0, len(self.rows), size)]
 
 
 class _Outcome(NamedTuple):
-    """What training a satellite gave.
+    """What training some satellites gave, each (A,).
 
     Attributes:
         last_loss: Mean loss over the last epoch.
         total_loss: Sum of the losses of all samples that it went through.
-        trial_loss: The trained model's loss in its trial; see `_trial_loss`.
+        trial_loss: The trained model's loss in its trial; see `_trial_losses`.
         largest: Largest size of a parameter, NaN if one is NaN.
     """
 
-    last_loss: float
-    total_loss: float
-    trial_loss: float
-    largest: float
+    last_loss: NDArray[np.float64]
+    total_loss: NDArray[np.float64]
+    trial_loss: NDArray[np.float64]
+    largest: NDArray[Any]
 
 
 class CompiledTrainer(RowTrainer):
-    """Trains satellite after satellite, all minibatches of a block of epochs in one call of the model's kernel.
+    """Trains satellite after satellite by the model's kernel, a block of epochs of some of them in one call.
 
     `Hardware.workers` threads share the satellites, one by default. What a satellite learns does not depend on the
     others or on the threads, bit for bit.
@@ -103,16 +125,21 @@ class CompiledTrainer(RowTrainer):
         """The same in a number of threads that share the satellites."""
         kernel = self.kernel(rows)
         trained = rows.cpu().contiguous()
-        flat = trained.numpy()
-        trial = channel_arrays(trial_channel(self.model), flat.dtype)
+        everyone, samples = self._arrays(trained.numpy(), data_on("cpu", data), shard)
+        trial = channel_arrays(trial_channel(self.model), everyone.rows.dtype)
 
-        def train(job: _Job) -> _Outcome:
-            # While its parameters are in the processor's cache.
-            return _Outcome(*self._train(kernel, job), _trial_loss(kernel, job, trial), np.abs(job.row).max())
+        def train(group: _Group) -> _Outcome:
+            losses = self._train(kernel, group, samples)
+            return _Outcome(
+                self._last_loss(group, losses),
+                losses.sum(axis=1),
+                _trial_losses(kernel, group, samples, trial),
+                np.abs(group.rows).max(axis=1),
+            )
 
         with one_blas_thread():
-            outcomes = map_in_threads(threads, train, self._jobs(flat, data_on("cpu", data), shard))
-        last, total, tried, largest = map(np.array, zip(*outcomes, strict=True))
+            outcomes = map_in_threads(threads, train, everyone.split(_group_size(len(rows), threads)))
+        last, total, tried, largest = map(np.concatenate, zip(*outcomes, strict=True))
         usable = np.isfinite(total) & is_usable(tried) & is_usable(largest)
         return TrainedRows(trained.to(rows.device), last, usable)
 
@@ -132,11 +159,18 @@ class CompiledTrainer(RowTrainer):
         """
         return load_test(self._with_test, rows.dtype, self.hardware.workers or 1) if self._with_test else None
 
-    def _jobs(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> Iterator[_Job]:
-        """The rounds of the satellites of a shard, in its order."""
+    def _arrays(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> tuple[_Group, _Samples]:
+        """The rounds of the satellites of a shard, in its order, and the samples of all."""
         satellites, epochs, seeds = shard
         samples = data.samples[satellites]
-        counts = (
+        mask = np.empty((len(rows), 0), np.bool_)
+        if data.output_mask is not None:
+            mask = np.ascontiguousarray(data.output_mask.numpy()[satellites])
+        group = _Group(
+            rows,
+            mask,
+            data.offsets[satellites],
+            samples,
             samples_per_epoch(samples, self.settings),
             epochs_begun(samples, epochs, self.settings),
             batches_per_epoch(samples, self.settings),
@@ -144,64 +178,93 @@ class CompiledTrainer(RowTrainer):
             seeds,
         )
         images = np.ascontiguousarray(data.images.flatten(1).numpy(), rows.dtype)
-        targets = np.ascontiguousarray(data.targets.numpy(), np.int64)
-        masks = np.empty((len(rows), 0), np.bool_)
-        if data.output_mask is not None:
-            masks = np.ascontiguousarray(data.output_mask.numpy()[satellites])
-        own = [
-            slice(first, last)
-            for first, last in zip(data.offsets[satellites], data.offsets[satellites + 1], strict=True)
-        ]
-        return starmap(
-            _Job,
-            zip(
-                rows,
-                [images[part] for part in own],
-                [targets[part] for part in own],
-                masks,
-                *(count.tolist() for count in counts),
-                strict=True,
-            ),
-        )
+        return group, _Samples(images, np.ascontiguousarray(data.targets.numpy(), np.int64))
 
-    def _train(self, kernel: Kernel, job: _Job) -> tuple[float, float]:
-        """Train one satellite: its mean loss over the last epoch, and the sum over all samples that it went through."""
-        losses = np.empty(job.steps)
-        moments = np.zeros((2, len(job.row)), job.row.dtype)
-        step = 0
-        for order, channel in draw_blocks(self.model, len(job.targets), job.used, job.epochs, job.seed):
-            block_losses = losses[step : step + len(order) * job.batches]
+    def _train(self, kernel: Kernel, group: _Group, samples: _Samples) -> NDArray[np.float64]:
+        """Train some satellites: the sum of the losses of each step, and zeros after the last, (A, most steps)."""
+        count, num_parameters = group.rows.shape
+        moments, done = np.zeros((count, 2, num_parameters), group.rows.dtype), np.zeros(count, np.int64)
+        losses = np.zeros((count, group.steps.max()))
+        jobs = zip(*(each.tolist() for each in (group.samples, group.used, group.epochs, group.seeds)), strict=True)
+        drawn = [draw_blocks(self.model, *job) for job in jobs]
+        while (which := np.flatnonzero(done < group.steps)).size:
+            order, ends, channel = _joined([next(drawn[index]) for index in which], group.first[which])
             kernel(
-                job.row,
+                group.rows,
                 moments,
-                step,
-                job.images,
-                job.targets,
-                job.output_mask,
+                done,
+                group.steps,
+                losses,
+                *samples,
+                group.output_mask,
+                which,
                 order,
-                channel_arrays(channel, job.row.dtype),
+                ends,
+                group.used,
+                channel_arrays(channel, group.rows.dtype),
                 self.settings.batch_size,
                 self.settings.learning_rate,
                 self.settings.optimizer == "adam",
-                block_losses,
             )
-            step += len(block_losses)
-        last_samples = min(job.steps * self.settings.batch_size, job.used)
-        return losses[-job.batches :].sum() / last_samples, losses.sum()
+        return losses
+
+    def _last_loss(self, group: _Group, losses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean loss of each satellite over its last epoch, (A,)."""
+        counts = zip(group.steps.tolist(), group.batches.tolist(), strict=True)
+        totals = [
+            own[max(0, steps - batches) : steps].sum() for own, (steps, batches) in zip(losses, counts, strict=True)
+        ]
+        return np.array(totals) / np.minimum(group.steps * self.settings.batch_size, group.used)
 
 
-def _trial_loss(kernel: Kernel, job: _Job, channel: tuple[NDArray[Any], ...]) -> float:
-    """Largest of a trained model's losses on the first samples of its satellite, or a usable sum of them.
+def _trial_losses(
+    kernel: Kernel, group: _Group, samples: _Samples, trial: tuple[NDArray[Any], ...]
+) -> NDArray[np.float64]:
+    """Largest of each trained model's losses on the first samples of its satellite, or a usable sum of them, (A,).
 
     See `usable_models`. Losses are not negative: where their sum is usable, so is each of them.
     """
-    order = np.arange(TRIED)[None] % len(job.targets)
+    count = len(group.rows)
+    one, channel = np.ones(count, np.int64), tuple(np.concatenate([part] * count) for part in trial)
+    order = group.first[:, None] + np.arange(TRIED) % group.samples[:, None]
 
-    def largest(size: int) -> float:
+    def largest(size: int) -> NDArray[np.float64]:
         """Largest loss of minibatches of that size, with a learning rate of 0."""
-        row, moments, losses = job.row.copy(), job.row[:0].reshape(2, 0), np.empty(TRIED // size)
-        kernel(row, moments, 0, job.images, job.targets, job.output_mask, order, channel, size, 0.0, False, losses)
-        return float(losses.max())
+        steps = TRIED // size
+        losses = np.empty((count, steps))
+        kernel(
+            group.rows.copy(),
+            np.empty((count, 2, 0), group.rows.dtype),
+            np.zeros(count, np.int64),
+            steps * one,
+            losses,
+            *samples,
+            group.output_mask,
+            np.arange(count),
+            order.ravel(),
+            TRIED * one.cumsum(),
+            TRIED * one,
+            channel,
+            size,
+            0.0,
+            False,
+        )
+        return np.asarray(losses.max(axis=1))
 
     together = largest(TRIED)
-    return together if together <= LARGEST_USABLE else largest(1)
+    usable = together <= LARGEST_USABLE
+    return together if usable.all() else np.where(usable, together, largest(1))
+
+
+def _joined(blocks: Sequence[Block], first: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Any]:
+    """Blocks of satellites with their `first` samples, one after the other: order, where each ends in it, channel."""
+    orders = [block.order.ravel() + start for block, start in zip(blocks, first, strict=True)]
+    channels = [block.channel for block in blocks]
+    channel = type(channels[0])(*map(torch.cat, zip(*channels, strict=True)))
+    return np.concatenate(orders), np.cumsum([*map(len, orders)]), channel
+
+
+def _group_size(satellites: int, threads: int) -> int:
+    if threads == 1:
+        return _AT_ONCE
+    return min(_AT_ONCE, max(1, satellites // (threads * _GROUPS_PER_THREAD)))

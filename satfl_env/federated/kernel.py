@@ -115,10 +115,11 @@ def _compile(function: Any, types: tuple[Any, ...]) -> None:
 
 def _arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:
     """Arguments of the right types; see `Kernel`."""
-    real, index = torch.zeros(1, 1, dtype=dtype).numpy(), np.zeros((1, 1), np.int64)
-    mask, losses = np.ones(1, np.bool_), np.zeros(1)
+    real, index = torch.zeros(1, 1, dtype=dtype).numpy(), np.zeros(1, np.int64)
     channel = channel_arrays(model.draw_channel(1, torch.Generator()), real.dtype)
-    return real[0], real, 0, real, index[0], mask, index, channel, 1, 1.0, True, losses
+    satellites = real, real[None], index, index, np.zeros((1, 1))
+    data = real, index, np.ones((1, 1), np.bool_)
+    return *satellites, *data, index, index, index, index, channel, 1, 1.0, True
 
 
 def _evaluation_arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:

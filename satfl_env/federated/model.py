@@ -66,38 +66,48 @@ class HasStackedGradient(Protocol):
 
 
 class Kernel(Protocol):
-    """Trains one satellite through the minibatches of successive epochs, in one call and without the interpreter."""
+    """Trains some satellites through the minibatches of successive epochs, in one call and without the interpreter."""
 
     def __call__(
         self,
-        row: NDArray[Any],
+        rows: NDArray[Any],
         moments: NDArray[Any],
-        step: int,
+        done: NDArray[np.int64],
+        steps: NDArray[np.int64],
+        losses: NDArray[np.float64],
         images: NDArray[Any],
         targets: NDArray[np.int64],
         output_mask: NDArray[np.bool_],
+        which: NDArray[np.int64],
         order: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        used: NDArray[np.int64],
         channel: tuple[NDArray[Any], ...],
         batch_size: int,
         learning_rate: float,
         adam: bool,
-        losses: NDArray[np.float64],
     ) -> None:
-        """Make some steps; arrays are C-contiguous, and numbers of the type of the parameters unless said otherwise.
+        """Go through one block of epochs of B out of A satellites; the first five arguments change in place.
+
+        Arrays are C-contiguous, and numbers of the type of the parameters unless said otherwise.
 
         Args:
-            row: Parameters, (P,); changed in place.
-            moments: Adam's moments, (2, P); changed in place.
-            step: Steps made before.
-            images: The satellite's samples, flattened, (n, pixels).
-            targets: Class indices, (n,).
-            output_mask: Which classes exist, (C,), or empty where all do.
-            order: Samples of each epoch in the order of use, (epochs, used).
-            channel: The parts of a channel draw, row i for the i-th sample of the flattened order.
+            rows: Parameters, (A, P).
+            moments: Adam's moments, (A, 2, P); plain gradient descent reads none.
+            done: Steps that each has made, (A,).
+            steps: Steps after which each stops, (A,).
+            losses: Sum of the sample losses of each step, (A, most steps).
+            images: The samples of all satellites, flattened, (N, pixels).
+            targets: Class indices, (N,).
+            output_mask: Which classes exist, (A, C), or (A, 0) where all do.
+            which: The satellites to be trained, (B,).
+            order: Rows of `images` in the order of use, the blocks of these satellites one after the other.
+            ends: Where each block ends in `order`, (B,).
+            used: Samples of each satellite in an epoch, (A,).
+            channel: The parts of a channel draw, row i for the i-th sample of `order`.
             batch_size: Samples in a minibatch; the last one of an epoch may be smaller.
             learning_rate: Step size.
             adam: Whether to use Adam with PyTorch's default constants, rather than plain gradient descent.
-            losses: Overwritten with the sum of the sample losses of each step; there are no more steps than its length.
 
         Raises:
             ValueError: If a shape does not fit the model.

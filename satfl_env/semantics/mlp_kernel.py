@@ -1,4 +1,4 @@
-"""Training and testing of the fully connected link as machine code: all minibatches of one satellite in one call.
+"""Training and testing of the fully connected link as machine code: all minibatches of some satellites in one call.
 
 A small model's training step costs PyTorch's dispatch, not arithmetic. Here the same step, with its gradient in closed
 form (see `MLPLink.stacked_gradient`), is compiled by Numba; matrix products are those of the BLAS library of SciPy.
@@ -308,30 +308,34 @@ def _gradient(
 @njit(nogil=True, error_model="numpy", cache=True)
 def train_mlp_link(
     link: tuple[int, int, int, int, int, float],
-    row: Array,
+    rows: Array,
     moments: Array,
-    step: int,
+    done: Array,
+    steps: Array,
+    losses: Array,
     images: Array,
     targets: Array,
     output_mask: Array,
+    which: Array,
     order: Array,
+    ends: Array,
+    used: Array,
     channel: tuple[Array, Array, Array],
     batch_size: int,
     learning_rate: float,
     adam: bool,
-    losses: Array,
 ) -> None:
-    """Train one satellite through the minibatches of successive epochs; see `MLPLink.kernel`."""
+    """Train satellites one after the other, each through a block of epochs; see `MLPLink.kernel`."""
     sizes, power_floor = link[:5], link[5]
     pixels, hidden, symbols, decoder_hidden, classes = sizes
     noise, gain, _ = channel
     num_draws = noise.shape[1]
-    _check(sizes, images, channel, order.size, len(output_mask))
+    _check(sizes, images, channel, order.size, output_mask.shape[1])
     # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
-    parameters, real = row.copy(), row.dtype
+    parameters, real = np.empty(rows.shape[1], rows.dtype), rows.dtype
     gradient = np.empty_like(parameters)
     layers, gradients = _layers(parameters, sizes), _layers(gradient, sizes)
-    most = min(batch_size, order.shape[1])
+    most = min(batch_size, order.size)
     inputs, labels = np.empty((most, pixels), real), np.empty(most, np.int64)
     features, features_gradient = np.empty((most, hidden), real), np.empty((most, hidden), real)
     code, unit, scale = np.empty((most, symbols), real), np.empty((most, symbols), real), np.empty(most, real)
@@ -340,22 +344,24 @@ def train_mlp_link(
     decoded = np.empty((most * num_draws, decoder_hidden), real)
     decoded_gradient = np.empty((most * num_draws, decoder_hidden), real)
     logits = np.empty((most * num_draws, classes), real)
-    done = 0
-    for epoch in range(order.shape[0]):
-        for first in range(0, order.shape[1], batch_size):
-            if done == len(losses):
-                break
-            n = min(batch_size, order.shape[1] - first)
-            m, at = n * num_draws, epoch * order.shape[1] + first
-            _gather(images, targets, order[epoch, first : first + n], classes, inputs, labels)
-            losses[done] = _gradient(
+    at = 0
+    for satellite, end in zip(which, ends):  # noqa: B905 (Numba knows no strict zip)
+        parameters[:] = rows[satellite]
+        epoch_end = at
+        while at < end and done[satellite] < steps[satellite]:
+            if at == epoch_end:
+                epoch_end += used[satellite]
+            n = min(batch_size, epoch_end - at)
+            m = n * num_draws
+            _gather(images, targets, order[at : at + n], classes, inputs, labels)
+            losses[satellite, done[satellite]] = _gradient(
                 layers,
                 gradients,
                 inputs[:n],
                 labels[:n],
                 noise[at : at + n],
                 gain[at : at + n],
-                output_mask,
+                output_mask[satellite],
                 power_floor,
                 features[:n],
                 features_gradient[:n],
@@ -368,12 +374,14 @@ def train_mlp_link(
                 decoded_gradient[:m],
                 logits[:m],
             )
-            done += 1
+            at += n
+            done[satellite] += 1
             if adam:
-                _adam(parameters, gradient, moments, step + done, learning_rate)
+                _adam(parameters, gradient, moments[satellite], done[satellite], learning_rate)
             else:
                 _sgd(parameters, gradient, learning_rate)
-    row[:] = parameters
+        at = end
+        rows[satellite] = parameters
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

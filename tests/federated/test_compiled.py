@@ -135,10 +135,10 @@ def test_bits_depend_on_nobody_else(kind: str, optimizer: str):
     for engine, workers in engines:
         result = make_trainer(engine, model, how, Hardware(workers=workers)).train(rows, data, epochs, seeds)
         assert torch.equal(result.parameters, alone), (engine, workers)
-    # Twice as many, as in two environments.
-    twice = data_of(samples * 2, [3] * 2 * count, 13)
-    result = make_trainer("auto", model, how).train(rows.repeat(2, 1), twice, np.tile(epochs, 2), np.tile(seeds, 2))
-    assert torch.equal(result.parameters, alone.repeat(2, 1))
+    # Three times as many, as in three environments: more than the kernel trains in one call.
+    thrice = data_of(samples * 3, [3] * 3 * count, 13)
+    result = make_trainer("auto", model, how).train(rows.repeat(3, 1), thrice, np.tile(epochs, 3), np.tile(seeds, 3))
+    assert torch.equal(result.parameters, alone.repeat(3, 1))
 
 
 def test_what_does_not_fit_the_link_is_no_crash():
