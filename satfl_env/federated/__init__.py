@@ -27,6 +27,7 @@ from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, T
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
+from satfl_env.federated.rows import take_rows, write_rows
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.torch_defaults import torch_defaults
@@ -75,8 +76,10 @@ __all__ = [
     "one_blas_thread",
     "packed",
     "raw_cloud_weights",
+    "take_rows",
     "thread_limit",
     "torch_defaults",
     "usable_models",
     "weighted_mean",
+    "write_rows",
 ]

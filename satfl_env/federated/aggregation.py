@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from satfl_env.federated.combine import Combine, weighted_mean
+from satfl_env.federated.rows import take_rows
 
 
 def normalise_weights(raw: ArrayLike, groups: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -102,12 +103,11 @@ def combine_groups(
         ValueError: If shapes do not fit, a group is empty, the weights of one do not sum to 1, or the rule does not
             give one finite update.
     """
-    rows = torch.from_numpy(members)
-    returned = received.index_select(0, rows)
+    returned = take_rows(received, members)
     if combine is weighted_mean:
         # The start drops out: one matrix product, without the rounding of two differences.
         return gateway_aggregate(returned, weights, groups)
-    first = start.index_select(0, rows)
+    first = take_rows(start, members)
     return gateway_aggregate(first, weights, groups) + combine_updates(returned - first, weights, groups, combine)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import LARGEST_USABLE, LocalData, is_usable
+from satfl_env.federated import LARGEST_USABLE, LocalData, is_usable, take_rows
 from satfl_env.simulation.federated_data import FederatedData
-from satfl_env.simulation.models import distinct, take_rows
+from satfl_env.simulation.models import distinct
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 

@@ -17,10 +17,11 @@ from satfl_env.federated import (
     Shared,
     TrainableModel,
     model_on,
+    take_rows,
     usable_models,
 )
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate, training_loss
-from satfl_env.simulation.models import ModelStore, take_rows
+from satfl_env.simulation.models import ModelStore
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 from satfl_env.simulation.streams import torch_generator
 from satfl_env.simulation.testers import CompiledTester, TorchTester

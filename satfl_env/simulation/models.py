@@ -18,6 +18,8 @@ from satfl_env.federated import (
     gateway_aggregate,
     normalise_weights,
     raw_cloud_weights,
+    take_rows,
+    write_rows,
 )
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
@@ -156,12 +158,12 @@ class ModelStore:
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
-            _write_rows(start[:, : self.num_shared], known, self._models, row[row >= 0])
+            write_rows(start[:, : self.num_shared], known, self._models, row[row >= 0])
         if new.size:
             _, index = self._groups(decision, new)
             equal = 1.0 / np.bincount(index)[index]
             means = gateway_aggregate(take_rows(self.held[:, : self.num_shared], new), equal, index)
-            _write_rows(start[:, : self.num_shared], new, means, index)
+            write_rows(start[:, : self.num_shared], new, means, index)
         return start
 
     def take_in(self, decision: Decision, arrivals: Arrivals) -> Intake:
@@ -171,7 +173,7 @@ class ModelStore:
         groups, index = self._groups(decision, members)
         raw = decision.weights[members]
         weights[members], equal[members] = normalise_weights(raw, index)
-        _write_rows(self.held, members, arrivals.trained, members)
+        write_rows(self.held, members, arrivals.trained, members)
         cloud_weights = raw_cloud_weights(decision.gateway_weights, raw, groups[0], index)
         return Intake(members, groups, index, weights, equal, cloud_weights)
 
@@ -224,7 +226,7 @@ class ModelStore:
         clusters, index = distinct(labels)
         weights, equal[labels] = normalise_weights(self.cloud_weights[gateways, labels], index)
         used[labels, gateways] = weights
-        merged = cloud_aggregate(self._models[self._row[gateways, labels]], weights, index)
+        merged = cloud_aggregate(take_rows(self._models, self._row[gateways, labels]), weights, index)
         self._put((slice(None), clusters), merged)
         self.cloud_weights[:] = np.nan
         return used, equal
@@ -239,7 +241,7 @@ class ModelStore:
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
-            _write_rows(self.held[:, : self.num_shared], known, self._models, row[row >= 0])
+            write_rows(self.held[:, : self.num_shared], known, self._models, row[row >= 0])
         if new.size:
             self.held[torch.from_numpy(new), : self.num_shared] = self._first
 
@@ -261,13 +263,3 @@ def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
     """Distinct values (K,) of small integers (R,) >= 0, ascending, and the index of each; without sorting."""
     occurs = np.bincount(numbers) > 0
     return np.flatnonzero(occurs), (occurs.cumsum() - 1)[numbers]
-
-
-def take_rows(source: Tensor, which: IntArray) -> Tensor:
-    """Some rows of a matrix; faster than indexing with an array."""
-    return source.index_select(0, torch.from_numpy(which))
-
-
-def _write_rows(target: Tensor, rows: IntArray, source: Tensor, source_rows: IntArray) -> None:
-    """Overwrite some rows of a matrix with rows of another."""
-    target.index_copy_(0, torch.from_numpy(rows), take_rows(source, source_rows))

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import LARGEST_USABLE
-from satfl_env.simulation.models import take_rows
+from satfl_env.federated import LARGEST_USABLE, take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 # Columns of the matrix of cosines that are computed at a time.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from satfl_env.simulation.models import take_rows
+from satfl_env.federated import take_rows
 from satfl_env.simulation.state import FloatArray, IntArray
 
 _WORD_BITS = 32

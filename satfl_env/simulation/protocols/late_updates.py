@@ -13,9 +13,9 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from satfl_env.federated import Combine
+from satfl_env.federated import Combine, take_rows
 from satfl_env.settings import STRICT, Count, NonNegative, Positive
-from satfl_env.simulation.models import Arrivals, ModelStore, take_rows
+from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,

@@ -1,0 +1,18 @@
+"""Some rows of matrices of parameters on the CPU: NumPy copies them in less than half the time of PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def take_rows(source: Tensor, which: NDArray[np.int64]) -> Tensor:
+    """A copy of some rows (R,) of a matrix, (R, P)."""
+    return torch.from_numpy(source.numpy()[which])
+
+
+def write_rows(target: Tensor, rows: NDArray[np.int64], source: Tensor, source_rows: NDArray[np.int64]) -> None:
+    """Overwrite some rows (R,) of a matrix with rows (R,) of another."""
+    target.numpy()[rows] = source.numpy()[source_rows]
