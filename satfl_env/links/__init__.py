@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from satfl_env.links.antenna import array_features, upa_gain
+from satfl_env.links.antenna import (
+    array_features,
+    circular_aperture_pattern,
+    planar_array_gain_dbi,
+    scan_gain,
+    upa_gain,
+)
+from satfl_env.links.atmosphere import Atmosphere
 from satfl_env.links.channel import channel_coefficient, doppler_shift_hz, free_space_path_loss_db, path_gain
 from satfl_env.links.contract import Geometry, Links
 from satfl_env.links.ideal import IdealLinks
@@ -11,6 +18,7 @@ from satfl_env.links.rate import bandwidth_share_hz, link_time_s, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
 
 __all__ = [
+    "Atmosphere",
     "Geometry",
     "IdealLinks",
     "Links",
@@ -18,11 +26,14 @@ __all__ = [
     "array_features",
     "bandwidth_share_hz",
     "channel_coefficient",
+    "circular_aperture_pattern",
     "doppler_shift_hz",
     "free_space_path_loss_db",
     "link_time_s",
     "path_gain",
+    "planar_array_gain_dbi",
     "rate_bps",
+    "scan_gain",
     "sinr",
     "thermal_noise_w",
     "upa_gain",

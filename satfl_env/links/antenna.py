@@ -1,11 +1,14 @@
-"""Power pattern of a gateway's steerable uniform planar array."""
+"""Antennas: a gateway's steerable uniform planar array, and a satellite's circular aperture."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from satfl_env.imports import import_tidily
+from satfl_env.links.channel import SPEED_OF_LIGHT_MPS
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -82,3 +85,62 @@ def _feature_weights(num_elements: int) -> FloatArray:
     """Square roots of the Fejér kernel's coefficients, all but the first also for -k; (2 n - 1, 1)."""
     order = np.concatenate([np.arange(num_elements), np.arange(1, num_elements)])[:, None]
     return np.asarray(np.sqrt(np.where(order > 0, 2, 1) * (num_elements - order)) / num_elements)
+
+
+def planar_array_gain_dbi(array_shape: tuple[int, int], efficiency: float) -> float:
+    r"""Peak gain of a planar array of $n_x \times n_y$ elements half a wavelength apart, in dBi.
+
+    $$G = \eta \frac{4 \pi A}{\lambda^2} = \eta \pi n_x n_y, \qquad A = n_x n_y \left(\frac{\lambda}{2}\right)^2$$
+
+    The gain of an aperture of that area (Balanis, Antenna Theory, eq. 6-103 at broadside and 12-37); a few elements
+    have a little more.
+
+    Args:
+        array_shape: Number of elements along x and y.
+        efficiency: Aperture efficiency in (0, 1].
+    """
+    return float(10 * np.log10(efficiency * np.pi * array_shape[0] * array_shape[1]))
+
+
+def aperture_diameter_m(array_shape: tuple[int, int], carrier_hz: float) -> float:
+    """Diameter of the disc that has the area of a planar array with elements half a wavelength apart, in m."""
+    side_m = SPEED_OF_LIGHT_MPS / carrier_hz / 2
+    return float(2 * side_m * np.sqrt(array_shape[0] * array_shape[1] / np.pi))
+
+
+def scan_gain(sine_elevation: FloatArray, exponent: float) -> FloatArray:
+    r"""Gain $\cos^q \theta$ of a planar array that is steered $\theta$ off boresight, relative to boresight; any shape.
+
+    The aperture seen from that direction shrinks with the cosine: $q = 1$ (Balanis, Antenna Theory, eq. 6-103).
+    Coupling between elements makes it 1 to 1.5 in practice (Mailloux, Phased Array Antenna Handbook, chapter 1).
+
+    Args:
+        sine_elevation: Cosine of the scan angle, which is the sine of the elevation as boresight is up.
+        exponent: q, not negative.
+
+    Returns:
+        Relative power gain in [0, 1]; 0 from the plane of the array down.
+    """
+    return np.asarray(np.where(sine_elevation > 0, np.maximum(sine_elevation, 0.0) ** exponent, 0.0))
+
+
+def circular_aperture_pattern(cosine_off_axis: FloatArray, peak_gain_dbi: ArrayLike) -> FloatArray:
+    r"""Gain of a uniformly lit circular aperture off its axis, relative to its peak.
+
+    $$P(\theta) = 4 \left|\frac{J_1(k a \sin\theta)}{k a \sin\theta}\right|^2, \qquad k a = \sqrt{G}$$
+
+    The pattern of satellites in 3GPP TR 38.811 (section 6.4.1). Its radius $a$ is the one that has the peak gain
+    $G = (k a)^2$ (Balanis, Antenna Theory, table 12.1), with $k = 2 \pi / \lambda$.
+
+    Args:
+        cosine_off_axis: Cosine of the angle off the axis; broadcast with the gain.
+        peak_gain_dbi: Peak gain in dBi.
+
+    Returns:
+        Relative power gain in [0, 1], of the broadcast shape; 0 behind the aperture.
+    """
+    sine = np.sqrt(np.maximum(1 - cosine_off_axis**2, 0.0))
+    argument = 10 ** (np.asarray(peak_gain_dbi) / 20) * sine
+    bessel = import_tidily("scipy.special").j1(argument)
+    pattern = np.divide(2 * bessel, argument, out=np.ones_like(argument), where=argument > 0) ** 2
+    return np.asarray(np.where(cosine_off_axis < 0, 0.0, np.minimum(pattern, 1.0)))

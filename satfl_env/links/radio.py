@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
+from satfl_env.links.angles import cosine_off_nadir, sine_of_elevation
+from satfl_env.links.antenna import aperture_diameter_m, circular_aperture_pattern, planar_array_gain_dbi, scan_gain
+from satfl_env.links.atmosphere import Atmosphere
 from satfl_env.links.channel import path_gain
 from satfl_env.links.contract import Geometry
+from satfl_env.links.itu import HIGHEST_CARRIER_HZ, LOWEST_CARRIER_HZ
 from satfl_env.links.rate import bandwidth_share_hz, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
-from satfl_env.settings import STRICT, Count, Decibel, Each, EachDecibel, EachPositive, Loss, Positive
+from satfl_env.settings import (
+    STRICT,
+    Count,
+    Decibel,
+    Each,
+    EachDecibel,
+    EachPositive,
+    Loss,
+    NonNegative,
+    Positive,
+    Share,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -28,13 +45,20 @@ class RadioLinks:
         carrier_hz: Carrier frequency.
         bandwidth_hz: Band of every gateway, which its satellites share in equal parts.
         satellite_budget_hz: Most bandwidth that one satellite can use (chosen).
-        satellite_gain_dbi: Antenna gain of a satellite.
-        gateway_gain_dbi: Peak gain of a gateway's array.
-        extra_loss_db: Loss on top of free space: gas attenuation and scintillation.
+        satellite_gain_dbi: Peak gain of a satellite's antenna.
+        gateway_gain_dbi: Peak gain of a gateway's array, where there is no `array_efficiency`.
+        extra_loss_db: Loss on top of free space, gas attenuation and scintillation, where there is no `atmosphere`.
         transmit_power_w: Transmit power of every satellite in W (chosen).
         noise_figure_db: Noise figure of the receiver (chosen).
         noise_temperature_k: Noise temperature in K (chosen).
         array_shape: Antenna elements of a gateway's array along its two sides (chosen).
+        array_efficiency: Aperture efficiency in (0, 1] from which the peak gain of a gateway's array follows, see
+            `planar_array_gain_dbi`; null takes `gateway_gain_dbi`.
+        scan_exponent: A gateway's array loses gain with this power of the cosine of the angle it is steered off its
+            boresight, see `scan_gain`; 0 loses nothing.
+        satellite_pattern: `steered` points a satellite's antenna at every gateway; with `nadir` it points down and has
+            the pattern of an aperture of its gain, see `circular_aperture_pattern`.
+        atmosphere: Losses by elevation, site and carrier; null takes `extra_loss_db`.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -51,11 +75,23 @@ class RadioLinks:
     noise_figure_db: Loss = 2.0
     noise_temperature_k: Positive = 290.0
     array_shape: tuple[Count, Count] = (16, 16)
+    array_efficiency: Share | None = None
+    scan_exponent: NonNegative = 0.0
+    satellite_pattern: Literal["steered", "nadir"] = "steered"
+    atmosphere: Atmosphere | None = None
+
+    @model_validator(mode="after")
+    def _has_loss_at_carrier(self) -> RadioLinks:
+        if self.atmosphere is not None and not LOWEST_CARRIER_HZ <= self.carrier_hz <= HIGHEST_CARRIER_HZ:
+            raise ValueError(
+                f"carrier_hz must lie in {LOWEST_CARRIER_HZ:g}..{HIGHEST_CARRIER_HZ:g} with an atmosphere, "
+                f"got {self.carrier_hz:g}"
+            )
+        return self
 
     def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
         """Rate in bit/s of each pair alone on the gateway's whole band, without interference, (S, G)."""
-        power_w, gain_dbi = (_of_pairs(value, snapshot) for value in (self.transmit_power_w, self.satellite_gain_dbi))
-        return self._solo_rate_bps(snapshot.distance_m, power_w, gain_dbi)
+        return self._alone_bps(_of_pairs(self.transmit_power_w, snapshot), self._gain(snapshot))
 
     def associated_rate_bps(self, snapshot: Geometry, association: IntArray) -> FloatArray:
         """Rate of each satellite once the band is shared and co-channel satellites interfere.
@@ -75,7 +111,7 @@ class RadioLinks:
         quality = sinr(
             snapshot.position_m,
             snapshot.gateway_position_m,
-            self._gain(snapshot.distance_m, _of_pairs(self.satellite_gain_dbi, snapshot)),
+            self._gain(snapshot),
             association,
             share_hz,
             bandwidth_hz=self.bandwidth_hz,
@@ -88,22 +124,47 @@ class RadioLinks:
         return rate_bps(share_hz, quality)
 
     def highest_rate_bps(self, min_distance_m: float) -> float:
-        """Rate in bit/s of a satellite alone at the shortest slant range, the highest of a fleet."""
-        rates_bps = self._solo_rate_bps(np.array([min_distance_m]), self.transmit_power_w, self.satellite_gain_dbi)
-        return float(rates_bps.max())
+        """Rate in bit/s of a satellite alone at the shortest slant range, the highest of a fleet.
 
-    def _solo_rate_bps(self, distance_m: FloatArray, power_w: Each, gain_dbi: Each) -> FloatArray:
+        All antennas are on target, and the air takes nothing.
+        """
+        gain = self._peak_gain(np.array([min_distance_m]), self.satellite_gain_dbi)
+        return float(self._alone_bps(self.transmit_power_w, gain).max())
+
+    def _alone_bps(self, power_w: Each, gain: FloatArray) -> FloatArray:
         band_hz = min(self.bandwidth_hz, self.satellite_budget_hz)
-        return rate_bps(band_hz, power_w * self._gain(distance_m, gain_dbi) / self._noise_w(band_hz))
+        return rate_bps(band_hz, power_w * gain / self._noise_w(band_hz))
 
-    def _gain(self, distance_m: FloatArray, gain_dbi: Each) -> FloatArray:
+    def _gain(self, snapshot: Geometry) -> FloatArray:
+        """Linear gain of every pair once the gateway's array is steered to the satellite, (S, G)."""
+        satellite_gain_dbi = _of_pairs(self.satellite_gain_dbi, snapshot)
+        gain = self._peak_gain(snapshot.distance_m, satellite_gain_dbi)
+        for factor in self._factors(snapshot, satellite_gain_dbi):
+            gain = gain * factor
+        return gain
+
+    def _peak_gain(self, distance_m: FloatArray, satellite_gain_dbi: Each) -> FloatArray:
+        """Linear gain with both antennas on target, without the losses that depend on direction."""
+        efficiency = self.array_efficiency
+        array_gain_dbi = None if efficiency is None else planar_array_gain_dbi(self.array_shape, efficiency)
         return path_gain(
             distance_m,
             carrier_hz=self.carrier_hz,
-            extra_loss_db=self.extra_loss_db,
-            satellite_gain_dbi=gain_dbi,
-            gateway_gain_dbi=self.gateway_gain_dbi,
+            extra_loss_db=self.extra_loss_db if self.atmosphere is None else 0.0,
+            satellite_gain_dbi=satellite_gain_dbi,
+            gateway_gain_dbi=self.gateway_gain_dbi if array_gain_dbi is None else array_gain_dbi,
         )
+
+    def _factors(self, snapshot: Geometry, satellite_gain_dbi: Each) -> Iterator[FloatArray]:
+        """Relative gains in [0, 1] that depend on direction, each (S, G)."""
+        if self.scan_exponent > 0:
+            yield scan_gain(sine_of_elevation(snapshot), self.scan_exponent)
+        if self.satellite_pattern == "nadir":
+            yield circular_aperture_pattern(cosine_off_nadir(snapshot), satellite_gain_dbi)
+        if self.atmosphere is not None:
+            diameter_m = aperture_diameter_m(self.array_shape, self.carrier_hz)
+            loss_db = self.atmosphere.loss_db(snapshot, carrier_hz=self.carrier_hz, antenna_diameter_m=diameter_m)
+            yield 10 ** (-loss_db / 10)
 
     def _noise_w(self, bandwidth_hz: FloatArray | float) -> FloatArray:
         return thermal_noise_w(bandwidth_hz, self.noise_figure_db, self.noise_temperature_k)

@@ -240,6 +240,8 @@ class Scenario(Section):
             raise ValueError("data.partition.kind 'ground-track' needs a constellation on the globe, got kind 'planar'")
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
+        if self.constellation.kind == "planar" and isinstance(self.links, RadioLinks) and self.links.atmosphere:
+            raise ValueError("links.atmosphere needs a constellation on the globe, got kind 'planar'")
         self.make_protocol()
         with prefixed("constellation."):
             self.constellation.check(self.rounds)

@@ -22,6 +22,7 @@ def at() -> Scene:
             distance_m=np.linalg.norm(position_m[:, None] - gateway_position_m, axis=-1),
             gateway_frame=gateway_frame,
             clear=None,
+            sender=None,
         )
 
     return make

@@ -1,0 +1,115 @@
+"""Options of the radio links in whole scenarios: alone, and with the rounds that they can meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import satfl_env  # noqa: F401
+from satfl_env import scenarios
+from satfl_env.links import atmosphere
+from satfl_env.scenarios import ScenarioError
+from tests.factories import decide
+
+SMALL = {
+    "training.engine": "none",
+    "data.test_samples": 4,
+    "data.partition": {"span_s": 7200.0, "max_samples": 20},
+    "constellation.satellites": 18,
+    "constellation.planes": 2,
+    "constellation.phasing": 1,
+    "rounds.episode": 4,
+}
+ANTENNAS = {
+    "links.array_efficiency": 0.8,
+    "links.array_shape": [32, 32],
+    "links.scan_exponent": 1.2,
+    "links.satellite_pattern": "nadir",
+    "links.satellite_gain_dbi": 6.0,
+}
+SKY = {**ANTENNAS, "links.atmosphere": {"exceedance_percent": 0.1, "cloud": True, "rain": True}}
+
+
+@pytest.fixture(autouse=True)
+def pretended_itur(monkeypatch) -> Iterator[None]:
+    """In place of `itur`: a loss that is the same everywhere."""
+    monkeypatch.setattr(atmosphere, "find_spec", lambda name: name)
+    monkeypatch.setattr(
+        atmosphere, "slant_path_loss_db", lambda site, elevation_deg, **rest: 3 / np.sin(np.radians(elevation_deg))
+    )
+    atmosphere._table.cache_clear()
+    atmosphere._tables.cache_clear()
+    yield
+    atmosphere._table.cache_clear()
+    atmosphere._tables.cache_clear()
+
+
+@pytest.mark.parametrize("options", [ANTENNAS, SKY])
+@pytest.mark.parametrize("rounds", [{}, {"rounds.late": {"buffer": 2}}, {"rounds.relay": {"isl_rate_bps": 1e8}}])
+def test_rounds_go_on_from_a_state_in_the_middle(options: dict, rounds: dict) -> None:
+    simulation, twin = (scenarios.build(scenarios.load("walker-earth", **SMALL, **options, **rounds)) for _ in range(2))
+    state = simulation.reset(3)
+    assert np.isfinite(state.rate_bps).all()
+    while not simulation.finished:
+        state, report = simulation.step(decide(state))
+        assert np.isfinite(report.energy_j).all()
+        if state.round == 2:
+            twin.set_state(simulation.get_state())
+        if state.round > 2:
+            twin_state, twin_report = twin.step(decide(twin.state))
+            np.testing.assert_array_equal(twin_report.upload_s, report.upload_s)
+            np.testing.assert_array_equal(twin_state.rate_bps, state.rate_bps)
+
+
+def test_a_relayed_pair_has_the_rate_of_its_relay() -> None:
+    direct, relayed = (
+        scenarios.build(scenarios.load("walker-earth", **SMALL, **SKY, **rounds))
+        for rounds in ({}, {"rounds.relay": {"isl_rate_bps": 1e9}})
+    )
+    own_bps, rate_bps = direct.reset(0).rate_bps, relayed.reset(0).rate_bps
+    sender = relayed._contacts.sender
+    assert (sender != np.arange(18)[:, None]).any()
+    np.testing.assert_array_equal(rate_bps, own_bps[sender, np.arange(own_bps.shape[1])])
+
+
+def test_one_environment_and_a_vector_play_the_same_rounds() -> None:
+    scenario = scenarios.load("walker-earth", **SMALL, **SKY)
+    single = gym.make("SatFL-v0", scenario=scenario)
+    vector = gym.make_vec("SatFL-v0", num_envs=2, vectorization_mode="vector_entry_point", scenario=scenario)
+    observation, _ = single.reset(seed=5)
+    observations, _ = vector.reset(seed=[4, 5])
+    np.testing.assert_array_equal(observations["rate_bps"][1], observation["rate_bps"])
+    assert single.observation_space.contains(observation)
+    vector.close()
+
+
+def test_options_lower_the_rates() -> None:
+    plain, optional = (
+        scenarios.build(scenarios.load("walker-earth", **SMALL, **options)).reset(0).rate_bps
+        for options in ({"links.satellite_gain_dbi": 6.0}, SKY)
+    )
+    assert (optional < plain).all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"links.atmosphere": {}}, r"links\.atmosphere needs a constellation on the globe, got kind 'planar'"),
+        ({"links.atmosphere": {"rein": True}}, r"links\.atmosphere\.rein: unknown key, did you mean 'rain'"),
+        ({"links.atmosphere": {"exceedance_percent": 0}}, r"links\.atmosphere\.exceedance_percent: .* got 0"),
+        ({"links.satellite_pattern": "down"}, r"links\.satellite_pattern: .* got 'down'"),
+        ({"links.array_efficiency": 1.5}, r"links\.array_efficiency: .* got 1\.5"),
+    ],
+)
+def test_bad_options_are_named_with_what_is_allowed(overrides: dict, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        scenarios.load("leo-multitask", **overrides)
+
+
+def test_without_itur_the_message_names_the_extra(monkeypatch) -> None:
+    monkeypatch.setattr(atmosphere, "find_spec", lambda name: None)
+    with pytest.raises(ScenarioError, match=r"links\.atmosphere: needs the package itur, .* 'satfl-env\[links\]'"):
+        scenarios.load("walker-earth", **{"links.atmosphere": {}})
