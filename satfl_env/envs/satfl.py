@@ -101,8 +101,18 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `kappa`             | `(S,)`   | 0   | its highest value                | switched capacitance                |
     | `max_epochs`        | `(S,)`   | 0   | its value                        | most local epochs in a round        |
 
-    A minimum of "-" is the negative of the maximum. The scenario's `observation.leave_out` names parts to be left out.
-    With faults there are also `satellite_up`, (S,), and `gateway_up`, (G,): 1 for what works.
+    A minimum of "-" is the negative of the maximum. The scenario's `observation.leave_out` names parts to be left out,
+    and `observation.add` any of these, for `K` contacts (`observation.contacts`, by default 2) up to a horizon
+    (`observation.horizon_s`, by default that of the scene):
+
+    | Key               | Shape       | Min | Max                   | Meaning                                      |
+    |-------------------|-------------|-----|-----------------------|----------------------------------------------|
+    | `contact_start_s` | `(S, G, K)` | 0   | horizon               | when the next contacts begin, in s from now  |
+    | `contact_end_s`   | `(S, G, K)` | 0   | horizon               | when they end                                |
+    | `eclipse_start_s` | `(S,)`      | 0   | horizon               | when the next eclipse begins; 0 during one   |
+    | `eclipse_end_s`   | `(S,)`      | 0   | horizon               | when it ends                                 |
+    | `gateway_version` | `(G, S)`    | 0   | rounds in the episode | version of each gateway's model of a cluster |
+    | `rounds_to_merge` | `(1,)`      | 0   | `rounds.cloud_every`  | rounds until the cloud merges                |
 
     ## Rewards
 

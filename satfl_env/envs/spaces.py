@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from satfl_env.orbits import Scene
 from satfl_env.simulation import (
+    MORE_PARTS,
     Decision,
     Ingredients,
     NetworkState,
@@ -72,7 +73,7 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         scene: A scene of it; see `any_scene`.
         parts: The parts that are observed, in any order.
     """
-    rounds = ingredients.rounds
+    rounds, forecast = ingredients.rounds, ingredients.forecast
     links, energy, computer = ingredients.equipment.having(ingredients.fleet.highest)
     satellites, gateways = scene.num_satellites, scene.num_gateways
     per_satellite, per_pair = (satellites,), (satellites, gateways)
@@ -100,6 +101,12 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "cycles_per_sample": lambda: _box(float(np.max(computer.cycles_per_sample)), per_satellite),
         "kappa": lambda: _box(float(np.max(computer.kappa)), per_satellite),
         "max_epochs": lambda: _box(ingredients.max_epochs, per_satellite),
+        "contact_start_s": lambda: _box(forecast.reach_s(scene), (*per_pair, forecast.contacts)),
+        "contact_end_s": lambda: _box(forecast.reach_s(scene), (*per_pair, forecast.contacts)),
+        "eclipse_start_s": lambda: _box(forecast.reach_s(scene), per_satellite),
+        "eclipse_end_s": lambda: _box(forecast.reach_s(scene), per_satellite),
+        "gateway_version": lambda: _box(rounds.episode, (gateways, satellites)),
+        "rounds_to_merge": lambda: _box(rounds.cloud_every, (1,)),
     }
     health = {} if ingredients.faults is None else {"satellite_up": satellites, "gateway_up": gateways}
     return spaces.Dict(
@@ -136,8 +143,10 @@ def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkStat
 
     The state has the parts that the observation has.
     """
-    shown = (field for field in fields(NetworkState) if field.name in observation)
-    return NetworkState.of({field.name: _CASTS[str(field.type)](observation[field.name]) for field in shown})
+    seen = [field for field in fields(NetworkState) if field.name in observation]
+    parts = {field.name: _CASTS[str(field.type)](observation[field.name]) for field in seen}
+    more = {name: parts.pop(name) for name in MORE_PARTS if name in parts}
+    return NetworkState.of(parts, more)
 
 
 def _checked_keys(action: object, space: spaces.Dict) -> Mapping[str, Any]:

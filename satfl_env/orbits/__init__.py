@@ -5,27 +5,36 @@ from __future__ import annotations
 from satfl_env.orbits.constellation import ConstellationScene
 from satfl_env.orbits.contacts import ContactWindows, contact_windows
 from satfl_env.orbits.cowell import CowellOrbits
-from satfl_env.orbits.eclipse import in_cylindrical_shadow, sunlit_fraction, sunlit_s
+from satfl_env.orbits.eclipse import eclipses, in_cylindrical_shadow, sunlit_fraction, sunlit_s
 from satfl_env.orbits.elements import load_elements, samples
+from satfl_env.orbits.forecast import LONGEST_HORIZON_S, REACH_S, Forecast, ForecastSettings
 from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
 from satfl_env.orbits.gateways import Gateway, site, sites
 from satfl_env.orbits.ground_track import GroundTrack, geodetic, geodetic_deg, ground_track
+from satfl_env.orbits.intervals import Intervals
 from satfl_env.orbits.kepler import KeplerOrbits, orbits_from_boinor, orbits_from_states
 from satfl_env.orbits.line_of_sight import line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
-from satfl_env.orbits.scene import Scene, SceneSnapshot
+from satfl_env.orbits.sampled import as_foreseen
+from satfl_env.orbits.scene import ForeseenScene, Scene, SceneSnapshot
 from satfl_env.orbits.sgp4_orbits import Sgp4Orbits
 from satfl_env.orbits.space_gateways import GeostationaryGateway, OrbitingGateway, SpaceGateway
 from satfl_env.orbits.walker import walker
 
 __all__ = [
+    "LONGEST_HORIZON_S",
+    "REACH_S",
     "ConstellationScene",
     "ContactWindows",
     "CowellOrbits",
+    "Forecast",
+    "ForecastSettings",
+    "ForeseenScene",
     "Gateway",
     "GeostationaryGateway",
     "GroundTrack",
+    "Intervals",
     "KeplerOrbits",
     "OrbitingGateway",
     "Orbits",
@@ -34,8 +43,10 @@ __all__ = [
     "SceneSnapshot",
     "Sgp4Orbits",
     "SpaceGateway",
+    "as_foreseen",
     "contact_windows",
     "earth_fixed_states",
+    "eclipses",
     "geodetic",
     "geodetic_deg",
     "ground_track",

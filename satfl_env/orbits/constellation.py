@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from satfl_env.orbits.contacts import MARCH_S, ContactWindows, contact_windows, states_and_windows
 from satfl_env.orbits.earth import ROTATION_RADPS
-from satfl_env.orbits.eclipse import sunlit_s
+from satfl_env.orbits.eclipse import eclipses, sunlit_s
 from satfl_env.orbits.gateways import Gateway
+from satfl_env.orbits.intervals import Intervals
 from satfl_env.orbits.propagation import Orbits
 from satfl_env.orbits.scene import SceneSnapshot
 from satfl_env.orbits.segments import segments
@@ -107,6 +108,15 @@ class ConstellationScene:
     def contact_windows(self, start_s: float, end_s: float) -> ContactWindows:
         """All contact windows between two times after the epoch."""
         return contact_windows(self.orbits, self.gateways, start_s, end_s).until(self.decay_s)
+
+    def contacts(self, start_s: float, end_s: float) -> Intervals:
+        """The same windows as intervals of rows satellite times G plus gateway."""
+        windows = self.contact_windows(start_s, end_s)
+        return Intervals(windows.satellite * self.num_gateways + windows.gateway, windows.rise_s, windows.set_s)
+
+    def eclipses(self, start_s: float, end_s: float) -> Intervals:
+        """All eclipses between two times after the epoch, of rows satellite."""
+        return eclipses(self.orbits, start_s, end_s)
 
     def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
         """Seconds of sunlight of each satellite between two times after the epoch, (S,)."""

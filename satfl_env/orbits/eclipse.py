@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from satfl_env.orbits.crossings import bracketed_root
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
 from satfl_env.orbits.frames import inertial_sun_position_m
+from satfl_env.orbits.hermite import motion_between
+from satfl_env.orbits.intervals import Intervals, joined, paired
 from satfl_env.orbits.propagation import Orbits
 
 FloatArray = NDArray[np.float64]
@@ -44,13 +47,7 @@ def sunlit_fraction(position_m: FloatArray, sun_m: FloatArray) -> FloatArray:
     Returns:
         Fractions in [0, 1], shape (...): 1 in sunlight, 0 in the umbra.
     """
-    to_sun = sun_m - position_m
-    radius = np.linalg.norm(position_m, axis=-1)
-    sun_distance = np.linalg.norm(to_sun, axis=-1)
-    cosine = -np.einsum("...i,...i", position_m, to_sun) / (radius * sun_distance)
-    sun = np.arcsin(SUN_RADIUS_M / sun_distance)
-    earth = np.arcsin(np.minimum(EQUATORIAL_RADIUS_M / radius, 1.0))
-    apart = np.arccos(np.clip(cosine, -1.0, 1.0))
+    sun, earth, apart = _discs(position_m, sun_m)
     return np.asarray(1 - _overlap(sun, earth, apart) / (np.pi * sun**2))
 
 
@@ -82,6 +79,65 @@ def sunlit_s(orbits: Orbits, start_s: float, end_s: float, *, conical: bool = Tr
         lit = sunlit_fraction(position, sun) if conical else ~in_cylindrical_shadow(position, sun)
         total += step_s * lit.sum(axis=0)
     return total
+
+
+def eclipses(orbits: Orbits, start_s: float, end_s: float) -> Intervals:
+    """Eclipses of each satellite between two times: while the Earth covers the centre of the Sun's disc.
+
+    Args:
+        orbits: The satellites.
+        start_s: Start, in s after the orbits' epoch.
+        end_s: End, after the start.
+
+    Returns:
+        Intervals of rows satellite, cut where the span begins and ends, right to some milliseconds of the interpolated
+        motion. An eclipse of less than 20 s may be missed.
+    """
+    time = np.linspace(start_s, end_s, max(int(np.ceil((end_s - start_s) / _SAMPLE_S)), 1) + 1)
+    pieces = range(0, len(time) - 1, _SAMPLES_AT_A_TIME)
+    return joined(_eclipses_among(orbits, time[first : first + _SAMPLES_AT_A_TIME + 1]) for first in pieces)
+
+
+def _eclipses_among(orbits: Orbits, time_s: FloatArray) -> Intervals:
+    """Eclipses from the first to the last of evenly spaced times, (T,)."""
+    position, velocity = orbits.states(time_s)
+    sun = inertial_sun_position_m(orbits.epoch, time_s)
+    dark = _clearance_rad(position, sun[:, None]) < 0
+    step, satellite = np.nonzero(dark[1:] != dark[:-1])
+    motion = motion_between(
+        (position[step, satellite], position[step + 1, satellite]),
+        (velocity[step, satellite], velocity[step + 1, satellite]),
+        float(time_s[1] - time_s[0]),
+    )
+
+    def clearance_rad(fraction: FloatArray) -> FloatArray:
+        sun_m = sun[step] + fraction[:, None] * (sun[step + 1] - sun[step])
+        return _clearance_rad(motion.at(fraction)[0], sun_m)
+
+    fraction = bracketed_root(clearance_rad, np.zeros(len(step)), np.ones(len(step)))
+    crossing_s = time_s[step] + fraction * motion.step_s
+    enters, at_first, at_last = dark[step + 1, satellite], np.flatnonzero(dark[0]), np.flatnonzero(dark[-1])
+    return paired(
+        (np.r_[at_first, satellite[enters]], np.r_[np.full(len(at_first), time_s[0]), crossing_s[enters]]),
+        (np.r_[at_last, satellite[~enters]], np.r_[np.full(len(at_last), time_s[-1]), crossing_s[~enters]]),
+    )
+
+
+def _clearance_rad(position_m: FloatArray, sun_m: FloatArray) -> FloatArray:
+    """Angle between the Sun's centre and the Earth's limb, (...); negative where the Earth covers it."""
+    _, earth, apart = _discs(position_m, sun_m)
+    return apart - earth
+
+
+def _discs(position_m: FloatArray, sun_m: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Angular radii of the Sun and of the Earth, and how far apart their centres are, in rad, (...) each."""
+    to_sun = sun_m - position_m
+    radius = np.linalg.norm(position_m, axis=-1)
+    sun_distance = np.linalg.norm(to_sun, axis=-1)
+    cosine = -np.einsum("...i,...i", position_m, to_sun) / (radius * sun_distance)
+    sun = np.arcsin(SUN_RADIUS_M / sun_distance)
+    earth = np.arcsin(np.minimum(EQUATORIAL_RADIUS_M / radius, 1.0))
+    return sun, earth, np.arccos(np.clip(cosine, -1.0, 1.0))
 
 
 def _overlap(sun: FloatArray, earth: FloatArray, apart: FloatArray) -> FloatArray:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from satfl_env.orbits.intervals import Intervals, no_intervals
 from satfl_env.orbits.scene import SceneSnapshot
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 def uniform_phases(num_satellites: int, rng: np.random.Generator) -> FloatArray:
@@ -37,15 +39,22 @@ def remaining_window_s(
     Returns:
         Windows in s, (S, G): 0 outside the disc, infinite where the disc holds the whole circle.
     """
+    bearing, half_arc, always = _covered_arcs(circle_radius_m, gateway_offset_m, coverage_radius_m)
+    to_exit = np.mod(bearing + half_arc - phase_rad[:, None], 2 * np.pi)
+    window = np.where(to_exit <= 2 * half_arc, to_exit * circle_radius_m[:, None] / speed_mps, 0.0)
+    return np.where(always, np.inf, window)
+
+
+def _covered_arcs(
+    circle_radius_m: FloatArray, gateway_offset_m: FloatArray, coverage_radius_m: float
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Middle (G,) and half length (S, G), in rad, of the arc of each circle in each disc, and whether all is in it."""
     radius = circle_radius_m[:, None]
     offset = np.hypot(gateway_offset_m[:, 0], gateway_offset_m[:, 1])
     bearing = np.arctan2(gateway_offset_m[:, 1], gateway_offset_m[:, 0])
     # Law of cosines in the triangle of centre, gateway and crossing; a gateway under the centre has no triangle.
     cosine = (radius**2 + offset**2 - coverage_radius_m**2) / np.maximum(2 * radius * offset, 1e-9)
-    half_arc = np.arccos(np.clip(cosine, -1.0, 1.0))
-    to_exit = np.mod(bearing + half_arc - phase_rad[:, None], 2 * np.pi)
-    window = np.where(to_exit <= 2 * half_arc, to_exit * radius / speed_mps, 0.0)
-    return np.where(coverage_radius_m >= radius + offset, np.inf, window)
+    return bearing, np.arccos(np.clip(cosine, -1.0, 1.0)), coverage_radius_m >= radius + offset
 
 
 class PlanarScene:
@@ -162,6 +171,36 @@ class PlanarScene:
             visible=window > 0,
             window_s=np.minimum(window, self.horizon_s),
         )
+
+    def contacts(self, start_s: float, end_s: float) -> Intervals:
+        """All contacts between two times, of rows satellite times G plus gateway; cut where the span begins and ends.
+
+        The k-th begins at (beta - alpha - phase + 2 pi k) r / v and lasts 2 alpha r / v, where the disc covers the arc
+        of half length alpha about the bearing beta of the gateway (from SemSpaceFL, eq. 7).
+        """
+        offset_m = self.gateway_m - self.centre_m
+        bearing, half_arc, always = _covered_arcs(self.circle_radius_m, offset_m, self.coverage_radius_m)
+        radian_s = self.circle_radius_m[:, None] / self.speed_mps
+        turn_s = 2 * np.pi * radian_s
+        entry_s = np.mod(bearing - half_arc - self.phase_rad[:, None], 2 * np.pi) * radian_s
+        length_s = 2 * half_arc * radian_s
+        first = np.floor((start_s - entry_s - length_s) / turn_s) + 1
+        last = np.ceil((end_s - entry_s) / turn_s) - 1
+        count = np.where(always | (length_s == 0), 0, last - first + 1).astype(np.int64).ravel()
+        row = np.repeat(np.arange(count.size), count)
+        number = first.ravel()[row] + np.arange(len(row)) - (np.cumsum(count) - count)[row]
+        begins_s = entry_s.ravel()[row] + number * turn_s[row // self.num_gateways, 0]
+        ends_s = begins_s + length_s.ravel()[row]
+        throughout = np.flatnonzero(always)
+        return Intervals(
+            np.r_[row, throughout],
+            np.r_[np.maximum(begins_s, start_s), np.full(len(throughout), start_s)],
+            np.r_[np.minimum(ends_s, end_s), np.full(len(throughout), end_s)],
+        )
+
+    def eclipses(self, start_s: float, end_s: float) -> Intervals:
+        """There is no night."""
+        return no_intervals()
 
     def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
         """Seconds of sunlight of each satellite between two times: all of it, since there is no night; (S,)."""

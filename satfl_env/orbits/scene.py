@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from satfl_env.orbits.intervals import Intervals
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -101,4 +103,17 @@ class Scene(Protocol):
 
     def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
         """Seconds of sunlight of each satellite between two times, (S,)."""
+        ...
+
+
+@runtime_checkable
+class ForeseenScene(Protocol):
+    """What a scene may say beyond `Scene`: what is to come. See `as_foreseen` for scenes that do not."""
+
+    def contacts(self, start_s: float, end_s: float) -> Intervals:
+        """All contacts between two times, of rows satellite times G plus gateway; cut at both ends of the span."""
+        ...
+
+    def eclipses(self, start_s: float, end_s: float) -> Intervals:
+        """All eclipses between two times, of rows satellite; cut at both ends of the span."""
         ...

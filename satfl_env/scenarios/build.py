@@ -79,6 +79,7 @@ def build(
         tested=training.tested,
         max_epochs=training.max_epochs,
         rounds=scenario.rounds,
+        forecast=scenario.observation,
         device=training.device,
     )
     try_parts(ingredients, own)

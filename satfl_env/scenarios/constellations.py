@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from satfl_env.orbits import (
+    REACH_S,
     ConstellationScene,
     Gateway,
     GeostationaryGateway,
@@ -347,8 +348,12 @@ class ElementsConstellation(Orbiting):
         orbits = self.orbits()
         scene = self._scene_of(orbits)
         span_s = self.start_within_s + rounds.longest_s(scene.horizon_s) + scene.look_ahead_s
-        decay_s = orbits.decays_s(min(span_s, LONGEST_SPAN_S))
-        return RULES[self.decay](orbits, decay_s, self.start_within_s)
+        # Who comes down after all episodes flies in them, but may be gone within a forecast.
+        decay_s = orbits.decays_s(min(span_s + REACH_S, LONGEST_SPAN_S))
+        during, after = decay_s <= span_s, (decay_s > span_s) & np.isfinite(decay_s)
+        if after.any():
+            orbits = orbits.ending(np.where(after, decay_s, np.inf))
+        return RULES[self.decay](orbits, np.where(during, decay_s, np.inf), self.start_within_s)
 
     @model_validator(mode="after")
     def _readable(self) -> ElementsConstellation:

@@ -55,7 +55,7 @@ def end_episode(orbits: Sgp4Orbits, decay_s: FloatArray, latest_start_s: float) 
     """
     if (decay_s <= latest_start_s).any():
         raise ValueError(f"decay: {_first(orbits, decay_s)}, before the latest start of an episode (start_within_s)")
-    return orbits.ending(decay_s)
+    return orbits.ending(np.minimum(orbits.decay_s, decay_s))
 
 
 RULES: dict[Decay, Callable[[Sgp4Orbits, FloatArray, float], Sgp4Orbits]] = {

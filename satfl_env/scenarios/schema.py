@@ -18,6 +18,7 @@ from satfl_env import links
 from satfl_env.data import NUM_CLASSES, check_source
 from satfl_env.federated import Hardware, Shared, TrainingSettings, check_engine
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
+from satfl_env.orbits import ForecastSettings
 from satfl_env.paths import PathText
 from satfl_env.scenarios.constellations import Constellation
 from satfl_env.scenarios.errors import ScenarioError, prefixed
@@ -26,6 +27,7 @@ from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import STRICT, Count, Decibel, Finite, Positive
 from satfl_env.simulation import (
+    MORE_PARTS,
     STATE_PARTS,
     Faults,
     FirstDecoders,
@@ -152,30 +154,46 @@ class Rounds(RoundSettings):
     relay: Relay | None = None
 
 
-class Observation(Section):
-    """Which parts of the state are observed: `leave_out` names some that are not.
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Observation(ForecastSettings):
+    """Which parts of the state are observed, and how far its forecast reaches.
 
-    What is left out is neither computed, if nothing else reads it, nor does it take memory for its bounds.
+    `leave_out` names parts that are not observed. `add` names some that are not by default: `contact_start_s` and
+    `contact_end_s`, `eclipse_start_s` and `eclipse_end_s`, `gateway_version`, `rounds_to_merge`; see
+    `satfl_env.NetworkState`. The simulation's own state has all of them. What nobody reads is not computed.
     """
 
     leave_out: tuple[str, ...] = ()
+    add: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the observed parts."""
-        return tuple(part for part in STATE_PARTS if part not in self.leave_out)
+        return (*(part for part in STATE_PARTS if part not in self.leave_out), *self.add)
 
     @field_validator("leave_out")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in STATE_PARTS:
-                raise ValueError(
-                    f"must be names of {', '.join(STATE_PARTS)}, got {name!r}{did_you_mean(name, STATE_PARTS)}"
-                )
-        if len(set(value)) == len(STATE_PARTS):
-            raise ValueError("must leave at least one part, got all of them")
-        return value
+    def _can_be_left_out(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known_parts(value, STATE_PARTS)
+
+    @field_validator("add")
+    @classmethod
+    def _can_be_added(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known_parts(value, MORE_PARTS)
+
+    @model_validator(mode="after")
+    def _something_is_observed(self) -> Observation:
+        if not self.parts:
+            raise ValueError("leave_out must leave at least one part, got all of them")
+        return self
+
+
+def _known_parts(names: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of parts of the state, if all are known ones."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"must be names of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+    return names
 
 
 class Target(Section):

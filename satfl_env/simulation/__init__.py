@@ -12,11 +12,12 @@ from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
-from satfl_env.simulation.state import STATE_PARTS, Decision, NetworkState, RoundReport, check_decision
+from satfl_env.simulation.state import MORE_PARTS, STATE_PARTS, Decision, NetworkState, RoundReport, check_decision
 from satfl_env.simulation.together import SimulationGroup
 from satfl_env.simulation.updates import Outcome
 
 __all__ = [
+    "MORE_PARTS",
     "PARTS",
     "STATE_PARTS",
     "DataFacts",

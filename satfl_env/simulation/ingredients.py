@@ -11,7 +11,7 @@ import numpy as np
 from satfl_env.federated import Combine, Hardware, LocalTrainer, Shared, TrainableModel
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
-from satfl_env.orbits import Scene
+from satfl_env.orbits import ForecastSettings, Scene
 from satfl_env.simulation.faults import FaultModel
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.fleet import Equipment, Fleet
@@ -92,6 +92,7 @@ class Ingredients:
         max_epochs: Most local epochs in a round.
         protocol: Who trains when, from which model, and when updates count.
         rounds: How rounds go.
+        forecast: How much of what is to come is known, and how far ahead.
         device: Where models are tested: `cpu`, `cuda` or `cuda:<index>`.
         faults: What may fail; None means that nothing does.
     """
@@ -115,6 +116,7 @@ class Ingredients:
     max_epochs: int
     protocol: RoundProtocol
     rounds: RoundSettings
+    forecast: ForecastSettings
     device: str = Hardware.device
     faults: FaultModel | None = None
 

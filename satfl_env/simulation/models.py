@@ -100,6 +100,8 @@ class ModelStore:
         self.waiting: dict[Group, Waiting] = {}
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
         self._row = np.full((num_gateways, len(held)), -1)
+        # Version in which each (gateway, cluster) got the model it holds, 0 without one; never changed in place.
+        self.gateway_version = np.zeros_like(self._row)
         # Raw weight at the cloud of each group that changed since the last merge, NaN for the others.
         self.cloud_weights = np.full(self._row.shape, np.nan)
 
@@ -122,6 +124,7 @@ class ModelStore:
             "gateway_models": self.gateway_models,
             "cloud_weights": self.cloud_weights,
             "waiting": {group: tuple(waiting) for group, waiting in self.waiting.items()},
+            "gateway_version": self.gateway_version,
             "version": self.version,
         }
 
@@ -131,7 +134,7 @@ class ModelStore:
         Raises:
             ValueError: If it is that of a store of other sizes.
         """
-        for name in ("held", "cloud_weights"):
+        for name in ("held", "cloud_weights", "gateway_version"):
             expected = tuple(getattr(self, name).shape)
             if tuple(state[name].shape) != expected:
                 raise ValueError(f"state['models'][{name!r}] has shape {tuple(state[name].shape)}; expected {expected}")
@@ -141,8 +144,8 @@ class ModelStore:
                     f"state['models']['gateway_models'][{group}] has shape {tuple(model.shape)}; "
                     f"expected {(self.num_shared,)}"
                 )
-        self.held, self.gateway_models, self.cloud_weights = (
-            state[name] for name in ("held", "gateway_models", "cloud_weights")
+        self.held, self.gateway_models, self.cloud_weights, self.gateway_version = (
+            state[name] for name in ("held", "gateway_models", "cloud_weights", "gateway_version")
         )
         self.waiting = {group: Waiting(*waiting) for group, waiting in state["waiting"].items()}
         self.version = state["version"]
@@ -184,9 +187,10 @@ class ModelStore:
         if not members.size:
             return intake
         start, weights = arrivals.start[:, : self.num_shared], intake.weights[members]
-        self._put(groups, combine_groups(start, arrivals.received, members, weights, index, combine))
-        self.cloud_weights[groups] = intake.cloud_weights
+        combined = combine_groups(start, arrivals.received, members, weights, index, combine)
         self.version += 1
+        self._put(groups, combined)
+        self.cloud_weights[groups] = intake.cloud_weights
         return intake
 
     def wait(self, intake: Intake, updates: Tensor) -> None:
@@ -247,6 +251,8 @@ class ModelStore:
 
     def _put(self, groups: Any, models: Tensor) -> None:
         """Store the models (K, num_shared) of `groups`, an index of the gateways' table; drop models no longer held."""
+        self.gateway_version = self.gateway_version.copy()
+        self.gateway_version[groups] = self.version
         self._row[groups] = len(self._models) + np.arange(len(models))
         held = self._row >= 0
         in_use, self._row[held] = distinct(self._row[held])

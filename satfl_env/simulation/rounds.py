@@ -43,9 +43,13 @@ class RoundSettings:
         """Duration of the longest possible episode in s, where no satellite is busy for longer than the horizon."""
         return self.episode * self.duration_s(horizon_s)
 
+    def rounds_to_merge(self, round_index: int) -> int:
+        """Rounds from the start of one, counted from 0, until the cloud merges at the end of one."""
+        return self.cloud_every - round_index % self.cloud_every
+
     def merges(self, round_index: int) -> bool:
         """Whether the cloud merges at the end of a round, counted from 0."""
-        return (round_index + 1) % self.cloud_every == 0
+        return self.rounds_to_merge(round_index) == 1
 
 
 def limit_cohort(decision: Decision, state: NetworkState, cohort: int, rng: np.random.Generator) -> Decision:

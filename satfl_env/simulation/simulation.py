@@ -15,7 +15,7 @@ from satfl_env.arguments import checked_integer, checked_seed
 from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
 from satfl_env.links import link_time_s
 from satfl_env.onboard import EnergyBalance, as_supply
-from satfl_env.orbits import Scene, SceneSnapshot
+from satfl_env.orbits import Forecast, Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
 from satfl_env.settings import MOST, Each
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
@@ -409,6 +409,7 @@ class Simulation:
         ingredients, learner = self.ingredients, self._learner
         self._seed = seed
         self._scene = ingredients.scene(numpy_generator(seed, "orbits"))
+        self._forecast = Forecast(self._scene, ingredients.forecast)
         self._data = ingredients.data(self._scene, numpy_generator(seed, "split"))
         num_satellites = self._scene.num_satellites
         fleet = ingredients.fleet.draw(num_satellites, numpy_generator(seed, "fleet"))
@@ -483,8 +484,18 @@ class Simulation:
         self._state = NetworkState.of(parts, self._on_request())
 
     def _on_request(self) -> dict[str, Any]:
-        """The parts of the state that are computed when they are first read."""
-        return {"similarity": self._similarity, "update_similarity": self._progress.update_similarity.matrix}
+        """The parts of the state that are computed when they are first read, and those that few read."""
+        progress, forecast = self._progress, self._forecast
+        return {
+            "similarity": self._similarity,
+            "update_similarity": progress.update_similarity.matrix,
+            "contact_start_s": partial(forecast.contact_start_s, progress.time_s),
+            "contact_end_s": partial(forecast.contact_end_s, progress.time_s),
+            "eclipse_start_s": partial(forecast.eclipse_start_s, progress.time_s),
+            "eclipse_end_s": partial(forecast.eclipse_end_s, progress.time_s),
+            "gateway_version": self._models.gateway_version,
+            "rounds_to_merge": self.ingredients.rounds.rounds_to_merge(progress.round),
+        }
 
     def _constant_fields(self) -> dict[str, Any]:
         """The fields of the state that stay as they are throughout an episode, read-only."""

@@ -22,10 +22,11 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class NetworkState:
-    """What the decision maker may know at the start of a communication round; the observation is exactly this.
+    """What the decision maker may know at the start of a communication round; the observation shows exactly this.
 
-    A state that was read from an observation lacks the parts that `observation.leave_out` names. Reading one raises
-    `AttributeError`, and so does `dataclasses.replace` unless it is given.
+    A state that was read from an observation has the parts that are observed, as a scenario's section `observation`
+    chooses them. Reading another one raises `AttributeError`, and so does `dataclasses.replace` if a part that is
+    observed by default is neither there nor given.
 
     Attributes:
         round: Number of finished rounds, 0 at the start.
@@ -56,6 +57,15 @@ class NetworkState:
         gateway_up: Gateways that are not out of order, (G,); None where nothing can fail.
         on_request: Parts by name that are not given above: values, or functions without arguments that compute one when
             it is first read as an attribute of the state. Large parts that few policies read cost nothing until then.
+        contact_start_s: When the next contacts of each pair after the one under way begin, in s from now, (S, G, K);
+            the forecast's horizon where none does before it. K and the horizon are settings, `observation.contacts` and
+            `observation.horizon_s`. A satellite's own contacts, also where others relay its models.
+        contact_end_s: When they end, (S, G, K); at the horizon at the latest.
+        eclipse_start_s: When the next eclipse of each satellite begins, in s from now, (S,); 0 while it is in one.
+        eclipse_end_s: When that ends, (S,); at the horizon at the latest.
+        gateway_version: How often gateways had changed their models when each gateway got the one that it holds of each
+            cluster, in a merge or by its own satellites, (G, S) by label; 0 where it holds none yet.
+        rounds_to_merge: Rounds until the cloud merges the gateways' models; 1 if it does at the end of the coming one.
     """
 
     round: int
@@ -82,6 +92,12 @@ class NetworkState:
     satellite_up: BoolArray | None = None
     gateway_up: BoolArray | None = None
     on_request: Mapping[str, Any] = field(default_factory=dict)
+    contact_start_s: FloatArray = field(init=False)
+    contact_end_s: FloatArray = field(init=False)
+    eclipse_start_s: FloatArray = field(init=False)
+    eclipse_end_s: FloatArray = field(init=False)
+    gateway_version: IntArray = field(init=False)
+    rounds_to_merge: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: a policy looks at the network, it does not change it."""
@@ -104,8 +120,10 @@ class NetworkState:
                 part = on_request[name]
                 value = vars(self)[name] = _read_only(part() if callable(part) else part)
                 return value
-            if name in STATE_PARTS:
-                raise AttributeError(f"{name!r} is not in this state: the observation it was read from leaves it out")
+            if name in STATE_PARTS or name in MORE_PARTS:
+                raise AttributeError(
+                    f"{name!r} is not in this state: it was not in the observation that it was read from"
+                )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
@@ -129,9 +147,14 @@ class NetworkState:
 
 
 STATE_PARTS = tuple(
-    part.name for part in fields(NetworkState) if part.default is MISSING and part.default_factory is MISSING
+    part.name
+    for part in fields(NetworkState)
+    if part.init and part.default is MISSING and part.default_factory is MISSING
 )
-"""Names of the parts that every state has."""
+"""Names of the parts that every state has, and that are observed by default."""
+
+MORE_PARTS = tuple(part.name for part in fields(NetworkState) if not part.init)
+"""Names of those that can be observed as well."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,8 @@ _SCENE_VALUES = (
     "max_position_m",
     "max_speed_mps",
 )
+# What a scene may know of what is to come, and what the rows of each are.
+_FORESIGHT = {"contacts": "pair", "eclipses": "satellite"}
 _SUPPLY_METHODS, _SUPPLY_VALUES = ("stored_j", "balance"), ("counts_transmission", "standing_w")
 # Duration of a round that is tried, in s.
 _TRIED_S = 60.0
@@ -90,6 +92,24 @@ def try_scene(trial: Trial) -> None:
     for name in _SCENE_VALUES[2:]:
         _check_numbers(f"parts['scene'].{name}", getattr(scene, name), (), lowest=0.0)
     _check_numbers("parts['scene'].sunlit_s(0, 60)", scene.sunlit_s(0.0, _TRIED_S), (satellites,), lowest=0.0)
+    if any(hasattr(scene, method) for method in _FORESIGHT):
+        _try_foresight(scene)
+
+
+def _try_foresight(scene: Any) -> None:
+    """Check the contacts and eclipses of a minute."""
+    what = "parts['scene'] must be a ForeseenScene, since it has a part of one"
+    require(what, scene, methods=tuple(_FORESIGHT), values=())
+    for method, row_is in _FORESIGHT.items():
+        name = f"parts['scene'].{method}(0, 60)"
+        num_rows = scene.num_satellites * (scene.num_gateways if row_is == "pair" else 1)
+        row, start_s, end_s = (np.asarray(values) for values in getattr(scene, method)(0.0, _TRIED_S))
+        for part, values in (("row", row), ("start_s", start_s), ("end_s", end_s)):
+            _check_numbers(f"{name}.{part}", values, row.shape, lowest=0.0)
+        if row.ndim != 1 or (row >= num_rows).any():
+            raise ValueError(f"{name}.row must be one {row_is} each, below {num_rows}, got {row}")
+        if (end_s < start_s).any() or (end_s > _TRIED_S).any():
+            raise ValueError(f"{name} must lie in 0..60 s and not end before they begin, got {start_s}, {end_s}")
 
 
 def try_links(trial: Trial) -> None:

@@ -44,7 +44,7 @@ def test_everything_is_observed_unless_it_is_left_out():
             r"observation.leave_out: must be names of round, .*, got 'similarty', did you mean 'similarity'",
         ),
         (["charge"], r"observation.leave_out: must be names of round, .*, got 'charge'"),
-        (STATE_PARTS, "observation.leave_out: must leave at least one part, got all of them"),
+        (STATE_PARTS, "observation.leave_out must leave at least one part, got all of them"),
         ("kappa", "observation.leave_out: .*got 'kappa'"),
     ],
 )
@@ -88,9 +88,7 @@ def test_a_part_that_is_not_observed_says_so():
     env = SatFLEnv(overrides=without(*MATRICES))
     observation, _ = env.reset(seed=0)
     state = observation_to_state(observation)
-    with pytest.raises(
-        AttributeError, match="'similarity' is not in this state: the observation it was read from leaves"
-    ):
+    with pytest.raises(AttributeError, match="'similarity' is not in this state: it was not in the observation"):
         _ = state.similarity
     with pytest.raises(AttributeError, match="'similarty'"):
         _ = state.similarty

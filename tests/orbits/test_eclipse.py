@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from satfl_env.orbits import (
     earth_fixed_states,
+    eclipses,
     in_cylindrical_shadow,
     line_of_sight,
     sun_position_m,
@@ -122,3 +123,17 @@ def test_line_of_sight_of_a_constellation_is_symmetric_and_agrees_with_rays() ->
     first, second = np.broadcast_arrays(position[:, None], position[None])
     np.testing.assert_array_equal(seen[apart], ~ray_hits_earth(first[apart], second[apart]))
     assert 0 < seen[apart].mean() < 0.5
+
+
+def test_eclipses_begin_and_end_where_a_ray_to_the_suns_centre_meets_the_earth() -> None:
+    found = eclipses(SHELL, 0.0, 6000.0)
+    time_s = np.arange(0.0, 6000.0)
+    sun = sun_position_m(SHELL.epoch, time_s)
+    for satellite in (0, 3):
+        dark = ray_hits_earth(earth_fixed_states(SHELL, time_s)[0][:, satellite], sun)
+        change_s = time_s[1:][dark[1:] != dark[:-1]] - 0.5
+        mine = found.row == satellite
+        ours_s = np.sort(np.r_[found.start_s[mine], found.end_s[mine]])
+        np.testing.assert_allclose(ours_s[(ours_s > 0) & (ours_s < 6000)], change_s, atol=0.51)
+        lit_s = 6000 - (found.end_s - found.start_s)[mine].sum()
+        assert lit_s == pytest.approx(sunlit_s(SHELL, 0.0, 6000.0)[satellite], abs=20)

@@ -190,3 +190,16 @@ def test_windows_end_with_the_decay_and_not_before(elements: str) -> None:
     radius_m = np.linalg.norm(after.states(np.zeros(1))[0][0, 1])
     assert resting.min_radius_m < 6478.137e3 < radius_m
     assert not ConstellationScene(after, gateways).at(0.0).visible[1].any()
+
+
+def test_a_forecast_reaches_beyond_decays_after_the_episode(elements: str) -> None:
+    short = {"rounds": {"episode": 2}, "observation.horizon_s": 2 * 86_400.0}
+    decay_s = load_elements(elements).decays_s(86_400.0)[1]
+    for decay in ("refuse", "end-episode", "leave-out"):
+        changes = {**overrides(elements, decay=decay, start_within_s=0.0), **short}
+        state = scenarios.build(scenarios.load("sentinel", **changes)).reset(0)
+        assert state.num_satellites == 2
+        begins = state.contact_start_s[1] < 2 * 86_400
+        assert begins.any()
+        assert (state.contact_end_s[1][begins] <= decay_s).all()
+        assert (state.contact_start_s[0, :, 0] < 86_400).all()

@@ -96,9 +96,9 @@ class LateUpdates(OneContact):
         intake = models.take_in(decision, arrivals)
         models.wait(intake, take_rows(updates, intake.members))
         full = [group for group, waiting in models.waiting.items() if len(waiting.updates) >= self.buffer]
+        models.version += bool(full)
         for group in full:
             models.move(group, combine, self.server_rate)
-        models.version += bool(full)
         return Aggregation(intake, staleness)
 
     def fetches(self, outcome: IntArray) -> BoolArray:
