@@ -18,6 +18,8 @@ DIFFERENT = {
     "altitude_m": "of gateways, and of satellites",
     "span_s": "of what satellites have seen, and of the table of a propagator",
     "transmit_power_w": "of each kind of links",
+    "carrier_hz": "of links to gateways, and of those between satellites",
+    "bandwidth_hz": "of links to gateways, and of those between satellites",
     "num_envs": "Gymnasium's own, of each vector environment",
 }
 

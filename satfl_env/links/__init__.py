@@ -13,14 +13,18 @@ from satfl_env.links.atmosphere import Atmosphere
 from satfl_env.links.channel import channel_coefficient, doppler_shift_hz, free_space_path_loss_db, path_gain
 from satfl_env.links.contract import Geometry, Links
 from satfl_env.links.ideal import IdealLinks
+from satfl_env.links.isl import FixedIsl, Isl, IslBudget
 from satfl_env.links.radio import RadioLinks
 from satfl_env.links.rate import bandwidth_share_hz, link_time_s, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
 
 __all__ = [
     "Atmosphere",
+    "FixedIsl",
     "Geometry",
     "IdealLinks",
+    "Isl",
+    "IslBudget",
     "Links",
     "RadioLinks",
     "array_features",

@@ -38,7 +38,7 @@ from satfl_env.scenarios.errors import prefixed
 from satfl_env.scenarios.plain import utc_text
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count, Finite, NonNegative, Positive, Whole, default_of
-from satfl_env.simulation import PlaneRelays, RoundProtocol, RoundSettings, ScenePart
+from satfl_env.simulation import GridLinks, PlaneLinks, RoundSettings, ScenePart, Topology
 
 if TYPE_CHECKING:
     from astropy.time import Time
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 # There is no orbit below this; kilometres given for metres are far below it.
 Altitude = Annotated[Finite, Field(ge=LOWEST_ALTITUDE_M, le=HILL_RADIUS_M - EQUATORIAL_RADIUS_M)]
 Inclination = Annotated[Finite, Field(ge=0, le=180)]
+TopologyKind = Literal["plane", "grid"]
 Point = tuple[Finite, Finite]
 # A century: far beyond it, times have no date.
 LONGEST_SPAN_S = 3.2e9
@@ -69,12 +70,8 @@ class ConstellationSection(Section, ABC):
             ValueError: If not; the message begins with a field of the section.
         """
 
-    def relayed(self, protocol: RoundProtocol, isl_rate_bps: float) -> RoundProtocol:
-        """A protocol whose models are relayed inside orbital planes.
-
-        Args:
-            protocol: The protocol of the round.
-            isl_rate_bps: Rate of every inter-satellite link in bit/s.
+    def topology(self, kind: TopologyKind) -> Topology:
+        """Which satellites have links with each other.
 
         Raises:
             ValueError: If there are no planes.
@@ -284,9 +281,11 @@ class WalkerConstellation(Orbiting):
             j2=self.j2,
         )
 
-    def relayed(self, protocol: RoundProtocol, isl_rate_bps: float) -> PlaneRelays:
-        """The protocol with relays inside each plane."""
-        return PlaneRelays(self.planes, isl_rate_bps, protocol)
+    def topology(self, kind: TopologyKind) -> Topology:
+        """Links inside each plane, or the grid of neighbours."""
+        if kind == "plane":
+            return PlaneLinks(self.planes)
+        return GridLinks(self.planes, self.phasing, closed=self.pattern == "delta")
 
     @model_validator(mode="after")
     def _even_planes(self) -> WalkerConstellation:

@@ -20,12 +20,12 @@ from satfl_env.federated import Hardware, Shared, TrainingSettings, check_engine
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.orbits import ForecastSettings
 from satfl_env.paths import PathText
-from satfl_env.scenarios.constellations import Constellation
+from satfl_env.scenarios.constellations import Constellation, TopologyKind
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.section import Section
-from satfl_env.settings import STRICT, Count, Decibel, Finite, Positive
+from satfl_env.settings import STRICT, Count, Decibel, Finite, NonNegative, Positive, default_of
 from satfl_env.simulation import (
     MORE_PARTS,
     STATE_PARTS,
@@ -35,6 +35,7 @@ from satfl_env.simulation import (
     Kinds,
     LateUpdates,
     OneContact,
+    Relays,
     RoundProtocol,
     RoundSettings,
     Tested,
@@ -141,9 +142,37 @@ class Training(TrainingSettings, Hardware):
 
 
 class Relay(Section):
-    """Satellites of a Walker plane relay models through the one that a gateway sees longest (FedLEO)."""
+    """Satellites of a Walker constellation relay models through the one whose contact leaves the most time (FedLEO).
 
-    isl_rate_bps: Positive = 1e8
+    `topology: plane` links every two satellites of a plane that see each other, `grid` each one with its two neighbours
+    in its plane and with one in each plane beside it. A link exists where the line of sight stays higher than
+    `grazing_height_m`.
+
+    All links have the rate `isl_rate_bps`, null means 1e8, and `isl_power_w` is drawn while sending on them, null means
+    the power of the link to a gateway; or both follow from a link `budget`.
+    """
+
+    topology: TopologyKind = "plane"
+    isl_rate_bps: Positive | None = None
+    isl_power_w: NonNegative | None = None
+    budget: links.IslBudget | None = None
+    grazing_height_m: NonNegative = default_of(Relays, "grazing_height_m")
+
+    @property
+    def isl(self) -> links.Isl:
+        """The links between satellites."""
+        if self.budget is not None:
+            return self.budget
+        if self.isl_rate_bps is None:
+            return links.FixedIsl(transmit_power_w=self.isl_power_w)
+        return links.FixedIsl(self.isl_rate_bps, self.isl_power_w)
+
+    @model_validator(mode="after")
+    def _one_kind_of_links(self) -> Relay:
+        for name in ("isl_rate_bps", "isl_power_w"):
+            if self.budget is not None and getattr(self, name) is not None:
+                raise ValueError(f"{name} goes without budget alone, got {getattr(self, name):g} beside one")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -296,8 +325,11 @@ class Scenario(Section):
         """The protocol of the rounds.
 
         Raises:
-            ValueError: If the constellation has no planes to relay in.
+            ValueError: If the constellation has no planes that satellites could have links in.
         """
         protocol = OneContact() if self.rounds.late is None else self.rounds.late
         relay = self.rounds.relay
-        return protocol if relay is None else self.constellation.relayed(protocol, relay.isl_rate_bps)
+        if relay is None:
+            return protocol
+        topology = self.constellation.topology(relay.topology)
+        return Relays(topology, relay.isl, protocol, relay.grazing_height_m)

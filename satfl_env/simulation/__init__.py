@@ -9,7 +9,15 @@ from satfl_env.simulation.fleet import Fleet, Kind, Kinds
 from satfl_env.simulation.ingredients import DataFacts, DataPart, Ingredients, ScenePart, data_facts, most_samples
 from satfl_env.simulation.learner import FirstDecoders, Learner, PhysicsOnly, Tested
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
-from satfl_env.simulation.protocols import LateUpdates, OneContact, PlaneRelays, RoundProtocol
+from satfl_env.simulation.protocols import (
+    GridLinks,
+    LateUpdates,
+    OneContact,
+    PlaneLinks,
+    Relays,
+    RoundProtocol,
+    Topology,
+)
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
 from satfl_env.simulation.state import MORE_PARTS, STATE_PARTS, Decision, NetworkState, RoundReport, check_decision
@@ -29,6 +37,7 @@ __all__ = [
     "FederatedData",
     "FirstDecoders",
     "Fleet",
+    "GridLinks",
     "Ingredients",
     "Kind",
     "Kinds",
@@ -39,7 +48,8 @@ __all__ = [
     "Outages",
     "Outcome",
     "PhysicsOnly",
-    "PlaneRelays",
+    "PlaneLinks",
+    "Relays",
     "Renewals",
     "RoundProtocol",
     "RoundReport",
@@ -48,6 +58,7 @@ __all__ = [
     "Simulation",
     "SimulationGroup",
     "Tested",
+    "Topology",
     "check_decision",
     "check_parts",
     "data_facts",

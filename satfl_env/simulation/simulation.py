@@ -170,10 +170,12 @@ class Simulation:
             **times_at(self._alone_bps(decision))._asdict(),
             fetched=self._fetched(),
             transmit_power_w=self._equipment.links.transmit_power_w,
-            counted_power_w=self._counted_power_w,
+            counts_transmission=self._supply.counts_transmission,
             limit_s=self.ingredients.rounds.limit_s,
             stored_j=self._supply.stored_j(self._progress.charge_j),
             standing_w=self._supply.standing_w,
+            contacts=self._contacts,
+            relayed_s=self._contacts.carry_s[decision.pairs] * (self._bits.upload / self._bits.mean),
         )
         part = settle(protocol, opening, lambda transmits: times_at(rates_among(transmits)))
         part = self._faults.strike(part, opening, self._contacts.sender[decision.pairs])

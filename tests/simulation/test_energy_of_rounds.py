@@ -158,7 +158,7 @@ def participate(stored_j: float, standing_w: float, transfer_s: float, cpu_hz: f
     decision = make_decision([0], cpu_frequency=np.array([cpu_hz]))
     one_way_s = np.array([transfer_s])
     opening = Opening(
-        state, decision, one_way_s, one_way_s, NOTHING, 10.0, 0.0, np.inf, np.array([stored_j]), standing_w
+        state, decision, one_way_s, one_way_s, NOTHING, 10.0, 0.0, np.inf, np.array([stored_j]), standing_w, None, 0.0
     )
     return OneContact().participate(opening)
 

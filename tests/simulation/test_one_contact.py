@@ -25,7 +25,7 @@ def play(state, decision, transfer_s=0.05, limit_s=np.inf):
     transfer_s = np.broadcast_to(transfer_s, state.num_satellites)
     stored_j = np.array(np.inf)
     return OneContact().participate(
-        Opening(state, decision, transfer_s, transfer_s, NOTHING, 10.0, 0.0, limit_s, stored_j, 0.0)
+        Opening(state, decision, transfer_s, transfer_s, NOTHING, 10.0, 0.0, limit_s, stored_j, 0.0, None, 0.0)
     )
 
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from satfl_env import Classifier, Outcome, SatFLEnv, Simulation, decision_to_action, scenarios
 from satfl_env.federated import Layout, LocalData
-from satfl_env.links import IdealLinks
+from satfl_env.links import FixedIsl, IdealLinks
 from satfl_env.onboard import Battery, OnboardComputer
 from satfl_env.orbits import PlanarScene
 from satfl_env.scenarios import ScenarioError
 from satfl_env.semantics import SemanticModel
-from satfl_env.simulation import FederatedData, OneContact, PlaneRelays
+from satfl_env.simulation import FederatedData, OneContact, PlaneLinks, Relays
 from satfl_env.simulation.parts import model_factory
 from tests.factories import decide
 
@@ -419,7 +419,7 @@ class TooLow(IdealLinks):
     [
         ({"links": TooLow()}, r"highest_rate_bps\(\) must be finite and at least 1e\+09, got 1.0"),
         ({"scene": lambda rng: square(rng, Backwards)}, r"distance_m must be finite and at least 0, got -"),
-        ({"protocol": PlaneRelays(3, 1e6)}, r"parts\['protocol'\]: cannot reshape"),
+        ({"protocol": Relays(PlaneLinks(3), FixedIsl(1e6))}, r"parts\['protocol'\]: cannot reshape"),
     ],
 )
 def test_impossible_numbers_are_told_when_they_come_in(parts, words):

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
+import networkx
 import numpy as np
 import pytest
 from scipy.sparse.csgraph import shortest_path
 
 from satfl_env import scenarios
+from satfl_env.links import FixedIsl, IslBudget
 from satfl_env.orbits import ConstellationScene, line_of_sight, site, walker
 from satfl_env.scenarios import ScenarioError
-from satfl_env.simulation.protocols import direct_contacts, plane_contacts
+from satfl_env.simulation.protocols import GridLinks, PlaneLinks, Relays, direct_contacts
 from tests.factories import decide
 
 BITS, RATE_BPS, LIGHT_MPS = 1e8, 1e8, 299_792_458.0
@@ -32,7 +37,7 @@ def scene() -> ConstellationScene:
 def test_relays_are_those_that_leave_the_most_time(scene, time_s, rate_bps):
     """Over slow links a model takes so long on its way there and back that a nearer satellite may be the better one."""
     snapshot = scene.at(time_s)
-    relays = plane_contacts(snapshot, 2, BITS, rate_bps)
+    relays = Relays(PlaneLinks(2), FixedIsl(rate_bps)).contacts(snapshot, BITS)
     for plane in (range(9), range(9, 18)):
         position = snapshot.position_m[list(plane)]
         apart = np.linalg.norm(position[:, None] - position, axis=-1)
@@ -60,9 +65,110 @@ def test_relays_are_those_that_leave_the_most_time(scene, time_s, rate_bps):
 def test_planes_whose_satellites_do_not_see_one_another_have_no_relays():
     orbits = walker(8, 2, 1, altitude_m=600e3, inclination_deg=70, epoch="2026-03-20T00:00:00")
     snapshot = ConstellationScene(orbits, [site("Svalbard")]).at(0.0)
-    relays = plane_contacts(snapshot, 2, BITS, RATE_BPS)
+    relays = Relays(PlaneLinks(2), FixedIsl(RATE_BPS)).contacts(snapshot, BITS)
     np.testing.assert_array_equal(relays.snapshot.visible, snapshot.visible)
     np.testing.assert_array_equal(relays.sender, direct_contacts(snapshot).sender)
+
+
+def grid_of(planes: int, per_plane: int, phasing: int, **changes: object) -> set[tuple[int, int]]:
+    one, other = GridLinks(planes, phasing, **changes).edges(planes * per_plane)
+    return {(int(a), int(b)) for a, b in zip(one, other, strict=True)}
+
+
+@pytest.mark.parametrize(("planes", "per_plane", "phasing"), [(6, 9, 1), (6, 5, 5), (5, 8, 3), (72, 22, 39)])
+def test_neighbours_in_the_grid_are_the_nearest_in_phase(planes, per_plane, phasing):
+    edges = grid_of(planes, per_plane, phasing)
+    assert set(np.bincount(np.array([*edges]).ravel())) == {4}
+    number = np.arange(planes * per_plane)
+    plane, slot = np.divmod(number, per_plane)
+    phase = slot / per_plane + phasing * plane / len(number)
+    for one, other in edges:
+        apart = (plane[other] - plane[one]) % planes
+        assert apart in (0, 1, planes - 1)
+        turn = (phase[other] - phase[one] + 0.5) % 1 - 0.5
+        assert abs(turn) == pytest.approx(1 / per_plane) if apart == 0 else abs(turn) <= 0.5 / per_plane + 1e-9
+
+
+def test_small_grids_have_the_links_that_there_are():
+    assert grid_of(1, 1, 0) == set()
+    assert grid_of(1, 2, 0) == {(0, 1)}
+    assert grid_of(2, 1, 0) == {(0, 1)}
+    assert grid_of(3, 1, 0) == {(0, 1), (1, 2), (0, 2)}
+    assert grid_of(1, 4, 0) == {(0, 1), (1, 2), (2, 3), (0, 3)}
+    # The first and the last plane of a star fly in opposite directions.
+    assert grid_of(3, 1, 0, closed=False) == {(0, 1), (1, 2)}
+
+
+@pytest.mark.parametrize("grazing_height_m", [0.0, 80e3, 560e3])
+def test_shortest_ways_through_the_grid_agree_with_networkx(scene, grazing_height_m):
+    position, isl = scene.at(900.0).position_m, IslBudget()
+    relays = Relays(GridLinks(2, 1), isl, grazing_height_m=grazing_height_m)
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(18))
+    for one, other in zip(*GridLinks(2, 1).edges(18), strict=True):
+        along = np.linspace(position[one], position[other], 2001)
+        if np.linalg.norm(along, axis=1).min() > 6_378_137.0 + grazing_height_m:
+            apart = np.linalg.norm(position[one] - position[other])
+            graph.add_edge(one, other, time_s=BITS / isl.rate_bps(np.array(apart)) + apart / LIGHT_MPS)
+    sinks = np.array([3, 11])
+    found = relays.topology.carry_s(position, sinks, partial(relays._hop_s, BITS))
+    for row, sink in enumerate(sinks):
+        expected = networkx.single_source_dijkstra_path_length(graph, sink, weight="time_s")
+        np.testing.assert_allclose(found[row], [expected.get(satellite, np.inf) for satellite in range(18)])
+    assert np.isinf(found).any() == (grazing_height_m > 100e3)
+
+
+@pytest.mark.parametrize("topology", [PlaneLinks(2), GridLinks(2, 1)])
+def test_without_a_contact_nobody_is_relayed(scene, topology):
+    snapshot = scene.at(900.0)
+    dark = replace(snapshot, visible=np.zeros((18, 3), dtype=bool), window_s=np.zeros((18, 3)))
+    assert not Relays(topology, FixedIsl()).contacts(dark, BITS).snapshot.visible.any()
+
+
+def test_satellites_reach_gateways_through_other_planes(scene):
+    snapshot = scene.at(4800.0)
+    reached = [Relays(of, FixedIsl(RATE_BPS)).contacts(snapshot, BITS) for of in (PlaneLinks(2), GridLinks(2, 1))]
+    assert reached[1].snapshot.visible.sum() > reached[0].snapshot.visible.sum()
+    other_plane = reached[1].snapshot.visible & (reached[1].sender // 9 != np.arange(18)[:, None] // 9)
+    assert other_plane.any()
+    assert (reached[1].carry_s[other_plane] > BITS / RATE_BPS).all()
+
+
+def test_a_link_budget_by_hand():
+    """10 W are 10 dBW; 77 dBi of both antennas; 186.77 dB are lost over 2,000 km at 26 GHz; noise is -114.98 dBW."""
+    snr_db = 10 + 77 - 186.77 - (-228.599 + 24.624 + 2 + 86.990)
+    assert IslBudget().rate_bps(np.array(2e6)) == pytest.approx(5e8 * np.log2(1 + 10 ** (snr_db / 10)), rel=2e-3)
+
+
+def test_sending_to_another_satellite_draws_its_own_power():
+    """All that a satellite spends on transmission is the power of each link times the time on it."""
+    spent = {}
+    for power_w in (None, 10.0, 2.5):
+        relay = {"topology": "grid", "isl_rate_bps": 1e6, "isl_power_w": power_w}
+        scenario = scenarios.load("walker-earth", **RELAYED, **{"rounds.relay": relay})
+        simulation = scenarios.build(scenario)
+        state = simulation.reset(0)
+        decision = decide(state, cpu_frequency=np.full(27, 3e8))
+        carry_s = simulation._contacts.carry_s[decision.pairs]
+        _, report = simulation.step(decision)
+        spent[power_w] = report.transmit_energy_j
+        sent = report.returned
+        assert (carry_s[sent] > 0).any()
+        expected_j = 10.0 * (report.upload_s - carry_s) + (10.0 if power_w is None else power_w) * carry_s
+        np.testing.assert_allclose(report.transmit_energy_j[sent], expected_j[sent])
+    np.testing.assert_allclose(spent[None], spent[10.0])
+    assert spent[2.5].sum() < spent[10.0].sum()
+
+
+def test_links_have_a_rate_or_a_budget():
+    for field, value in (("isl_rate_bps", 1000.0), ("isl_power_w", 5.0)):
+        with pytest.raises(
+            ScenarioError, match=rf"rounds\.relay\.{field} goes without budget alone, got {value:g} beside"
+        ):
+            scenarios.load("walker-earth", **{"rounds.relay": {"budget": {}, field: value}})
+    relay = scenarios.load("walker-earth", **{"rounds.relay": {"budget": {"gain_dbi": 30}}}).rounds.relay
+    assert relay.isl == IslBudget(gain_dbi=30.0)
+    assert scenarios.load("walker-earth", **{"rounds.relay": {}}).rounds.relay.isl == FixedIsl(1e8)
 
 
 def test_relays_bring_more_updates_back():

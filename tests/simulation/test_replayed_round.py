@@ -18,9 +18,10 @@ from torch import Tensor
 
 from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, scenarios
 from satfl_env.federated import Layout, thread_limit
+from satfl_env.links import FixedIsl
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.semantics import ChannelDraw
-from satfl_env.simulation.protocols import Contacts, direct_contacts, plane_contacts
+from satfl_env.simulation.protocols import Contacts, PlaneLinks, Relays, direct_contacts
 from satfl_env.simulation.streams import Stream, numpy_generator, satellite_seeds, torch_generator
 
 SEED, ROUNDS = 3, 4
@@ -193,7 +194,7 @@ def test_times_and_energies_are_those_of_the_equations(changes: dict[str, Any]) 
         scene = simulation.scene.at(time_s)
         relays = direct_contacts(scene)
         if "rounds.relay" in changes:
-            relays = plane_contacts(scene, PLANES, MODEL_BITS, ISL_RATE_BPS)
+            relays = Relays(PlaneLinks(PLANES), FixedIsl(ISL_RATE_BPS)).contacts(scene, MODEL_BITS)
         np.testing.assert_allclose(state.energy_j, energy_by_hand(round_index, state.num_satellites))
         np.testing.assert_allclose(state.link_s, link_s_by_hand(relays, simulation.scene.horizon_s))
         decision = decide(state, rng)

@@ -37,10 +37,12 @@ def opening(**changes) -> Opening:
         "upload_s": np.array([10.0]),
         "fetched": Fetched(np.array([300.0]), np.array([0]), np.array([5e8])),
         "transmit_power_w": 10.0,
-        "counted_power_w": 10.0,
+        "counts_transmission": True,
         "limit_s": np.inf,
         "stored_j": np.array([np.inf]),
         "standing_w": 0.0,
+        "contacts": None,
+        "relayed_s": 0.0,
     }
     return Opening(**{**given, **changes})
 

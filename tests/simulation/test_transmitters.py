@@ -41,7 +41,7 @@ def share_out(state: NetworkState, decision: Decision) -> tuple[Participation, i
     nothing = Fetched(np.array(np.nan), np.array(0), np.array(0.0))
     part = settle(
         OneContact(),
-        Opening(state, decision, alone_s, alone_s, nothing, 10.0, 0.0, np.inf, np.array(np.inf), 0.0),
+        Opening(state, decision, alone_s, alone_s, nothing, 10.0, 0.0, np.inf, np.array(np.inf), 0.0, None, 0.0),
         transfers,
     )
     return part, len(passes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from satfl_env.simulation.protocols.late_updates import LateUpdates, staleness_discount
 from satfl_env.simulation.protocols.one_contact import OneContact
-from satfl_env.simulation.protocols.plane_relays import PlaneRelays, plane_contacts
+from satfl_env.simulation.protocols.relays import Relays, relayed_contacts
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
     Contacts,
@@ -14,21 +14,25 @@ from satfl_env.simulation.protocols.round_protocol import (
     RoundProtocol,
     direct_contacts,
 )
+from satfl_env.simulation.protocols.topologies import GridLinks, PlaneLinks, Topology
 from satfl_env.simulation.protocols.transmitters import Transfers, settle
 
 __all__ = [
     "Aggregation",
     "Contacts",
     "Fetched",
+    "GridLinks",
     "LateUpdates",
     "OneContact",
     "Opening",
     "Participation",
-    "PlaneRelays",
+    "PlaneLinks",
+    "Relays",
     "RoundProtocol",
+    "Topology",
     "Transfers",
     "direct_contacts",
-    "plane_contacts",
+    "relayed_contacts",
     "settle",
     "staleness_discount",
 ]

@@ -66,11 +66,13 @@ class Opening:
             part; infinite for the others. See `settle`.
         upload_s: Time to return one, (S,), likewise.
         fetched: The models that satellites have fetched in rounds before.
-        transmit_power_w: Power drawn while a satellite returns its model; as the next and the last, one number or (S,).
-        counted_power_w: Power that takes from `state.energy_j` meanwhile; 0 where transmission does not count.
+        transmit_power_w: Power drawn while a satellite returns its model, one number or (S,).
+        counts_transmission: Whether that takes from `state.energy_j`.
         limit_s: Time that the round leaves everyone; infinite without a cadence.
         stored_j: Energy that each satellite has before it browns out, (S,); infinite where that cannot happen.
         standing_w: Power that satellites draw all the time, from what is stored, one number or (S,).
+        contacts: How satellites reach gateways.
+        relayed_s: Time that a model takes on its way back from its satellite to the one that sends it down, (S,).
     """
 
     state: NetworkState
@@ -79,10 +81,12 @@ class Opening:
     upload_s: FloatArray
     fetched: Fetched
     transmit_power_w: Each
-    counted_power_w: Each
+    counts_transmission: bool
     limit_s: float
     stored_j: FloatArray
     standing_w: Each
+    contacts: Contacts
+    relayed_s: FloatArray
 
     def carry_j(self, download_s: FloatArray, upload_s: FloatArray) -> FloatArray:
         """Energy that satellites must have stored to fetch a model and return one, (S,), from the times, each (S,)."""
@@ -172,7 +176,7 @@ def epochs_in_time_and_affordable(
     budgets_j = np.array(
         [
             np.full_like(state.energy_j, np.inf),
-            state.energy_j - opening.counted_power_w * upload_s,
+            state.energy_j - opening.counts_transmission * opening.transmit_power_w * upload_s,
             # The rounding of epochs must not overdraw a battery.
             (opening.stored_j - opening.carry_j(download_s, upload_s)) / ROUNDING,
         ]

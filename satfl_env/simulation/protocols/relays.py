@@ -1,0 +1,128 @@
+"""Relays: a satellite out of a gateway's sight reaches it over links between satellites, through one that is in sight.
+
+In the style of FedLEO (M. Elmahallawy, T. Luo, "Optimizing Federated Learning in LEO Satellite Constellations via
+Intra-Plane Model Propagation and Sink Satellite Scheduling", IEEE ICC 2023): models travel over inter-satellite links
+to and from a sink, here the satellite whose contact with the gateway leaves the most time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from pydantic import ConfigDict, SkipValidation
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from satfl_env.federated import Combine
+from satfl_env.links import Isl, link_time_s
+from satfl_env.orbits import SceneSnapshot, line_of_sight
+from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
+from satfl_env.settings import STRICT, NonNegative
+from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.protocols.one_contact import OneContact
+from satfl_env.simulation.protocols.round_protocol import (
+    Aggregation,
+    Contacts,
+    Fetched,
+    Opening,
+    Participation,
+    RoundProtocol,
+)
+from satfl_env.simulation.protocols.topologies import HopTimes, Topology
+from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+
+
+@dataclass(frozen=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
+class Relays:
+    """Satellites reach gateways through others that they have links with; the rest is left to another protocol.
+
+    Attributes:
+        topology: Which satellites have links with each other.
+        isl: Rate and power of these links.
+        protocol: The protocol of the round.
+        grazing_height_m: Height above the equatorial radius that lines of sight between satellites must clear.
+    """
+
+    topology: SkipValidation[Topology]
+    isl: SkipValidation[Isl]
+    protocol: SkipValidation[RoundProtocol] = OneContact()
+    grazing_height_m: NonNegative = 0.0
+
+    def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
+        """Through the satellite whose contact leaves the most time."""
+        return relayed_contacts(snapshot, self.topology, partial(self._hop_s, model_bits))
+
+    def participate(self, opening: Opening) -> Participation:
+        """See `protocol`; between satellites a model is sent with the power of these links."""
+        return self.protocol.participate(with_isl_power(opening, self.isl.transmit_power_w))
+
+    def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
+        """See `protocol`."""
+        return self.protocol.start(models, decision, trains)
+
+    def aggregate(
+        self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
+    ) -> Aggregation:
+        """See `protocol`."""
+        return self.protocol.aggregate(models, decision, arrivals, fetched, combine)
+
+    def fetches(self, outcome: IntArray) -> BoolArray:
+        """See `protocol`."""
+        return self.protocol.fetches(outcome)
+
+    def _hop_s(self, model_bits: float, one_m: FloatArray, other_m: FloatArray) -> FloatArray:
+        """Time of a hop between places (..., 3); infinite where the Earth is in the way."""
+        distance_m = np.linalg.norm(one_m - other_m, axis=-1)
+        hop_s = link_time_s(model_bits, self.isl.rate_bps(distance_m), distance_m)
+        blocking_radius_m = EQUATORIAL_RADIUS_M + self.grazing_height_m
+        return np.where(line_of_sight(one_m, other_m, blocking_radius_m=blocking_radius_m), hop_s, np.inf)
+
+
+def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTimes) -> Contacts:
+    """Contacts through the satellites that leave each pair the most time.
+
+    Args:
+        snapshot: The geometry.
+        topology: Which satellites have links with each other.
+        hop_s: Time that a model takes over one of them.
+    """
+    num_satellites, num_gateways = snapshot.distance_m.shape
+    own = np.arange(num_satellites)
+    sender = np.repeat(own[:, None], num_gateways, axis=1)
+    carry_s, reached = np.zeros(sender.shape), np.zeros(sender.shape, dtype=np.bool_)
+    sinks = np.flatnonzero(snapshot.visible.any(axis=1))
+    from_sink_s = topology.carry_s(snapshot.position_m, sinks, hop_s)
+    for gateway in np.flatnonzero(snapshot.visible.any(axis=0)):
+        seen = np.flatnonzero(snapshot.visible[sinks, gateway])
+        # Time left for training and the gateway's link, by sink and satellite.
+        left_s = snapshot.window_s[sinks[seen], gateway][:, None] - 2 * from_sink_s[seen]
+        best = left_s.argmax(axis=0)
+        there = left_s[best, own] > 0
+        reached[:, gateway] = there
+        sender[there, gateway] = sinks[seen[best[there]]]
+        carry_s[there, gateway] = from_sink_s[seen[best], own][there]
+    of_gateway = np.arange(num_gateways)
+    relayed = replace(
+        snapshot,
+        distance_m=snapshot.distance_m[sender, of_gateway],
+        visible=reached,
+        window_s=np.where(reached, snapshot.window_s[sender, of_gateway], 0.0),
+        sender=sender,
+    )
+    return Contacts(relayed, sender, carry_s)
+
+
+def with_isl_power(opening: Opening, isl_power_w: float | None) -> Opening:
+    """The round's opening with the mean power over an upload, part of which goes from satellite to satellite.
+
+    Args:
+        opening: The round at its start.
+        isl_power_w: Power drawn while a model is sent to another satellite; None: that of the link to the gateway.
+            Whose model it is draws it on all hops.
+    """
+    if isl_power_w is None:
+        return opening
+    relayed = opening.relayed_s / opening.upload_s
+    return replace(opening, transmit_power_w=opening.transmit_power_w * (1 - relayed) + isl_power_w * relayed)

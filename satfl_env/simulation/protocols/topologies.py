@@ -1,0 +1,98 @@
+"""Which satellites have links with each other, and how long models travel over them, store and forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from satfl_env.imports import import_tidily
+from satfl_env.settings import STRICT, Count, Whole
+from satfl_env.simulation.state import FloatArray, IntArray
+
+HopTimes = Callable[[FloatArray, FloatArray], FloatArray]
+"""Time that a model takes from one place to another, (..., 3) each -> (...); infinite where there is no link."""
+
+
+class Topology(Protocol):
+    """The links between satellites."""
+
+    def carry_s(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> FloatArray:
+        """Shortest time between each sink and every satellite, (V, S); infinite where there is no way.
+
+        Args:
+            position_m: Where the satellites are, (S, 3).
+            sinks: The satellites that models go to, (V,).
+            hop_s: Time of a single hop, the same in both directions.
+        """
+
+
+@dataclass(frozen=True, config=STRICT)
+class PlaneLinks:
+    """Every two satellites of an orbital plane that see each other have a link.
+
+    Attributes:
+        num_planes: Orbital planes, all of one size; satellites are numbered plane by plane.
+    """
+
+    num_planes: Count
+
+    def carry_s(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> FloatArray:
+        """Floyd and Warshall's shortest paths, all planes at once."""
+        by_plane = position_m.reshape(self.num_planes, -1, 3)
+        time_s = hop_s(by_plane[:, :, None], by_plane[:, None])
+        members = np.arange(by_plane.shape[1])
+        time_s[:, members, members] = 0.0
+        for via in members:
+            time_s = np.minimum(time_s, time_s[:, :, via, None] + time_s[:, None, via])
+        carry_s = np.full((len(sinks), self.num_planes, len(members)), np.inf)
+        plane, own = np.divmod(sinks, len(members))
+        carry_s[np.arange(len(sinks)), plane] = time_s[plane, own]
+        return carry_s.reshape(len(sinks), len(position_m))
+
+
+@dataclass(frozen=True, config=STRICT)
+class GridLinks:
+    """Each satellite has a link with its two neighbours in its plane and with one in each plane beside it (+Grid).
+
+    The neighbour in another plane is the one nearest in phase. D. Bhattacherjee, A. Singla, "Network topology design at
+    27,000 km/hour", ACM CoNEXT 2019.
+
+    Attributes:
+        num_planes: Orbital planes P, all of one size; satellites are numbered plane by plane.
+        phasing: F of the Walker constellation: a satellite is F 360/T degrees ahead of that of its number in the plane
+            before.
+        closed: Whether the last plane is beside the first, as in a Walker delta; in a Walker star these two meet head
+            on and have no links.
+    """
+
+    num_planes: Count
+    phasing: Whole
+    closed: bool = True
+
+    def carry_s(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> FloatArray:
+        """Dijkstra's shortest paths from each sink."""
+        one, other = self.edges(len(position_m))
+        time_s = hop_s(position_m[one], position_m[other])
+        linked = np.isfinite(time_s)
+        shape = (len(position_m), len(position_m))
+        graph = import_tidily("scipy.sparse").csr_array((time_s[linked], (one[linked], other[linked])), shape=shape)
+        return np.asarray(import_tidily("scipy.sparse.csgraph").dijkstra(graph, directed=False, indices=sinks))
+
+    def edges(self, num_satellites: int) -> tuple[IntArray, IntArray]:
+        """The two ends of every link, (E,) each."""
+        per_plane = num_satellites // self.num_planes
+        plane, slot = np.divmod(np.arange(num_satellites), per_plane)
+        ahead = plane * per_plane + (slot + 1) % per_plane
+        # Of the next plane, F/P slots ahead; beyond the last plane comes the first again, F slots farther.
+        last = plane == self.num_planes - 1
+        shift = np.where(last, self.phasing, 0) - round(self.phasing / self.num_planes)
+        beside = (plane + 1) % self.num_planes * per_plane + (slot + shift) % per_plane
+        crosses = ~last if not self.closed or self.num_planes == 2 else np.full_like(last, self.num_planes > 1)
+        own = np.arange(num_satellites)
+        pairs = np.concatenate([np.stack([own, ahead]), np.stack([own, beside])[:, crosses]], axis=1)
+        # A plane of two has one link, and one of one has none.
+        one, other = np.unique(np.sort(pairs, axis=0), axis=1)
+        return one[one < other], other[one < other]
