@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
+from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
 from satfl_env.orbits import ConstellationScene
 from satfl_env.scenarios import ScenarioError
@@ -63,7 +64,7 @@ def test_configurations_know_their_size(name, shape):
             {"constellation": {"kind": "tle", "elements": "none.tle", "gateways": ["Kourou"]}},
             ["constellation", "no file of orbital elements '", "/none.tle'", "sentinel-like"],
         ),
-        ({"onboard.energy.harvest_w": 3.0}, ["onboard.energy", "give harvest_w or panels, not both"]),
+        ({"onboard.energy.panels": {"area_m2": 0.1}}, ["onboard.energy", "give harvest_w or panels, not both"]),
         ({"onboard.energy.depth_of_discharge": 1.2}, ["onboard.energy.depth_of_discharge", "less than or equal to 1"]),
         ({"data.partition.swath_m": 0}, ["data.partition.swath_m"]),
     ],
@@ -170,7 +171,6 @@ def test_own_places_and_sites_become_gateways():
 def test_batteries_fill_in_sunlight_alone_and_keep_their_floor(walker_earth):
     state = walker_earth.reset(2)
     energy = scenarios.load("walker-earth").onboard.energy
-    sunny_w = 1361.0 * energy.panels.area_m2 * energy.panels.efficiency
     charge = np.full(24, energy.initial_j)
     floor = (1 - energy.depth_of_discharge) * energy.capacity_j
     lit = np.zeros(24)
@@ -179,10 +179,23 @@ def test_batteries_fill_in_sunlight_alone_and_keep_their_floor(walker_earth):
         state, report = walker_earth.step(decide(state))
         seconds = walker_earth.scene.sunlit_s(report.time_s, report.time_s + report.duration_s)
         lit += seconds / report.duration_s / 8
-        charge += sunny_w * seconds - energy.standing_w * report.duration_s - report.energy_j
+        charge += energy.harvest_w * seconds - energy.standing_w * report.duration_s - report.energy_j
         charge = np.clip(charge, 0, energy.capacity_j)
     assert lit.min() < 0.9
     assert lit.max() > 0.6
+
+
+@pytest.mark.parametrize("policy", ["full", "semspacefl"])
+def test_the_battery_of_walker_earth_binds(policy):
+    """Satellites are without energy in some rounds and not in all."""
+    simulation = build("walker-earth", **{**SMALL, "data.partition.max_samples": 100})
+    decide_by, state, rounds = make_policy(policy, 0), simulation.reset(0), []
+    while not simulation.finished:
+        state, report = simulation.step(decide_by(state))
+        rounds.append((np.sum(report.outcome == Outcome.OUT_OF_ENERGY), np.sum(report.returned)))
+    short, returned = np.transpose(rounds)
+    assert 0.1 < np.mean(short > 0) < 0.9
+    assert 0.02 < short.sum() / (short.sum() + returned.sum()) < 0.5
 
 
 def test_satellites_hold_what_lies_under_their_track(walker_earth):

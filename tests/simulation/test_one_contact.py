@@ -49,6 +49,12 @@ def test_every_reason_for_losing_an_update():
         assert not getattr(part, name)[idle].any(), name
 
 
+def test_nothing_to_spend_is_no_matter_of_time():
+    state = make_state(3, energy_j=np.array([0.0, 0.0, 100.0]))
+    part = play(state, make_decision([0, 0, 0], cpu_frequency=np.array([0.0, 3e8, 0.0])))
+    assert part.outcome.tolist() == [Outcome.OUT_OF_ENERGY, Outcome.OUT_OF_ENERGY, Outcome.OUT_OF_TIME]
+
+
 def test_costs_are_those_of_the_equations():
     part = play(make_state(1), make_decision([0], cpu_frequency=np.array([2e8])))
     epoch_s, epoch_j = CYCLES * 100 / 2e8, KAPPA * CYCLES * 100 * 2e8**2

@@ -16,7 +16,12 @@ from tests.factories import make_decision, make_state, physics_only
 
 ALONE_S = 10.0
 ENOUGH_HZ, TOO_SLOW_HZ, TOO_HUNGRY_HZ = 5e8, 1e4, 1e9
-IN_SIGHT_OF_ALL = {"links.model_bits": 2e9, "onboard.cycles_per_sample": 1e7, "onboard.energy.mean_j": 10.0}
+IN_SIGHT_OF_ALL = {
+    "links.model_bits": 2e9,
+    "onboard.cycles_per_sample": 1e7,
+    "onboard.energy.mean_j": 10.0,
+    "onboard.energy.std_j": 1.0,
+}
 RELAYED = {
     "data.test_samples": 4,
     "data.partition": {"span_s": 7200.0, "max_samples": 20},

@@ -58,6 +58,8 @@ class OneContact:
             (Outcome.NOT_VISIBLE, ~visible),
             (Outcome.OUT_OF_TIME, link_s >= window_s),
             (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(download_s, upload_s)),
+            # With nothing to spend no frequency is right, and rules choose 0 Hz, at which no time is enough.
+            (Outcome.OUT_OF_ENERGY, state.energy_j <= opening.counted_power_w * upload_s),
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
