@@ -19,6 +19,7 @@ from satfl_env.federated.combine import (
     coordinate_median,
     weighted_mean,
 )
+from satfl_env.federated.compression import Compression, Compressor, Quantised, RandomK, TopK
 from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
 from satfl_env.federated.hardware import Hardware, available_cores, data_on, model_on, one_blas_thread, thread_limit
@@ -43,15 +44,20 @@ __all__ = [
     "ClippedMean",
     "Combine",
     "CompiledTest",
+    "Compression",
+    "Compressor",
     "GeometricMedian",
     "Hardware",
     "Layout",
     "LocalData",
     "LocalTrainer",
     "LoopTrainer",
+    "Quantised",
+    "RandomK",
     "RowTrainer",
     "Shared",
     "StackedTrainer",
+    "TopK",
     "TrainableModel",
     "TrainingResult",
     "TrainingSettings",
