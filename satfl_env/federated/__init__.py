@@ -29,6 +29,7 @@ from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.rows import take_rows, write_rows
+from satfl_env.federated.server import FedAdam, FedAvg, FedAvgM, ServerOptimiser
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.torch_defaults import torch_defaults
@@ -46,6 +47,9 @@ __all__ = [
     "CompiledTest",
     "Compression",
     "Compressor",
+    "FedAdam",
+    "FedAvg",
+    "FedAvgM",
     "GeometricMedian",
     "Hardware",
     "Layout",
@@ -55,6 +59,7 @@ __all__ = [
     "Quantised",
     "RandomK",
     "RowTrainer",
+    "ServerOptimiser",
     "Shared",
     "StackedTrainer",
     "TopK",

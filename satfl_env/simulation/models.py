@@ -132,8 +132,10 @@ class ModelStore:
         """Go back to a state taken by `get_state`.
 
         Raises:
-            ValueError: If it is that of a store of other sizes.
+            ValueError: If it is that of a store of other sizes or of another kind.
         """
+        if state.keys() != self.get_state().keys():
+            raise ValueError(f"state['models'] has the entries {sorted(state)}; expected {sorted(self.get_state())}")
         for name in ("held", "cloud_weights", "gateway_version"):
             expected = tuple(getattr(self, name).shape)
             if tuple(state[name].shape) != expected:
@@ -183,15 +185,22 @@ class ModelStore:
     def aggregate(self, decision: Decision, arrivals: Arrivals, combine: Combine) -> Intake:
         """Gateways combine the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5)."""
         intake = self.take_in(decision, arrivals)
-        members, groups, index = intake.members, intake.groups, intake.group_of
-        if not members.size:
+        if not intake.members.size:
             return intake
-        start, weights = arrivals.start[:, : self.num_shared], intake.weights[members]
-        combined = combine_groups(start, arrivals.received, members, weights, index, combine)
+        combined = self.combined(intake, arrivals, combine)
         self.version += 1
-        self._put(groups, combined)
-        self.cloud_weights[groups] = intake.cloud_weights
+        self._put(intake.groups, combined)
+        self.cloud_weights[intake.groups] = intake.cloud_weights
         return intake
+
+    def combined(self, intake: Intake, arrivals: Arrivals, combine: Combine) -> Tensor:
+        """The new model of each group of an intake, (K, num_shared)."""
+        start, weights = arrivals.start[:, : self.num_shared], intake.weights[intake.members]
+        return combine_groups(start, arrivals.received, intake.members, weights, intake.group_of, combine)
+
+    def moved(self, groups: Groups, models: Tensor, updates: Tensor) -> Tensor:
+        """The models of some groups, (K, num_shared), moved along their combined updates, (K, num_shared)."""
+        return models + updates
 
     def wait(self, intake: Intake, updates: Tensor) -> None:
         """Keep the updates of an intake, (R, num_shared), for later; together they count as many as there are."""
@@ -211,7 +220,8 @@ class ModelStore:
         known, one_group = self._row[group], np.zeros(len(updates), dtype=np.int64)
         model = self._models[known] if known >= 0 else self._first
         step = combine_updates(updates, (weights / len(updates)).numpy(), one_group, combine)
-        self._put(([group[0]], [group[1]]), model + server_rate * step)
+        groups = np.array([group[0]]), np.array([group[1]])
+        self._put(groups, self.moved(groups, model[None], server_rate * step))
         self.cloud_weights[group] = cloud_weight
 
     def merge(self) -> tuple[FloatArray, BoolArray]:
