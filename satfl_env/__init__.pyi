@@ -36,6 +36,9 @@ from .federated import (
     ClippedMean as ClippedMean,
 )
 from .federated import (
+    Compression as Compression,
+)
+from .federated import (
     GeometricMedian as GeometricMedian,
 )
 from .federated import (

@@ -76,6 +76,9 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
     rounds, forecast = ingredients.rounds, ingredients.forecast
     links, energy, computer = ingredients.equipment.having(ingredients.fleet.highest)
     satellites, gateways = scene.num_satellites, scene.num_gateways
+    # Counted over half of both transfers, of which a compressed download may leave the upload nearly all.
+    compression = ingredients.compression
+    counted_share = 1 if compression.upload is compression.download is None else 2
     per_satellite, per_pair = (satellites,), (satellites, gateways)
 
     # Bounds take as much memory as what they bound, so they are made for observed parts only.
@@ -90,7 +93,7 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "rate_bps": lambda: _box(links.highest_rate_bps(scene.min_distance_m), per_pair),
         "link_s": lambda: _box(scene.horizon_s, per_pair),
         "energy_j": lambda: _box(energy.highest_j, per_satellite),
-        "transmit_power_w": lambda: _box(float(np.max(links.transmit_power_w)) or 1.0, per_satellite),
+        "transmit_power_w": lambda: _box(counted_share * float(np.max(links.transmit_power_w)) or 1.0, per_satellite),
         "samples": lambda: _box(most_samples(ingredients, scene), per_satellite),
         "last_loss": lambda: _box(MAX_LOSS, per_satellite),
         "last_epochs": lambda: _box(ingredients.max_epochs, per_satellite),

@@ -179,7 +179,9 @@ class Compression:
 
     def fetch(self, models: Tensor, generator: torch.Generator) -> Tensor:
         """Models as they arrive at satellites, (n, P)."""
-        return models if self.download is None else _compressed(self.download, models, generator)
+        if self.download is None or not models.numel():
+            return models
+        return _compressed(self.download, models, generator)
 
     def send(self, updates: Tensor, memory: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Updates as they arrive at gateways, (n, P), and what satellites remember then.
@@ -189,7 +191,7 @@ class Compression:
             memory: What the satellites remember, (n, P), with error feedback; otherwise it is passed on.
             generator: Generator of all draws.
         """
-        if self.upload is None:
+        if self.upload is None or not updates.numel():
             return updates, memory
         if not self.error_feedback:
             return _compressed(self.upload, updates, generator), memory
@@ -221,12 +223,10 @@ def _share(compressor: Compressor | None, num_parameters: int) -> float:
 
 def _compressed(compressor: Compressor, vectors: Tensor, generator: torch.Generator) -> Tensor:
     """The checked result of a compressor, which may be the user's own."""
-    if not vectors.numel():
-        return vectors
     result, name = compressor.compress(vectors, generator), f"the compressor {type(compressor).__name__}"
     if not isinstance(result, Tensor) or result.shape != vectors.shape:
         found = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
         raise ValueError(f"{name} must give a tensor of shape (n, P) = {tuple(vectors.shape)}, got {found}")
     if not result.isfinite().all():
         raise ValueError(f"{name} must give finite numbers, got NaN or infinity")
-    return result.to(vectors)
+    return result.detach().to(vectors)

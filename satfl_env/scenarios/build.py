@@ -103,6 +103,8 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": scenario.make_protocol(),
         "combine": weighted_mean,
         "faults": scenario.faults,
+        "server": scenario.server,
+        "compression": scenario.compression,
         **own,
     }
     # Images are only loaded if they are used.

@@ -14,9 +14,20 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
-from satfl_env import links
+from satfl_env import federated, links
 from satfl_env.data import NUM_CLASSES, check_source
-from satfl_env.federated import Hardware, Shared, TrainingSettings, check_engine
+from satfl_env.federated import (
+    FedAdam,
+    FedAvg,
+    FedAvgM,
+    Hardware,
+    Quantised,
+    RandomK,
+    Shared,
+    TopK,
+    TrainingSettings,
+    check_engine,
+)
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.orbits import ForecastSettings
 from satfl_env.paths import PathText
@@ -45,13 +56,28 @@ from satfl_env.suggestions import did_you_mean
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Uploads:
-    """How a model is sent: `model_bits: null` means 32 bits per shared parameter.
+    """How a model is sent: `model_bits: null` means 32 bits per shared parameter. `compression` makes it smaller.
 
     `upload_snr_db` adds white noise to the uploaded updates, at this SNR of each update's own power; null adds none.
     """
 
     model_bits: Positive | None = None
     upload_snr_db: Decibel | None = None
+
+
+Compressor = Annotated[Quantised | TopK | RandomK, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Compression(federated.Compression):
+    """`federated.Compression`: how updates get smaller on their way up, and models on their way down.
+
+    The bits on the link, `links.model_bits` or 32 per shared parameter, are multiplied by the bits of the compressed
+    vector over 32 per shared parameter.
+    """
+
+    upload: Compressor | None = None
+    download: Compressor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -255,6 +281,7 @@ class Target(Section):
 class Scenario(Section):
     """A whole scenario: constellation, links, on-board resources, data, model, training and rounds.
 
+    `server` is how gateways move their models along the combined updates; null means by one step of length 1.
     `faults: null` means that nothing fails.
     """
 
@@ -269,6 +296,8 @@ class Scenario(Section):
     training: Training = Training()
     rounds: Rounds = Rounds()
     observation: Observation = Observation()
+    compression: Compression = Compression()
+    server: Annotated[FedAvg | FedAvgM | FedAdam, Field(discriminator="kind")] | None = None
     target: Target | None = None
     faults: Faults | None = None
 

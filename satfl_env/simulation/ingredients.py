@@ -8,7 +8,16 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from satfl_env.federated import Combine, Hardware, LocalTrainer, Shared, TrainableModel
+from satfl_env.federated import (
+    Combine,
+    Compression,
+    FedAvg,
+    Hardware,
+    LocalTrainer,
+    ServerOptimiser,
+    Shared,
+    TrainableModel,
+)
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import ForecastSettings, Scene
@@ -74,7 +83,7 @@ class Ingredients:
     Attributes:
         scene: Makes the satellites and gateways of an episode.
         links: Rates between them.
-        model_bits: Size of a model on the link; None means 32 bits per shared parameter.
+        model_bits: Size of a model on the link before it is compressed; None means 32 bits per shared parameter.
         upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
         computer: The on-board computers.
         energy: Energy for training.
@@ -89,6 +98,8 @@ class Ingredients:
         tested: Which models a round is judged by: those that satellites hold after it, or those right after
             training, before they are aggregated and handed out.
         combine: How the updates of a group are combined.
+        server: How gateways move their models along what updates combine to; None means by one step of length 1.
+        compression: How models and updates get smaller on the link.
         max_epochs: Most local epochs in a round.
         protocol: Who trains when, from which model, and when updates count.
         rounds: How rounds go.
@@ -113,6 +124,8 @@ class Ingredients:
     first_decoders: FirstDecoders
     tested: Tested
     combine: Combine
+    server: ServerOptimiser | None
+    compression: Compression
     max_epochs: int
     protocol: RoundProtocol
     rounds: RoundSettings
@@ -124,6 +137,15 @@ class Ingredients:
     def equipment(self) -> Equipment:
         """What all satellites are equipped with, apart from the values in which they differ."""
         return Equipment(self.links, self.energy, self.computer)
+
+    @property
+    def server_optimiser(self) -> ServerOptimiser | None:
+        """The server's optimiser.
+
+        Where satellites fetch compressed models, gateways move their own ones: updates do not carry what is lost on the
+        way down.
+        """
+        return FedAvg() if self.server is None and self.compression.download is not None else self.server
 
 
 def most_samples(ingredients: Ingredients, scene: Scene) -> int:

@@ -14,6 +14,7 @@ from satfl_env.federated import (
     LocalData,
     LocalTrainer,
     RowTrainer,
+    ServerOptimiser,
     Shared,
     TrainableModel,
     model_on,
@@ -22,6 +23,7 @@ from satfl_env.federated import (
 )
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate, training_loss
 from satfl_env.simulation.models import ModelStore
+from satfl_env.simulation.server_store import ServerStore
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 from satfl_env.simulation.streams import torch_generator
 from satfl_env.simulation.testers import CompiledTester, TorchTester
@@ -48,6 +50,10 @@ class Lesson(Protocol):
     @property
     def first_decoders(self) -> FirstDecoders:
         """Whether decoders that stay on board start from draws of their own or from a common one."""
+
+    @property
+    def server_optimiser(self) -> ServerOptimiser | None:
+        """How gateways move their models; None means by one step along what updates combine to."""
 
     @property
     def tested(self) -> Tested:
@@ -85,7 +91,10 @@ class Learner:
 
     def store(self, first: Tensor, num_gateways: int) -> ModelStore:
         """Who holds which model at the start."""
-        return ModelStore(first, self.num_shared, num_gateways)
+        optimiser = self._ingredients.server_optimiser
+        if optimiser is None:
+            return ModelStore(first, self.num_shared, num_gateways)
+        return ServerStore(first, self.num_shared, num_gateways, optimiser)
 
     def test_draw(self, seed: int, num_images: int, snr_db: float | None = None) -> Any:
         """The channel of every test, at the usual SNR or another."""

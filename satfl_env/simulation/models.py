@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +26,9 @@ from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 Group = tuple[int, int]
 # Gateways and labels of K groups, each (K,).
 Groups = tuple[IntArray, IntArray]
+# From models (n, num_shared) as gateways send them to what arrives; the number tells a round's two occasions apart.
+Downlink = Callable[[Tensor, int], Tensor]
+_BEFORE_TRAINING, _AFTER_TRAINING = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +100,8 @@ class ModelStore:
         self._first = held[0, :num_shared].clone()
         # How often gateways have changed their models.
         self.version = 0
+        # What happens to gateways' models on their way to satellites in the present round; None changes nothing.
+        self.downlink: Downlink | None = None
         self.waiting: dict[Group, Waiting] = {}
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
         self._row = np.full((num_gateways, len(held)), -1)
@@ -163,7 +168,7 @@ class ModelStore:
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
-            write_rows(start[:, : self.num_shared], known, self._models, row[row >= 0])
+            self._fetch(start, known, row[row >= 0], _BEFORE_TRAINING)
         if new.size:
             _, index = self._groups(decision, new)
             equal = 1.0 / np.bincount(index)[index]
@@ -255,9 +260,16 @@ class ModelStore:
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
-            write_rows(self.held[:, : self.num_shared], known, self._models, row[row >= 0])
+            self._fetch(self.held, known, row[row >= 0], _AFTER_TRAINING)
         if new.size:
             self.held[torch.from_numpy(new), : self.num_shared] = self._first
+
+    def _fetch(self, target: Tensor, satellites: IntArray, row: IntArray, occasion: int) -> None:
+        """Write what arrives of these rows of the gateways' table as the shared part of some satellites' models."""
+        arriving = self._models
+        if self.downlink is not None:
+            arriving, row = self.downlink(take_rows(self._models, row), occasion), np.arange(len(row))
+        write_rows(target[:, : self.num_shared], satellites, arriving, row)
 
     def _put(self, groups: Any, models: Tensor) -> None:
         """Store the models (K, num_shared) of `groups`, an index of the gateways' table; drop models no longer held."""

@@ -105,6 +105,18 @@ PARTS: Mapping[str, Part] = {
         trials.try_faults,
         methods=("satellite_outages", "gateway_outages", "breaks_s", "upset_probability"),
     ),
+    "compression": Part(
+        "a Compression, of compressors that may be your own",
+        trials.try_compression,
+        methods=("upload_share", "download_share", "send", "fetch"),
+        values=("upload", "download", "error_feedback"),
+    ),
+    "server": Part(
+        "an object that moves models along their updates",
+        trials.try_server,
+        methods=("step",),
+        values=("first_moments",),
+    ),
     "combine": Part("(updates: Tensor (n, P), weights: Tensor (n,)) -> Tensor (P,)", trials.try_combine),
 }
 

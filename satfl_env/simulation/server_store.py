@@ -18,8 +18,8 @@ class ServerStore(ModelStore):
     """A store whose gateways move each model along its combined updates by an optimiser.
 
     Every (gateway, cluster) has moments of its own. The cloud merges them as it merges the models, with the same
-    weights: as momentum is averaged in H. Yu, R. Jin, S. Yang, "On the Linear Speedup Analysis of Communication Efficient
-    Momentum SGD for Distributed Non-Convex Optimization", ICML 2019.
+    weights: as momentum is averaged in H. Yu, R. Jin, S. Yang, "On the Linear Speedup Analysis of Communication
+    Efficient Momentum SGD for Distributed Non-Convex Optimization", ICML 2019.
 
     Args:
         held: Model each satellite holds at first, (S, P).

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from satfl_env.arguments import checked_integer, checked_seed
 from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
@@ -18,6 +19,7 @@ from satfl_env.onboard import EnergyBalance, as_supply
 from satfl_env.orbits import Forecast, Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
 from satfl_env.settings import MOST, Each
+from satfl_env.simulation.downlink import downlink
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
 from satfl_env.simulation.faults import episode_faults
 from satfl_env.simulation.ingredients import Ingredients
@@ -39,7 +41,7 @@ from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch
 from satfl_env.simulation.training import TrainingJob
 from satfl_env.simulation.transfer_bits import TransferBits
 from satfl_env.simulation.updates import Outcome
-from satfl_env.simulation.uploads import UpdateSimilarity, receive_updates
+from satfl_env.simulation.uploads import UpdateSimilarity, compress_updates, receive_updates
 
 
 @dataclass
@@ -58,6 +60,8 @@ class _Progress:
     fetched_s: FloatArray
     fetched_version: IntArray
     fetched_cpu_hz: FloatArray
+    # What compression has left out of each satellite's updates, (S, num_shared); (S, 0) without error feedback.
+    upload_memory: Tensor
 
 
 class OpenRound(NamedTuple):
@@ -88,6 +92,7 @@ class LearnedRound(NamedTuple):
         equal_merges: Clusters, by label, whose gateways' weights were made equal, (S,).
         update_similarity: Latest cosine similarity of every two updates.
         upsets: Bits flipped in each trained model, (S,); None where nothing can fail.
+        upload_memory: What satellites remember of updates that were compressed; see `Compression`.
     """
 
     opened: OpenRound
@@ -100,6 +105,7 @@ class LearnedRound(NamedTuple):
     equal_merges: BoolArray
     update_similarity: UpdateSimilarity
     upsets: IntArray | None
+    upload_memory: Tensor
 
 
 class Simulation:
@@ -194,7 +200,9 @@ class Simulation:
         usable = partial(self._learner.usable, self._data.train)
         result, upsets = self._faults.upset(result, part, job.parameters, self._progress.round, usable)
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
-        arrivals, update_similarity = self._receive(job, result, returned=outcome == Outcome.RETURNED.value)
+        arrivals, update_similarity, upload_memory = self._receive(
+            job, result, returned=outcome == Outcome.RETURNED.value
+        )
         outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
         aggregation = protocol.aggregate(models, decision, arrivals, self._fetched(), self.ingredients.combine)
         gateway_weights, equal_merges = models.merge() if self._merges else models.no_merge()
@@ -211,6 +219,7 @@ class Simulation:
             equal_merges=equal_merges,
             update_similarity=update_similarity,
             upsets=upsets,
+            upload_memory=upload_memory,
         )
 
     def evaluate(self, job: EvaluationJob) -> Evaluation:
@@ -238,6 +247,8 @@ class Simulation:
             transmit_energy_j=part.transmit_energy_j,
             charge_before_j=before.charge_j,
             **balance._asdict(),
+            download_model_bits=self._bits.download,
+            upload_model_bits=self._bits.upload,
             staleness=aggregation.staleness,
             weights=aggregation.intake.weights,
             equal_weights=aggregation.intake.equal_weights,
@@ -265,6 +276,7 @@ class Simulation:
             fetched_s=np.where(fetches, before.time_s, before.fetched_s),
             fetched_version=np.where(fetches, self._models.version, before.fetched_version),
             fetched_cpu_hz=np.where(fetches, decision.cpu_frequency, before.fetched_cpu_hz),
+            upload_memory=learned.upload_memory,
         )
         self._observe()
         return self._state, report
@@ -424,7 +436,11 @@ class Simulation:
         first = learner.first_models(seed, num_satellites)
         self._models = learner.store(first, self._scene.num_gateways)
         model_bits = ingredients.model_bits or 32.0 * learner.num_shared
-        self._bits = TransferBits(model_bits, model_bits)
+        compression, shared = ingredients.compression, learner.num_shared
+        self._bits = TransferBits(
+            download=model_bits * compression.download_share(shared),
+            upload=model_bits * compression.upload_share(shared),
+        )
         self._test_draw = self._draw_test_channel()
         self._constants = self._constant_fields()
         self._similarity = Once(partial(semantic_similarity, self._data.label_pmf))
@@ -441,6 +457,7 @@ class Simulation:
             fetched_s=np.full(num_satellites, np.nan),
             fetched_version=np.zeros(num_satellites, dtype=np.int64),
             fetched_cpu_hz=np.zeros(num_satellites),
+            upload_memory=first.new_zeros(num_satellites, self._models.num_shared * compression.error_feedback),
         )
         self._observe()
         return self._state
@@ -456,6 +473,7 @@ class Simulation:
     def _observe(self) -> None:
         """Observe the network at the current time."""
         progress, equipment = self._progress, self._equipment
+        self._models.downlink = downlink(self.ingredients.compression, self._require_seed(), progress.round)
         self._direct = self._faults.in_order(self._scene.at(progress.time_s))
         self._contacts = self.ingredients.protocol.contacts(self._direct, self._bits.mean)
         snapshot = self._faults.in_order(self._contacts.snapshot)
@@ -569,18 +587,18 @@ class Simulation:
 
     def _receive(
         self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray
-    ) -> tuple[Arrivals, UpdateSimilarity]:
-        """What arrives at the gateways, and the similarity of updates known so far."""
-        shared, before = self._models.num_shared, self._progress
-        received, updates, returned = receive_updates(
-            job.parameters[:, :shared],
-            result.parameters[:, :shared],
-            returned,
-            self.ingredients.upload_snr_db,
-            lambda: torch_generator(self._require_seed(), "uploads", before.round),
+    ) -> tuple[Arrivals, UpdateSimilarity, Tensor]:
+        """What arrives at the gateways, the similarity of updates known so far, and what satellites remember."""
+        shared, before, seed = self._models.num_shared, self._progress, self._require_seed()
+        start, trained = job.parameters[:, :shared], result.parameters[:, :shared]
+        draws = partial(torch_generator, seed, "uplink", before.round)
+        sent, returned, memory = compress_updates(
+            self.ingredients.compression, start, trained, returned, before.upload_memory, draws
         )
+        noise = partial(torch_generator, seed, "uploads", before.round)
+        received, updates, returned = receive_updates(start, sent, returned, self.ingredients.upload_snr_db, noise)
         similarity = before.update_similarity.refreshed(updates, returned)
-        return Arrivals(job.parameters, result.parameters, received, returned), similarity
+        return Arrivals(job.parameters, result.parameters, received, returned), similarity, memory
 
     def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:
         charge_j, start_s = self._progress.charge_j, self._progress.time_s
@@ -597,4 +615,4 @@ def _check_like(name: str, value: Any, mine: Any) -> None:
         for key, own in mine.items():
             _check_like(f"{name}[{key!r}]", value[key], own)
     elif np.shape(value) != np.shape(mine):
-        raise ValueError(f"{name} has shape {np.shape(value)}; expected {np.shape(mine)}")
+        raise ValueError(f"{name} has shape {(*np.shape(value),)}; expected {(*np.shape(mine),)}")

@@ -210,6 +210,8 @@ class RoundReport:
         harvested_j: Energy that came in, (S,).
         standing_j: Energy drawn by everything but training and transmission, (S,).
         spilled_j: Energy that came in and found no room, (S,).
+        download_model_bits: Bits of a model that is fetched.
+        upload_model_bits: Bits of an update that is returned.
         staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
             updates come back in the round they were trained in.
         weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
@@ -245,6 +247,8 @@ class RoundReport:
     harvested_j: FloatArray
     standing_j: FloatArray
     spilled_j: FloatArray
+    download_model_bits: float
+    upload_model_bits: float
     staleness: IntArray
     weights: FloatArray
     equal_weights: BoolArray
@@ -273,6 +277,16 @@ class RoundReport:
     def lost(self) -> BoolArray:
         """Satellites that were associated but whose update was lost, (S,)."""
         return is_lost(self.outcome)
+
+    @property
+    def download_bits(self) -> FloatArray:
+        """Bits each satellite fetched in the round, (S,)."""
+        return np.where(self.download_s > 0, self.download_model_bits, 0.0)
+
+    @property
+    def upload_bits(self) -> FloatArray:
+        """Bits each satellite returned in the round, (S,)."""
+        return np.where(self.upload_s > 0, self.upload_model_bits, 0.0)
 
     @property
     def energy_j(self) -> FloatArray:

@@ -8,7 +8,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Stream = Literal["orbits", "split", "energy", "weights", "batches", "noise", "uploads", "cohort", "faults", "fleet"]
+Stream = Literal[
+    "orbits",
+    "split",
+    "energy",
+    "weights",
+    "batches",
+    "noise",
+    "uploads",
+    "cohort",
+    "faults",
+    "fleet",
+    "downlink",
+    "uplink",
+]
 _STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 

@@ -36,6 +36,8 @@ _FORESIGHT = {"contacts": "pair", "eclipses": "satellite"}
 _SUPPLY_METHODS, _SUPPLY_VALUES = ("stored_j", "balance"), ("counts_transmission", "standing_w")
 # Duration of a round that is tried, in s.
 _TRIED_S = 60.0
+# Models and parameters of compressors and server optimisers that are tried.
+_TRIED_SHAPE = (3, 4)
 # Bounds are kept up to rounding.
 _ROUNDING = 1 - 1e-9
 COMPUTER_VALUES = ("cpu_max_hz", "cycles_per_sample", "kappa")
@@ -237,6 +239,29 @@ def try_combine(trial: Trial) -> None:
         for count in (3, 1):
             one_group = np.zeros(count, dtype=np.int64)
             combine_updates(torch.eye(count, 4), np.full(count, 1 / count), one_group, trial.ingredients.combine)
+
+
+def try_compression(trial: Trial) -> None:
+    """Send and fetch some vectors, and count their bits."""
+    compression, generator = trial.ingredients.compression, torch.Generator().manual_seed(0)
+    vectors = torch.eye(*_TRIED_SHAPE) + 1.0
+    with blaming_part("compression"):
+        for name in ("upload_share", "download_share"):
+            share = getattr(compression, name)(_TRIED_SHAPE[1])
+            _check_numbers(f"{name}()", share, (), lowest=np.finfo(float).tiny)
+        for arriving in (*compression.send(vectors, vectors, generator), compression.fetch(vectors, generator)):
+            _check_numbers("what arrives", arriving, _TRIED_SHAPE)
+
+
+def try_server(trial: Trial) -> None:
+    """Move some models."""
+    server, models = trial.ingredients.server, torch.ones(_TRIED_SHAPE)
+    assert server is not None
+    with blaming_part("server"):
+        first = models.new_tensor(server.first_moments)[:, None, None].expand(-1, *_TRIED_SHAPE)
+        moved, moments = server.step(models, models, first)
+        _check_numbers("step()[0]", moved, _TRIED_SHAPE)
+        _check_numbers("step()[1]", moments, tuple(first.shape))
 
 
 @contextmanager

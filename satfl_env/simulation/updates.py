@@ -22,7 +22,7 @@ class Outcome(IntEnum):
     OUT_OF_ENERGY = 4
     """Not even one epoch fits the energy budget."""
     DIVERGED = 5
-    """Training gave no numbers, or a model that gives none, or noise left none of the update; it was dropped."""
+    """Training gave no numbers, or a model that gives none, or the way left none of the update; it was dropped."""
     FETCHED = 6
     """Fetched its first model to train from; only where updates arrive one contact late."""
     BROWNED_OUT = 7

@@ -1,4 +1,4 @@
-"""The satellites' updates as a server receives them: with noise, and compared with each other."""
+"""The satellites' updates as a server receives them: compressed, with noise, and compared with each other."""
 
 from __future__ import annotations
 
@@ -10,11 +10,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import LARGEST_USABLE, take_rows
+from satfl_env.federated import LARGEST_USABLE, Compression, take_rows
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 # Columns of the matrix of cosines that are computed at a time.
 _BLOCK = 128
+
+
+def compress_updates(
+    compression: Compression,
+    start: Tensor,
+    trained: Tensor,
+    sent: BoolArray,
+    memory: Tensor,
+    generator: Callable[[], torch.Generator],
+) -> tuple[Tensor, BoolArray, Tensor]:
+    """Shared parameters after training as gateways decompress them, (S, P), who sends them, (S,), and the new memory.
+
+    An update of which compression leaves no parameters within 1e12 is not sent.
+
+    Args:
+        compression: How updates get smaller.
+        start: Shared parameters before training, (S, P).
+        trained: The same after it, (S, P).
+        sent: Satellites that send their update, (S,).
+        memory: What satellites remember of earlier updates, (S, P); (S, 0) where they remember nothing.
+        generator: Makes the generator of the draws.
+    """
+    if compression.upload is None:
+        return trained, sent, memory
+    members = np.flatnonzero(sent)
+    rows, first = torch.from_numpy(members), take_rows(start, members)
+    arriving, left = compression.send(take_rows(trained, members) - first, take_rows(memory, members), generator())
+    received, sent = trained.index_copy(0, rows, first + arriving), sent.copy()
+    sent[members] = (first + arriving).abs().le(LARGEST_USABLE).all(dim=1).numpy()
+    return received, sent, memory.index_copy(0, rows, left)
 
 
 def receive_updates(

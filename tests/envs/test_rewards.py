@@ -29,6 +29,8 @@ REPORT = RoundReport(
     harvested_j=np.array([51.0, 0.0, 0.0, 32.0]),
     standing_j=np.zeros(4),
     spilled_j=np.zeros(4),
+    download_model_bits=8e6,
+    upload_model_bits=8e6,
     staleness=np.zeros(4, dtype=np.int64),
     weights=np.array([1.0, 0.0, 0.0, 0.0]),
     equal_weights=np.zeros(4, dtype=np.bool_),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from satfl_env import Classifier, Outcome, SatFLEnv, Simulation, decision_to_action, scenarios
-from satfl_env.federated import Layout, LocalData
+from satfl_env.federated import Compression, FedAvgM, Layout, LocalData, Quantised
 from satfl_env.links import FixedIsl, IdealLinks
 from satfl_env.onboard import Battery, OnboardComputer
 from satfl_env.orbits import PlanarScene
@@ -241,6 +241,34 @@ class Indebted(Battery):
         return charge_j - 1e6
 
 
+class Shrunk:
+    """A compressor that loses a number."""
+
+    def size_bits(self, num_parameters):
+        return 8.0 * num_parameters
+
+    def compress(self, vectors, generator):
+        return vectors[:, 1:]
+
+    def variance(self, vectors):
+        return vectors.new_zeros(len(vectors))
+
+
+class Countless(Quantised):
+    """A compressor that does not know its bits."""
+
+    def size_bits(self, num_parameters):
+        return float("nan")
+
+
+class Forgetful(FedAvgM):
+    """A server that gives its momentum another shape."""
+
+    def step(self, models, updates, moments):
+        models, moments = super().step(models, updates, moments)
+        return models, moments[0]
+
+
 BAD: list[tuple[str, Any, type[Exception], str]] = [
     ("scene", 3, TypeError, r"parts\['scene'\] must be .* got int, which cannot be called"),
     ("scene", lambda rng: Nothing(), TypeError, r"parts\['scene'\] must be a Scene; Nothing lacks the method at\(\)"),
@@ -313,6 +341,27 @@ BAD: list[tuple[str, Any, type[Exception], str]] = [
         lambda updates, weights: updates[0] * np.nan,
         ValueError,
         r"parts\['combine'\]: the server rule <lambda> must give finite",
+    ),
+    ("compression", Quantised(), TypeError, r"parts\['compression'\] .* Quantised lacks the method upload_share\(\)"),
+    (
+        "compression",
+        Compression(upload=Shrunk()),
+        ValueError,
+        r"parts\['compression'\]: the compressor Shrunk must give .* \(3, 4\), got \(3, 3\)",
+    ),
+    (
+        "compression",
+        Compression(download=Countless()),
+        ValueError,
+        r"parts\['compression'\]: download_share\(\) must be finite and at least .*, got nan",
+    ),
+    ("server", FedAvgM, TypeError, r"parts\['server'\] .* got the class FedAvgM instead of an object of it"),
+    ("server", Nothing(), TypeError, r"parts\['server'\] .* Nothing lacks the method step\(\)"),
+    (
+        "server",
+        Forgetful(),
+        ValueError,
+        r"parts\['server'\]: step\(\)\[1\] must have shape \(1, 3, 4\), got \(3, 4\)",
     ),
     ("modle", nn.Linear(3, 3), TypeError, r"unknown part 'modle', did you mean 'model'\?; there are: scene, "),
 ]
