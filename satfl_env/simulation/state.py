@@ -280,12 +280,12 @@ class RoundReport:
 
     @property
     def download_bits(self) -> FloatArray:
-        """Bits each satellite fetched in the round, (S,)."""
+        """Bits each satellite fetched in the round, (S,); a transfer that broke off counts whole."""
         return np.where(self.download_s > 0, self.download_model_bits, 0.0)
 
     @property
     def upload_bits(self) -> FloatArray:
-        """Bits each satellite returned in the round, (S,)."""
+        """Bits each satellite returned in the round, (S,); a transfer that broke off counts whole."""
         return np.where(self.upload_s > 0, self.upload_model_bits, 0.0)
 
     @property
