@@ -88,6 +88,11 @@ class Opening:
     contacts: Contacts
     relayed_s: FloatArray
 
+    @property
+    def counted_power_w(self) -> Each:
+        """Power that takes from `state.energy_j` while a satellite returns its model, one number or (S,)."""
+        return self.counts_transmission * self.transmit_power_w
+
     def carry_j(self, download_s: FloatArray, upload_s: FloatArray) -> FloatArray:
         """Energy that satellites must have stored to fetch a model and return one, (S,), from the times, each (S,)."""
         return np.asarray(self.transmit_power_w * upload_s + self.standing_w * (download_s + upload_s))
@@ -176,7 +181,7 @@ def epochs_in_time_and_affordable(
     budgets_j = np.array(
         [
             np.full_like(state.energy_j, np.inf),
-            state.energy_j - opening.counts_transmission * opening.transmit_power_w * upload_s,
+            state.energy_j - opening.counted_power_w * upload_s,
             # The rounding of epochs must not overdraw a battery.
             (opening.stored_j - opening.carry_j(download_s, upload_s)) / ROUNDING,
         ]
