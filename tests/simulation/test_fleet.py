@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from satfl_env import NetworkState, Outcome, RoundReport, Simulation, scenarios
-from satfl_env.links import RadioLinks, link_time_s
+from satfl_env.links import FixedIsl, RadioLinks, link_time_s
 from satfl_env.onboard import epoch_energy_j, epoch_time_s
 from satfl_env.orbits import ConstellationScene, site, walker
 from satfl_env.scenarios import ScenarioError
-from satfl_env.simulation.protocols import plane_contacts
+from satfl_env.simulation.protocols import PlaneLinks, Relays
 from satfl_env.simulation.quantities import NonNegativeQuantity, PositiveQuantity
 from tests.factories import decide, physics_only
 
@@ -145,7 +145,7 @@ def test_a_relay_sends_with_its_own_transmitter():
     power_w, gain_dbi = np.linspace(1.0, 9.0, 18), np.linspace(10.0, 30.0, 18)
     orbits = walker(18, 2, 1, altitude_m=600e3, inclination_deg=70, epoch="2026-03-20T00:00:00")
     direct = ConstellationScene(orbits, [site("Svalbard"), site("Kourou"), site("Awarua")]).at(0.0)
-    contacts = plane_contacts(direct, 2, 1e8, 1e8)
+    contacts = Relays(PlaneLinks(2), FixedIsl(1e8)).contacts(direct, 1e8)
     assert (contacts.sender != np.arange(18)[:, None]).any()
     own = copy.copy(RadioLinks())
     vars(own).update(transmit_power_w=power_w, satellite_gain_dbi=gain_dbi)
