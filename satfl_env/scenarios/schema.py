@@ -45,6 +45,7 @@ from satfl_env.simulation import (
     Kind,
     Kinds,
     LateUpdates,
+    OnboardAggregation,
     OneContact,
     Relays,
     RoundProtocol,
@@ -176,6 +177,9 @@ class Relay(Section):
 
     All links have the rate `isl_rate_bps`, null means 1e8, and `isl_power_w` is drawn while sending on them, null means
     the power of the link to a gateway; or both follow from a link `budget`.
+
+    `combine_on_board` combines the updates of a cluster that reach a gateway through the same satellite in that one, so
+    that one model goes down instead of many.
     """
 
     topology: TopologyKind = "plane"
@@ -183,6 +187,7 @@ class Relay(Section):
     isl_power_w: NonNegative | None = None
     budget: links.IslBudget | None = None
     grazing_height_m: NonNegative = default_of(Relays, "grazing_height_m")
+    combine_on_board: bool = False
 
     @property
     def isl(self) -> links.Isl:
@@ -207,6 +212,12 @@ class Rounds(RoundSettings):
 
     late: LateUpdates | None = None
     relay: Relay | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_aggregate(self) -> Rounds:
+        if self.late is not None and self.relay is not None and self.relay.combine_on_board:
+            raise ValueError("relay.combine_on_board must be false with late updates, which gateways collect, got true")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -361,4 +372,6 @@ class Scenario(Section):
         if relay is None:
             return protocol
         topology = self.constellation.topology(relay.topology)
+        if relay.combine_on_board:
+            return OnboardAggregation(topology, relay.isl, relay.grazing_height_m)
         return Relays(topology, relay.isl, protocol, relay.grazing_height_m)

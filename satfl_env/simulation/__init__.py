@@ -12,6 +12,7 @@ from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import (
     GridLinks,
     LateUpdates,
+    OnboardAggregation,
     OneContact,
     PlaneLinks,
     Relays,
@@ -44,6 +45,7 @@ __all__ = [
     "LateUpdates",
     "Learner",
     "NetworkState",
+    "OnboardAggregation",
     "OneContact",
     "Outages",
     "Outcome",

@@ -40,12 +40,14 @@ class Arrivals:
         trained: Parameters after training, (S, P).
         received: Shared parameters as they arrived, (S, num_shared).
         returned: Satellites whose update came back, (S,).
+        sender: The satellite that talks to the gateway for each satellite, (S, G).
     """
 
     start: Tensor
     trained: Tensor
     received: Tensor
     returned: BoolArray
+    sender: IntArray
 
 
 class Intake(NamedTuple):
@@ -190,12 +192,8 @@ class ModelStore:
     def aggregate(self, decision: Decision, arrivals: Arrivals, combine: Combine) -> Intake:
         """Gateways combine the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5)."""
         intake = self.take_in(decision, arrivals)
-        if not intake.members.size:
-            return intake
-        combined = self.combined(intake, arrivals, combine)
-        self.version += 1
-        self._put(intake.groups, combined)
-        self.cloud_weights[intake.groups] = intake.cloud_weights
+        if intake.members.size:
+            self.adopt(intake, self.combined(intake, arrivals, combine))
         return intake
 
     def combined(self, intake: Intake, arrivals: Arrivals, combine: Combine) -> Tensor:
@@ -206,6 +204,12 @@ class ModelStore:
     def moved(self, groups: Groups, models: Tensor, updates: Tensor) -> Tensor:
         """The models of some groups, (K, num_shared), moved along their combined updates, (K, num_shared)."""
         return models + updates
+
+    def adopt(self, intake: Intake, models: Tensor) -> None:
+        """Gateways change to new models of the groups of an intake, (K, num_shared)."""
+        self.version += 1
+        self._put(intake.groups, models)
+        self.cloud_weights[intake.groups] = intake.cloud_weights
 
     def wait(self, intake: Intake, updates: Tensor) -> None:
         """Keep the updates of an intake, (R, num_shared), for later; together they count as many as there are."""

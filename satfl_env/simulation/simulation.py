@@ -580,8 +580,8 @@ class Simulation:
         )
 
         def rate_bps(transmits: BoolArray) -> FloatArray:
-            association = np.where(transmits, decision.association, self._state.sits_out)
-            return as_numbers("rates of the links", links.associated_rate_bps(senders, association))
+            among = partial(links.associated_rate_bps, senders)
+            return as_numbers("rates of the links", self._contacts.rates_bps(among, decision, transmits))
 
         return rate_bps
 
@@ -598,7 +598,8 @@ class Simulation:
         noise = partial(torch_generator, seed, "uploads", before.round)
         received, updates, returned = receive_updates(start, sent, returned, self.ingredients.upload_snr_db, noise)
         similarity = before.update_similarity.refreshed(updates, returned)
-        return Arrivals(job.parameters, result.parameters, received, returned), similarity, memory
+        arrivals = Arrivals(job.parameters, result.parameters, received, returned, self._contacts.sender)
+        return arrivals, similarity, memory
 
     def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:
         charge_j, start_s = self._progress.charge_j, self._progress.time_s

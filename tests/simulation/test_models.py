@@ -24,7 +24,7 @@ def place(association: np.ndarray, cluster: np.ndarray, **changes: np.ndarray) -
 def aggregate(
     store: ModelStore, trained: torch.Tensor, decision: Decision, returned: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    arrivals = Arrivals(store.held, trained, trained[:, :SHARED], returned)
+    arrivals = Arrivals(store.held, trained, trained[:, :SHARED], returned, np.zeros((SATELLITES, GATEWAYS), np.int64))
     intake = store.aggregate(decision, arrivals, weighted_mean)
     return intake.weights, intake.equal_weights
 

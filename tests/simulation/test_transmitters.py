@@ -114,7 +114,12 @@ def relayed() -> Simulation:
     return scenarios.build(scenarios.load("walker-earth", **RELAYED, **{"training.engine": "none"}))
 
 
-@pytest.mark.parametrize("build", [one_contact, late, relayed])
+def pooled() -> Simulation:
+    on_board = {"rounds.relay": {"combine_on_board": True, "isl_power_w": 2.0}}
+    return scenarios.build(scenarios.load("walker-earth", **{**RELAYED, "training.engine": "none", **on_board}))
+
+
+@pytest.mark.parametrize("build", [one_contact, late, relayed, pooled])
 def test_no_satellite_that_stays_out_changes_the_round_of_another(build: Callable[[], Simulation]) -> None:
     simulation, rng, dropped = build(), np.random.default_rng(0), 0
     state = simulation.reset(1)

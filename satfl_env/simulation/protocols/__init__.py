@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from satfl_env.simulation.protocols.late_updates import LateUpdates, staleness_discount
+from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.relays import Relays, relayed_contacts
 from satfl_env.simulation.protocols.round_protocol import (
@@ -23,6 +24,7 @@ __all__ = [
     "Fetched",
     "GridLinks",
     "LateUpdates",
+    "OnboardAggregation",
     "OneContact",
     "Opening",
     "Participation",

@@ -19,7 +19,7 @@ from satfl_env.federated import Combine
 from satfl_env.links import Isl, link_time_s
 from satfl_env.orbits import SceneSnapshot, line_of_sight
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
-from satfl_env.settings import STRICT, NonNegative
+from satfl_env.settings import STRICT, Each, NonNegative
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
@@ -114,13 +114,13 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
     return Contacts(relayed, sender, carry_s)
 
 
-def with_isl_power(opening: Opening, isl_power_w: float | None) -> Opening:
+def with_isl_power(opening: Opening, isl_power_w: Each | None) -> Opening:
     """The round's opening with the mean power over an upload, part of which goes from satellite to satellite.
 
     Args:
         opening: The round at its start.
-        isl_power_w: Power drawn while a model is sent to another satellite; None: that of the link to the gateway.
-            Whose model it is draws it on all hops.
+        isl_power_w: Power drawn while a model is sent to another satellite, one number or (S,); None: that of the link
+            to the gateway. Whose model it is draws it on all hops.
     """
     if isl_power_w is None:
         return opening

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,18 @@ class Contacts:
     snapshot: SceneSnapshot
     sender: IntArray
     carry_s: FloatArray
+
+    def rates_bps(
+        self, among: Callable[[IntArray], FloatArray], decision: Decision, transmits: BoolArray
+    ) -> FloatArray:
+        """Rates of the links to the gateways, (S,), 0 for those that do not transmit.
+
+        Args:
+            among: Gives the rates, (S,), from the gateway of each satellite that takes band, G for the others, (S,).
+            decision: Who is associated with which gateway.
+            transmits: Those that transmit, (S,); each takes band of its own.
+        """
+        return among(np.where(transmits, decision.association, self.sender.shape[1]))
 
 
 def direct_contacts(snapshot: SceneSnapshot) -> Contacts:

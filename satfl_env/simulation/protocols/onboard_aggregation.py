@@ -1,0 +1,117 @@
+"""Aggregation on board: sinks combine the updates that reach them, and one model goes over the link to the gateway.
+
+In the style of N. Razmi, B. Matthiesen, A. Dekorsy, P. Popovski, "On-Board Federated Learning for Dense LEO
+Constellations", IEEE ICC 2022 (arXiv 2111.12769), with its partial aggregates, and of FedLEO's sink satellites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, SkipValidation
+from pydantic.dataclasses import dataclass
+
+from satfl_env.federated import Combine, combine_groups, normalise_weights
+from satfl_env.links import Isl
+from satfl_env.orbits import SceneSnapshot
+from satfl_env.settings import STRICT, NonNegative, default_of
+from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.protocols.one_contact import OneContact
+from satfl_env.simulation.protocols.relays import Relays, with_isl_power
+from satfl_env.simulation.protocols.round_protocol import Aggregation, Contacts, Fetched, Opening, Participation
+from satfl_env.simulation.protocols.topologies import Topology
+from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+
+
+@dataclass(frozen=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
+class OnboardAggregation(OneContact):
+    """Updates of a cluster that reach the same gateway through the same sink are combined there and go down as one.
+
+    The sink fetches one model for all of them as well. It sends when the last update is back; since each leaves time
+    for its way to the sink and for the transfer from there, that is in time. Whose update it is draws the power on its
+    way to the sink, and those whose updates go down as one share the energy of that transfer in equal parts.
+
+    Attributes:
+        topology: Which satellites have links with each other.
+        isl: Rate and power of these links.
+        grazing_height_m: Height above the equatorial radius that lines of sight between satellites must clear.
+    """
+
+    topology: SkipValidation[Topology]
+    isl: SkipValidation[Isl]
+    grazing_height_m: NonNegative = default_of(Relays, "grazing_height_m")
+
+    def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> PooledContacts:
+        """Through the satellite whose contact leaves the most time, the sink."""
+        relays = Relays(self.topology, self.isl, grazing_height_m=self.grazing_height_m)
+        return PooledContacts(**vars(relays.contacts(snapshot, model_bits)))
+
+    def participate(self, opening: Opening) -> Participation:
+        """As in one contact, but for the power."""
+        transmits = np.isfinite(opening.upload_s)
+        members, _, pool = pools(opening.contacts.sender, opening.decision, transmits)
+        sharing = np.ones(len(transmits))
+        sharing[members] = np.bincount(pool)[pool]
+        alone_w = opening.transmit_power_w
+        isl_w = alone_w if self.isl.transmit_power_w is None else self.isl.transmit_power_w
+        return super().participate(with_isl_power(replace(opening, transmit_power_w=alone_w / sharing), isl_w))
+
+    def aggregate(
+        self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
+    ) -> Aggregation:
+        """Sinks combine the updates of their pools, and gateways what comes from the sinks, by the same rule.
+
+        A sink's model weighs as much as the updates in it, so that the weighted mean is that of all updates.
+        """
+        intake = models.take_in(decision, arrivals)
+        members, leaders, pool = pools(arrivals.sender, decision, arrivals.returned)
+        if members.size:
+            start, own = arrivals.start[:, : models.num_shared], intake.weights[members]
+            share, _ = normalise_weights(own, pool)
+            received = arrivals.received.clone()
+            received[torch.from_numpy(leaders)] = combine_groups(start, received, members, share, pool, combine)
+            weights = np.zeros_like(intake.weights)
+            weights[leaders] = np.bincount(pool, weights=own)
+            group_of = intake.group_of[np.searchsorted(members, leaders)]
+            from_sinks = intake._replace(members=leaders, group_of=group_of, weights=weights)
+            models.adopt(intake, models.combined(from_sinks, replace(arrivals, received=received), combine))
+        return Aggregation(intake, staleness=np.zeros(len(intake.weights), dtype=np.int64))
+
+
+@plain_dataclass(frozen=True, eq=False)
+class PooledContacts(Contacts):
+    """Contacts in which a pool has one transfer over the link to its gateway."""
+
+    def rates_bps(
+        self, among: Callable[[IntArray], FloatArray], decision: Decision, transmits: BoolArray
+    ) -> FloatArray:
+        """One satellite of each pool takes band, and the others have its rate."""
+        members, leaders, pool = pools(self.sender, decision, transmits)
+        association = np.full(len(transmits), self.sender.shape[1])
+        association[leaders] = decision.association[leaders]
+        rate_bps = np.zeros(len(transmits))
+        rate_bps[members] = among(association)[leaders][pool]
+        return rate_bps
+
+
+def pools(sender: IntArray, decision: Decision, takes_part: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
+    """The satellites of one cluster that reach one gateway through one sink.
+
+    Args:
+        sender: The satellite that talks to the gateway for each satellite, (S, G).
+        decision: Gateways and clusters.
+        takes_part: Satellites that belong to a pool, (S,).
+
+    Returns:
+        The satellites that take part, ascending, (R,); the first one of each pool, (K,); the pool of each, (R,).
+    """
+    members = np.flatnonzero(takes_part)
+    gateway, cluster = decision.association[members], decision.cluster[members]
+    num_satellites, num_gateways = sender.shape
+    code = (sender[members, gateway] * num_gateways + gateway) * num_satellites + cluster
+    _, first, pool = np.unique(code, return_index=True, return_inverse=True)
+    return members, members[first], pool
