@@ -26,7 +26,7 @@ _NIGHT, _TWILIGHT_DEG = 0.4, 8.0
 _BRIGHTER = 0.3
 _GATEWAY = "#ffd23f"
 # Of gateways on the ground, on platforms and in space, and the heights between these.
-_MARKERS, _TIERS_M = ("^", "D", "s"), (10e3, 100e3)
+_MARKERS, _BORDERS_M = {"^": "gateway and its reach", "D": "on a platform", "s": "in space"}, (10e3, 100e3)
 _TRACK_S, _TRACK_STEP_S = 1500.0, 20.0
 _MOST_TRACKS, _FEW_GATEWAYS = 60, 15
 _OUTLINE = (patheffects.withStroke(linewidth=2.2, foreground=INK),)
@@ -48,10 +48,21 @@ def draw_globe_map(axes: Axes, frame: Frame, scene: ConstellationScene) -> None:
         Line2D([], [], color="white", lw=1.8, label="update returned"),
         Line2D([], [], color=LOST, lw=1.6, ls=(0, (3, 2)), label="update lost"),
         Line2D([], [], color="white", marker="o", mfc="none", ls="", ms=7, label="sat out"),
-        Line2D([], [], color=_GATEWAY, marker="^", mec=INK, ls="", ms=9, label="gateway and its reach"),
+    ]
+    shown = _markers(frame)
+    handles += [
+        Line2D([], [], color=_GATEWAY, marker=marker, mec=INK, ls="", ms=9, label=label)
+        for marker, label in _MARKERS.items()
+        if marker in shown
     ]
     axes.legend(
-        handles=handles, loc="lower center", ncols=4, fontsize=9, labelcolor="white", facecolor=INK, framealpha=0.75
+        handles=handles,
+        loc="lower center",
+        ncols=len(handles),
+        fontsize=9,
+        labelcolor="white",
+        facecolor=INK,
+        framealpha=0.75,
     )
 
 
@@ -118,12 +129,17 @@ def _draw_links(axes: Axes, frame: Frame, latitude: FloatArray, longitude: Float
             _add_lines(axes, ends, colors=to_hex(_bright(frame)[satellite]), linewidths=1.8, zorder=4)
 
 
+def _markers(frame: Frame) -> list[str]:
+    """The marker of each gateway."""
+    _, _, height_m = geodetic(frame.snapshot.gateway_position_m)
+    return [[*_MARKERS][tier] for tier in np.searchsorted(_BORDERS_M, height_m)]
+
+
 def _draw_gateways(axes: Axes, frame: Frame, scene: ConstellationScene) -> None:
     """Gateways, or the points below them, marked by how high they are."""
     font_size = 7.5 if len(scene.gateways) <= _FEW_GATEWAYS else 5.5
-    latitude, longitude, height_m = geodetic(frame.snapshot.gateway_position_m)
-    for gateway, *place, height in zip(scene.gateways, longitude, latitude, height_m, strict=True):
-        marker = _MARKERS[np.searchsorted(_TIERS_M, height)]
+    latitude, longitude = geodetic_deg(frame.snapshot.gateway_position_m)
+    for gateway, *place, marker in zip(scene.gateways, longitude, latitude, _markers(frame), strict=True):
         axes.plot(*place, marker, ms=9, mfc=_GATEWAY, mec=INK, mew=1.0, zorder=5)
         axes.annotate(
             printable(gateway.name),

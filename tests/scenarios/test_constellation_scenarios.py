@@ -29,7 +29,13 @@ def walker_earth() -> Simulation:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("walker-earth", (24, 10)), ("sentinel", (7, 8)), ("starlink-shell", (1584, 30)), ("mega-shell", (10_000, 50))],
+    [
+        ("walker-earth", (24, 10)),
+        ("sentinel", (7, 8)),
+        ("stratosphere", (40, 10)),
+        ("starlink-shell", (1584, 30)),
+        ("mega-shell", (10_000, 50)),
+    ],
 )
 def test_configurations_know_their_size(name, shape):
     constellation = scenarios.load(name).constellation

@@ -123,3 +123,22 @@ def test_observations_fit_the_space_alone_and_in_a_vector():
         observation, *_ = env.step(action)
         batch, *_ = together.step({key: np.stack([value, value]) for key, value in action.items()})
     assert env.render().std() > 0
+
+
+def test_platforms_see_more_and_longer_than_ground_stations_below_them():
+    seen, window_s = [], []
+    for height_m, lowest_deg in ((20e3, -4.0), (0.0, 10.0)):
+        places = [
+            {"name": "Ocean", "latitude_deg": 35, "longitude_deg": -40},
+            {"name": "Sea", "latitude_deg": -38, "longitude_deg": 160},
+        ]
+        places = [{**place, "altitude_m": height_m, "min_elevation_deg": lowest_deg} for place in places]
+        overrides = {"training.engine": "none", "data.test_samples": 4, "constellation.gateways": places}
+        played = scenarios.build(scenarios.load("stratosphere", **overrides))
+        states = [played.reset(0)]
+        for _ in range(4):
+            states.append(played.step(decide(states[-1]))[0])
+        seen.append(sum(state.visible.sum() for state in states))
+        window_s.append(max(state.window_s.max() for state in states))
+    assert seen[0] > 2 * seen[1] > 0
+    assert window_s[0] > 1.3 * window_s[1]
