@@ -93,6 +93,9 @@ from .simulation import (
     Simulation as Simulation,
 )
 from .simulation import (
+    When as When,
+)
+from .simulation import (
     check_decision as check_decision,
 )
 

@@ -68,6 +68,10 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `weights`         | `Box(0, 1, (S,), float64)` | raw weight of the update in its (gateway, cluster) group  |
     | `gateway_weights` | `Box(0, 1, (G,), float64)` | raw weight of each gateway when the cloud merges          |
 
+    With `rounds.aggregate: decided` there is also `aggregate`, `MultiDiscrete([3] * (G+1))`: for each gateway, and
+    last for the cloud, whether it aggregates as scheduled (0), now (1), or lets updates and merge wait (2). It may be
+    left out, which is 0. The observation then has `waiting`, (G,): the updates that wait at each gateway.
+
     A group whose raw weights are all zero falls back to equal weights, and `info` says so. Associating a satellite
     with a gateway that does not see it is allowed, but its update is lost; `action_masks()` shows which gateways do.
     Actions outside the space raise `ValueError` and leave the environment as it was.
@@ -240,7 +244,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         ingredients = self.simulation.ingredients
         scene = any_scene(ingredients)
         self.observation_space = observation_space(ingredients, scene, self.scenario.observation.parts)
-        self.action_space = action_space(scene)
+        self.action_space = action_space(ingredients, scene)
         self._write_observation = ObservationWriter(self.observation_space)
         self._why_no_step: str | None = _NO_EPISODE
         self._seed: int

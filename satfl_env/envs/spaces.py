@@ -21,6 +21,7 @@ from satfl_env.simulation import (
     Decision,
     Ingredients,
     NetworkState,
+    When,
     check_decision,
     most_samples,
 )
@@ -34,6 +35,9 @@ Action = dict[str, Any]
 # Training losses have no natural bound; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
 
+# Parts of an action that may be left out, which are then zeros: aggregation as scheduled.
+_OPTIONAL = ("aggregate",)
+
 # From an observation's entry to the type of the state's field.
 _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
     "int": lambda entry: round(float(entry[0])),
@@ -42,6 +46,7 @@ _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
     "IntArray": lambda entry: np.rint(entry).astype(np.int64),
     "BoolArray": lambda entry: entry.astype(np.bool_),
     "BoolArray | None": lambda entry: entry.astype(np.bool_),
+    "IntArray | None": lambda entry: np.rint(entry).astype(np.int64),
 }
 
 
@@ -50,9 +55,10 @@ def any_scene(ingredients: Ingredients) -> Scene:
     return ingredients.scene(np.random.default_rng(0))
 
 
-def action_space(scene: Scene) -> spaces.Dict:
+def action_space(ingredients: Ingredients, scene: Scene) -> spaces.Dict:
     """The native action space of a scene; see `SatFLEnv` for its parts."""
     num_satellites, num_gateways = scene.num_satellites, scene.num_gateways
+    timing = [("aggregate", spaces.MultiDiscrete([len(When)] * (num_gateways + 1)))]
     # Double precision: a frequency rounded to float32 would lose the last epoch at the optimum.
     return spaces.Dict(
         [
@@ -61,6 +67,7 @@ def action_space(scene: Scene) -> spaces.Dict:
             ("cluster", spaces.MultiDiscrete([num_satellites] * num_satellites)),
             ("weights", spaces.Box(0.0, 1.0, (num_satellites,), np.float64)),
             ("gateway_weights", spaces.Box(0.0, 1.0, (num_gateways,), np.float64)),
+            *(timing if ingredients.rounds.decides else []),
         ]
     )
 
@@ -110,14 +117,13 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "eclipse_end_s": lambda: _box(forecast.reach_s(scene), per_satellite),
         "gateway_version": lambda: _box(rounds.episode, (gateways, satellites)),
         "rounds_to_merge": lambda: _box(rounds.cloud_every, (1,)),
+        "satellite_up": lambda: spaces.Box(0, 1, per_satellite, np.int8),
+        "gateway_up": lambda: spaces.Box(0, 1, (gateways,), np.int8),
+        "waiting": lambda: _box(satellites * rounds.episode, (gateways,)),
     }
-    health = {} if ingredients.faults is None else {"satellite_up": satellites, "gateway_up": gateways}
-    return spaces.Dict(
-        [
-            *((part, make()) for part, make in makers.items() if part in parts),
-            *((part, spaces.Box(0, 1, (number,), np.int8)) for part, number in health.items()),
-        ]
-    )
+    health = () if ingredients.faults is None else ("satellite_up", "gateway_up")
+    shown = {*parts, *health, *(("waiting",) if rounds.decides else ())}
+    return spaces.Dict([(part, make()) for part, make in makers.items() if part in shown])
 
 
 class ObservationWriter:
@@ -152,9 +158,14 @@ def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkStat
     return NetworkState.of(parts, more)
 
 
-def _checked_keys(action: object, space: spaces.Dict) -> Mapping[str, Any]:
+def _checked_keys(action: object, space: spaces.Dict, *batch: int) -> Mapping[str, Any]:
+    """The parts of an action, or of a batch; those that may be left out are then zeros."""
     if not isinstance(action, Mapping):
         raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
+    left_out = {
+        key: np.zeros((*batch, *(part.shape or ())), part.dtype) for key, part in space.items() if key in _OPTIONAL
+    }
+    action = {**left_out, **action}
     missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
     problems = [f"{words} {keys}" for words, keys in (("lacks", missing), ("has unknown", unknown)) if keys]
     if problems:
@@ -191,7 +202,7 @@ def checked_batch(actions: object, space: spaces.Space[Any], played: BoolArray, 
         ValueError: If there are not as many rows as environments, or a row that is played is outside the space.
     """
     if isinstance(space, spaces.Dict):
-        values = _checked_keys(actions, space)
+        values = _checked_keys(actions, space, len(played))
         return {key: checked_batch(values[key], part, played, f"{name}[{key!r}]") for key, part in space.items()}
     if not isinstance(space, spaces.Box | spaces.MultiDiscrete):
         return _checked_rows(actions, space, played, name)
@@ -232,12 +243,14 @@ def decision_to_action(decision: Decision, state: NetworkState) -> Action:
         ValueError: If the decision does not fit the state; the message names the field, its value and what is allowed.
     """
     check_decision(decision, state)
+    timing = {} if decision.aggregate is None else {"aggregate": decision.aggregate.astype(np.int64)}
     return {
         "association": decision.association.astype(np.int64),
         "cpu_frequency": np.clip(decision.cpu_frequency / state.cpu_max_hz, 0.0, 1.0),
         "cluster": decision.cluster.astype(np.int64),
         "weights": decision.weights / max(1.0, decision.weights.max()),
         "gateway_weights": decision.gateway_weights / max(1.0, decision.gateway_weights.max()),
+        **timing,
     }
 
 

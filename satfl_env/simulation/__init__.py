@@ -21,7 +21,15 @@ from satfl_env.simulation.protocols import (
 )
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
-from satfl_env.simulation.state import MORE_PARTS, STATE_PARTS, Decision, NetworkState, RoundReport, check_decision
+from satfl_env.simulation.state import (
+    MORE_PARTS,
+    STATE_PARTS,
+    Decision,
+    NetworkState,
+    RoundReport,
+    When,
+    check_decision,
+)
 from satfl_env.simulation.together import SimulationGroup
 from satfl_env.simulation.updates import Outcome
 
@@ -61,6 +69,7 @@ __all__ = [
     "SimulationGroup",
     "Tested",
     "Topology",
+    "When",
     "check_decision",
     "check_parts",
     "data_facts",

@@ -69,6 +69,21 @@ class Intake(NamedTuple):
     equal_weights: BoolArray
     cloud_weights: FloatArray
 
+    @property
+    def keys(self) -> list[Group]:
+        """Gateway and cluster of each group."""
+        return list(zip(*(labels.tolist() for labels in self.groups), strict=True))
+
+    def part(self, groups: BoolArray) -> Intake:
+        """Some of the groups, (K,); the weights stay those of all."""
+        inside = groups[self.group_of]
+        return self._replace(
+            members=self.members[inside],
+            groups=(self.groups[0][groups], self.groups[1][groups]),
+            group_of=(groups.cumsum() - 1)[self.group_of[inside]],
+            cloud_weights=self.cloud_weights[groups],
+        )
+
 
 class Waiting(NamedTuple):
     """Updates of one group that wait to be aggregated.
@@ -77,11 +92,13 @@ class Waiting(NamedTuple):
         updates: Shape (n, num_shared).
         weights: How much each counts, summing to n, (n,).
         cloud_weight: Raw weight of the group at the cloud.
+        version: How often gateways had changed their models when the one that each was trained from was fetched, (n,).
     """
 
     updates: Tensor
     weights: Tensor
     cloud_weight: float
+    version: IntArray
 
 
 class ModelStore:
@@ -153,11 +170,25 @@ class ModelStore:
                     f"state['models']['gateway_models'][{group}] has shape {tuple(model.shape)}; "
                     f"expected {(self.num_shared,)}"
                 )
+        waiting = {group: Waiting(*parts) for group, parts in state["waiting"].items()}
+        for group, parts in waiting.items():
+            self._check_waiting(group, parts)
         self.held, self.gateway_models, self.cloud_weights, self.gateway_version = (
             state[name] for name in ("held", "gateway_models", "cloud_weights", "gateway_version")
         )
-        self.waiting = {group: Waiting(*waiting) for group, waiting in state["waiting"].items()}
+        self.waiting = waiting
         self.version = state["version"]
+
+    def _check_waiting(self, group: Group, waiting: Waiting) -> None:
+        """Raise `ValueError` if updates that wait are not those of a store of this size."""
+        number = len(waiting.updates)
+        expected = {"updates": (number, self.num_shared), "weights": (number,), "version": (number,)}
+        for name, shape in expected.items():
+            if tuple(getattr(waiting, name).shape) != shape:
+                raise ValueError(
+                    f"state['models']['waiting'][{group}] has {name} of shape "
+                    f"{tuple(getattr(waiting, name).shape)}; expected {shape}"
+                )
 
     def start_parameters(self, decision: Decision, trains: BoolArray) -> Tensor:
         """Parameters satellites start the round from, (S, P).
@@ -189,12 +220,23 @@ class ModelStore:
         cloud_weights = raw_cloud_weights(decision.gateway_weights, raw, groups[0], index)
         return Intake(members, groups, index, weights, equal, cloud_weights)
 
-    def aggregate(self, decision: Decision, arrivals: Arrivals, combine: Combine) -> Intake:
+    def change(self, intake: Intake, arrivals: Arrivals, combine: Combine) -> None:
         """Gateways combine the updates that came back (SemSpaceFL, eq. 2; task clustering, eq. 5)."""
-        intake = self.take_in(decision, arrivals)
-        if intake.members.size:
-            self.adopt(intake, self.combined(intake, arrivals, combine))
-        return intake
+        if not intake.members.size:
+            return
+        models = self.combined(intake, arrivals, combine)
+        self.version += 1
+        self._put(intake.groups, models)
+        self.cloud_weights[intake.groups] = intake.cloud_weights
+
+    def give_first_models(self, intake: Intake, arrivals: Arrivals) -> None:
+        """Gateways without a model of a group keep the one that its members have started from."""
+        row = self._row[intake.groups]
+        _, first = np.unique(intake.group_of, return_index=True)
+        new = row < 0
+        if new.any():
+            start = take_rows(arrivals.start[:, : self.num_shared], intake.members[first[new]])
+            self._put((intake.groups[0][new], intake.groups[1][new]), start)
 
     def combined(self, intake: Intake, arrivals: Arrivals, combine: Combine) -> Tensor:
         """The new model of each group of an intake, (K, num_shared)."""
@@ -205,33 +247,42 @@ class ModelStore:
         """The models of some groups, (K, num_shared), moved along their combined updates, (K, num_shared)."""
         return models + updates
 
-    def adopt(self, intake: Intake, models: Tensor) -> None:
-        """Gateways change to new models of the groups of an intake, (K, num_shared)."""
-        self.version += 1
-        self._put(intake.groups, models)
-        self.cloud_weights[intake.groups] = intake.cloud_weights
+    def wait(self, intake: Intake, updates: Tensor, version: IntArray) -> None:
+        """Keep the updates of an intake for later; together they count as many as there are.
 
-    def wait(self, intake: Intake, updates: Tensor) -> None:
-        """Keep the updates of an intake, (R, num_shared), for later; together they count as many as there are."""
-        for row, group in enumerate(zip(*(labels.tolist() for labels in intake.groups), strict=True)):
+        Args:
+            intake: R updates.
+            updates: These updates, (R, num_shared).
+            version: Version of the model that each was trained from, (R,).
+        """
+        for row, group in enumerate(intake.keys):
             own = np.flatnonzero(intake.group_of == row)
             weights = torch.from_numpy(intake.weights[intake.members[own]] * own.size)
-            before = self.waiting.get(group, Waiting(updates[:0], weights[:0], np.nan))
+            before = self.waiting.get(group, Waiting(updates[:0], weights[:0], np.nan, version[:0]))
             self.waiting[group] = Waiting(
                 torch.cat([before.updates, updates[own]]),
                 torch.cat([before.weights, weights]),
                 float(intake.cloud_weights[row]),
+                np.concatenate([before.version, version[own]]),
             )
 
     def move(self, group: Group, combine: Combine, server_rate: float) -> None:
         """Move the model of a group along what its waiting updates combine to, `server_rate` times."""
-        updates, weights, cloud_weight = self.waiting.pop(group)
+        updates, weights, cloud_weight, _ = self.waiting.pop(group)
         known, one_group = self._row[group], np.zeros(len(updates), dtype=np.int64)
         model = self._models[known] if known >= 0 else self._first
         step = combine_updates(updates, (weights / len(updates)).numpy(), one_group, combine)
         groups = np.array([group[0]]), np.array([group[1]])
         self._put(groups, self.moved(groups, model[None], server_rate * step))
         self.cloud_weights[group] = cloud_weight
+
+    @property
+    def num_waiting(self) -> IntArray:
+        """Updates that wait at each gateway, (G,)."""
+        number = np.zeros(len(self._row), dtype=np.int64)
+        for (gateway, _), waiting in self.waiting.items():
+            number[gateway] += len(waiting.updates)
+        return number
 
     def merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges, cluster by cluster, the models that changed since its last merge (SemSpaceFL, eq. 3).

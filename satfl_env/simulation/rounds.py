@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -22,6 +23,7 @@ class RoundSettings:
         cloud_every: Number of rounds after which the cloud merges the gateways' models.
         minimum_s: Shortest duration of a round that ends when the last participant is back; unused with a cadence.
         cadence_s: Fixed duration of a round; None ends it when the last participant is back.
+        aggregate: Whether gateways and the cloud aggregate as scheduled, or as the action decides.
     """
 
     episode: Count = 30
@@ -29,11 +31,17 @@ class RoundSettings:
     cloud_every: Count = 1
     minimum_s: Positive = 60.0
     cadence_s: Positive | None = None
+    aggregate: Literal["scheduled", "decided"] = "scheduled"
 
     @property
     def limit_s(self) -> float:
         """Time in which everyone must be done: the cadence, infinite without one."""
         return np.inf if self.cadence_s is None else self.cadence_s
+
+    @property
+    def decides(self) -> bool:
+        """Whether the action says when gateways and the cloud aggregate."""
+        return self.aggregate == "decided"
 
     def duration_s(self, busy_s: FloatArray | float) -> float:
         """Duration of a round in s, from the time until each satellite's update is back, (S,) or the longest."""

@@ -205,7 +205,7 @@ class Simulation:
         )
         outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
         aggregation = protocol.aggregate(models, decision, arrivals, self._fetched(), self.ingredients.combine)
-        gateway_weights, equal_merges = models.merge() if self._merges else models.no_merge()
+        gateway_weights, equal_merges = models.merge() if self._merges(decision) else models.no_merge()
         fetches = protocol.fetches(outcome)
         changed, judged = self._learner.hand_out(models, decision, fetches)
         return LearnedRound(
@@ -252,7 +252,7 @@ class Simulation:
             staleness=aggregation.staleness,
             weights=aggregation.intake.weights,
             equal_weights=aggregation.intake.equal_weights,
-            merged=self._merges,
+            merged=self._merges(decision),
             gateway_weights=learned.gateway_weights,
             equal_merges=learned.equal_merges,
             train_loss=train_loss,
@@ -499,6 +499,7 @@ class Simulation:
             "last_epochs": progress.last_epochs,
             "cluster": progress.cluster,
             **self._faults.health(progress.time_s),
+            **({"waiting": self._models.num_waiting} if self.ingredients.rounds.decides else {}),
             **self._constants,
         }
         self._state = NetworkState.of(parts, self._on_request())
@@ -540,10 +541,9 @@ class Simulation:
         """Power that takes from the energy for training while a satellite sends, one number or (S,)."""
         return self._equipment.links.transmit_power_w if self._supply.counts_transmission else 0.0
 
-    @property
-    def _merges(self) -> bool:
+    def _merges(self, decision: Decision) -> bool:
         """Whether the cloud merges in the round that comes next."""
-        return self.ingredients.rounds.merges(self._progress.round)
+        return decision.aggregates(-1, scheduled=self.ingredients.rounds.merges(self._progress.round))
 
     def _is_over(self, rounds_played: int, time_s: float) -> bool:
         return rounds_played >= self.ingredients.rounds.episode or bool(self._decayed(time_s).any())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ class NetworkState:
         max_epochs: Most local epochs a satellite trains in one round, whatever it could afford, (S,).
         satellite_up: Satellites that are not out of order, (S,); None where nothing can fail.
         gateway_up: Gateways that are not out of order, (G,); None where nothing can fail.
+        waiting: Updates that wait at each gateway to be aggregated, (G,); None where that is not decided.
         on_request: Parts by name that are not given above: values, or functions without arguments that compute one when
             it is first read as an attribute of the state. Large parts that few policies read cost nothing until then.
         contact_start_s: When the next contacts of each pair after the one under way begin, in s from now, (S, G, K);
@@ -91,6 +93,7 @@ class NetworkState:
     max_epochs: IntArray
     satellite_up: BoolArray | None = None
     gateway_up: BoolArray | None = None
+    waiting: IntArray | None = None
     on_request: Mapping[str, Any] = field(default_factory=dict)
     contact_start_s: FloatArray = field(init=False)
     contact_end_s: FloatArray = field(init=False)
@@ -157,6 +160,17 @@ MORE_PARTS = tuple(part.name for part in fields(NetworkState) if not part.init)
 """Names of those that can be observed as well."""
 
 
+class When(IntEnum):
+    """When updates count, as a decision has it for a gateway or for the cloud."""
+
+    SCHEDULED = 0
+    """As the rounds have it: a gateway at once, or when its buffer is full; the cloud every `cloud_every` rounds."""
+    NOW = 1
+    """At the end of this round, with everything that has waited."""
+    WAIT = 2
+    """Later: what has arrived waits, and so does the merge."""
+
+
 @dataclass(frozen=True, eq=False)
 class Decision:
     """The scheduling decision for one communication round.
@@ -169,6 +183,8 @@ class Decision:
         weights: Raw non-negative aggregation weights, (S,); normalised inside each (gateway, cluster) group.
         gateway_weights: Raw non-negative weights of the gateways at the cloud, (G,); at a merge a gateway has that of
             the last round in which its model changed.
+        aggregate: `When` each gateway aggregates the updates that have arrived, and, as the last entry, when the cloud
+            merges the gateways' models, (G + 1,); None leaves all to the schedule.
     """
 
     association: IntArray
@@ -176,6 +192,12 @@ class Decision:
     cluster: IntArray
     weights: FloatArray
     gateway_weights: FloatArray
+    aggregate: IntArray | None = None
+
+    def aggregates(self, place: int, *, scheduled: bool) -> bool:
+        """Whether a gateway aggregates at the end of the round, or the cloud merges (-1), given the schedule."""
+        when = When.SCHEDULED if self.aggregate is None else self.aggregate[place]
+        return bool(when == When.NOW or (scheduled and when == When.SCHEDULED))
 
     @property
     def associated(self) -> BoolArray:
@@ -344,6 +366,10 @@ def as_numbers(name: str, value: Any) -> FloatArray:
     return numbers
 
 
+# What a decision may leave out.
+_OPTIONAL = ("aggregate",)
+
+
 def check_decision(decision: Decision, state: NetworkState) -> None:
     """Raise `ValueError` if a decision does not fit a state.
 
@@ -352,8 +378,12 @@ def check_decision(decision: Decision, state: NetworkState) -> None:
     if not isinstance(decision, Decision):
         raise ValueError(f"a policy must return a Decision, got {type(decision).__name__}")
     num_satellites, num_gateways = state.num_satellites, state.num_gateways
+    lengths = {"gateway_weights": num_gateways, "aggregate": num_gateways + 1}
     for name, value in vars(decision).items():
-        _check_array(name, value, num_gateways if name == "gateway_weights" else num_satellites)
+        if value is not None or name not in _OPTIONAL:
+            _check_array(name, value, lengths.get(name, num_satellites))
+    if decision.aggregate is not None:
+        _check_labels("aggregate", decision.aggregate, len(When) - 1, "scheduled, now, wait; the cloud is last")
     _check_labels("association", decision.association, num_gateways, "the last one sits out")
     _check_labels("cluster", decision.cluster, num_satellites - 1, "one label per satellite")
     for name in ("weights", "gateway_weights"):
@@ -388,5 +418,5 @@ def _check_entries(
         return
     index = int(fits.argmin())
     bound = "" if limit is None else f" = {limit[index]:g} Hz"
-    whose = "gateway" if name == "gateway_weights" else "satellite"
+    whose = "gateway" if name in ("gateway_weights", "aggregate") else "satellite"
     raise ValueError(f"decision.{name} {allowed}{bound}, got {value[index]:g} for {whose} {index}")

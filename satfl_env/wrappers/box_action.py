@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes
+from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes, timing_choices
 
 
 class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], RecordConstructorArgs):
@@ -25,6 +25,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
     | `S`           | CPU frequency, from -1 (stopped) to 1 (highest)                                    |
     | `S`           | weights, from -1 (zero) to 1                                                       |
     | `G`           | gateway weights, from -1 (zero) to 1                                               |
+    | `3 * (G + 1)` | scores of when to aggregate, where that is decided; the highest wins               |
 
     Args:
         env: An environment with the native action space.
@@ -40,7 +41,16 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
         super().__init__(env)
         satellites, gateways = native_sizes(env)
         self.num_clusters = checked_integer("num_clusters", num_clusters, 1, satellites)
-        lengths = [satellites * (gateways + 1), satellites * num_clusters, satellites, satellites, gateways]
+        timing = timing_choices(env)
+        self._timing_shape = (len(timing), timing.max(initial=0))
+        lengths = [
+            satellites * (gateways + 1),
+            satellites * num_clusters,
+            satellites,
+            satellites,
+            gateways,
+            int(timing.sum()),
+        ]
         self._ends = np.cumsum(lengths)[:-1]
         self.action_space = spaces.Box(-1.0, 1.0, (sum(lengths),), np.float32)
 
@@ -51,7 +61,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
             ValueError: If the action is outside the box.
         """
         flat = checked_array("action", action, self.action_space).astype(np.float64)
-        association, cluster, *fractions = np.split(flat, self._ends)
+        association, cluster, *fractions, timing = np.split(flat, self._ends)
         mask = association_mask(self.env)
         scores = np.where(mask, association.reshape(mask.shape), -np.inf)
         cpu_frequency, weights, gateway_weights = ((fraction + 1.0) / 2.0 for fraction in fractions)
@@ -61,4 +71,5 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
             "cluster": cluster.reshape(-1, self.num_clusters).argmax(axis=1),
             "weights": weights,
             "gateway_weights": gateway_weights,
+            **({"aggregate": timing.reshape(self._timing_shape).argmax(axis=1)} if timing.size else {}),
         }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes
+from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes, timing_choices
 
 
 class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], RecordConstructorArgs):
@@ -25,6 +25,7 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
     | `S`    | `num_clusters`     | cluster label                                                       |
     | `S`    | `weight_levels`    | weight, in equal steps from 0 to 1                                  |
     | `G`    | `weight_levels`    | gateway weight, in equal steps from 0 to 1                          |
+    | `G+1`  | 3                  | when to aggregate, where that is decided                            |
 
     Args:
         env: An environment with the native action space.
@@ -54,11 +55,13 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
         checked_integer("weight_levels", weight_levels, 2)
         self._frequencies = np.arange(1, frequency_levels + 1) / frequency_levels
         self._weights = np.linspace(0.0, 1.0, weight_levels)
+        timing = timing_choices(env)
         lengths = [satellites, satellites, satellites, satellites, gateways]
-        choices = [gateways + 1, frequency_levels, num_clusters, weight_levels, weight_levels]
-        self._num_choices = int(np.dot(lengths, choices))
-        self._ends = np.cumsum(lengths)[:-1]
-        self.action_space = spaces.MultiDiscrete(np.repeat(choices, lengths))
+        choices = np.repeat([gateways + 1, frequency_levels, num_clusters, weight_levels, weight_levels], lengths)
+        choices = np.concatenate([choices, timing])
+        self._num_choices = int(choices.sum())
+        self.action_space = spaces.MultiDiscrete(choices)
+        self._ends = np.cumsum(lengths)
 
     def action(self, action: NDArray[np.int64]) -> Action:
         """The native action.
@@ -67,13 +70,14 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
             ValueError: If the action is outside the space.
         """
         flat = checked_array("action", action, self.action_space)
-        association, frequency, cluster, weights, gateway_weights = np.split(flat, self._ends)
+        association, frequency, cluster, weights, gateway_weights, timing = np.split(flat, self._ends)
         return {
             "association": association,
             "cpu_frequency": self._frequencies[frequency],
             "cluster": cluster,
             "weights": self._weights[weights],
             "gateway_weights": self._weights[gateway_weights],
+            **({"aggregate": timing} if timing.size else {}),
         }
 
     def action_masks(self) -> NDArray[np.bool_]:

@@ -55,7 +55,8 @@ def test_fedbuff_by_hand() -> None:
         start, trained = store.held.clone(), store.held + torch.from_numpy(updates)
         arrived = Arrivals(start, trained, trained, returned, np.zeros((4, 2), np.int64))
         intake = store.take_in(make_decision(np.zeros(4, np.int64)), arrived)
-        store.wait(intake, torch.from_numpy(discount[intake.members, None] * updates[intake.members]).float())
+        discounted = torch.from_numpy(discount[intake.members, None] * updates[intake.members]).float()
+        store.wait(intake, discounted, np.zeros(len(intake.members), dtype=np.int64))
         if len(store.waiting[0, 0].updates) >= 3:
             store.move((0, 0), weighted_mean, 0.5)
         waiting += [discount[it] * updates[it] for it in sorted(arrivals)]

@@ -25,7 +25,8 @@ def aggregate(
     store: ModelStore, trained: torch.Tensor, decision: Decision, returned: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     arrivals = Arrivals(store.held, trained, trained[:, :SHARED], returned, np.zeros((SATELLITES, GATEWAYS), np.int64))
-    intake = store.aggregate(decision, arrivals, weighted_mean)
+    intake = store.take_in(decision, arrivals)
+    store.change(intake, arrivals, weighted_mean)
     return intake.weights, intake.equal_weights
 
 

@@ -34,7 +34,8 @@ def play_round(store: ModelStore, rng: np.random.Generator, *, merges: bool = Fa
     start = store.start_parameters(decision, decision.associated)
     updates = torch.from_numpy(rng.normal(size=(SATELLITES, SIZE)))
     trained = start + updates
-    store.aggregate(decision, Arrivals(start, trained, trained, decision.associated, SENDER), combine)
+    arrivals = Arrivals(start, trained, trained, decision.associated, SENDER)
+    store.change(store.take_in(decision, arrivals), arrivals, combine)
     used = store.merge()[0] if merges else None
     store.distribute(decision, decision.associated)
     return decision, start.numpy(), updates.numpy(), used
@@ -107,7 +108,7 @@ def test_late_updates_are_a_step_along_what_they_combine_to(optimiser):
         updates = torch.from_numpy(np.random.default_rng(index).normal(size=(2, SIZE)))
         decision, returned = make_decision(np.zeros(SATELLITES, np.int64)), np.arange(SATELLITES) < 2
         arrivals = Arrivals(store.held, store.held, store.held, returned, SENDER)
-        store.wait(store.take_in(decision, arrivals), updates)
+        store.wait(store.take_in(decision, arrivals), updates, np.zeros(len(updates), dtype=np.int64))
         store.move((0, 0), weighted_mean, 0.5)
         model, moments = by_hand(optimiser, model, 0.5 * updates.numpy().mean(axis=0), moments)
         np.testing.assert_allclose(store.gateway_models[0, 0].numpy(), model, rtol=1e-12)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from satfl_env.simulation.protocols.late_updates import LateUpdates, staleness_discount
+from satfl_env.simulation.protocols.buffers import aggregate_or_wait, staleness_discount
+from satfl_env.simulation.protocols.late_updates import LateUpdates
 from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.relays import Relays, relayed_contacts
@@ -33,6 +34,7 @@ __all__ = [
     "RoundProtocol",
     "Topology",
     "Transfers",
+    "aggregate_or_wait",
     "direct_contacts",
     "relayed_contacts",
     "settle",

@@ -14,8 +14,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.federated import Combine, take_rows
-from satfl_env.settings import STRICT, Count, NonNegative, Positive
+from satfl_env.settings import STRICT, Count, Positive
 from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.protocols.buffers import staleness_discount
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
@@ -25,13 +26,8 @@ from satfl_env.simulation.protocols.round_protocol import (
     cost_of_training,
     epochs_in_time_and_affordable,
 )
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, Decision, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
-
-
-def staleness_discount(staleness: IntArray, power: float) -> FloatArray:
-    r"""Factor $(1 + \tau)^{-a}$ of an update whose model has changed $\tau$ times since it was fetched, (S,)."""
-    return np.asarray((1.0 + staleness) ** -power)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -39,14 +35,14 @@ class LateUpdates(OneContact):
     """Updates are trained between two contacts and returned at the second (FedSat, FedBuff).
 
     Attributes:
-        buffer: Updates of a cluster that a gateway waits for before it changes the model.
+        buffer: Updates of a cluster that a gateway waits for before it changes the model, unless the decision says
+            otherwise.
         staleness_power: An update is weighted by (1 + staleness)^-power, where staleness is the number of times that
             the models have changed since its model was fetched.
         server_rate: Step size of a model along its combined updates.
     """
 
     buffer: Count = 1
-    staleness_power: NonNegative = 0.5
     server_rate: Positive = 1.0
 
     def participate(self, opening: Opening) -> Participation:
@@ -94,8 +90,12 @@ class LateUpdates(OneContact):
         updates = arrivals.received - arrivals.start[:, : models.num_shared]
         updates = discount.to(updates)[:, None] * updates
         intake = models.take_in(decision, arrivals)
-        models.wait(intake, take_rows(updates, intake.members))
-        full = [group for group, waiting in models.waiting.items() if len(waiting.updates) >= self.buffer]
+        models.wait(intake, take_rows(updates, intake.members), fetched.version[intake.members])
+        full = [
+            group
+            for group, waiting in models.waiting.items()
+            if decision.aggregates(group[0], scheduled=len(waiting.updates) >= self.buffer)
+        ]
         models.version += bool(full)
         for group in full:
             models.move(group, combine, self.server_rate)

@@ -19,7 +19,8 @@ from satfl_env.federated import Combine, combine_groups, normalise_weights
 from satfl_env.links import Isl
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import STRICT, NonNegative, default_of
-from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.models import Arrivals, Intake, ModelStore
+from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.relays import Relays, with_isl_power
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Contacts, Fetched, Opening, Participation
@@ -65,21 +66,31 @@ class OnboardAggregation(OneContact):
     ) -> Aggregation:
         """Sinks combine the updates of their pools, and gateways what comes from the sinks, by the same rule.
 
-        A sink's model weighs as much as the updates in it, so that the weighted mean is that of all updates.
+        A sink's model weighs as much as the updates in it, so that the weighted mean is that of all updates. Where it
+        has to wait at its gateway, it counts as one update.
         """
         intake = models.take_in(decision, arrivals)
-        members, leaders, pool = pools(arrivals.sender, decision, arrivals.returned)
-        if members.size:
-            start, own = arrivals.start[:, : models.num_shared], intake.weights[members]
-            share, _ = normalise_weights(own, pool)
-            received = arrivals.received.clone()
-            received[torch.from_numpy(leaders)] = combine_groups(start, received, members, share, pool, combine)
-            weights = np.zeros_like(intake.weights)
-            weights[leaders] = np.bincount(pool, weights=own)
-            group_of = intake.group_of[np.searchsorted(members, leaders)]
-            from_sinks = intake._replace(members=leaders, group_of=group_of, weights=weights)
-            models.adopt(intake, models.combined(from_sinks, replace(arrivals, received=received), combine))
+        sent = _combined_on_board(models.num_shared, decision, intake, arrivals, combine)
+        aggregate_or_wait(models, decision, *sent, combine, staleness_power=self.staleness_power)
         return Aggregation(intake, staleness=np.zeros(len(intake.weights), dtype=np.int64))
+
+
+def _combined_on_board(
+    num_shared: int, decision: Decision, intake: Intake, arrivals: Arrivals, combine: Combine
+) -> tuple[Intake, Arrivals]:
+    """What the first satellite of each pool sends for all of it."""
+    members, leaders, pool = pools(arrivals.sender, decision, arrivals.returned)
+    if not members.size:
+        return intake, arrivals
+    start, own = arrivals.start[:, :num_shared], intake.weights[members]
+    share, _ = normalise_weights(own, pool)
+    received = arrivals.received.clone()
+    received[torch.from_numpy(leaders)] = combine_groups(start, received, members, share, pool, combine)
+    weights = np.zeros_like(intake.weights)
+    weights[leaders] = np.bincount(pool, weights=own)
+    group_of = intake.group_of[np.searchsorted(members, leaders)]
+    from_sinks = intake._replace(members=leaders, group_of=group_of, weights=weights)
+    return from_sinks, replace(arrivals, received=received)
 
 
 @plain_dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from satfl_env.federated import Combine
 from satfl_env.orbits import SceneSnapshot
-from satfl_env.settings import STRICT
+from satfl_env.settings import STRICT, NonNegative
 from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
     Contacts,
@@ -24,9 +25,16 @@ from satfl_env.simulation.state import BoolArray, Decision, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class OneContact:
-    """Fetch the model, train and return the update within one contact (SemSpaceFL, section III-F)."""
+    """Fetch the model, train and return the update within one contact (SemSpaceFL, section III-F).
+
+    Attributes:
+        staleness_power: An update that had to wait at its gateway is weighted by (1 + staleness)^-power, where
+            staleness is the number of times that the models have changed since its model was fetched.
+    """
+
+    staleness_power: NonNegative = 0.5
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
         """Every satellite talks to gateways directly."""
@@ -76,8 +84,9 @@ class OneContact:
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
     ) -> Aggregation:
-        """Gateways combine the updates of each cluster in the round they arrive (SemSpaceFL, eq. 2)."""
-        intake = models.aggregate(decision, arrivals, combine)
+        """Gateways combine each cluster's updates in the round they arrive (SemSpaceFL, eq. 2), unless they wait."""
+        intake = models.take_in(decision, arrivals)
+        aggregate_or_wait(models, decision, intake, arrivals, combine, staleness_power=self.staleness_power)
         return Aggregation(intake, staleness=np.zeros(len(intake.weights), dtype=np.int64))
 
     def fetches(self, outcome: IntArray) -> BoolArray:
