@@ -110,8 +110,10 @@ class NetworkState:
     def of(cls, parts: Mapping[str, Any], on_request: Mapping[str, Any] | None = None) -> NetworkState:
         """A state that has some of its parts, and computes others when they are first read; see `on_request`."""
         state = object.__new__(cls)
-        vars(state).update(parts, on_request=on_request or {})
+        vars(state).update(parts)
         _protect(state)
+        # These are protected when they are read.
+        vars(state)["on_request"] = on_request or {}
         return state
 
     if not TYPE_CHECKING:  # else every name would do

@@ -16,6 +16,7 @@ from satfl_env.orbits import (
     ConstellationScene,
     Forecast,
     ForecastSettings,
+    GeostationaryGateway,
     Intervals,
     PlanarScene,
     Scene,
@@ -145,6 +146,19 @@ def test_the_forecast_agrees_with_windows_searched_from_each_instant():
     first_rise, first_set = scene.contact_windows(0.0, horizon_s).next_window_s(0.0)
     np.testing.assert_allclose(forecast.contact_start_s(0.0)[..., 0], np.minimum(first_rise, horizon_s), atol=0.02)
     np.testing.assert_allclose(forecast.contact_end_s(0.0)[..., 0], np.minimum(first_set, horizon_s), atol=0.02)
+
+
+def test_gateways_in_space_are_foreseen_as_well():
+    orbits = walker(4, 2, 1, altitude_m=550e3, inclination_deg=97, epoch=EPOCH)
+    scene = ConstellationScene(orbits, [GATEWAYS[0], GeostationaryGateway(name="Relay", longitude_deg=9)])
+    forecast = Forecast(scene, ForecastSettings(contacts=1, horizon_s=2 * HOUR_S))
+    start, end = forecast.contact_start_s(0.0)[..., 0], forecast.contact_end_s(0.0)[..., 0]
+    for satellite in range(4):
+        assert start[satellite, 1] < 2 * HOUR_S
+        before, after = (scene.at(start[satellite, 1] + seconds) for seconds in (-0.1, 0.1))
+        assert (before.visible[satellite, 1], after.visible[satellite, 1]) == (False, True)
+        if end[satellite, 1] < 2 * HOUR_S:
+            assert after.window_s[satellite, 1] == pytest.approx((end - start)[satellite, 1] - 0.1, abs=0.05)
 
 
 def test_the_forecast_agrees_with_skyfield():

@@ -19,9 +19,17 @@ from tests.factories import decide, make_decision
 
 QUICK = {"training.engine": "none", "rounds.episode": 6}
 EVERYTHING = {**QUICK, "observation.add": list(MORE_PARTS)}
+LATE_FAULTY_UNEQUAL = {
+    "rounds.late": {"buffer": 2},
+    "faults": {"satellites": {"mtbf_s": 600.0, "mttr_s": 300.0}, "contact_loss": 0.2},
+    "fleet": [{"name": "slow", "count": 4, "cpu_max_hz": 5e8}, {"name": "others"}],
+}
 SCENARIOS: dict[str, dict[str, Any]] = {
     "leo-multitask": {},
-    "walker-earth": {"data.test_samples": 4, "data.partition.max_samples": 10, "data.partition.span_s": 7200.0},
+    "walker-earth": {
+        "data.test_samples": 4,
+        "data.partition": {"kind": "dirichlet", "alpha": 1.0, "total_samples": 108, "min_samples": 1},
+    },
 }
 
 
@@ -94,8 +102,10 @@ def test_a_forecast_that_nobody_reads_costs_nothing(monkeypatch):
             getattr(state, part)
 
 
-def test_single_vector_copied_and_restored_environments_foresee_the_same():
-    env, envs = SatFLEnv(overrides=EVERYTHING), SatFLVectorEnv(2, overrides=EVERYTHING)
+@pytest.mark.parametrize("others", [{}, LATE_FAULTY_UNEQUAL], ids=["alone", "late-faulty-unequal"])
+def test_single_vector_copied_and_restored_environments_foresee_the_same(others):
+    changes = {**EVERYTHING, **others}
+    env, envs = SatFLEnv(overrides=changes), SatFLVectorEnv(2, overrides=changes)
     observation, _ = env.reset(seed=7)
     batch, _ = envs.reset(seed=[8, 7])
     envs.action_space.seed(0)
@@ -104,7 +114,7 @@ def test_single_vector_copied_and_restored_environments_foresee_the_same():
             assert np.array_equal(batch[part][1], observation[part]), part
         actions = envs.action_space.sample()
         twins = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
-        other = SatFLEnv(overrides=EVERYTHING)
+        other = SatFLEnv(overrides=changes)
         other.reset(seed=7)
         other.simulation.set_state(env.simulation.get_state())
         action = {name: values[1] for name, values in actions.items()}
@@ -114,6 +124,14 @@ def test_single_vector_copied_and_restored_environments_foresee_the_same():
             for part in MORE_PARTS:
                 assert np.array_equal(again[part], observation[part]), part
         batch, *_ = envs.step(actions)
+
+
+def test_forecasts_are_a_satellites_own_contacts_where_others_relay_its_models():
+    small = {**QUICK, **SCENARIOS["walker-earth"], "constellation.satellites": 54}
+    relayed = build(load("walker-earth", **small, **{"rounds.relay": {}})).reset(0)
+    alone = build(load("walker-earth", **small)).reset(0)
+    assert (relayed.window_s != alone.window_s).any()
+    assert np.array_equal(relayed.contact_start_s, alone.contact_start_s)
 
 
 def test_versions_count_the_changes_of_models_and_merges_spread_the_latest():
