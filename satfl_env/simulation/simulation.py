@@ -181,7 +181,7 @@ class Simulation:
             stored_j=self._supply.stored_j(self._progress.charge_j),
             standing_w=self._supply.standing_w,
             contacts=self._contacts,
-            relayed_s=self._contacts.carry_s[decision.pairs] * (self._bits.upload / self._bits.mean),
+            upload_size=self._bits.upload / self._bits.mean,
         )
         part = settle(protocol, opening, lambda transmits: times_at(rates_among(transmits)))
         part = self._faults.strike(part, opening, self._contacts.sender[decision.pairs])

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import pickle
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from satfl_env import SatFLEnv, SatFLVectorEnv, scenarios
-from satfl_env.orbits import line_of_sight
+from satfl_env.links import IslBudget
+from satfl_env.orbits import ConstellationScene, KeplerOrbits, OrbitingGateway, line_of_sight, site, walker
 from satfl_env.scenarios import ScenarioError
+from satfl_env.simulation import GridLinks, OnboardAggregation
 from tests.factories import decide
 
 GATEWAYS: list[Any] = [
@@ -142,3 +146,43 @@ def test_platforms_see_more_and_longer_than_ground_stations_below_them():
         window_s.append(max(state.window_s.max() for state in states))
     assert seen[0] > 2 * seen[1] > 0
     assert window_s[0] > 1.3 * window_s[1]
+
+
+def test_contacts_to_come_are_foreseen_for_gateways_of_all_kinds():
+    played = simulation()
+    state = played.reset(4)
+    state, _ = played.step(decide(state))
+    table = played.scene.contact_windows(state.time_s, state.time_s + 2 * played.scene.horizon_s)
+    rise_s, _ = table.next_window_s(state.time_s)
+    foreseen_s = np.minimum(rise_s - state.time_s, played.scene.horizon_s)
+    np.testing.assert_allclose(state.contact_start_s[..., 0], foreseen_s, atol=0.1)
+    assert (foreseen_s[:, 2:] < played.scene.horizon_s).any()
+
+
+def test_they_come_as_parts_into_processes_and_copies():
+    """A scene of one's own over a satellite on a Molniya orbit, and sinks of one's own topology."""
+    orbits = walker(18, 2, 1, altitude_m=600e3, inclination_deg=70, epoch="2026-03-20T00:00:00")
+    ones = np.ones(1)
+    molniya = KeplerOrbits(
+        "2026-03-20T00:00:00", 26.56e6 * ones, 0.6 * ones, 1.107 * ones, ones, 4.712 * ones, 3 * ones
+    )
+    parts = {
+        "scene": partial(_scene_over, orbits, OrbitingGateway("Molniya", molniya)),
+        "protocol": OnboardAggregation(GridLinks(2, 1), IslBudget()),
+    }
+    overrides = {"training.engine": "none", "data.test_samples": 4, "rounds.episode": 3}
+    env = SatFLEnv("starlink-shell", overrides, parts=parts)
+    observation, _ = env.reset(seed=1)
+    assert observation["visible"].shape == (18, 2)
+    assert observation["visible"][:, 0].any()
+    env.action_space.seed(1)
+    action = env.action_space.sample()
+    twin = pickle.loads(pickle.dumps(env))
+    expected, *_ = env.step(action)
+    after, *_ = twin.step(action)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(after[key], value)
+
+
+def _scene_over(orbits, gateway, rng):
+    return ConstellationScene(orbits, [gateway, site("Kourou")])

@@ -42,7 +42,7 @@ def opening(**changes) -> Opening:
         "stored_j": np.array([np.inf]),
         "standing_w": 0.0,
         "contacts": None,
-        "relayed_s": 0.0,
+        "upload_size": 0.0,
     }
     return Opening(**{**given, **changes})
 

@@ -85,7 +85,7 @@ class Opening:
         stored_j: Energy that each satellite has before it browns out, (S,); infinite where that cannot happen.
         standing_w: Power that satellites draw all the time, from what is stored, one number or (S,).
         contacts: How satellites reach gateways.
-        relayed_s: Time that a model takes on its way back from its satellite to the one that sends it down, (S,).
+        upload_size: Bits of a model that is returned, as a share of those that `contacts.carry_s` holds for.
     """
 
     state: NetworkState
@@ -99,7 +99,12 @@ class Opening:
     stored_j: FloatArray
     standing_w: Each
     contacts: Contacts
-    relayed_s: FloatArray
+    upload_size: float
+
+    @property
+    def relayed_s(self) -> FloatArray:
+        """Time that a model takes on its way back from its satellite to the one that sends it down, (S,)."""
+        return self.contacts.carry_s[self.decision.pairs] * self.upload_size
 
     @property
     def counted_power_w(self) -> Each:
