@@ -17,7 +17,7 @@ from satfl_env.orbits.line_of_sight import line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 from satfl_env.orbits.sampled import as_foreseen
-from satfl_env.orbits.scene import ForeseenScene, Scene, SceneSnapshot
+from satfl_env.orbits.scene import ForeseenScene, Scene, SceneSnapshot, positions_m
 from satfl_env.orbits.sgp4_orbits import Sgp4Orbits
 from satfl_env.orbits.space_gateways import GeostationaryGateway, OrbitingGateway, SpaceGateway
 from satfl_env.orbits.walker import walker
@@ -56,6 +56,7 @@ __all__ = [
     "make_epoch",
     "orbits_from_boinor",
     "orbits_from_states",
+    "positions_m",
     "remaining_window_s",
     "samples",
     "site",

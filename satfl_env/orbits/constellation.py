@@ -12,7 +12,7 @@ from satfl_env.orbits.earth import ROTATION_RADPS
 from satfl_env.orbits.eclipse import eclipses, sunlit_s
 from satfl_env.orbits.gateways import Gateway
 from satfl_env.orbits.intervals import Intervals
-from satfl_env.orbits.propagation import Orbits
+from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 from satfl_env.orbits.scene import SceneSnapshot
 from satfl_env.orbits.segments import segments
 from satfl_env.orbits.space_gateways import SpaceGateway
@@ -104,6 +104,13 @@ class ConstellationScene:
             gateway_frame=frame,
             clear=self._clear(position, gateway_m),
         )
+
+    def positions_m(self, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Positions of satellites, (T, S, 3), and of gateways, (T, G, 3), at some times (T,) after the epoch."""
+        gateways_m = np.empty((len(time_s), self.num_gateways, 3))
+        for which, segment in self.segments:
+            gateways_m[:, which] = segment.states(time_s)[0]
+        return earth_fixed_states(self.orbits, time_s)[0], gateways_m
 
     def contact_windows(self, start_s: float, end_s: float) -> ContactWindows:
         """All contact windows between two times after the epoch."""

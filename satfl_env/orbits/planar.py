@@ -146,10 +146,7 @@ class PlanarScene:
         """The geometry `time_s` seconds after the start."""
         phase = self.phase_rad + self.speed_mps / self.circle_radius_m * time_s
         cosine, sine = np.cos(phase), np.sin(phase)
-        position = np.empty((self.num_satellites, 3))
-        position[:, 0] = self.centre_m[0] + self.circle_radius_m * cosine
-        position[:, 1] = self.centre_m[1] + self.circle_radius_m * sine
-        position[:, 2] = self.altitude_m
+        position = self._places_m(cosine, sine)
         velocity = np.zeros((self.num_satellites, 3))
         velocity[:, 0] = -self.speed_mps * sine
         velocity[:, 1] = self.speed_mps * cosine
@@ -202,9 +199,25 @@ class PlanarScene:
         """There is no night."""
         return no_intervals()
 
+    def positions_m(self, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Positions of satellites, (T, S, 3), and of gateways, (T, G, 3), at some times (T,) after the start."""
+        phase = self.phase_rad + self.speed_mps / self.circle_radius_m * time_s[:, None]
+        gateways_m = np.pad(self.gateway_m, ((0, 0), (0, 1)))
+        return self._places_m(np.cos(phase), np.sin(phase)), np.broadcast_to(
+            gateways_m, (len(time_s), *gateways_m.shape)
+        )
+
     def sunlit_s(self, start_s: float, end_s: float) -> FloatArray:
         """Seconds of sunlight of each satellite between two times: all of it, since there is no night; (S,)."""
         return np.full(self.num_satellites, end_s - start_s)
+
+    def _places_m(self, cosine: FloatArray, sine: FloatArray) -> FloatArray:
+        """Positions of satellites from their angles, (..., S) -> (..., S, 3)."""
+        position = np.empty((*cosine.shape, 3))
+        position[..., 0] = self.centre_m[0] + self.circle_radius_m * cosine
+        position[..., 1] = self.centre_m[1] + self.circle_radius_m * sine
+        position[..., 2] = self.altitude_m
+        return position
 
     def _offset_m(self) -> FloatArray:
         """Horizontal distance of each gateway from the circles' centre, (G,)."""

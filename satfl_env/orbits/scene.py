@@ -117,3 +117,19 @@ class ForeseenScene(Protocol):
     def eclipses(self, start_s: float, end_s: float) -> Intervals:
         """All eclipses between two times, of rows satellite; cut at both ends of the span."""
         ...
+
+
+def positions_m(scene: Scene, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Positions of satellites, (T, S, 3), and of gateways, (T, G, 3), at some times (T,) after the start.
+
+    By the scene's own method of that name, or by snapshots where it has none.
+    """
+    own = getattr(scene, "positions_m", None)
+    if own is not None:
+        satellites_m, gateways_m = own(time_s)
+        return satellites_m, gateways_m
+    snapshots = [scene.at(time) for time in time_s.tolist()]
+    return (
+        np.stack([snapshot.position_m for snapshot in snapshots]),
+        np.stack([snapshot.gateway_position_m for snapshot in snapshots]),
+    )

@@ -26,6 +26,7 @@ from satfl_env.scenarios.schema import Scenario
 from satfl_env.semantics import ms_ssim_scales
 from satfl_env.settings import default_of
 from satfl_env.simulation import (
+    UPLOAD_POSITIONS,
     DataPart,
     Ingredients,
     Learner,
@@ -70,6 +71,7 @@ def build(
     ingredients = Ingredients(
         **_chosen(scenario, own),
         model_bits=scenario.links.model_bits,
+        upload_positions=UPLOAD_POSITIONS[scenario.links.positions_at],
         upload_snr_db=scenario.links.upload_snr_db,
         test_snr_db=scenario.model.channel.test_snr_db,
         learner=PhysicsOnly if training.engine == "none" else Learner,

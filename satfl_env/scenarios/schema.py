@@ -47,6 +47,7 @@ from satfl_env.simulation import (
     LateUpdates,
     OnboardAggregation,
     OneContact,
+    PositionsAt,
     Relays,
     RoundProtocol,
     RoundSettings,
@@ -60,10 +61,13 @@ class Uploads:
     """How a model is sent: `model_bits: null` means 32 bits per shared parameter. `compression` makes it smaller.
 
     `upload_snr_db` adds white noise to the uploaded updates, at this SNR of each update's own power; null adds none.
+    `positions_at` says where satellites return a model from: where they are at the `start` of the round, or where each
+    is when its `upload` begins.
     """
 
     model_bits: Positive | None = None
     upload_snr_db: Decibel | None = None
+    positions_at: PositionsAt = "start"
 
 
 Compressor = Annotated[Quantised | TopK | RandomK, Field(discriminator="kind")]

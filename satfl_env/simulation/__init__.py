@@ -32,11 +32,13 @@ from satfl_env.simulation.state import (
 )
 from satfl_env.simulation.together import SimulationGroup
 from satfl_env.simulation.updates import Outcome
+from satfl_env.simulation.upload_positions import UPLOAD_POSITIONS, PositionsAt
 
 __all__ = [
     "MORE_PARTS",
     "PARTS",
     "STATE_PARTS",
+    "UPLOAD_POSITIONS",
     "DataFacts",
     "DataPart",
     "Decision",
@@ -59,6 +61,7 @@ __all__ = [
     "Outcome",
     "PhysicsOnly",
     "PlaneLinks",
+    "PositionsAt",
     "Relays",
     "Renewals",
     "RoundProtocol",

@@ -27,6 +27,7 @@ from satfl_env.simulation.fleet import Equipment, Fleet
 from satfl_env.simulation.learner import FirstDecoders, Learner, Tested
 from satfl_env.simulation.protocols import RoundProtocol
 from satfl_env.simulation.rounds import RoundSettings
+from satfl_env.simulation.upload_positions import UploadPositions
 
 ScenePart = Callable[[np.random.Generator], Scene]
 
@@ -84,6 +85,7 @@ class Ingredients:
         scene: Makes the satellites and gateways of an episode.
         links: Rates between them.
         model_bits: Size of a model on the link before it is compressed; None means 32 bits per shared parameter.
+        upload_positions: Where satellites are while they return a model.
         upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
         computer: The on-board computers.
         energy: Energy for training.
@@ -111,6 +113,7 @@ class Ingredients:
     scene: ScenePart
     links: Links
     model_bits: float | None
+    upload_positions: UploadPositions
     upload_snr_db: float | None
     computer: Computer
     energy: Energy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -41,6 +40,7 @@ from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch
 from satfl_env.simulation.training import TrainingJob
 from satfl_env.simulation.transfer_bits import TransferBits
 from satfl_env.simulation.updates import Outcome
+from satfl_env.simulation.upload_positions import DecidedLinks, moved
 from satfl_env.simulation.uploads import UpdateSimilarity, compress_updates, receive_updates
 
 
@@ -169,11 +169,12 @@ class Simulation:
         cohort = self.ingredients.rounds.cohort
         if cohort is not None:
             decision = limit_cohort(decision, self.state, cohort, numpy_generator(seed, "cohort", round_index))
-        times_at, rates_among = self._times_at(decision), self._rates_among(decision)
+        senders = self._senders(decision)
+        now = self._links_from(decision, senders, self._state.rate_bps[decision.pairs])
         opening = Opening(
             state=self._state,
             decision=decision,
-            **times_at(self._alone_bps(decision))._asdict(),
+            **now.alone._asdict(),
             fetched=self._fetched(),
             transmit_power_w=self._equipment.links.transmit_power_w,
             counts_transmission=self._supply.counts_transmission,
@@ -183,7 +184,8 @@ class Simulation:
             contacts=self._contacts,
             upload_size=self._bits.upload / self._bits.mean,
         )
-        part = settle(protocol, opening, lambda transmits: times_at(rates_among(transmits)))
+        later = partial(self._links_later, decision, senders)
+        part = settle(protocol, *self.ingredients.upload_positions(protocol, opening, now, later))
         part = self._faults.strike(part, opening, self._contacts.sender[decision.pairs])
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
@@ -556,21 +558,10 @@ class Simulation:
         since_s = self._faults.working_s(progress.fetched_s, progress.time_s)
         return Fetched(since_s, progress.fetched_version, progress.fetched_cpu_hz)
 
-    def _times_at(self, decision: Decision) -> Callable[[FloatArray], Transfers]:
-        """A function from the rates of the links to the decided gateways, (S,), to the times of the transfers."""
-        contacts, pair = self._contacts, decision.pairs
-        return partial(self._bits.times, distance_m=contacts.snapshot.distance_m[pair], carry_s=contacts.carry_s[pair])
-
-    def _alone_bps(self, decision: Decision) -> FloatArray:
-        """Rate of each satellite if no other transmits, (S,); 0 out of sight."""
-        state, pair = self._state, decision.pairs
-        return np.where(decision.associated & state.visible[pair], state.rate_bps[pair], 0.0)
-
-    def _rates_among(self, decision: Decision) -> Callable[[BoolArray], FloatArray]:
-        """A function from who transmits, (S,), to their rates, 0 for the others, (S,)."""
-        direct, links = self._direct, self._equipment.links
-        sender = self._contacts.sender[decision.pairs]
-        senders = replace(
+    def _senders(self, decision: Decision) -> SceneSnapshot:
+        """The satellites that talk to the decided gateways, in rows, (S,), at the round's start."""
+        direct, sender = self._direct, self._contacts.sender[decision.pairs]
+        return replace(
             direct,
             position_m=direct.position_m[sender],
             velocity_mps=direct.velocity_mps[sender],
@@ -579,11 +570,24 @@ class Simulation:
             sender=sender,
         )
 
-        def rate_bps(transmits: BoolArray) -> FloatArray:
-            among = partial(links.associated_rate_bps, senders)
-            return as_numbers("rates of the links", self._contacts.rates_bps(among, decision, transmits))
+    def _links_later(self, decision: Decision, senders: SceneSnapshot, after_s: FloatArray) -> DecidedLinks:
+        """The decided links with each sender where it is some time after the round's start, (S,)."""
+        row, gateway = decision.pairs
+        there = moved(self._scene, senders, gateway, self._progress.time_s + after_s)
+        solo_bps = as_numbers("rates of the links", self._equipment.links.solo_rate_bps(there))
+        return self._links_from(decision, there, solo_bps[row, gateway])
 
-        return rate_bps
+    def _links_from(self, decision: Decision, senders: SceneSnapshot, alone_bps: FloatArray) -> DecidedLinks:
+        """The decided links from senders in rows, with the rates of those in sight if no other transmits, (S,)."""
+        pair, links = decision.pairs, self._equipment.links
+        in_sight = decision.associated & self._state.visible[pair]
+        times = partial(self._bits.times, distance_m=senders.distance_m[pair], carry_s=self._contacts.carry_s[pair])
+
+        def among(transmits: BoolArray) -> Transfers:
+            shared_bps = self._contacts.rates_bps(partial(links.associated_rate_bps, senders), decision, transmits)
+            return times(as_numbers("rates of the links", shared_bps))
+
+        return DecidedLinks(alone=times(np.where(in_sight, alone_bps, 0.0)), among=among)
 
     def _receive(
         self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray
