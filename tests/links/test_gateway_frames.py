@@ -42,3 +42,16 @@ def test_satellites_below_the_horizon_do_not_interfere(at) -> None:
     scene = at(position, gateway, frame)
     rate = LINKS.associated_rate_bps(scene, np.array([0, 1]))
     np.testing.assert_allclose(rate, LINKS.solo_rate_bps(scene).diagonal(), rtol=1e-12)
+
+
+def test_satellites_behind_the_earth_do_not_interfere(at) -> None:
+    # A gateway in space looks down on two satellites, of which the second is behind the Earth and sends to another one.
+    gateway = np.array([[4.2e7, 0.0, 0.0], [-4.2e7, 0.0, 0.0]])
+    position = np.array([[7.0e6, 1e5, 0.0], [-7.0e6, 0.0, 1e5]])
+    frame = np.array([[[0, 1, 0], [0, 0, -1], [-1, 0, 0]], [[0, -1, 0], [0, 0, -1], [1, 0, 0]]], dtype=float)
+    scene = at(position, gateway, frame)
+    through = LINKS.associated_rate_bps(scene, np.array([0, 1]))
+    scene.clear = np.eye(2, dtype=bool)
+    rate = LINKS.associated_rate_bps(scene, np.array([0, 1]))
+    np.testing.assert_allclose(rate, LINKS.solo_rate_bps(scene).diagonal(), rtol=1e-12)
+    assert (rate > through).all()

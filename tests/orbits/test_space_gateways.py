@@ -110,6 +110,17 @@ def test_a_gap_between_two_grid_times_is_found(deeper_m: float, start_s: float) 
     assert windows.rise_s[1] == pytest.approx(hidden_s.max(), abs=1.0)
 
 
+def test_windows_between_two_grid_times_are_found() -> None:
+    """Over a pole, a gateway sees nothing of the equator; near it, satellites there come out for moments only."""
+    ring = walker(480, 1, 0, altitude_m=600e3, inclination_deg=0, epoch=EPOCH)
+    gateway = OrbitingGateway("polar", orbit(8062e3, 0.0, np.pi / 2, 0.0, 0.0, np.pi / 2))
+    coarse, fine = (contact_windows(ring, [gateway], 60.0, 660.0, step_s=step) for step in (120.0, 10.0))
+    assert (np.floor((fine.rise_s - 60.0) / 120.0) == np.floor((fine.set_s - 60.0) / 120.0)).any()
+    np.testing.assert_array_equal(coarse.satellite, fine.satellite)
+    for name in ("rise_s", "set_s"):
+        np.testing.assert_allclose(getattr(coarse, name), getattr(fine, name), atol=0.5)
+
+
 def test_the_peak_is_when_the_gateway_stands_highest_in_the_satellites_sky() -> None:
     windows = contact_windows(SHELL, [medium()], 0.0, 4 * HOUR_S)
     time_s = np.arange(0.0, 4 * HOUR_S)
