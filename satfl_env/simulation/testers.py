@@ -127,7 +127,7 @@ class CompiledTester:
             self._compiled.kernel(rows[part], satellites[part], *tests, results[part])
 
         threads = max(1, min(self._compiled.threads, len(rows) // _MODELS_PER_THREAD))
-        bounds = np.linspace(0, len(rows), threads + 1).astype(int).tolist()
+        bounds = [len(rows) * part // threads for part in range(threads + 1)]
         with one_blas_thread():
             map_in_threads(threads, run, [slice(*ends) for ends in pairwise(bounds)])
         return results.T
