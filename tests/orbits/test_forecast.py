@@ -50,6 +50,19 @@ def planar(phase_rad: float = 0.3) -> PlanarScene:
     )
 
 
+def hardly_out_of_sight() -> PlanarScene:
+    """A satellite that a gateway does not see for 19 s of each turn."""
+    return PlanarScene(
+        circle_radius_m=[1200e3],
+        phase_rad=[1.0],
+        gateway_m=[(1000e3, 0)],
+        centre_m=(0, 0),
+        speed_mps=7600.0,
+        altitude_m=500e3,
+        coverage_radius_m=2199e3,
+    )
+
+
 class Bare:
     """A scene that knows how it is at an instant, and nothing of what is to come."""
 
@@ -104,6 +117,7 @@ def test_contacts_of_circles_are_those_that_snapshots_show(phase_rad, start_s):
     scene = planar(phase_rad)
     contacts = scene.contacts(start_s, start_s + HOUR_S)
     assert (contacts.start_s >= start_s).all()
+    assert (contacts.end_s > contacts.start_s).all()
     assert (contacts.end_s <= start_s + HOUR_S).all()
     for time_s in np.linspace(start_s, start_s + HOUR_S - 1, 37).tolist():
         snapshot = scene.at(time_s)
@@ -202,7 +216,7 @@ def test_what_comes_does_not_depend_on_who_asked_before(scene):
                 assert np.array_equal(getattr(clone, part)(time_s), getattr(fresh, part)(time_s)), part
 
 
-@pytest.mark.parametrize("scene", [orbiting(), planar()], ids=["orbiting", "planar"])
+@pytest.mark.parametrize("scene", [orbiting(), planar(), hardly_out_of_sight()], ids=["orbiting", "planar", "gap"])
 def test_a_scene_that_only_knows_the_instant_is_looked_at_every_minute(scene):
     exact, looked_at = (each.contacts(0.0, HOUR_S) for each in (scene, as_foreseen(Bare(scene))))
     exact = joined([Intervals(*(values[exact.end_s - exact.start_s > 61] for values in exact))])

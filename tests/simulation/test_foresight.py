@@ -138,16 +138,19 @@ def test_versions_count_the_changes_of_models_and_merges_spread_the_latest():
     simulation = trained(6, **{"constellation.gateways_m": [[0, 0], [1, 0]], "rounds.cloud_every": 3})
     state = simulation.reset(0)
     assert not state.gateway_version.any()
-    seen, countdown = [], []
+    states, countdown = [], []
     # Clusters 0 and 1 at gateway 0, then cluster 0 at gateway 1, then nobody before the merge.
     for association in ([0, 0, 2], [1, 2, 2], [2, 2, 2], [2, 0, 2]):
         countdown.append(state.rounds_to_merge)
         decision = make_decision(association, 2, cluster=np.array([0, 1, 2]), cpu_frequency=state.cpu_max_hz)
         state, report = simulation.step(decision)
         assert report.merged == (countdown[-1] == 1)
-        seen.append(state.gateway_version.tolist())
+        states.append(state)
     assert countdown == [3, 2, 1, 3]
-    assert seen == [
+    restored = trained(6, **{"constellation.gateways_m": [[0, 0], [1, 0]]}).set_state(simulation.get_state())
+    assert np.array_equal(restored.gateway_version, state.gateway_version)
+    # A state keeps its own, also if it is read later.
+    assert [each.gateway_version.tolist() for each in states] == [
         [[1, 1, 0], [0, 0, 0]],
         [[1, 1, 0], [2, 0, 0]],
         [[2, 2, 0], [2, 2, 0]],
