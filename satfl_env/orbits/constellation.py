@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_env.orbits.contacts import MARCH_S, ContactWindows, contact_windows, states_and_windows
+from satfl_env.orbits.contacts import DEFAULT_STEP_S, ContactWindows, contact_windows, states_and_windows
 from satfl_env.orbits.earth import ROTATION_RADPS
 from satfl_env.orbits.eclipse import eclipses, sunlit_s
 from satfl_env.orbits.gateways import Gateway
@@ -72,7 +72,7 @@ class ConstellationScene:
     @property
     def look_ahead_s(self) -> float:
         """How long after an instant orbits are asked for states, to find the windows of the instant."""
-        return self.horizon_s + MARCH_S
+        return self.horizon_s + DEFAULT_STEP_S * max(segment.march_steps for _, segment in self.segments)
 
     @property
     def max_position_m(self) -> float:

@@ -24,9 +24,6 @@ MAX_STEP_S = 120.0
 DEFAULT_STEP_S = 60.0
 # Values of satellites and pairs held at a time: more would need memory, fewer would cost time in calls.
 _CHUNK = 1_000_000
-_MARCH_STEPS = 10
-MARCH_S = _MARCH_STEPS * DEFAULT_STEP_S
-"""How far windows may be followed beyond their horizon."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +179,7 @@ def states_and_windows(
         Positions (S, 3) and velocities (S, 3) in ITRS, in m and m/s; windows in s, (S, G), 0 where out of sight.
     """
     curvature = segment.curvature_bound_mps2(orbits)
-    steps_s = step_s * np.arange(_MARCH_STEPS + 1, dtype=np.float64)
+    steps_s = step_s * np.arange(segment.march_steps + 1, dtype=np.float64)
     time = time_s + steps_s
     position, velocity = earth_fixed_states(orbits, time)
     now, gateways = (position[0], velocity[0]), segment.states(time)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pydantic.dataclasses
@@ -116,6 +116,8 @@ class GroundSegment:
     position_m: FloatArray
     frame: FloatArray
     sine_min_elevation: FloatArray
+
+    march_steps: ClassVar[int] = 10
 
     @property
     def up(self) -> FloatArray:

@@ -31,6 +31,11 @@ class Segment(Protocol):
         ...
 
     @property
+    def march_steps(self) -> int:
+        """Steps that windows are followed at a time, so that most of them have ended then."""
+        ...
+
+    @property
     def sees_level(self) -> bool:
         """Whether `clear` is no more than a look at which side of the horizontal plane a satellite is on."""
         ...

@@ -154,6 +154,7 @@ class SpaceSegment:
     """
 
     sees_level = False
+    march_steps = 60
 
     def __init__(self, gateways: Sequence[SpaceGateway], epoch: Time) -> None:
         self.gateways, self.epoch = tuple(gateways), epoch
