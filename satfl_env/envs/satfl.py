@@ -70,7 +70,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
 
     With `rounds.aggregate: decided` there is also `aggregate`, `MultiDiscrete([3] * (G+1))`: for each gateway, and
     last for the cloud, whether it aggregates as scheduled (0), now (1), or lets updates and merge wait (2). It may be
-    left out, which is 0. The observation then has `waiting`, (G,): the updates that wait at each gateway.
+    left out, which is 0. The observation then has `waiting`, see below.
 
     A group whose raw weights are all zero falls back to equal weights, and `info` says so. Associating a satellite
     with a gateway that does not see it is allowed, but its update is lost; `action_masks()` shows which gateways do.
@@ -117,6 +117,10 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `eclipse_end_s`   | `(S,)`      | 0   | horizon               | when it ends                                 |
     | `gateway_version` | `(G, S)`    | 0   | rounds in the episode | version of each gateway's model of a cluster |
     | `rounds_to_merge` | `(1,)`      | 0   | `rounds.cloud_every`  | rounds until the cloud merges                |
+    | `waiting`         | `(G,)`      | 0   | S times rounds        | updates that wait at each gateway            |
+
+    With the scenario's section `faults`, or a part of that name, there are also `satellite_up`, `(S,)`, and
+    `gateway_up`, `(G,)`, both `MultiBinary`: 1 for what works.
 
     ## Rewards
 

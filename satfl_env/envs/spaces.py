@@ -46,7 +46,6 @@ _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
     "IntArray": lambda entry: np.rint(entry).astype(np.int64),
     "BoolArray": lambda entry: entry.astype(np.bool_),
     "BoolArray | None": lambda entry: entry.astype(np.bool_),
-    "IntArray | None": lambda entry: np.rint(entry).astype(np.int64),
 }
 
 
@@ -111,14 +110,14 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "cycles_per_sample": lambda: _box(float(np.max(computer.cycles_per_sample)), per_satellite),
         "kappa": lambda: _box(float(np.max(computer.kappa)), per_satellite),
         "max_epochs": lambda: _box(ingredients.max_epochs, per_satellite),
+        "satellite_up": lambda: spaces.Box(0, 1, per_satellite, np.int8),
+        "gateway_up": lambda: spaces.Box(0, 1, (gateways,), np.int8),
         "contact_start_s": lambda: _box(forecast.reach_s(scene), (*per_pair, forecast.contacts)),
         "contact_end_s": lambda: _box(forecast.reach_s(scene), (*per_pair, forecast.contacts)),
         "eclipse_start_s": lambda: _box(forecast.reach_s(scene), per_satellite),
         "eclipse_end_s": lambda: _box(forecast.reach_s(scene), per_satellite),
         "gateway_version": lambda: _box(rounds.episode, (gateways, satellites)),
         "rounds_to_merge": lambda: _box(rounds.cloud_every, (1,)),
-        "satellite_up": lambda: spaces.Box(0, 1, per_satellite, np.int8),
-        "gateway_up": lambda: spaces.Box(0, 1, (gateways,), np.int8),
         "waiting": lambda: _box(satellites * rounds.episode, (gateways,)),
     }
     health = () if ingredients.faults is None else ("satellite_up", "gateway_up")

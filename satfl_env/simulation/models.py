@@ -122,6 +122,8 @@ class ModelStore:
         # What happens to gateways' models on their way to satellites in the present round; None changes nothing.
         self.downlink: Downlink | None = None
         self.waiting: dict[Group, Waiting] = {}
+        # Updates that wait at each gateway, (G,); never changed in place.
+        self.num_waiting = np.zeros(num_gateways, dtype=np.int64)
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
         self._row = np.full((num_gateways, len(held)), -1)
         # Version in which each (gateway, cluster) got the model it holds, 0 without one; never changed in place.
@@ -177,6 +179,9 @@ class ModelStore:
             state[name] for name in ("held", "gateway_models", "cloud_weights", "gateway_version")
         )
         self.waiting = waiting
+        self.num_waiting = np.zeros_like(self.num_waiting)
+        for (gateway, _), parts in waiting.items():
+            self.num_waiting[gateway] += len(parts.updates)
         self.version = state["version"]
 
     def _check_waiting(self, group: Group, waiting: Waiting) -> None:
@@ -265,24 +270,19 @@ class ModelStore:
                 float(intake.cloud_weights[row]),
                 np.concatenate([before.version, version[own]]),
             )
+        at_gateway = intake.groups[0][intake.group_of]
+        self.num_waiting = self.num_waiting + np.bincount(at_gateway, minlength=len(self.num_waiting))
 
     def move(self, group: Group, combine: Combine, server_rate: float) -> None:
         """Move the model of a group along what its waiting updates combine to, `server_rate` times."""
         updates, weights, cloud_weight, _ = self.waiting.pop(group)
+        self.num_waiting = self.num_waiting - len(updates) * (np.arange(len(self.num_waiting)) == group[0])
         known, one_group = self._row[group], np.zeros(len(updates), dtype=np.int64)
         model = self._models[known] if known >= 0 else self._first
         step = combine_updates(updates, (weights / len(updates)).numpy(), one_group, combine)
         groups = np.array([group[0]]), np.array([group[1]])
         self._put(groups, self.moved(groups, model[None], server_rate * step))
         self.cloud_weights[group] = cloud_weight
-
-    @property
-    def num_waiting(self) -> IntArray:
-        """Updates that wait at each gateway, (G,)."""
-        number = np.zeros(len(self._row), dtype=np.int64)
-        for (gateway, _), waiting in self.waiting.items():
-            number[gateway] += len(waiting.updates)
-        return number
 
     def merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges, cluster by cluster, the models that changed since its last merge (SemSpaceFL, eq. 3).

@@ -501,7 +501,6 @@ class Simulation:
             "last_epochs": progress.last_epochs,
             "cluster": progress.cluster,
             **self._faults.health(progress.time_s),
-            **({"waiting": self._models.num_waiting} if self.ingredients.rounds.decides else {}),
             **self._constants,
         }
         self._state = NetworkState.of(parts, self._on_request())
@@ -517,6 +516,7 @@ class Simulation:
             "eclipse_start_s": partial(forecast.eclipse_start_s, progress.time_s),
             "eclipse_end_s": partial(forecast.eclipse_end_s, progress.time_s),
             "gateway_version": self._models.gateway_version,
+            "waiting": self._models.num_waiting,
             "rounds_to_merge": self.ingredients.rounds.rounds_to_merge(progress.round),
         }
 

@@ -56,7 +56,6 @@ class NetworkState:
         max_epochs: Most local epochs a satellite trains in one round, whatever it could afford, (S,).
         satellite_up: Satellites that are not out of order, (S,); None where nothing can fail.
         gateway_up: Gateways that are not out of order, (G,); None where nothing can fail.
-        waiting: Updates that wait at each gateway to be aggregated, (G,); None where that is not decided.
         on_request: Parts by name that are not given above: values, or functions without arguments that compute one when
             it is first read as an attribute of the state. Large parts that few policies read cost nothing until then.
         contact_start_s: When the next contacts of each pair after the one under way begin, in s from now, (S, G, K);
@@ -68,6 +67,7 @@ class NetworkState:
         gateway_version: How often gateways had changed their models when each gateway got the one that it holds of each
             cluster, in a merge or by its own satellites, (G, S) by label; 0 where it holds none yet.
         rounds_to_merge: Rounds until the cloud merges the gateways' models; 1 if it does at the end of the coming one.
+        waiting: Updates that wait at each gateway to be aggregated, (G,); observed where the action decides on that.
     """
 
     round: int
@@ -93,7 +93,6 @@ class NetworkState:
     max_epochs: IntArray
     satellite_up: BoolArray | None = None
     gateway_up: BoolArray | None = None
-    waiting: IntArray | None = None
     on_request: Mapping[str, Any] = field(default_factory=dict)
     contact_start_s: FloatArray = field(init=False)
     contact_end_s: FloatArray = field(init=False)
@@ -101,6 +100,7 @@ class NetworkState:
     eclipse_end_s: FloatArray = field(init=False)
     gateway_version: IntArray = field(init=False)
     rounds_to_merge: int = field(init=False)
+    waiting: IntArray = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: a policy looks at the network, it does not change it."""

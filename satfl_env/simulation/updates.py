@@ -12,7 +12,7 @@ class Outcome(IntEnum):
     """The outcome of a round for one satellite."""
 
     RETURNED = 0
-    """Trained, and its update was aggregated."""
+    """Trained, and its update came back; it was aggregated, or waits for that at its gateway."""
     SAT_OUT = 1
     """Was not associated with any gateway, or not drawn for the round's cohort."""
     NOT_VISIBLE = 2

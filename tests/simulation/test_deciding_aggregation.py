@@ -187,6 +187,7 @@ COMBINED = {
     "server": {"server": {"kind": "fedavgm"}, "links.upload_snr_db": 20.0},
     "relays": {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9}, "faults": OFTEN},
     "onboard": ON_BOARD,
+    "compressed": {"compression": {"upload": {"kind": "top-k", "share": 0.1}, "error_feedback": True}, "faults": OFTEN},
 }
 
 
