@@ -31,6 +31,13 @@ ANTENNAS = {
     "links.satellite_gain_dbi": 6.0,
 }
 SKY = {**ANTENNAS, "links.atmosphere": {"exceedance_percent": 0.1, "cloud": True, "rain": True}}
+FLEET = [{"name": "small", "count": 9, "satellite_gain_dbi": 3.0}, {"name": "big", "transmit_power_w": 20.0}]
+# On the ground, on a platform and in space.
+GATEWAYS = [
+    "Kourou",
+    {"name": "Alps", "latitude_deg": 46, "longitude_deg": 9, "altitude_m": 20e3, "min_elevation_deg": -4},
+    {"kind": "geo", "name": "Relay", "longitude_deg": 9},
+]
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +55,14 @@ def pretended_itur(monkeypatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("options", [ANTENNAS, SKY])
-@pytest.mark.parametrize("rounds", [{}, {"rounds.late": {"buffer": 2}}, {"rounds.relay": {"isl_rate_bps": 1e8}}])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        {},
+        {"rounds.late": {"buffer": 2}, "fleet": FLEET},
+        {"rounds.relay": {"isl_rate_bps": 1e8}, "constellation.gateways": GATEWAYS},
+    ],
+)
 def test_rounds_go_on_from_a_state_in_the_middle(options: dict, rounds: dict) -> None:
     simulation, twin = (scenarios.build(scenarios.load("walker-earth", **SMALL, **options, **rounds)) for _ in range(2))
     state = simulation.reset(3)

@@ -109,7 +109,14 @@ def test_nothing_differs_where_nothing_moves() -> None:
     np.testing.assert_allclose(uploads_s[0], uploads_s[1], rtol=1e-5)
 
 
-@pytest.mark.parametrize("rounds", [{}, {"rounds.late": {"buffer": 2}}, {"rounds.relay": {"isl_rate_bps": 1e8}}])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        {},
+        {"rounds.late": {"buffer": 2}, "compression": {"upload": {"kind": "quantised", "bits": 4}}},
+        {"rounds.relay": {"isl_rate_bps": 1e8}, "faults": {"satellites": {"mtbf_s": 3000.0, "mttr_s": 600.0}}},
+    ],
+)
 @pytest.mark.parametrize("links", [{}, {"links.scan_exponent": 1.2, "links.satellite_pattern": "nadir"}])
 def test_rounds_go_on_from_a_state_in_the_middle(rounds: dict, links: dict) -> None:
     simulation, twin = (build("walker-earth", **GLOBE, **rounds, **links) for _ in range(2))
