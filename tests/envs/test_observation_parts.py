@@ -56,18 +56,13 @@ def test_impossible_choices_are_refused(names, message):
 
 def test_vectors_processes_and_wrappers_observe_the_same_parts():
     agent = as_agent(make_policy("semspacefl"))
-    env = gym.make("SatFL-v0", overrides=without(*MATRICES))
-    flat = ScaledObservation(gym.make("SatFL-v0", overrides=without(*MATRICES)))
-    assert (
-        flat.observation_space.shape[0] == ScaledObservation(SatFLEnv(overrides=SHORT)).observation_space.shape[0] - 200
-    )
+    changes = {**without(*MATRICES), "observation.add": ["contact_start_s", "rounds_to_merge"]}
+    env = gym.make("SatFL-v0", overrides=changes)
+    whole = ScaledObservation(SatFLEnv(overrides=SHORT)).observation_space.shape[0]
+    assert ScaledObservation(env).observation_space.shape[0] == whole - 2 * 100 + 10 * 3 * 2 + 1
     vectors = [
         gym.make_vec(
-            "SatFL-v0",
-            num_envs=2,
-            vectorization_mode="vector_entry_point",
-            overrides=without(*MATRICES),
-            workers=workers,
+            "SatFL-v0", num_envs=2, vectorization_mode="vector_entry_point", overrides=changes, workers=workers
         )
         for workers in (1, 2)
     ]
