@@ -72,6 +72,10 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     last for the cloud, whether it aggregates as scheduled (0), now (1), or lets updates and merge wait (2). It may be
     left out, which is 0. The observation then has `waiting`, see below.
 
+    Where satellites share the band by the action (`access: {sharing: action}` in a scenario), there is also
+    `bandwidth`, `Box(0, 1, (S,), float64)`: each satellite's raw share of its gateway's band. It may be left out, and
+    shares are equal then.
+
     A group whose raw weights are all zero falls back to equal weights, and `info` says so. Associating a satellite
     with a gateway that does not see it is allowed, but its update is lost; `action_masks()` shows which gateways do.
     Actions outside the space raise `ValueError` and leave the environment as it was.
@@ -216,6 +220,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `duration_s`          | duration of the round                                               |
     | `equal_weights`       | satellites in a group whose raw weights were all zero, `(S,)` bool  |
     | `equal_merges`        | clusters whose gateways' raw weights were all zero, `(S,)` bool     |
+    | `beams`               | most satellites that each gateway serves, `(G,)`; if there is a limit |
 
     The keys from `reward_terms` on describe the last round; after `reset` they are 0, and all satellites have sat out.
     So `energy_j` is what was spent in the last round, and in the observation what may be spent in the next one.
@@ -249,6 +254,9 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         scene = any_scene(ingredients)
         self.observation_space = observation_space(ingredients, scene, self.scenario.observation.parts)
         self.action_space = action_space(ingredients, scene)
+        most_served = ingredients.access.most_served
+        # Of each gateway, where there is a limit.
+        self._beams = {} if most_served is None else {"beams": np.full(scene.num_gateways, most_served)}
         self._write_observation = ObservationWriter(self.observation_space)
         self._why_no_step: str | None = _NO_EPISODE
         self._seed: int
@@ -383,6 +391,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
             "decayed": self.simulation.decayed,
             "charge_j": self.simulation.charge_j.copy(),
             "reward_terms": reward_terms,
+            **{name: beams.copy() for name, beams in self._beams.items()},
         }
 
     def _mean_metrics(self) -> dict[str, float]:

@@ -35,8 +35,8 @@ Action = dict[str, Any]
 # Training losses have no natural bound; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
 
-# Parts of an action that may be left out, which are then zeros: aggregation as scheduled.
-_OPTIONAL = ("aggregate",)
+# Parts of an action that may be left out, which are then zeros: aggregation as scheduled, equal shares of the band.
+_OPTIONAL = ("aggregate", "bandwidth")
 
 # From an observation's entry to the type of the state's field.
 _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
@@ -59,6 +59,7 @@ def action_space(ingredients: Ingredients, scene: Scene) -> spaces.Dict:
     num_satellites, num_gateways = scene.num_satellites, scene.num_gateways
     timing = [("aggregate", spaces.MultiDiscrete([len(When)] * (num_gateways + 1)))]
     # Double precision: a frequency rounded to float32 would lose the last epoch at the optimum.
+    bandwidth = [("bandwidth", spaces.Box(0.0, 1.0, (num_satellites,), np.float64))]
     return spaces.Dict(
         [
             ("association", spaces.MultiDiscrete([num_gateways + 1] * num_satellites)),
@@ -67,6 +68,7 @@ def action_space(ingredients: Ingredients, scene: Scene) -> spaces.Dict:
             ("weights", spaces.Box(0.0, 1.0, (num_satellites,), np.float64)),
             ("gateway_weights", spaces.Box(0.0, 1.0, (num_gateways,), np.float64)),
             *(timing if ingredients.rounds.decides else []),
+            *(bandwidth if ingredients.access.takes_bandwidth else []),
         ]
     )
 
@@ -243,6 +245,8 @@ def decision_to_action(decision: Decision, state: NetworkState) -> Action:
     """
     check_decision(decision, state)
     timing = {} if decision.aggregate is None else {"aggregate": decision.aggregate.astype(np.int64)}
+    share = decision.bandwidth
+    bandwidth = {} if share is None else {"bandwidth": share / max(1.0, share.max())}
     return {
         "association": decision.association.astype(np.int64),
         "cpu_frequency": np.clip(decision.cpu_frequency / state.cpu_max_hz, 0.0, 1.0),
@@ -250,6 +254,7 @@ def decision_to_action(decision: Decision, state: NetworkState) -> Action:
         "weights": decision.weights / max(1.0, decision.weights.max()),
         "gateway_weights": decision.gateway_weights / max(1.0, decision.gateway_weights.max()),
         **timing,
+        **bandwidth,
     }
 
 

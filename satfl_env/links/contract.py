@@ -52,12 +52,16 @@ class Links(Protocol):
     def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
         """Rate of each pair in bit/s where no other satellite sends, (S, G)."""
 
-    def associated_rate_bps(self, snapshot: Geometry, association: IntArray) -> FloatArray:
+    def associated_rate_bps(
+        self, snapshot: Geometry, association: IntArray, share: FloatArray | None = None
+    ) -> FloatArray:
         """Rate of each satellite in bit/s under an association, shared band and interference included, (S,).
 
         Args:
             snapshot: Where everything is.
             association: Gateway of each satellite in 0..G-1, G for those that sit out, (S,).
+            share: Share of its gateway's band of each satellite, (S,); None: equal parts. Given only where a scenario's
+                section `access` divides the band otherwise.
 
         Returns:
             Rates in bit/s, (S,); 0 for satellites that sit out.

@@ -35,8 +35,10 @@ class IdealLinks:
         """The fixed rate in bit/s for each pair, (S, G)."""
         return np.full(snapshot.distance_m.shape, self.rate_bps)
 
-    def associated_rate_bps(self, snapshot: Geometry, association: IntArray) -> FloatArray:
-        """The fixed rate in bit/s for each satellite, (S,); 0 for those that sit out (`association` = G)."""
+    def associated_rate_bps(
+        self, snapshot: Geometry, association: IntArray, share: FloatArray | None = None
+    ) -> FloatArray:
+        """The fixed rate in bit/s for each satellite, whatever its share, (S,); 0 for those that sit out."""
         return np.where(association < snapshot.distance_m.shape[1], self.rate_bps, 0.0)
 
     def highest_rate_bps(self, min_distance_m: float) -> float:

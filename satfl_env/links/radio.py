@@ -43,7 +43,7 @@ class RadioLinks:
 
     Attributes:
         carrier_hz: Carrier frequency.
-        bandwidth_hz: Band of every gateway, which its satellites share in equal parts.
+        bandwidth_hz: Band of every gateway, which its satellites share.
         satellite_budget_hz: Most bandwidth that one satellite can use (chosen).
         satellite_gain_dbi: Peak gain of a satellite's antenna.
         gateway_gain_dbi: Peak gain of a gateway's array, where there is no `array_efficiency`.
@@ -93,12 +93,15 @@ class RadioLinks:
         """Rate in bit/s of each pair alone on the gateway's whole band, without interference, (S, G)."""
         return self._alone_bps(_of_pairs(self.transmit_power_w, snapshot), self._gain(snapshot))
 
-    def associated_rate_bps(self, snapshot: Geometry, association: IntArray) -> FloatArray:
+    def associated_rate_bps(
+        self, snapshot: Geometry, association: IntArray, share: FloatArray | None = None
+    ) -> FloatArray:
         """Rate of each satellite once the band is shared and co-channel satellites interfere.
 
         Args:
             snapshot: Where satellites and gateways are.
             association: Gateway of each satellite in 0..G-1, G for those that sit out, (S,).
+            share: Share of its gateway's band of each satellite, (S,); None: equal parts.
 
         Returns:
             Rates in bit/s, (S,); 0 for satellites that sit out.
@@ -107,7 +110,7 @@ class RadioLinks:
             ValueError: If an association lies outside 0..G.
         """
         num_gateways = snapshot.distance_m.shape[1]
-        share_hz = bandwidth_share_hz(association, num_gateways, self.bandwidth_hz, self.satellite_budget_hz)
+        share_hz = bandwidth_share_hz(association, num_gateways, self.bandwidth_hz, self.satellite_budget_hz, share)
         quality = sinr(
             snapshot.position_m,
             snapshot.gateway_position_m,

@@ -12,17 +12,24 @@ IntArray = NDArray[np.int64]
 
 
 def bandwidth_share_hz(
-    association: IntArray, num_gateways: int, bandwidth_hz: float, satellite_budget_hz: float
+    association: IntArray,
+    num_gateways: int,
+    bandwidth_hz: float,
+    satellite_budget_hz: float,
+    share: FloatArray | None = None,
 ) -> FloatArray:
-    r"""Bandwidth of each satellite: an equal share of its gateway's band, within its own budget (SemSpaceFL, eq. 14).
+    r"""Bandwidth of each satellite: its share of its gateway's band, within its own budget (SemSpaceFL, eq. 14).
 
     $$b_s = \min\left(\frac{B}{|\mathcal{U}_g|}, b_\mathrm{max}\right), \qquad s \in \mathcal{U}_g$$
+
+    in equal parts, and $b_s = \min(B a_s, b_\mathrm{max})$ for shares $a_s$.
 
     Args:
         association: Gateway of each satellite, (S,).
         num_gateways: G.
         bandwidth_hz: Band of every gateway (frequency reuse 1).
         satellite_budget_hz: Most that one satellite can use.
+        share: Share of the band of each satellite, (S,); None: equal parts.
 
     Returns:
         Bandwidths in Hz, (S,); 0 for satellites that sit out.
@@ -33,8 +40,8 @@ def bandwidth_share_hz(
     if ((association < 0) | (association > num_gateways)).any():
         raise ValueError(f"association must lie in 0..{num_gateways} (the last sits out), got {association}")
     members = np.bincount(association, minlength=num_gateways + 1)[association]
-    share = np.minimum(bandwidth_hz / members, satellite_budget_hz)
-    return np.where(association < num_gateways, share, 0.0)
+    part_hz = bandwidth_hz / members if share is None else bandwidth_hz * share
+    return np.where(association < num_gateways, np.minimum(part_hz, satellite_budget_hz), 0.0)
 
 
 def rate_bps(bandwidth_hz: FloatArray | float, sinr: FloatArray) -> FloatArray:

@@ -99,6 +99,7 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
     parts = {
         "scene": scenario.constellation.scenes(scenario.rounds),
         "links": scenario.links,
+        "access": scenario.access,
         "energy": scenario.onboard.energy,
         "computer": scenario.onboard,
         "fleet": scenario.make_fleet(),

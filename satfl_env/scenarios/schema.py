@@ -42,6 +42,7 @@ from satfl_env.simulation import (
     STATE_PARTS,
     Faults,
     FirstDecoders,
+    GatewayAccess,
     Kind,
     Kinds,
     LateUpdates,
@@ -304,6 +305,7 @@ class Scenario(Section):
     description: str = ""
     constellation: Annotated[Constellation, Field(discriminator="kind")]
     links: Annotated[RadioLinks | IdealLinks, Field(discriminator="kind")] = RadioLinks()
+    access: GatewayAccess = GatewayAccess()
     onboard: Onboard = Onboard()
     fleet: tuple[Kind, ...] = ()
     data: Data
@@ -329,6 +331,10 @@ class Scenario(Section):
             )
         if partition.kind == "ground-track" and self.constellation.kind == "planar":
             raise ValueError("data.partition.kind 'ground-track' needs a constellation on the globe, got kind 'planar'")
+        if self.links.kind == "ideal" and self.access.sharing != "equal":
+            raise ValueError(
+                f"access.sharing must be 'equal' with the fixed rate of links.kind 'ideal', got {self.access.sharing!r}"
+            )
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
         if self.constellation.kind == "planar" and isinstance(self.links, RadioLinks) and self.links.atmosphere:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from satfl_env.simulation.access import Access, GatewayAccess
 from satfl_env.simulation.evaluation import Evaluation
 from satfl_env.simulation.faults import FaultModel, Faults, Outages, Renewals
 from satfl_env.simulation.federated_data import FederatedData
@@ -39,6 +40,7 @@ __all__ = [
     "PARTS",
     "STATE_PARTS",
     "UPLOAD_POSITIONS",
+    "Access",
     "DataFacts",
     "DataPart",
     "Decision",
@@ -48,6 +50,7 @@ __all__ = [
     "FederatedData",
     "FirstDecoders",
     "Fleet",
+    "GatewayAccess",
     "GridLinks",
     "Ingredients",
     "Kind",

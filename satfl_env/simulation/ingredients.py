@@ -21,6 +21,7 @@ from satfl_env.federated import (
 from satfl_env.links import Links
 from satfl_env.onboard import Computer, Energy
 from satfl_env.orbits import ForecastSettings, Scene
+from satfl_env.simulation.access import Access
 from satfl_env.simulation.faults import FaultModel
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.fleet import Equipment, Fleet
@@ -84,6 +85,7 @@ class Ingredients:
     Attributes:
         scene: Makes the satellites and gateways of an episode.
         links: Rates between them.
+        access: Which satellites gateways serve, and how these share the band.
         model_bits: Size of a model on the link before it is compressed; None means 32 bits per shared parameter.
         upload_positions: Where satellites are while they return a model.
         upload_snr_db: SNR at which updates arrive, in dB; None means without noise.
@@ -112,6 +114,7 @@ class Ingredients:
 
     scene: ScenePart
     links: Links
+    access: Access
     model_bits: float | None
     upload_positions: UploadPositions
     upload_snr_db: float | None

@@ -76,6 +76,12 @@ PARTS: Mapping[str, Part] = {
         methods=("solo_rate_bps", "associated_rate_bps", "highest_rate_bps"),
         values=("transmit_power_w",),
     ),
+    "access": Part(
+        "an object that says which satellites gateways serve, and how these share the band",
+        trials.try_access,
+        methods=("served", "shares"),
+        values=("most_served", "takes_bandwidth"),
+    ),
     "energy": Part(
         "an object that gives the energy for training",
         trials.try_energy,

@@ -185,7 +185,10 @@ class Simulation:
             upload_size=self._bits.upload / self._bits.mean,
         )
         later = partial(self._links_later, decision, senders)
-        part = settle(protocol, *self.ingredients.upload_positions(protocol, opening, now, later))
+        timed, transfers = self.ingredients.upload_positions(protocol, opening, now, later)
+        serves = partial(self.ingredients.access.served, self._state, decision)
+        served = partial(self._contacts.served, serves, decision)
+        part = settle(protocol, timed, transfers, served)
         part = self._faults.strike(part, opening, self._contacts.sender[decision.pairs])
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
@@ -579,15 +582,21 @@ class Simulation:
 
     def _links_from(self, decision: Decision, senders: SceneSnapshot, alone_bps: FloatArray) -> DecidedLinks:
         """The decided links from senders in rows, with the rates of those in sight if no other transmits, (S,)."""
-        pair, links = decision.pairs, self._equipment.links
+        pair = decision.pairs
         in_sight = decision.associated & self._state.visible[pair]
         times = partial(self._bits.times, distance_m=senders.distance_m[pair], carry_s=self._contacts.carry_s[pair])
 
         def among(transmits: BoolArray) -> Transfers:
-            shared_bps = self._contacts.rates_bps(partial(links.associated_rate_bps, senders), decision, transmits)
+            shared_bps = self._contacts.rates_bps(partial(self._shared_bps, decision, senders), decision, transmits)
             return times(as_numbers("rates of the links", shared_bps))
 
         return DecidedLinks(alone=times(np.where(in_sight, alone_bps, 0.0)), among=among)
+
+    def _shared_bps(self, decision: Decision, senders: SceneSnapshot, association: IntArray) -> FloatArray:
+        """Rates of the satellites that take band, (S,), from the gateway of each, G for the others, (S,)."""
+        share = self.ingredients.access.shares(self._state, decision, association < self._state.sits_out)
+        options = {} if share is None else {"share": share}
+        return self._equipment.links.associated_rate_bps(senders, association, **options)
 
     def _receive(
         self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray

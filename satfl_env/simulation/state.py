@@ -187,6 +187,8 @@ class Decision:
             the last round in which its model changed.
         aggregate: `When` each gateway aggregates the updates that have arrived, and, as the last entry, when the cloud
             merges the gateways' models, (G + 1,); None leaves all to the schedule.
+        bandwidth: Raw non-negative shares of the band, (S,), normalised inside each gateway; None: equal shares. Unused
+            unless satellites share the band by the action, `access.sharing`.
     """
 
     association: IntArray
@@ -200,6 +202,8 @@ class Decision:
         """Whether a gateway aggregates at the end of the round, or the cloud merges (-1), given the schedule."""
         when = When.SCHEDULED if self.aggregate is None else self.aggregate[place]
         return bool(when == When.NOW or (scheduled and when == When.SCHEDULED))
+
+    bandwidth: FloatArray | None = None
 
     @property
     def associated(self) -> BoolArray:
@@ -369,7 +373,7 @@ def as_numbers(name: str, value: Any) -> FloatArray:
 
 
 # What a decision may leave out.
-_OPTIONAL = ("aggregate",)
+_OPTIONAL = ("aggregate", "bandwidth")
 
 
 def check_decision(decision: Decision, state: NetworkState) -> None:
@@ -388,9 +392,10 @@ def check_decision(decision: Decision, state: NetworkState) -> None:
         _check_labels("aggregate", decision.aggregate, len(When) - 1, "scheduled, now, wait; the cloud is last")
     _check_labels("association", decision.association, num_gateways, "the last one sits out")
     _check_labels("cluster", decision.cluster, num_satellites - 1, "one label per satellite")
-    for name in ("weights", "gateway_weights"):
+    for name in ("weights", "gateway_weights", "bandwidth"):
         value = getattr(decision, name)
-        _check_entries(name, value, value >= 0, "must not be negative")
+        if value is not None:
+            _check_entries(name, value, value >= 0, "must not be negative")
     frequency = decision.cpu_frequency
     possible = (frequency >= 0) & (frequency <= state.cpu_max_hz * (1 + 1e-9))
     _check_entries(

@@ -19,7 +19,7 @@ from satfl_env.simulation.faults import Outages
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.fleet import Equipment
 from satfl_env.simulation.ingredients import Ingredients
-from satfl_env.simulation.state import FloatArray
+from satfl_env.simulation.state import Decision, FloatArray, NetworkState
 
 _SCENE_METHODS = ("at", "sunlit_s")
 _SCENE_VALUES = (
@@ -123,8 +123,41 @@ def try_links(trial: Trial) -> None:
     everyone = np.zeros(pairs[0], dtype=np.int64)
     rate_bps = links.associated_rate_bps(snapshot, everyone)
     _check_numbers("parts['links'].associated_rate_bps()", rate_bps, pairs[:1], lowest=0.0)
+    try_access(trial)
     highest_bps = links.highest_rate_bps(trial.scene.min_distance_m)
     _check_numbers("parts['links'].highest_rate_bps()", highest_bps, (), lowest=float(solo_bps.max()) * _ROUNDING)
+
+
+def try_access(trial: Trial) -> None:
+    """Let all satellites ask the first gateway for band, and check who is served and at what rate."""
+    access, links, snapshot = trial.ingredients.access, trial.equipment.links, trial.snapshot
+    if access.most_served is not None:
+        _check_numbers("parts['access'].most_served", access.most_served, (), lowest=1.0)
+    satellites, gateways = snapshot.distance_m.shape
+    state = NetworkState.of(
+        {
+            "distance_m": snapshot.distance_m,
+            "visible": np.ones_like(snapshot.visible),
+            "window_s": np.full_like(snapshot.window_s, _TRIED_S),
+            "rate_bps": links.solo_rate_bps(snapshot),
+        }
+    )
+    first, ones = np.zeros(satellites, dtype=np.int64), np.ones(satellites)
+    decision = Decision(first, ones, first, ones, np.ones(gateways))
+    served = _check_numbers("parts['access'].served()", access.served(state, decision, ones > 0), (satellites,)) > 0
+    if access.most_served is not None and served.sum() > access.most_served:
+        raise ValueError(
+            f"parts['access'].served() must serve most_served = {access.most_served} at most, got {served.sum()}"
+        )
+    share = access.shares(state, decision, served)
+    if share is None:
+        return
+    share = _check_numbers("parts['access'].shares()", share, (satellites,), lowest=0.0)
+    if share.sum() > 1 / _ROUNDING:
+        raise ValueError(f"parts['access'].shares() must sum to 1 at most at each gateway, got {share.sum():g}")
+    with blaming_part("links"):
+        rate_bps = links.associated_rate_bps(snapshot, np.where(served, 0, gateways), share=share)
+    _check_numbers("parts['links'].associated_rate_bps()", rate_bps, (satellites,), lowest=0.0)
 
 
 def try_energy(trial: Trial) -> None:

@@ -33,6 +33,8 @@ class Outcome(IntEnum):
     """Its gateway was out of order, or failed before the update was back."""
     LINK_BROKEN = 10
     """Found no contact, or the contact broke off in a transfer."""
+    NOT_SERVED = 11
+    """Its gateway had no beam or no part of the band for it."""
 
 
 _COUNTS_AS_LOST = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes, timing_choices
+from satfl_env.wrappers.native import (
+    DEFAULT_NUM_CLUSTERS,
+    association_mask,
+    native_parts,
+    native_sizes,
+    timing_choices,
+)
+
+_FRACTIONS = ("cpu_frequency", "weights", "gateway_weights", "bandwidth")
 
 
 class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], RecordConstructorArgs):
@@ -25,6 +33,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
     | `S`           | CPU frequency, from -1 (stopped) to 1 (highest)                                    |
     | `S`           | weights, from -1 (zero) to 1                                                       |
     | `G`           | gateway weights, from -1 (zero) to 1                                               |
+    | `S`           | bandwidth, from -1 (none) to 1, where it is a part of the action                   |
     | `3 * (G + 1)` | scores of when to aggregate, where that is decided; the highest wins               |
 
     Args:
@@ -41,16 +50,11 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
         super().__init__(env)
         satellites, gateways = native_sizes(env)
         self.num_clusters = checked_integer("num_clusters", num_clusters, 1, satellites)
-        timing = timing_choices(env)
+        native, timing = native_parts(env), timing_choices(env)
+        self._fractions = [name for name in _FRACTIONS if name in native]
         self._timing_shape = (len(timing), timing.max(initial=0))
-        lengths = [
-            satellites * (gateways + 1),
-            satellites * num_clusters,
-            satellites,
-            satellites,
-            gateways,
-            int(timing.sum()),
-        ]
+        sizes = (spaces.flatdim(native[name]) for name in self._fractions)
+        lengths = [satellites * (gateways + 1), satellites * num_clusters, *sizes, int(timing.sum())]
         self._ends = np.cumsum(lengths)[:-1]
         self.action_space = spaces.Box(-1.0, 1.0, (sum(lengths),), np.float32)
 
@@ -64,12 +68,9 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
         association, cluster, *fractions, timing = np.split(flat, self._ends)
         mask = association_mask(self.env)
         scores = np.where(mask, association.reshape(mask.shape), -np.inf)
-        cpu_frequency, weights, gateway_weights = ((fraction + 1.0) / 2.0 for fraction in fractions)
         return {
             "association": scores.argmax(axis=1),
-            "cpu_frequency": cpu_frequency,
             "cluster": cluster.reshape(-1, self.num_clusters).argmax(axis=1),
-            "weights": weights,
-            "gateway_weights": gateway_weights,
+            **{name: (part + 1.0) / 2.0 for name, part in zip(self._fractions, fractions, strict=True)},
             **({"aggregate": timing.reshape(self._timing_shape).argmax(axis=1)} if timing.size else {}),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -18,17 +19,25 @@ def native_sizes(env: gym.Env[Any, Any]) -> tuple[int, int]:
     Raises:
         TypeError: If it has another action space.
     """
+    parts = native_parts(env)
+    return spaces.flatdim(parts["weights"]), spaces.flatdim(parts["gateway_weights"])
+
+
+def native_parts(env: gym.Env[Any, Any]) -> Mapping[str, spaces.Space[Any]]:
+    """The parts of the native action space of an environment, by name.
+
+    Raises:
+        TypeError: If it has another action space.
+    """
     space = env.action_space
     if not isinstance(space, spaces.Dict) or "gateway_weights" not in space.spaces:
         raise TypeError(f"this wrapper needs the native Dict action space of SatFL, got {space}")
-    return spaces.flatdim(space["weights"]), spaces.flatdim(space["gateway_weights"])
+    return space.spaces
 
 
 def timing_choices(env: gym.Env[Any, Any]) -> NDArray[np.int64]:
     """Choices of each part of `aggregate`, (G + 1,); (0,) where the action has no such part."""
-    space = env.action_space
-    assert isinstance(space, spaces.Dict)
-    timing = space.spaces.get("aggregate", spaces.MultiDiscrete(np.zeros(0, dtype=np.int64)))
+    timing = native_parts(env).get("aggregate", spaces.MultiDiscrete(np.zeros(0, dtype=np.int64)))
     assert isinstance(timing, spaces.MultiDiscrete)
     return timing.nvec
 

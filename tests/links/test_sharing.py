@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satfl_env.links import IdealLinks, RadioLinks, bandwidth_share_hz, rate_bps, sinr
+from satfl_env.links import IdealLinks, RadioLinks, bandwidth_share_hz, rate_bps, sinr, upa_gain
 
 GATEWAYS = np.array([[0.0, 0.0, 0.0], [3e6, 0.0, 0.0], [1.5e6, 2e6, 0.0]])
 
@@ -159,3 +159,27 @@ def test_bad_radio_values_are_named(name: str, value: object) -> None:
 def test_bad_ideal_values_are_named(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
         IdealLinks(**{name: value})
+
+
+def test_rates_under_unequal_shares_are_those_of_a_plain_loop(at):
+    rng = np.random.default_rng(1)
+    position = np.column_stack([rng.uniform(-1e6, 1e6, (7, 2)), np.full(7, 5e5)])
+    gateway = np.column_stack([rng.uniform(-1e6, 1e6, (2, 2)), np.zeros(2)])
+    association, share = np.array([0, 0, 0, 1, 1, 1, 2]), np.array([0.5, 0.3, 0.2, 0.7, 0.2, 0.1, 0.0])
+    links = RadioLinks(bandwidth_hz=1e8, satellite_budget_hz=6e7)
+    scene = at(position, gateway)
+    found = links.associated_rate_bps(scene, association, share)
+    for s in range(6):
+        g, own_hz = association[s], min(share[s] * 1e8, 6e7)
+        alone = RadioLinks(bandwidth_hz=own_hz).solo_rate_bps(scene)
+        signal_over_noise = 2 ** (alone[s, g] / own_hz) - 1
+        direction = position - gateway[g]
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        interference = 0.0
+        for other in range(6):
+            if association[other] != g:
+                power = 2 ** (alone[other, g] / own_hz) - 1  # over the noise in the same band
+                interference += power * upa_gain(direction[s], direction[other], (16, 16)) * own_hz / 1e8
+        expected = own_hz * np.log2(1 + signal_over_noise / (1 + interference))
+        assert found[s] == pytest.approx(expected, rel=1e-9)
+    assert found[6] == 0

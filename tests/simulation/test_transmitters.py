@@ -48,6 +48,7 @@ def share_out(state: NetworkState, decision: Decision) -> tuple[Participation, i
         OneContact(),
         Opening(state, decision, alone_s, alone_s, nothing, 10.0, 0.0, np.inf, np.array(np.inf), 0.0, None, 0.0),
         transfers,
+        lambda asks: asks,
     )
     return part, len(passes)
 

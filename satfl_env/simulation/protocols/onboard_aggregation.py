@@ -108,6 +108,14 @@ class PooledContacts(Contacts):
         rate_bps[members] = among(association)[leaders][pool]
         return rate_bps
 
+    def served(self, among: Callable[[BoolArray], BoolArray], decision: Decision, asks: BoolArray) -> BoolArray:
+        """One satellite of each pool asks for band, and the others are served with it."""
+        members, leaders, pool = pools(self.sender, decision, asks)
+        leads, served = np.zeros_like(asks), np.zeros_like(asks)
+        leads[leaders] = True
+        served[members] = among(leads)[leaders][pool]
+        return served
+
 
 def pools(sender: IntArray, decision: Decision, takes_part: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
     """The satellites of one cluster that reach one gateway through one sink.

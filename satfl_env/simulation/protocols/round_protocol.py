@@ -45,6 +45,16 @@ class Contacts:
         """
         return among(np.where(transmits, decision.association, self.sender.shape[1]))
 
+    def served(self, among: Callable[[BoolArray], BoolArray], decision: Decision, asks: BoolArray) -> BoolArray:
+        """Those that gateways serve, (S,).
+
+        Args:
+            among: Gives them from the satellites that ask for band, (S,).
+            decision: Who is associated with which gateway.
+            asks: Those that could take part alone, (S,); each asks for band of its own.
+        """
+        return among(asks)
+
 
 def direct_contacts(snapshot: SceneSnapshot) -> Contacts:
     """Every satellite is its own sender."""

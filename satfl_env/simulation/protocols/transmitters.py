@@ -10,6 +10,7 @@ import numpy as np
 
 from satfl_env.simulation.protocols.round_protocol import Opening, Participation, RoundProtocol
 from satfl_env.simulation.state import BoolArray, FloatArray
+from satfl_env.simulation.updates import Outcome
 
 
 class Transfers(NamedTuple):
@@ -24,20 +25,29 @@ class Transfers(NamedTuple):
     upload_s: FloatArray
 
 
-def settle(protocol: RoundProtocol, opening: Opening, transfers: Callable[[BoolArray], Transfers]) -> Participation:
+def settle(
+    protocol: RoundProtocol,
+    opening: Opening,
+    transfers: Callable[[BoolArray], Transfers],
+    served: Callable[[BoolArray], BoolArray],
+) -> Participation:
     """Let those who take part share the band, and no one else.
 
     How long a transfer takes depends on who else transmits, and who transmits on how long it takes. The rule: whoever
-    could not take part even alone on the links is out. The others transmit; whoever does not fit then is out, too, for
-    the reason found then. This repeats until nobody is out any more, after at most one pass more than satellites.
+    could not take part even alone on the links is out, and so is whoever is not served. The others transmit; whoever
+    does not fit then is out, too, for the reason found then. This repeats until nobody is out any more, after at most
+    one pass more than satellites. Nobody takes the place of those who leave.
 
     Args:
         protocol: Says who takes part, given the transfer times.
         opening: The round at its start, with the transfer times of links that nobody else uses.
         transfers: Gives the transfer times from the satellites that transmit, (S,).
+        served: Gives those that gateways serve, of the satellites that could take part alone, (S,).
     """
     part = protocol.participate(opening)
-    outcome, transmits = part.outcome, part.transfers & np.isfinite(opening.download_s + opening.upload_s)
+    asks = part.transfers & np.isfinite(opening.download_s + opening.upload_s)
+    transmits = served(asks)
+    outcome = np.where(asks & ~transmits, Outcome.NOT_SERVED.value, part.outcome)
     while True:
         part = protocol.participate(replace(opening, **transfers(transmits)._asdict()))
         outcome = np.where(transmits, part.outcome, outcome)
