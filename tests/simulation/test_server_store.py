@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -120,7 +122,7 @@ def test_a_state_in_the_middle_goes_on_as_it_would_have(optimiser):
     for index in range(4):
         play_round(store, rng, merges=index == 2)
     other = make_store(optimiser)
-    other.set_state(store.get_state())
+    other.set_state(copy.deepcopy(store.get_state()))
     for one in (store, other):
         again = np.random.default_rng(3)
         for index in range(3):
