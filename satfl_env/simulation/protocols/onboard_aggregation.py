@@ -15,7 +15,7 @@ import torch
 from pydantic import ConfigDict, SkipValidation
 from pydantic.dataclasses import dataclass
 
-from satfl_env.federated import Combine, combine_groups, normalise_weights
+from satfl_env.federated import Combine, combine_groups, gateway_aggregate, normalise_weights, take_rows
 from satfl_env.links import Isl
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import STRICT, NonNegative, default_of
@@ -84,13 +84,15 @@ def _combined_on_board(
         return intake, arrivals
     start, own = arrivals.start[:, :num_shared], intake.weights[members]
     share, _ = normalise_weights(own, pool)
-    received = arrivals.received.clone()
+    received, started = arrivals.received.clone(), arrivals.start.clone()
     received[torch.from_numpy(leaders)] = combine_groups(start, received, members, share, pool, combine)
+    # Satellites may have started from different models, as where each has fetched one compressed by its own draws.
+    started[torch.from_numpy(leaders), :num_shared] = gateway_aggregate(take_rows(start, members), share, pool)
     weights = np.zeros_like(intake.weights)
     weights[leaders] = np.bincount(pool, weights=own)
     group_of = intake.group_of[np.searchsorted(members, leaders)]
     from_sinks = intake._replace(members=leaders, group_of=group_of, weights=weights)
-    return from_sinks, replace(arrivals, received=received)
+    return from_sinks, replace(arrivals, start=started, received=received)
 
 
 @plain_dataclass(frozen=True, eq=False)
