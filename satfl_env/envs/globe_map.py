@@ -116,17 +116,20 @@ def _draw_links(axes: Axes, frame: Frame, latitude: FloatArray, longitude: Float
         return
     decision, report = frame.last_round
     gateway_latitude, gateway_longitude = geodetic_deg(frame.snapshot.gateway_position_m)
+    sender = frame.snapshot.sender
     for satellite in np.flatnonzero(decision.associated):
         gateway = decision.association[satellite]
-        ends = _lines(
-            np.array([[latitude[satellite], gateway_latitude[gateway]]]),
-            np.array([[longitude[satellite], gateway_longitude[gateway]]]),
+        # A relayed model goes by way of its sender.
+        way = [satellite] if sender is None else [satellite, sender[satellite, gateway]]
+        line = _lines(
+            np.array([[*latitude[way], gateway_latitude[gateway]]]),
+            np.array([[*longitude[way], gateway_longitude[gateway]]]),
         )
         if report.lost[satellite]:
-            _add_lines(axes, ends, colors=LOST, linewidths=1.6, linestyles=(0, (3, 2)), zorder=4)
+            _add_lines(axes, line, colors=LOST, linewidths=1.6, linestyles=(0, (3, 2)), zorder=4)
         elif report.returned[satellite]:
-            _add_lines(axes, ends, colors="white", linewidths=3.2, zorder=4)
-            _add_lines(axes, ends, colors=to_hex(_bright(frame)[satellite]), linewidths=1.8, zorder=4)
+            _add_lines(axes, line, colors="white", linewidths=3.2, zorder=4)
+            _add_lines(axes, line, colors=to_hex(_bright(frame)[satellite]), linewidths=1.8, zorder=4)
 
 
 def _markers(frame: Frame) -> list[str]:

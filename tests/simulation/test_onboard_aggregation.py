@@ -194,13 +194,15 @@ def test_grids_sinks_and_aggregators_above_the_ground_go_together() -> None:
         np.testing.assert_array_equal(again.upload_s, report.upload_s)
     assert returned > 20
 
-    env = SatFLEnv("starlink-shell", settings)
+    env = SatFLEnv("starlink-shell", settings, render_mode="rgb_array")
     together = SatFLVectorEnv(2, scenario="starlink-shell", overrides=settings)
     env.reset(seed=2)
     together.reset(seed=[2, 3])
     env.action_space.seed(1)
     action = env.action_space.sample()
+    bare = env.render()
     observation, *_ = env.step(action)
+    assert (env.render() != bare).any()
     batch, *_ = together.step({key: np.stack([value, value]) for key, value in action.items()})
     for key, value in observation.items():
         np.testing.assert_array_equal(batch[key][0], value)
