@@ -27,7 +27,7 @@ from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import LARGEST_USABLE, TRIED, is_usable, trial_channel
 
 # A call of the kernel costs as much as a minibatch, and parameters and draws of more satellites leave the cache.
-_AT_ONCE = 16
+_AT_ONCE = 32
 # Groups for each thread, so that none is left with a long one at the end.
 _GROUPS_PER_THREAD = 4
 
