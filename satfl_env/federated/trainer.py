@@ -15,6 +15,7 @@ from satfl_env.federated.kernel import CompiledTest
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.parameters import Layout
+from satfl_env.federated.rows import put_rows
 from satfl_env.federated.schedule import batches_per_round
 from satfl_env.federated.usable import is_usable
 
@@ -90,8 +91,7 @@ class RowTrainer(ABC):
             start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
             rows, loss, usable = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
             kept = usable & is_usable(loss)
-            whole = torch.from_numpy(busy[kept]).to(trained.device)
-            trained.index_copy_(0, whole, rows if kept.all() else rows[kept])
+            put_rows(trained, busy[kept], rows if kept.all() else rows[kept])
             last_loss[busy[kept]] = loss[kept]
             diverged[busy] = ~kept
         return TrainingResult(trained, last_loss, diverged, batches)

@@ -413,7 +413,7 @@ def _check_array(name: str, value: object, length: int) -> None:
 
 
 def _check_labels(name: str, value: IntArray, highest: int, meaning: str) -> None:
-    if not np.issubdtype(value.dtype, np.integer):
+    if value.dtype.kind not in "iu":
         raise ValueError(f"decision.{name} must hold integers, got dtype {value.dtype}")
     _check_entries(name, value, (value >= 0) & (value <= highest), f"must lie in 0..{highest} ({meaning})")
 

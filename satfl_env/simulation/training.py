@@ -37,11 +37,13 @@ class JointTraining:
     def __init__(self) -> None:
         self._parts: list[LocalData] = []
         self._joined: LocalData | None = None
+        # Memory is reused: fresh pages cost more than the copy itself.
+        self._parameters = torch.empty(0, 0)
 
     def train(self, trainer: LocalTrainer, jobs: Sequence[TrainingJob]) -> list[TrainingResult]:
         """The results of the jobs, in their order."""
         result = trainer.train(
-            torch.cat([job.parameters for job in jobs]),
+            self._start([job.parameters for job in jobs]),
             self._join([job.data for job in jobs]),
             np.concatenate([job.epochs for job in jobs]),
             np.concatenate([job.seeds for job in jobs]),
@@ -56,6 +58,13 @@ class JointTraining:
             )
             for first, last in pairwise(ends)
         ]
+
+    def _start(self, parameters: list[Tensor]) -> Tensor:
+        """Where the satellites of all jobs start, until the next round."""
+        shape = sum(map(len, parameters)), parameters[0].shape[1]
+        if self._parameters.shape != shape or self._parameters.dtype != parameters[0].dtype:
+            self._parameters = parameters[0].new_empty(shape)
+        return torch.cat(parameters, out=self._parameters)
 
     def _join(self, parts: list[LocalData]) -> LocalData:
         """The data of all jobs; the same object for the same data, since trainers may keep it on a device."""

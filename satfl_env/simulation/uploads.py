@@ -95,16 +95,21 @@ def update_cosines(updates: Tensor) -> FloatArray:
     F. Sattler, K.-R. Müller, W. Samek, "Clustered Federated Learning", IEEE TNNLS 32(8), 2021. An update that is all
     zero has similarity 0 to all others.
     """
-    norm = updates.norm(dim=1, keepdim=True)
+    norm = torch.linalg.vector_norm(updates, dim=1, keepdim=True)
     unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
-    cosines = unit.new_empty(len(unit), len(unit))
-    # Every two of them once: the other half of the matrix is its mirror image.
+    cosines = unit @ unit.T if len(unit) <= _BLOCK else _products(unit)
+    return np.asarray(cosines.clamp_(-1.0, 1.0).double())
+
+
+def _products(unit: Tensor) -> Tensor:
+    """Inner products of every two rows, each computed once: the other half of the matrix is its mirror image."""
+    products = unit.new_empty(len(unit), len(unit))
     for first in range(0, len(unit), _BLOCK):
         last = min(first + _BLOCK, len(unit))
-        products = unit[first:] @ unit[first:last].T
-        cosines[first:, first:last] = products
-        cosines[first:last, last:] = products[last - first :].T
-    return np.asarray(cosines.clamp_(-1.0, 1.0).double())
+        block = unit[first:] @ unit[first:last].T
+        products[first:, first:last] = block
+        products[first:last, last:] = block[last - first :].T
+    return products
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from satfl_env import Decision, NetworkState, Simulation, scenarios
+from satfl_env.federated import LocalData
+from satfl_env.federated.no_training import NoTraining
 from satfl_env.semantics import MLPLink
 from satfl_env.simulation import SimulationGroup
+from satfl_env.simulation.training import JointTraining, TrainingJob
 from tests.factories import decide as longest_window
 from tests.factories import parts_of
 
@@ -41,9 +44,9 @@ def test_simulations_go_together_as_they_go_alone(overrides):
         for simulation, seed in zip(simulations, seeds, strict=True):
             simulation.reset(seed)
     group = SimulationGroup(together)
-    # One rests in each round, so that the job is another every time.
-    for resting in (0, 1, 2):
-        decisions = {index: decide(together[index].state) for index in range(3) if index != resting}
+    # Others rest in each round, so that the job is another every time, and of another size.
+    for resting in ({0}, {1, 2}, {1}):
+        decisions = {index: decide(together[index].state) for index in range(3) if index not in resting}
         steps = group.step(decisions)
         assert list(steps) == list(decisions)
         for index, decision in decisions.items():
@@ -51,6 +54,25 @@ def test_simulations_go_together_as_they_go_alone(overrides):
             assert_close(steps[index][0], state, atol=0)
             assert_close(steps[index][1], report, atol=0)
     assert group.step({}) == {}
+
+
+def test_jobs_of_equal_size_start_in_the_same_memory():
+    """Pages of fresh memory would cost more than the copy."""
+    data = LocalData(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64), np.array([0, 1, 2]))
+    nobody, seeds, started = np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.uint64), []
+
+    class Trainer(NoTraining):
+        def train(self, parameters, *work):
+            started.append(parameters)
+            return super().train(parameters + 1, *work)
+
+    joint, trainer = JointTraining(), Trainer(None, None, None)
+    for count, dtype in ((2, torch.float32), (2, torch.float32), (3, torch.float32), (3, torch.float64)):
+        jobs = [TrainingJob(torch.full((2, 5), float(job), dtype=dtype), data, nobody, seeds) for job in range(count)]
+        results = joint.train(trainer, jobs)
+        assert [result.parameters.unique().tolist() for result in results] == [[job + 1.0] for job in range(count)]
+        assert started[-1].dtype == dtype
+    assert len({parameters.data_ptr() for parameters in started}) == 3
 
 
 def test_test_images_are_never_copied(monkeypatch):
