@@ -327,13 +327,17 @@ class ModelStore:
         write_rows(target[:, : self.num_shared], satellites, arriving, row)
 
     def _put(self, groups: Any, models: Tensor) -> None:
-        """Store the models (K, num_shared) of `groups`, an index of the gateways' table; drop models no longer held."""
+        """Store the models (K, num_shared) of `groups`, an index of the gateways' table; drop models no longer held.
+
+        Each of them must be of at least one group.
+        """
         self.gateway_version = self.gateway_version.copy()
         self.gateway_version[groups] = self.version
-        self._row[groups] = len(self._models) + np.arange(len(models))
+        before = self._models
+        self._row[groups] = len(before) + np.arange(len(models))
         held = self._row >= 0
         in_use, self._row[held] = distinct(self._row[held])
-        self._models = take_rows(torch.cat([self._models, models]), in_use)
+        self._models = torch.cat([take_rows(before, in_use[in_use < len(before)]), models])
 
     def _groups(self, decision: Decision, members: IntArray) -> tuple[Groups, IntArray]:
         """Distinct (gateway, cluster) groups of some satellites, and the index of each one's group."""
