@@ -222,23 +222,34 @@ def test_no_contact_costs_nothing_and_brings_nothing():
         np.testing.assert_array_equal(report.test_loss, report.test_loss_before)
 
 
-def test_a_relay_that_fails_breaks_the_links_of_those_behind_it():
-    class OneFails(Faults):
-        def satellite_outages(self, num_satellites, span_s, rng):
-            return Outages(np.where(np.arange(num_satellites) == self.relay, 1.0, np.inf)[None])
+class OneFails(Faults):
+    """The satellite `relay` fails after a second."""
 
+    def satellite_outages(self, num_satellites, span_s, rng):
+        return Outages(np.where(np.arange(num_satellites) == self.relay, 1.0, np.inf)[None])
+
+
+class OneHasNoContact(Faults):
+    """The satellite `relay` finds no contact."""
+
+    def breaks_s(self, num_satellites, num_gateways, rng):
+        return np.where(np.arange(num_satellites)[:, None] == self.relay, 0.0, np.full((1, num_gateways), np.inf))
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [(OneFails, Outcome.FAILED), (OneHasNoContact, Outcome.LINK_BROKEN)])
+def test_a_relay_that_fails_or_finds_no_contact_breaks_the_links_of_those_behind_it(kind, outcome):
     changes = {**SLOW, **PROTOCOLS["relays"]}
     simulation = scenarios.build(physics_only(2, **changes))
     decision = decide(simulation.reset(0))
     sender = simulation._contacts.sender[decision.pairs]
     relays, number = np.unique(sender[decision.associated], return_counts=True)
-    faults = OneFails()
+    faults = kind()
     object.__setattr__(faults, "relay", relays[number.argmax()])
     other = scenarios.build(physics_only(2, **changes), parts={"faults": faults})
     _, report = other.step(decide(other.reset(0)))
     behind = decision.associated & (sender == faults.relay)
     assert behind.sum() > 1
-    assert report.outcome[faults.relay] == Outcome.FAILED
+    assert report.outcome[faults.relay] == outcome
     behind[faults.relay] = False
     assert (report.outcome[behind] == Outcome.LINK_BROKEN).all()
 

@@ -101,7 +101,7 @@ class EpisodeFaults(NoFaults):
     def strike(self, part: Participation, opening: Opening, sender: IntArray) -> Participation:
         """Outages that were known at the start of the round, and everything that breaks off in it; see `strike`."""
         state, decision = opening.state, opening.decision
-        satellite, gateway = decision.pairs
+        _, gateway = decision.pairs
         satellite_s = self._satellites.next_failure_s(state.time_s) - state.time_s
         gateway_s = self._gateways.next_failure_s(state.time_s) - state.time_s
         rng = self._rng(_CONTACTS, state.round)
@@ -112,7 +112,7 @@ class EpisodeFaults(NoFaults):
             satellite_s=satellite_s,
             gateway_s=gateway_s[gateway],
             relay_s=satellite_s[sender],
-            breaks_s=breaks_s[satellite, gateway],
+            breaks_s=breaks_s[sender, gateway],
         )
         health = self.health(state.time_s)
         gateway_down = decision.associated & ~health["gateway_up"][gateway]

@@ -32,7 +32,8 @@ class FaultModel(Protocol):
     def breaks_s(self, num_satellites: int, num_gateways: int, rng: np.random.Generator) -> FloatArray:
         """Seconds of transfer in a round after which the contact of each pair breaks off, (S, G).
 
-        0 where there is no contact at all, infinite where it holds.
+        0 where there is no contact at all, infinite where it holds. A relay's contact is that of all whose models it
+        carries.
         """
 
     def upset_probability(self, exposure_s: FloatArray) -> FloatArray:
