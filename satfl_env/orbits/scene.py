@@ -17,7 +17,12 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-_DTYPES: dict[str, type[np.generic]] = {"visible": np.bool_, "clear": np.bool_, "sender": np.int64}
+_DTYPES: dict[str, type[np.generic]] = {
+    "visible": np.bool_,
+    "clear": np.bool_,
+    "sender": np.int64,
+    "satellite_up": np.bool_,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,7 @@ class SceneSnapshot:
             that is so above the horizontal plane of every gateway, and nowhere else.
         sender: The satellite that sends in each row, (S,), or for each pair, (S, G), where models are relayed; None
             where each sends for itself.
+        satellite_up: Satellites that work, (S,); None where all do.
     """
 
     time_s: float
@@ -50,6 +56,7 @@ class SceneSnapshot:
     gateway_frame: FloatArray | None = None
     clear: BoolArray | None = None
     sender: IntArray | None = None
+    satellite_up: BoolArray | None = None
 
     def __post_init__(self) -> None:
         """Make arrays of what a scene of somebody's own may give as lists, or as numbers of another type."""

@@ -119,6 +119,27 @@ def test_shortest_ways_through_the_grid_agree_with_networkx(scene, grazing_heigh
 
 
 @pytest.mark.parametrize("topology", [PlaneLinks(2), GridLinks(2, 1)])
+def test_no_model_goes_by_way_of_a_satellite_that_is_down(scene, topology):
+    """One is in sight, and the next in the plane is down: models from beyond it go round the other way."""
+    snapshot = scene.at(4800.0)
+    sink = int(np.flatnonzero(snapshot.visible[:, 0])[0])
+    plane, slot = divmod(sink, 9)
+    down, beyond = plane * 9 + (slot + 1) % 9, plane * 9 + (slot + 2) % 9
+    visible = np.zeros_like(snapshot.visible)
+    visible[sink, 0] = True
+    alone = replace(snapshot, visible=visible, window_s=np.where(visible, 600.0, 0.0))
+    relays = Relays(topology, FixedIsl(RATE_BPS), grazing_height_m=80e3)
+    whole = relays.contacts(alone, BITS)
+    broken = relays.contacts(replace(alone, satellite_up=np.arange(18) != down), BITS)
+    assert whole.carry_s[down, 0] > 0
+    assert not broken.snapshot.visible[down].any()
+    assert broken.sender[beyond, 0] == sink
+    assert broken.carry_s[beyond, 0] > whole.carry_s[beyond, 0] + BITS / RATE_BPS
+    before = plane * 9 + (slot - 1) % 9
+    assert broken.carry_s[before, 0] == whole.carry_s[before, 0]
+
+
+@pytest.mark.parametrize("topology", [PlaneLinks(2), GridLinks(2, 1)])
 def test_without_a_contact_nobody_is_relayed(scene, topology):
     snapshot = scene.at(900.0)
     dark = replace(snapshot, visible=np.zeros((18, 3), dtype=bool), window_s=np.zeros((18, 3)))

@@ -91,8 +91,10 @@ class EpisodeFaults(NoFaults):
     def in_order(self, snapshot: SceneSnapshot) -> SceneSnapshot:
         """Pairs of which one is out of order do not see each other."""
         health = self.health(snapshot.time_s)
-        visible = snapshot.visible & health["satellite_up"][:, None] & health["gateway_up"]
-        return replace(snapshot, visible=visible, window_s=np.where(visible, snapshot.window_s, 0.0))
+        satellite_up = health["satellite_up"]
+        visible = snapshot.visible & satellite_up[:, None] & health["gateway_up"]
+        window_s = np.where(visible, snapshot.window_s, 0.0)
+        return replace(snapshot, visible=visible, window_s=window_s, satellite_up=satellite_up)
 
     def working_s(self, since_s: FloatArray, time_s: float) -> FloatArray:
         """The time without outages."""

@@ -73,11 +73,12 @@ class Relays:
         return self.protocol.fetches(outcome)
 
     def _hop_s(self, model_bits: float, one_m: FloatArray, other_m: FloatArray) -> FloatArray:
-        """Time of a hop between places (..., 3); infinite where the Earth is in the way."""
+        """Time of a hop between places (..., 3); infinite where the Earth is in the way, or a place is NaN."""
         distance_m = np.linalg.norm(one_m - other_m, axis=-1)
         hop_s = link_time_s(model_bits, self.isl.rate_bps(distance_m), distance_m)
         blocking_radius_m = EQUATORIAL_RADIUS_M + self.grazing_height_m
-        return np.where(line_of_sight(one_m, other_m, blocking_radius_m=blocking_radius_m), hop_s, np.inf)
+        clear = line_of_sight(one_m, other_m, blocking_radius_m=blocking_radius_m)
+        return np.where(clear & np.isfinite(hop_s), hop_s, np.inf)
 
 
 def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTimes) -> Contacts:
@@ -93,7 +94,7 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
     sender = np.repeat(own[:, None], num_gateways, axis=1)
     carry_s, reached = np.zeros(sender.shape), np.zeros(sender.shape, dtype=np.bool_)
     sinks = np.flatnonzero(snapshot.visible.any(axis=1))
-    from_sink_s = topology.carry_s(snapshot.position_m, sinks, hop_s)
+    from_sink_s = topology.carry_s(_working_m(snapshot), sinks, hop_s)
     for gateway in np.flatnonzero(snapshot.visible.any(axis=0)):
         seen = np.flatnonzero(snapshot.visible[sinks, gateway])
         # Time left for training and the gateway's link, by sink and satellite.
@@ -112,6 +113,13 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
         sender=sender,
     )
     return Contacts(relayed, sender, carry_s)
+
+
+def _working_m(snapshot: SceneSnapshot) -> FloatArray:
+    """Positions of the satellites that work, NaN for the others: no model goes by way of them, (S, 3)."""
+    if snapshot.satellite_up is None:
+        return snapshot.position_m
+    return np.where(snapshot.satellite_up[:, None], snapshot.position_m, np.nan)
 
 
 def with_isl_power(opening: Opening, isl_power_w: Each | None) -> Opening:
