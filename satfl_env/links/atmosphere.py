@@ -86,7 +86,7 @@ class Atmosphere:
             ValueError: If gateways stand on flat ground.
         """
         if geometry.gateway_frame is None:
-            raise ValueError("an atmosphere needs gateways on the globe, these stand on flat ground")
+            raise ValueError("atmosphere needs gateways on the globe, these stand on flat ground")
         tables = _tables(self, carrier_hz, antenna_diameter_m, geometry.gateway_position_m.tobytes())
         return interpolated_loss_db(tables, sine_of_elevation(geometry))
 
