@@ -120,6 +120,8 @@ def test_every_policy_decides_within_bounds(seed, num_satellites, num_gateways):
     for name in policy_names():
         decision = make_policy(name, seed=1)(state)
         for field in fields(Decision):
+            if field.default is None:  # a part that rules leave out
+                continue
             length = num_gateways if field.name == "gateway_weights" else num_satellites
             assert getattr(decision, field.name).shape == (length,), name
         for values, highest in [
