@@ -16,6 +16,7 @@ from satfl_env.commands import doctor, make_app
 from satfl_env.data import SOURCES
 from satfl_env.envs.rewards import TERMS
 from satfl_env.scenarios import load, names
+from satfl_env.simulation import PARTS
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("compare", "doctor", "list", "passes", "reproduce", "show", "sites", "train")
@@ -81,7 +82,7 @@ def test_help_imports_nothing_heavy():
         ("models", ("mlp-link", "conv-jscc", "swin-jscc")),
         ("data", tuple(SOURCES)),
         ("rewards", tuple(TERMS)),
-        ("parts", ("scene", "links", "energy", "computer", "data", "model", "protocol", "combine")),
+        ("parts", tuple(PARTS)),
     ],
 )
 def test_every_kind_is_listed_with_a_line_of_its_own(kind, known):
