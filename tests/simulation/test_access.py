@@ -203,19 +203,22 @@ def test_whoever_could_not_take_part_anyway_holds_no_beam():
 
 
 def test_a_pool_of_one_sink_takes_one_beam():
+    """Two clusters are two pools at a sink: with two beams all of them are served, however many satellites they are."""
     relay = {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9, "combine_on_board": True}}
-    scenario = physics_only(4, **SLOW, **relay, access={"beams": 1})
-    simulation = scenarios.build(scenario)
-    state, most = simulation.reset(0), 0
+    simulation = scenarios.build(physics_only(4, **SLOW, **relay, access={"beams": 2}))
+    state, most, cluster = simulation.reset(0), 0, (np.arange(10) % 5 > 1).astype(int)
     while not simulation.finished:
-        decision = decide(state)
+        decision = decide(state, cluster=cluster)
         sender = simulation._contacts.sender[decision.pairs]
         state, report = simulation.step(decision)
         for gateway in range(2):
-            members = report.returned & (decision.association == gateway)
-            assert len(np.unique(sender[members])) <= 1
-            most = max(most, members.sum())
-    assert most > 1
+            here = decision.association == gateway
+            asking = here & np.isin(report.outcome, (Outcome.RETURNED, Outcome.NOT_SERVED))
+            pools = np.unique(np.stack([sender, cluster])[:, asking], axis=1).shape[1]
+            served = np.unique(np.stack([sender, cluster])[:, here & report.returned], axis=1).shape[1]
+            assert served == min(pools, 2)
+            most = max(most, np.sum(here & report.returned))
+    assert most > 2
 
 
 ACTION = {"access": {"sharing": "action", "beams": 2}, "training.engine": "none", "rounds.episode": 3, **SLOW}

@@ -118,6 +118,7 @@ def test_each_satellite_pays_by_its_own_numbers(world):
         assert (report.energy_j <= state.energy_j * (1 + 1e-9)).all()
         capacity_j = np.repeat([900.0, 9000.0], [7, 3])
         assert ((report.charge_j >= 0) & (report.charge_j <= capacity_j)).all()
+        assert (report.charge_before_j <= capacity_j).all()
         assert (report.standing_j <= np.repeat([1.5, 7.0], [7, 3]) * report.duration_s * (1 + 1e-12)).all()
         fetched_hz = np.where((report.outcome == Outcome.FETCHED.value) | trained, decided_hz, fetched_hz)
         np.testing.assert_allclose(after.energy_j, report.charge_j)
