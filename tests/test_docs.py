@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import gymnasium as gym
@@ -17,8 +18,11 @@ import typer
 from typer.testing import CliRunner
 
 from satfl_baselines import make_policy
-from satfl_env import decision_to_action, observation_to_state
+from satfl_env import decision_to_action, observation_to_state, scenarios
 from satfl_env.commands import make_app
+from satfl_env.links import atmosphere
+from satfl_env.scenarios.reader import read_yaml
+from satfl_env.scenarios.schema import Scenario
 from satfl_env.simulation.parts import PARTS
 
 ROOT = Path(__file__).parents[1]
@@ -105,6 +109,20 @@ def test_examples_run(page, tmp_path, monkeypatch):
 
 
 @each_page
+def test_sections_in_yaml_are_valid(page, monkeypatch):
+    monkeypatch.setattr(atmosphere, "find_spec", lambda name: "installed")
+    for block in blocks(page):
+        if block.language == "yaml":
+            sections = read_yaml(dedent(block.text))
+            if "name" in sections:
+                assert Scenario.model_validate(sections)
+                continue
+            if "gateways" in sections:
+                sections = {"constellation": sections}
+            assert scenarios.load("sentinel" if "data" in sections else "walker-earth", **sections)
+
+
+@each_page
 def test_commands_exist(page):
     app = typer.main.get_command(make_app())
     for arguments in commands(page):
@@ -134,6 +152,12 @@ def test_files_that_the_readme_names_exist():
     assert files
     for file in files:
         assert (ROOT / file).is_file(), file
+
+
+def test_bring_your_own_begins_with_all_parts():
+    introduction, _, _ = OWN.read_text().partition("```")
+    for name in PARTS:
+        assert f"`{name}`" in introduction
 
 
 def test_commands_of_bring_your_own_run(tmp_path, monkeypatch):

@@ -209,6 +209,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `time_s`              | simulated time                                                      |
     | `decayed`             | satellites that have come down, which ends the episode, `(S,)` bool |
     | `charge_j`            | energy stored, `(S,)`                                               |
+    | `beams`               | most satellites that each gateway serves, `(G,)`, if it has a limit |
     | `reward_terms`        | value of each reward term, without its weight                       |
     | `outcome`             | `satfl_env.Outcome` of each satellite, `(S,)`                       |
     | `epochs`, `batches`   | simulated epochs and minibatches really trained, `(S,)`             |
@@ -220,7 +221,6 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `duration_s`          | duration of the round                                               |
     | `equal_weights`       | satellites in a group whose raw weights were all zero, `(S,)` bool  |
     | `equal_merges`        | clusters whose gateways' raw weights were all zero, `(S,)` bool     |
-    | `beams`               | most satellites that each gateway serves, `(G,)`; if there is a limit |
 
     The keys from `reward_terms` on describe the last round; after `reset` they are 0, and all satellites have sat out.
     So `energy_j` is what was spent in the last round, and in the observation what may be spent in the next one.
@@ -390,8 +390,8 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
             "time_s": self.simulation.state.time_s,
             "decayed": self.simulation.decayed,
             "charge_j": self.simulation.charge_j.copy(),
-            "reward_terms": reward_terms,
             **{name: beams.copy() for name, beams in self._beams.items()},
+            "reward_terms": reward_terms,
         }
 
     def _mean_metrics(self) -> dict[str, float]:
