@@ -189,10 +189,14 @@ class Orbiting(ConstellationSection):
     def orbits(self) -> KeplerOrbits | Sgp4Orbits:
         """The orbits from the epoch on."""
 
+    def sample_orbits(self) -> KeplerOrbits | Sgp4Orbits:
+        """Orbits as low and as high as all of them, from the epoch on: enough to check gateways."""
+        return self.orbits()
+
     def check(self, rounds: RoundSettings) -> None:
         """Check that gateways are where satellites can see them, and that times stay in the range of dates."""
         with prefixed("gateways: "):
-            self._scene_of(self.orbits())
+            self._scene_of(self.sample_orbits())
         # No round is shorter than that of satellites that are not busy.
         span_s = self.start_within_s + rounds.longest_s(0.0)
         if span_s > LONGEST_SPAN_S:
@@ -217,7 +221,7 @@ class Orbiting(ConstellationSection):
 
     def _scene_of(self, orbits: KeplerOrbits | Sgp4Orbits) -> ConstellationScene:
         """The scene of some orbits, which may have a later epoch than the section's."""
-        epoch = self.orbits().epoch
+        epoch = self.sample_orbits().epoch
         flown = (it.flown(epoch) if isinstance(it, MeoGateway) else it for it in self.gateways)
         return ConstellationScene(orbits, tuple(flown))
 
@@ -270,10 +274,17 @@ class WalkerConstellation(Orbiting):
 
     def orbits(self) -> KeplerOrbits:
         """Circular orbits in evenly spaced planes."""
+        return self._walker(self.satellites, self.planes, self.phasing)
+
+    def sample_orbits(self) -> KeplerOrbits:
+        """One of them: all have one altitude, and any number of satellites may be asked for."""
+        return self._walker(1, 1, 0)
+
+    def _walker(self, satellites: int, planes: int, phasing: int) -> KeplerOrbits:
         return walker(
-            self.satellites,
-            self.planes,
-            self.phasing,
+            satellites,
+            planes,
+            phasing,
             altitude_m=self.altitude_m,
             inclination_deg=self.inclination_deg,
             epoch=self.epoch,
