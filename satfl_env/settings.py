@@ -20,6 +20,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetCore
 from pydantic_core import CoreSchema
 
 STRICT = ConfigDict(extra="forbid")
+# Of settings that hold objects of the user's own, which are `SkipValidation` fields.
+STRICT_WITH_OBJECTS = ConfigDict(**STRICT, arbitrary_types_allowed=True)
 
 # The product of two integers fits 64 bits.
 MOST = 2**31 - 1

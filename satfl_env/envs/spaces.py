@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from satfl_env.orbits import Scene
 from satfl_env.simulation import (
     MORE_PARTS,
+    OPTIONAL_CHOICES,
     Decision,
     Ingredients,
     NetworkState,
@@ -34,9 +35,6 @@ Action = dict[str, Any]
 
 # Training losses have no natural bound; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
-
-# Parts of an action that may be left out, which are then zeros: aggregation as scheduled, equal shares of the band.
-_OPTIONAL = ("aggregate", "bandwidth")
 
 # From an observation's entry to the type of the state's field.
 _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
@@ -160,11 +158,16 @@ def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkStat
 
 
 def _checked_keys(action: object, space: spaces.Dict, *batch: int) -> Mapping[str, Any]:
-    """The parts of an action, or of a batch; those that may be left out are then zeros."""
+    """The parts of an action, or of a batch.
+
+    Those that may be left out are then zeros: aggregation as scheduled, equal shares of the band.
+    """
     if not isinstance(action, Mapping):
         raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
     left_out = {
-        key: np.zeros((*batch, *(part.shape or ())), part.dtype) for key, part in space.items() if key in _OPTIONAL
+        key: np.zeros((*batch, *(part.shape or ())), part.dtype)
+        for key, part in space.items()
+        if key in OPTIONAL_CHOICES
     }
     action = {**left_out, **action}
     missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]

@@ -10,11 +10,11 @@ from math import ceil, log2
 from typing import Annotated, Literal, Protocol
 
 import torch
-from pydantic import ConfigDict, Field, SkipValidation, model_validator
+from pydantic import Field, SkipValidation, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from satfl_env.settings import STRICT, Count, Share
+from satfl_env.settings import STRICT, STRICT_WITH_OBJECTS, Count, Share
 
 FLOAT_BITS = 32
 """Bits of a number that is not compressed."""
@@ -137,7 +137,7 @@ class RandomK:
         return num_parameters / _kept(self.share, num_parameters)
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
+@dataclass(frozen=True, kw_only=True, config=STRICT_WITH_OBJECTS)
 class Compression:
     r"""How models get smaller on their way to satellites, and updates on their way back.
 

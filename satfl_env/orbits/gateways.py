@@ -212,13 +212,7 @@ class GroundSegment:
 
 
 def ground_segment(gateways: Sequence[Gateway]) -> GroundSegment:
-    """Positions and local axes of gateways in ITRS.
-
-    Raises:
-        ValueError: If there is no gateway.
-    """
-    if not gateways:
-        raise ValueError("a scene needs at least one gateway, got none")
+    """Positions and local axes of gateways in ITRS, at least one."""
     latitude = np.radians([gateway.latitude_deg for gateway in gateways])
     longitude = np.radians([gateway.longitude_deg for gateway in gateways])
     altitude = np.array([gateway.altitude_m for gateway in gateways])

@@ -24,6 +24,7 @@ from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
 from satfl_env.simulation.state import (
     MORE_PARTS,
+    OPTIONAL_CHOICES,
     STATE_PARTS,
     Decision,
     NetworkState,
@@ -37,6 +38,7 @@ from satfl_env.simulation.upload_positions import UPLOAD_POSITIONS, PositionsAt
 
 __all__ = [
     "MORE_PARTS",
+    "OPTIONAL_CHOICES",
     "PARTS",
     "STATE_PARTS",
     "UPLOAD_POSITIONS",

@@ -69,11 +69,6 @@ class Intake(NamedTuple):
     equal_weights: BoolArray
     cloud_weights: FloatArray
 
-    @property
-    def keys(self) -> list[Group]:
-        """Gateway and cluster of each group."""
-        return list(zip(*(labels.tolist() for labels in self.groups), strict=True))
-
     def part(self, groups: BoolArray) -> Intake:
         """Some of the groups, (K,); the weights stay those of all."""
         inside = groups[self.group_of]
@@ -260,7 +255,7 @@ class ModelStore:
             updates: These updates, (R, num_shared).
             version: Version of the model that each was trained from, (R,).
         """
-        for row, group in enumerate(intake.keys):
+        for row, group in enumerate(each_group(intake.groups)):
             own = np.flatnonzero(intake.group_of == row)
             weights = torch.from_numpy(intake.weights[intake.members[own]] * own.size)
             before = self.waiting.get(group, Waiting(updates[:0], weights[:0], np.nan, version[:0]))
@@ -344,6 +339,12 @@ class ModelStore:
         num_labels = self._row.shape[1]
         codes, index = distinct(decision.association[members] * num_labels + decision.cluster[members])
         return np.divmod(codes, num_labels), index
+
+
+def each_group(groups: Groups) -> list[Group]:
+    """Gateway and cluster of each group."""
+    gateways, labels = groups
+    return list(zip(gateways.tolist(), labels.tolist(), strict=True))
 
 
 def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:

@@ -197,12 +197,6 @@ class Decision:
     weights: FloatArray
     gateway_weights: FloatArray
     aggregate: IntArray | None = None
-
-    def aggregates(self, place: int, *, scheduled: bool) -> bool:
-        """Whether a gateway aggregates at the end of the round, or the cloud merges (-1), given the schedule."""
-        when = When.SCHEDULED if self.aggregate is None else self.aggregate[place]
-        return bool(when == When.NOW or (scheduled and when == When.SCHEDULED))
-
     bandwidth: FloatArray | None = None
 
     @property
@@ -214,6 +208,15 @@ class Decision:
     def pairs(self) -> tuple[IntArray, IntArray]:
         """Index of each satellite's own entry in an array (S, G); where it sits out, that of gateway 0."""
         return np.arange(len(self.association)), np.where(self.associated, self.association, 0)
+
+    def aggregates(self, place: int, *, scheduled: bool) -> bool:
+        """Whether a gateway aggregates at the end of the round, or the cloud merges (-1), given the schedule."""
+        when = When.SCHEDULED if self.aggregate is None else self.aggregate[place]
+        return bool(when == When.NOW or (scheduled and when == When.SCHEDULED))
+
+
+OPTIONAL_CHOICES = tuple(choice.name for choice in fields(Decision) if choice.default is None)
+"""Names of what a decision, and an action, may leave out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,6 +328,8 @@ class RoundReport:
 class Once:
     """A function without arguments that is called once, when its value is first asked for.
 
+    Unlike one of `functools.cache` it can be copied and pickled.
+
     Args:
         function: The function.
     """
@@ -372,10 +377,6 @@ def as_numbers(name: str, value: Any) -> FloatArray:
     return numbers
 
 
-# What a decision may leave out.
-_OPTIONAL = ("aggregate", "bandwidth")
-
-
 def check_decision(decision: Decision, state: NetworkState) -> None:
     """Raise `ValueError` if a decision does not fit a state.
 
@@ -386,7 +387,7 @@ def check_decision(decision: Decision, state: NetworkState) -> None:
     num_satellites, num_gateways = state.num_satellites, state.num_gateways
     lengths = {"gateway_weights": num_gateways, "aggregate": num_gateways + 1}
     for name, value in vars(decision).items():
-        if value is not None or name not in _OPTIONAL:
+        if value is not None or name not in OPTIONAL_CHOICES:
             _check_array(name, value, lengths.get(name, num_satellites))
     if decision.aggregate is not None:
         _check_labels("aggregate", decision.aggregate, len(When) - 1, "scheduled, now, wait; the cloud is last")

@@ -27,6 +27,8 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
     | `G`    | `weight_levels`    | gateway weight, in equal steps from 0 to 1                          |
     | `G+1`  | 3                  | when to aggregate, where that is decided                            |
 
+    Where the action has a part `bandwidth`, it is left out: shares are equal.
+
     Args:
         env: An environment with the native action space.
         frequency_levels: Number of CPU frequencies, at least 1.

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from satfl_env.federated import Combine, take_rows
-from satfl_env.simulation.models import Arrivals, Intake, ModelStore
+from satfl_env.simulation.models import Arrivals, Intake, ModelStore, each_group
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
 
@@ -58,5 +58,6 @@ def aggregate_or_wait(
 
 def _must_wait(models: ModelStore, decision: Decision, intake: Intake) -> BoolArray:
     """Groups of an intake, (K,), whose gateway waits, or keeps others that come first."""
-    waits = [group in models.waiting or not decision.aggregates(group[0], scheduled=True) for group in intake.keys]
+    groups = each_group(intake.groups)
+    waits = [group in models.waiting or not decision.aggregates(group[0], scheduled=True) for group in groups]
     return np.array(waits, dtype=np.bool_)

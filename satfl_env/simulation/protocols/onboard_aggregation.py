@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from pydantic import ConfigDict, SkipValidation
+from pydantic import SkipValidation
 from pydantic.dataclasses import dataclass
 
 from satfl_env.federated import Combine, combine_groups, gateway_aggregate, normalise_weights, take_rows
 from satfl_env.links import Isl
 from satfl_env.orbits import SceneSnapshot
-from satfl_env.settings import STRICT, NonNegative, default_of
+from satfl_env.settings import STRICT_WITH_OBJECTS, NonNegative, default_of
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.one_contact import OneContact
@@ -28,7 +28,7 @@ from satfl_env.simulation.protocols.topologies import Topology
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
 
-@dataclass(frozen=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
+@dataclass(frozen=True, config=STRICT_WITH_OBJECTS)
 class OnboardAggregation(OneContact):
     """Updates of a cluster that reach the same gateway through the same sink are combined there and go down as one.
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from pydantic import ConfigDict, SkipValidation
+from pydantic import SkipValidation
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from satfl_env.federated import Combine
 from satfl_env.links import Isl, link_time_s
 from satfl_env.orbits import SceneSnapshot, line_of_sight
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
-from satfl_env.settings import STRICT, Each, NonNegative
+from satfl_env.settings import STRICT_WITH_OBJECTS, Each, NonNegative
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
@@ -34,7 +34,7 @@ from satfl_env.simulation.protocols.topologies import HopTimes, Topology
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
 
 
-@dataclass(frozen=True, config=ConfigDict(**STRICT, arbitrary_types_allowed=True))
+@dataclass(frozen=True, config=STRICT_WITH_OBJECTS)
 class Relays:
     """Satellites reach gateways through others that they have links with; the rest is left to another protocol.
 
