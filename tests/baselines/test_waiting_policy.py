@@ -27,7 +27,7 @@ def test_a_satellite_sits_out_only_where_more_than_twice_the_time_comes_soon():
     assert np.array_equal(decision.association[:3], base.association[:3])
 
 
-def test_it_decides_alike_on_states_and_on_observations():
+def test_the_waiting_policy_decides_alike_on_states_and_on_observations():
     changes = {"rounds.episode": 3, "training.engine": "none"}
     scenario = load("leo-multitask", **changes)
     rows = run_episode(scenario, EXAMPLE["wait_for_longer"], seed=4)

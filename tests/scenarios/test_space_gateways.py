@@ -92,7 +92,7 @@ def test_episodes_start_after_the_epoch_for_gateways_as_well():
     )
 
 
-def test_it_goes_on_from_a_state_and_with_relays_and_late_updates():
+def test_relays_and_late_updates_under_gateways_in_space_go_on_from_a_state():
     others = {"rounds.relay": {}, "rounds.late": {"buffer": 1}, "constellation.satellites": 54}
     played = simulation(**others)
     state = played.reset(3)
@@ -159,7 +159,7 @@ def test_contacts_to_come_are_foreseen_for_gateways_of_all_kinds():
     assert (foreseen_s[:, 2:] < played.scene.horizon_s).any()
 
 
-def test_they_come_as_parts_into_processes_and_copies():
+def test_gateways_in_space_come_as_parts_into_pickled_copies():
     """A scene of one's own over a satellite on a Molniya orbit, and sinks of one's own topology."""
     orbits = walker(18, 2, 1, altitude_m=600e3, inclination_deg=70, epoch="2026-03-20T00:00:00")
     ones = np.ones(1)

@@ -133,7 +133,7 @@ def test_shares_are_in_proportion_to_claims_and_sum_to_the_band(sharing, subcarr
             np.testing.assert_allclose(shares[members] * 7, np.rint(shares[members] * 7))
 
 
-def test_claims_of_zero():
+def test_a_claim_of_zero_is_not_served_beside_others_and_all_zero_are_equal():
     """Beside others one is not served; where all are zero they are equal; and an action may leave the part out."""
     state = make_state(4)
     some = make_decision([0, 0, 1, 1], weights=np.array([0.0, 2.0, 0.0, 0.0]))

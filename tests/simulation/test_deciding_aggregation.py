@@ -249,7 +249,7 @@ def test_an_action_may_leave_aggregation_to_the_schedule():
 
 
 @pytest.mark.parametrize("wrapper", [BoxAction, DiscreteAction])
-def test_wrappers_decide_too(wrapper):
+def test_wrappers_have_the_choice_of_when_to_aggregate(wrapper):
     plain, decided = (wrapper(SatFLEnv(overrides=overrides)) for overrides in (QUICK, DECIDED))
     choices = 3 * 4 if wrapper is BoxAction else 4
     assert decided.action_space.shape[0] == plain.action_space.shape[0] + choices

@@ -88,7 +88,7 @@ def test_a_rule_is_used_by_sinks_and_then_by_gateways() -> None:
     np.testing.assert_allclose(store.gateway_models[0, 0], [4.0, 4.5])
 
 
-def test_nothing_comes_back_from_nobody() -> None:
+def test_without_updates_sinks_send_nothing() -> None:
     store = ModelStore(torch.zeros(SATELLITES, SHARED), SHARED, GATEWAYS)
     arrived = arrivals(np.random.default_rng(0), store.held.double())
     arrived = replace(arrived, returned=np.zeros(SATELLITES, dtype=bool))
@@ -158,7 +158,7 @@ def test_time_band_and_energy_by_hand(power_w: float | None) -> None:
     )
 
 
-def test_it_is_one_or_the_other() -> None:
+def test_combining_on_board_does_not_go_with_late_updates() -> None:
     with pytest.raises(ScenarioError, match=r"rounds\.relay\.combine_on_board must be false with late updates"):
         scenarios.load("walker-earth", **{"rounds.relay": {"combine_on_board": True}, "rounds.late": {}})
 
