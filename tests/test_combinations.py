@@ -99,7 +99,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "all": {},
         "beams": {"access": {"beams": 2, "order": "window"}},
         "need": {"access": {"sharing": "need"}},
-        "action": {"access": {"subcarriers": 4, "sharing": "action"}},
+        "action": {"access": {"subcarriers": 4, "sharing": "decided"}},
     },
     "upload": {"exact": {}, "noise": {"links.upload_snr_db": 20.0}, "later": {"links.positions_at": "upload"}},
     "energy": {

@@ -72,9 +72,8 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     last for the cloud, whether it aggregates as scheduled (0), now (1), or lets updates and merge wait (2). It may be
     left out, which is 0. The observation then has `waiting`, see below.
 
-    Where satellites share the band by the action (`access: {sharing: action}` in a scenario), there is also
-    `bandwidth`, `Box(0, 1, (S,), float64)`: each satellite's raw share of its gateway's band. It may be left out, and
-    shares are equal then.
+    With `access.sharing: decided` there is also `bandwidth`, `Box(0, 1, (S,), float64)`: each satellite's raw share of
+    its gateway's band. It may be left out, and shares are equal then.
 
     A group whose raw weights are all zero falls back to equal weights, and `info` says so. Associating a satellite
     with a gateway that does not see it is allowed, but its update is lost; `action_masks()` shows which gateways do.

@@ -13,7 +13,7 @@ from satfl_env.settings import STRICT, Count
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
 
 Order = Literal["weights", "window", "rate"]
-Sharing = Literal["equal", "need", "weights", "action"]
+Sharing = Literal["equal", "need", "weights", "decided"]
 
 
 class Access(Protocol):
@@ -66,7 +66,7 @@ class GatewayAccess:
         order: Who is served first: the highest raw weight in the decision, the shortest window, whose contact ends
             first, or the highest rate alone on the band.
         sharing: Claims: `equal`; `need`, the bits of a model over the spectral efficiency of the satellite alone on the
-            band, so that transfers take about equally long; `weights`, the raw weights of the decision; or `action`,
+            band, so that transfers take about equally long; `weights`, the raw weights of the decision; or `decided`,
             its `bandwidth`, equal where it has none.
     """
 
@@ -82,8 +82,8 @@ class GatewayAccess:
 
     @property
     def takes_bandwidth(self) -> bool:
-        """Whether `sharing` is `action`."""
-        return self.sharing == "action"
+        """Whether `sharing` is `decided`."""
+        return self.sharing == "decided"
 
     def served(self, state: NetworkState, decision: Decision, asks: BoolArray) -> BoolArray:
         """The first in order at each gateway, of those that claim some band."""
@@ -138,7 +138,7 @@ _CLAIMS: Mapping[Sharing, _Rule] = {
     "equal": lambda state, decision, members: np.ones(len(members)),
     "need": lambda state, decision, members: 1.0 / _at_gateway(state.rate_bps, decision, members),
     "weights": lambda state, decision, members: decision.weights[members],
-    "action": _bandwidth,
+    "decided": _bandwidth,
 }
 
 

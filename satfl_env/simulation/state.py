@@ -188,7 +188,7 @@ class Decision:
         aggregate: `When` each gateway aggregates the updates that have arrived, and, as the last entry, when the cloud
             merges the gateways' models, (G + 1,); None leaves all to the schedule.
         bandwidth: Raw non-negative shares of the band, (S,), normalised inside each gateway; None: equal shares. Unused
-            unless satellites share the band by the action, `access.sharing`.
+            unless `access.sharing` is `decided`.
     """
 
     association: IntArray

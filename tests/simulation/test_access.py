@@ -107,7 +107,7 @@ def test_whole_subcarriers_are_the_nearest_to_the_shares(raw, spare):
 
 
 @pytest.mark.parametrize("subcarriers", [None, 7])
-@pytest.mark.parametrize("sharing", ["equal", "need", "weights", "action"])
+@pytest.mark.parametrize("sharing", ["equal", "need", "weights", "decided"])
 def test_shares_are_in_proportion_to_claims_and_sum_to_the_band(sharing, subcarriers):
     rng = np.random.default_rng(0)
     state = make_state(8, rate_bps=rng.uniform(1e8, 1e9, (8, 2)))
@@ -121,7 +121,7 @@ def test_shares_are_in_proportion_to_claims_and_sum_to_the_band(sharing, subcarr
         "equal": np.ones(8),
         "need": 1 / state.rate_bps[decision.pairs],
         "weights": decision.weights,
-        "action": decision.bandwidth,
+        "decided": decision.bandwidth,
     }[sharing]
     assert not shares[~sends].any()
     for gateway in range(2):
@@ -141,7 +141,7 @@ def test_a_claim_of_zero_is_not_served_beside_others_and_all_zero_are_equal():
     served = access.served(state, some, np.ones(4, dtype=bool))
     assert served.tolist() == [False, True, True, True]
     assert access.shares(state, some, served).tolist() == [0.0, 1.0, 0.5, 0.5]
-    assert GatewayAccess(sharing="action").shares(state, some, np.ones(4, dtype=bool)).tolist() == [0.5] * 4
+    assert GatewayAccess(sharing="decided").shares(state, some, np.ones(4, dtype=bool)).tolist() == [0.5] * 4
 
 
 def test_need_makes_transfers_more_alike():
@@ -221,7 +221,7 @@ def test_a_pool_of_one_sink_takes_one_beam():
     assert most > 2
 
 
-ACTION = {"access": {"sharing": "action", "beams": 2}, "training.engine": "none", "rounds.episode": 3, **SLOW}
+ACTION = {"access": {"sharing": "decided", "beams": 2}, "training.engine": "none", "rounds.episode": 3, **SLOW}
 
 
 def test_bandwidth_is_a_part_of_the_action_only_where_it_is_asked_for():
@@ -270,7 +270,7 @@ def test_wrappers_take_the_part_along_or_leave_it_out(wrapper):
 
 
 def test_reference_policies_play_under_any_access():
-    for access in ({"sharing": "action"}, {"beams": 1, "order": "window", "subcarriers": 3}):
+    for access in ({"sharing": "decided"}, {"beams": 1, "order": "window", "subcarriers": 3}):
         assert len(run_episode(physics_only(2, access=access), "full", seed=0)) == 3
     env = gym.make("SatFL-v0", overrides=ACTION)
     env.reset(seed=0)
@@ -313,7 +313,7 @@ def test_messages_name_field_value_and_what_is_allowed(changes, problem):
 
 
 def test_bandwidth_of_a_decision_is_checked():
-    simulation = build({"sharing": "action"})
+    simulation = build({"sharing": "decided"})
     state = simulation.reset(0)
     for bandwidth, problem in (
         (np.ones(3), r"decision\.bandwidth must be an array of shape \(10,\), got \(3,\)"),
