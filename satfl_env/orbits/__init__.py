@@ -7,7 +7,7 @@ from satfl_env.orbits.contacts import ContactWindows, contact_windows
 from satfl_env.orbits.cowell import CowellOrbits
 from satfl_env.orbits.eclipse import eclipses, in_cylindrical_shadow, sunlit_fraction, sunlit_s
 from satfl_env.orbits.elements import load_elements, samples
-from satfl_env.orbits.forecast import LONGEST_HORIZON_S, REACH_S, Forecast, ForecastSettings
+from satfl_env.orbits.forecast import REACH_S, Forecast, ForecastSettings
 from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
 from satfl_env.orbits.gateways import Gateway, site, sites
 from satfl_env.orbits.ground_track import GroundTrack, geodetic, geodetic_deg, ground_track
@@ -23,7 +23,6 @@ from satfl_env.orbits.space_gateways import GeostationaryGateway, OrbitingGatewa
 from satfl_env.orbits.walker import walker
 
 __all__ = [
-    "LONGEST_HORIZON_S",
     "REACH_S",
     "ConstellationScene",
     "ContactWindows",

@@ -6,13 +6,10 @@ from math import ceil
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from satfl_env.settings import STRICT, Positive
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from satfl_env.simulation.state import BoolArray, FloatArray
 
 # More failures of one thing than anyone means, which would only take memory.
 _MOST_FAILURES = 10_000

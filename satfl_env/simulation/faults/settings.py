@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from satfl_env.settings import STRICT, Finite, NonNegative, Positive
 from satfl_env.simulation.faults.outages import Outages, Renewals
+from satfl_env.simulation.state import FloatArray
 
-FloatArray = NDArray[np.float64]
-
-SECONDS_PER_DAY = 86_400.0
+_DAY_S = 86_400.0
 
 
 class FaultModel(Protocol):
@@ -82,7 +80,7 @@ class Faults:
 
     def upset_probability(self, exposure_s: FloatArray) -> FloatArray:
         """The chance of an odd number of upsets."""
-        return np.asarray(-np.expm1(-2 * self.upsets_per_bit_day / SECONDS_PER_DAY * exposure_s) / 2)
+        return np.asarray(-np.expm1(-2 * self.upsets_per_bit_day / _DAY_S * exposure_s) / 2)
 
 
 def _outages(field: str, renewals: Renewals | None, number: int, span_s: float, rng: np.random.Generator) -> Outages:
