@@ -118,6 +118,11 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "random": {"compression": {"upload": {"kind": "random-k", "share": 0.5}, "error_feedback": True}},
     },
+    "local": {
+        "loss": {},
+        "fedprox": {"local": {"kind": "fedprox", "proximal_mu": 0.1}},
+        "scaffold": {"local": {"kind": "scaffold"}},
+    },
     "server": {"plain": {}, "fedavgm": {"server": {"kind": "fedavgm"}}, "fedadam": {"server": {"kind": "fedadam"}}},
     "observation": {"default": {}, "more": {"observation": {"add": MORE, "leave_out": ["kappa"], "contacts": 3}}},
     "rounds": {"open": {}, "cadence": {"rounds.cadence_s": 600.0, "rounds.cohort": 5}},
@@ -272,7 +277,7 @@ def bits_of(compressor: dict[str, Any] | None, parameters: int) -> float:
 
 
 def assert_bits_balance(choice: Mapping[str, str], env: SatFLEnv, report: RoundReport) -> None:
-    """Models on the link have the bits of `links.model_bits`, as far as compressors leave them."""
+    """Models on the link have the bits of `links.model_bits` that compressors leave; a control variate has them all."""
     parameters = env.simulation._learner.num_shared
     compression = FACTORS["compression"][choice.get("compression", "none")].get("compression", {})
     for way, bits, took_s in (
@@ -280,6 +285,7 @@ def assert_bits_balance(choice: Mapping[str, str], env: SatFLEnv, report: RoundR
         ("upload", report.upload_bits, report.upload_s),
     ):
         full = BITS * bits_of(compression.get(way), parameters) / (32 * parameters)
+        full += BITS * (choice.get("local") == "scaffold")
         np.testing.assert_allclose(bits, np.where(took_s > 0, full, 0.0))
         if choice.get("links") == "ideal" and "isl_rate_bps" not in str(env.scenario.rounds):
             propagation_s = took_s[report.returned] - full / RATE_BPS
@@ -342,6 +348,7 @@ PARTS: dict[str, tuple[str, Callable[[Scenario], Any]]] = {
     "fleet": ("fleet", Scenario.make_fleet),
     "faults": ("faults", lambda scenario: scenario.faults),
     "compression": ("compression", lambda scenario: scenario.compression),
+    "local": ("local", lambda scenario: scenario.local),
     "server": ("server", lambda scenario: scenario.server),
 }
 

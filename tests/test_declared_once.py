@@ -20,6 +20,7 @@ DIFFERENT = {
     "transmit_power_w": "of each kind of links",
     "carrier_hz": "of links to gateways, and of those between satellites",
     "bandwidth_hz": "of links to gateways, and of those between satellites",
+    "extra_vectors": "of each kind of terms beside the loss",
     "server_rate": "of late updates, and of each server optimiser",
     "num_envs": "Gymnasium's own, of each vector environment",
 }

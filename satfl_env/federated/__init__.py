@@ -27,6 +27,7 @@ from satfl_env.federated.kernel import CompiledTest, channel_arrays
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel
+from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.rows import take_rows, write_rows
 from satfl_env.federated.server import FedAdam, FedAvg, FedAvgM, ServerOptimiser
@@ -54,6 +55,7 @@ __all__ = [
     "Hardware",
     "Layout",
     "LocalData",
+    "LocalObjective",
     "LocalTrainer",
     "LoopTrainer",
     "Quantised",

@@ -14,6 +14,7 @@ from satfl_env.federated.hardware import Hardware, data_on, one_blas_thread
 from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel, load_test
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import HasKernel, Kernel, TrainableModel, has_evaluation_kernel, has_kernel
+from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.schedule import (
     Block,
     batches_per_epoch,
@@ -57,6 +58,7 @@ class _Group(NamedTuple):
         batches: Minibatches in an epoch, (A,).
         steps: Minibatches in all, (A,).
         seeds: Seed of its draws, (A,).
+        terms: Start, shift and sum of gradients where there is an objective beside the loss, (A, 3, n), else n = 0.
     """
 
     rows: NDArray[Any]
@@ -68,6 +70,7 @@ class _Group(NamedTuple):
     batches: NDArray[np.int64]
     steps: NDArray[np.int64]
     seeds: NDArray[np.uint64]
+    terms: NDArray[Any]
 
     def split(self, size: int) -> list[_Group]:
         """These satellites in groups of a size."""
@@ -127,9 +130,11 @@ class CompiledTrainer(RowTrainer):
         trained = rows.cpu().contiguous()
         everyone, samples = self._arrays(trained.numpy(), data_on("cpu", data), shard)
         trial = channel_arrays(trial_channel(self.model), everyone.rows.dtype)
+        objective = shard.objective
+        proximal_mu = 0.0 if objective is None else objective.proximal_mu
 
         def train(group: _Group) -> _Outcome:
-            losses = self._train(kernel, group, samples)
+            losses = self._train(kernel, group, samples, proximal_mu)
             return _Outcome(
                 self._last_loss(group, losses),
                 losses.sum(axis=1),
@@ -141,7 +146,9 @@ class CompiledTrainer(RowTrainer):
             outcomes = map_in_threads(threads, train, everyone.split(_group_size(len(rows), threads)))
         last, total, tried, largest = map(np.concatenate, zip(*outcomes, strict=True))
         usable = np.isfinite(total) & is_usable(tried) & is_usable(largest)
-        return TrainedRows(trained.to(rows.device), last, usable)
+        total_gradient = everyone.terms[:, 2] / everyone.steps.astype(everyone.rows.dtype)[:, None]
+        mean_gradient = None if objective is None else torch.from_numpy(total_gradient)
+        return TrainedRows(trained.to(rows.device), last, usable, mean_gradient)
 
     def kernel(self, rows: Tensor) -> Kernel:
         """The model's kernel for parameters of the type of `rows`.
@@ -161,7 +168,7 @@ class CompiledTrainer(RowTrainer):
 
     def _arrays(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> tuple[_Group, _Samples]:
         """The rounds of the satellites of a shard, in its order, and the samples of all."""
-        satellites, epochs, seeds = shard
+        satellites, epochs, seeds, objective = shard
         samples = data.samples[satellites]
         mask = np.empty((len(rows), 0), np.bool_)
         if data.output_mask is not None:
@@ -176,11 +183,12 @@ class CompiledTrainer(RowTrainer):
             batches_per_epoch(samples, self.settings),
             batches_per_round(samples, epochs, self.settings),
             seeds,
+            _terms(objective, rows),
         )
         images = np.ascontiguousarray(data.images.flatten(1).numpy(), rows.dtype)
         return group, _Samples(images, np.ascontiguousarray(data.targets.numpy(), np.int64))
 
-    def _train(self, kernel: Kernel, group: _Group, samples: _Samples) -> NDArray[np.float64]:
+    def _train(self, kernel: Kernel, group: _Group, samples: _Samples, proximal_mu: float) -> NDArray[np.float64]:
         """Train some satellites: the sum of the losses of each step, and zeros after the last, (A, most steps)."""
         count, num_parameters = group.rows.shape
         moments, done = np.zeros((count, 2, num_parameters), group.rows.dtype), np.zeros(count, np.int64)
@@ -192,6 +200,7 @@ class CompiledTrainer(RowTrainer):
             kernel(
                 group.rows,
                 moments,
+                group.terms,
                 done,
                 group.steps,
                 losses,
@@ -205,6 +214,7 @@ class CompiledTrainer(RowTrainer):
                 self.settings.batch_size,
                 self.settings.learning_rate,
                 self.settings.optimizer == "adam",
+                proximal_mu,
             )
         return losses
 
@@ -215,6 +225,14 @@ class CompiledTrainer(RowTrainer):
             own[max(0, steps - batches) : steps].sum() for own, (steps, batches) in zip(losses, counts, strict=True)
         ]
         return np.array(totals) / np.minimum(group.steps * self.settings.batch_size, group.used)
+
+
+def _terms(objective: LocalObjective | None, rows: NDArray[Any]) -> NDArray[Any]:
+    """Start, shift and an empty sum of gradients of rows (A, P) under an objective, (A, 3, n); n is 0 without one."""
+    if objective is None:
+        return np.empty((len(rows), 3, 0), rows.dtype)
+    shift = objective.shift.cpu().numpy()
+    return np.stack([rows[:, : shift.shape[1]], shift, np.zeros_like(shift)], axis=1).astype(rows.dtype, copy=False)
 
 
 def _trial_losses(
@@ -235,6 +253,7 @@ def _trial_losses(
         kernel(
             group.rows.copy(),
             np.empty((count, 2, 0), group.rows.dtype),
+            np.empty((count, 3, 0), group.rows.dtype),
             np.zeros(count, np.int64),
             steps * one,
             losses,
@@ -248,6 +267,7 @@ def _trial_losses(
             size,
             0.0,
             False,
+            0.0,
         )
         return np.asarray(losses.max(axis=1))
 

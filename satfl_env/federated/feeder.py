@@ -61,7 +61,7 @@ class Feeder:
         settings: TrainingSettings,
     ) -> None:
         """Lay out the minibatches; nothing is drawn yet."""
-        satellites, epochs, seeds = shard
+        satellites, epochs, seeds, _ = shard
         samples, device = data.samples[satellites], data.images.device
         self.data = data
         self.output_mask = None if data.output_mask is None else data.output_mask[satellites]

@@ -117,9 +117,9 @@ def _arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:
     """Arguments of the right types; see `Kernel`."""
     real, index = torch.zeros(1, 1, dtype=dtype).numpy(), np.zeros(1, np.int64)
     channel = channel_arrays(model.draw_channel(1, torch.Generator()), real.dtype)
-    satellites = real, real[None], index, index, np.zeros((1, 1))
+    satellites = real, real[None], real[None], index, index, np.zeros((1, 1))
     data = real, index, np.ones((1, 1), np.bool_)
-    return *satellites, *data, index, index, index, index, channel, 1, 1.0, True
+    return *satellites, *data, index, index, index, index, channel, 1, 1.0, True, 0.0
 
 
 def _evaluation_arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:

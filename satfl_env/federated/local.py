@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from satfl_env.federated.objective import LocalObjective
 from satfl_env.settings import STRICT, Count, Positive, Share
 
 
@@ -97,12 +98,15 @@ class TrainingResult:
         diverged: Satellites whose loss or parameters became NaN, infinite or larger than 1e12, or whose trained model
             gives such a loss, bool (S,).
         batches: Optimizer steps of each satellite, int64 (S,).
+        mean_gradient: Mean gradient of the minibatches' losses at the parameters of each step, (S, n), zeros where
+            `parameters` keeps its row; None without an objective beside the loss.
     """
 
     parameters: Tensor
     last_loss: NDArray[np.float64]
     diverged: NDArray[np.bool_]
     batches: NDArray[np.int64]
+    mean_gradient: Tensor | None = None
 
 
 class LocalTrainer(Protocol):
@@ -115,7 +119,12 @@ class LocalTrainer(Protocol):
     """
 
     def train(
-        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
+        self,
+        parameters: Tensor,
+        data: LocalData,
+        epochs: NDArray[np.int64],
+        seeds: NDArray[np.uint64],
+        objective: LocalObjective | None = None,
     ) -> TrainingResult:
         """Train each satellite from its own row.
 
@@ -124,6 +133,8 @@ class LocalTrainer(Protocol):
             data: Their data.
             epochs: Local epochs of each, >= 0, (S,).
             seeds: Seed of each satellite's batches and channel noise, (S,).
+            objective: What they minimise beside their loss; None means nothing. Reported losses are without it, and
+                its gradient enters that which the optimizer gets.
 
         Raises:
             ValueError: If shapes do not fit or an epoch count is negative.

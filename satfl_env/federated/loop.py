@@ -6,11 +6,14 @@ import copy
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from satfl_env.federated.hardware import data_on
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
+from satfl_env.federated.objective import Guide
+from satfl_env.federated.parameters import Layout
 from satfl_env.federated.schedule import (
     batches_per_epoch,
     batches_per_round,
@@ -32,37 +35,68 @@ class LoopTrainer(RowTrainer):
         import_tidily("torch._dynamo")  # the first optimizer would import it
         data, worker = data_on(device, data), copy.deepcopy(self.model)
         last_loss = np.empty(len(rows))
-        for index, (satellite, epochs, seed) in enumerate(zip(*(values.tolist() for values in shard), strict=True)):
-            self.layout.load(worker, rows[index].to(device))
-            last_loss[index] = self._train_one(worker, data, satellite, epochs, seed)
+        gradients: list[Tensor] = []
+        for index in range(len(rows)):
+            own, start = shard.part(np.array([index])), rows[index].to(device)
+            guide = None if own.objective is None else Guide(own.objective, start[None])
+            self.layout.load(worker, start)
+            last_loss[index], steps = self._train_one(worker, data, own, guide)
             rows[index] = self.layout.flatten(worker)
+            if guide is not None:
+                gradients.append(guide.mean_gradient(steps))
         usable = usable_models(self.model, self.layout, rows, data, shard.satellites)
-        return TrainedRows(rows, last_loss, usable & np.isfinite(last_loss))
+        mean_gradient = torch.cat(gradients) if gradients else None
+        return TrainedRows(rows, last_loss, usable & np.isfinite(last_loss), mean_gradient)
 
-    def _train_one(self, worker: TrainableModel, data: LocalData, satellite: int, epochs: int, seed: int) -> float:
-        """Train `worker` as one satellite; its mean loss over the last epoch, not finite if it diverged."""
+    def _train_one(
+        self, worker: TrainableModel, data: LocalData, shard: Shard, guide: Guide | None
+    ) -> tuple[float, NDArray[np.int64]]:
+        """Train `worker` as the one satellite of a shard.
+
+        Returns:
+            Its mean loss over the last epoch, not finite if it diverged, and the steps of its round, (1,).
+        """
+        (satellite,), (seed,) = shard.satellites.tolist(), shard.seeds.tolist()
         own = slice(data.offsets[satellite], data.offsets[satellite + 1])
         images, targets = data.images[own], data.targets[own]
         mask = None if data.output_mask is None else data.output_mask[satellite]
-        samples, round_epochs = data.samples[satellite : satellite + 1], np.array([epochs])
+        samples = data.samples[shard.satellites]
         used = int(samples_per_epoch(samples, self.settings)[0])
-        steps = int(batches_per_round(samples, round_epochs, self.settings)[0])
-        begun = int(epochs_begun(samples, round_epochs, self.settings)[0])
+        steps = batches_per_round(samples, shard.epochs, self.settings)
+        begun = int(epochs_begun(samples, shard.epochs, self.settings)[0])
         optimizer = _fresh_optimizer(worker, self.settings)
         losses: list[Tensor] = []
         for order, channel in draw_epochs(worker, len(images), used, begun, seed):
-            for first in range(0, used, self.settings.batch_size)[: steps - len(losses)]:
+            for first in range(0, used, self.settings.batch_size)[: int(steps[0]) - len(losses)]:
                 batch = slice(first, first + self.settings.batch_size)
                 chosen = order[batch].to(images.device)
                 draw = type(channel)(*(part[batch].to(images.device) for part in channel))
                 loss = worker.sample_loss(worker(images[chosen], draw), images[chosen], targets[chosen], mask)
                 optimizer.zero_grad()
                 loss.mean().backward()
+                if guide is not None:
+                    _guide(worker, self.layout, guide)
                 optimizer.step()
                 losses.append(loss.detach())
             if not np.isfinite(float(losses[-1].sum())):
                 break
-        return float(torch.cat(losses[-int(batches_per_epoch(samples, self.settings)[0]) :]).mean())
+        last_epoch = losses[-int(batches_per_epoch(samples, self.settings)[0]) :]
+        return float(torch.cat(last_epoch).mean()), steps
+
+
+def _guide(worker: TrainableModel, layout: Layout, guide: Guide) -> None:
+    """Add the gradient of an objective's terms to that of the loss, parameter by parameter."""
+    parameters = dict(worker.named_parameters())
+    flat = torch.cat([_gradient(parameters[name]).flatten() for name in layout.names])
+    whole = guide.guided(layout.flatten(worker)[None], flat[None])
+    for name, gradient in layout.split(whole).items():
+        # Fused optimizers need it laid out in memory as the parameter is.
+        parameters[name].grad = torch.empty_like(parameters[name]).copy_(gradient[0])
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    """The gradient of a parameter; zeros for one that the model does not use."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
 def _fresh_optimizer(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -72,6 +72,7 @@ class Kernel(Protocol):
         self,
         rows: NDArray[Any],
         moments: NDArray[Any],
+        terms: NDArray[Any],
         done: NDArray[np.int64],
         steps: NDArray[np.int64],
         losses: NDArray[np.float64],
@@ -86,14 +87,18 @@ class Kernel(Protocol):
         batch_size: int,
         learning_rate: float,
         adam: bool,
+        proximal_mu: float,
     ) -> None:
-        """Go through one block of epochs of B out of A satellites; the first five arguments change in place.
+        """Go through one block of epochs of B out of A satellites; the first six arguments change in place.
 
         Arrays are C-contiguous, and numbers of the type of the parameters unless said otherwise.
 
         Args:
             rows: Parameters, (A, P).
             moments: Adam's moments, (A, 2, P); plain gradient descent reads none.
+            terms: What a `LocalObjective` adds to the loss, over the first n parameters, (A, 3, n): parameters at the
+                start, constant shift of the gradient, and the sum of the losses' gradients so far. It is empty, n = 0,
+                where nothing is added.
             done: Steps that each has made, (A,).
             steps: Steps after which each stops, (A,).
             losses: Sum of the sample losses of each step, (A, most steps).
@@ -108,6 +113,7 @@ class Kernel(Protocol):
             batch_size: Samples in a minibatch; the last one of an epoch may be smaller.
             learning_rate: Step size.
             adam: Whether to use Adam with PyTorch's default constants, rather than plain gradient descent.
+            proximal_mu: Weight of the proximal term.
 
         Raises:
             ValueError: If a shape does not fit the model.

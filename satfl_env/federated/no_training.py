@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from satfl_env.federated.hardware import Hardware
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
 from satfl_env.federated.model import TrainableModel
+from satfl_env.federated.objective import LocalObjective
 
 
 class NoTraining:
@@ -21,7 +23,12 @@ class NoTraining:
         pass
 
     def train(
-        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
+        self,
+        parameters: Tensor,
+        data: LocalData,
+        epochs: NDArray[np.int64],
+        seeds: NDArray[np.uint64],
+        objective: LocalObjective | None = None,
     ) -> TrainingResult:
         """What `LocalTrainer.train` returns if nobody trains."""
         satellites = data.num_satellites
@@ -30,4 +37,5 @@ class NoTraining:
             last_loss=np.full(satellites, np.nan),
             diverged=np.zeros(satellites, dtype=np.bool_),
             batches=np.zeros(satellites, dtype=np.int64),
+            mean_gradient=None if objective is None else torch.zeros_like(objective.shift),
         )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from multiprocessing import current_process
 from multiprocessing.reduction import ForkingPickler
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ from satfl_env.federated.local import LocalData
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.workers import WorkerError, Workers, packed
 
-# Last loss and whether the model is of use, one per satellite.
-_Answer = tuple[NDArray[np.float64], NDArray[np.bool_]]
+# Last loss, whether the model is of use, and the mean gradient if there is an objective, one per satellite.
+_Answer = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[Any] | None]
 
 _LOST = "the round is lost, nothing of it was used, and the next one starts new workers"
 _KEPT_BYTES = 32 * 2**20  # the most that every glibc takes as its threshold
@@ -79,12 +79,16 @@ class WorkerPool:
             {worker: self._order(worker, trainer, data, *part) for worker, part in enumerate(parts)}
         )
         last_loss, usable = np.empty(len(rows)), np.empty(len(rows), dtype=np.bool_)
+        objective = parts[0][1].objective
+        gradient = None if objective is None else rows.new_empty(len(rows), objective.shift.shape[1])
         for worker, (positions, _) in enumerate(parts):
             value, failure = answers[worker]
             if failure:
                 raise WorkerError(f"training failed in {self._workers.name(worker)}:\n{failure.trace}")
-            last_loss[positions], usable[positions] = value
-        return TrainedRows(rows.copy_(self._rows), last_loss, usable)
+            last_loss[positions], usable[positions], own = value
+            if gradient is not None:
+                gradient[positions] = torch.from_numpy(own)
+        return TrainedRows(rows.copy_(self._rows), last_loss, usable, gradient)
 
     def close(self) -> None:
         """End the processes."""
@@ -181,7 +185,8 @@ class _Trainee:
             self._rows = order.rows
         trained = self._trainer.train_rows(self._rows[order.positions], self._data, order.shard)
         self._rows[order.positions] = trained.rows
-        return trained.last_loss, trained.usable
+        gradient = trained.mean_gradient
+        return trained.last_loss, trained.usable, None if gradient is None else gradient.numpy()
 
 
 def _keep_memory() -> None:

@@ -37,8 +37,10 @@ def balance(cost: NDArray[np.int64], workers: int) -> list[NDArray[np.int64]]:
 def join(parts: Sequence[NDArray[np.int64]], trained: Sequence[TrainedRows]) -> TrainedRows:
     """The whole shard again from its trained parts, each at its positions."""
     order = np.argsort(np.concatenate(parts))
+    gradients = [part.mean_gradient for part in trained if part.mean_gradient is not None]
     return TrainedRows(
         torch.cat([part.rows for part in trained])[order],
         np.concatenate([part.last_loss for part in trained])[order],
         np.concatenate([part.usable for part in trained])[order],
+        torch.cat(gradients)[order] if gradients else None,
     )

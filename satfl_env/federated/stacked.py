@@ -13,6 +13,7 @@ from satfl_env.federated.feeder import Feeder
 from satfl_env.federated.gradients import gradient_of
 from satfl_env.federated.hardware import data_on
 from satfl_env.federated.local import LocalData
+from satfl_env.federated.objective import Guide
 from satfl_env.federated.row_optimizer import row_optimizer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import usable_models
@@ -39,15 +40,20 @@ class StackedTrainer(RowTrainer):
         data = data_on(self.hardware.device, data)
         last_loss = np.empty(len(rows))
         finite = np.empty(len(rows), dtype=np.bool_)
+        gradients: list[Tensor] = []
         for group in self._groups(len(rows), data):
-            feeder = Feeder(self.model, data, shard.part(group), self.settings)
+            part = shard.part(group)
+            feeder = Feeder(self.model, data, part, self.settings)
             flat = _padded(rows[group].to(self.hardware.device))
-            losses = self._train_group(flat, feeder)
+            guide = None if part.objective is None else Guide(part.objective, flat)
+            losses = self._train_group(flat, feeder, guide)
+            if guide is not None:
+                gradients.append(guide.mean_gradient(feeder.steps))
             rows[group] = flat[:, : self.layout.num_parameters].to(rows.device)
             finite[group] = np.isfinite(losses).all(axis=0)
             last_loss[group] = (losses * feeder.last_epoch_share()).sum(axis=0)
         usable = usable_models(self.model, self.layout, rows, data, shard.satellites)
-        return TrainedRows(rows, last_loss, usable & finite)
+        return TrainedRows(rows, last_loss, usable & finite, torch.cat(gradients) if gradients else None)
 
     def _groups(self, count: int, data: LocalData) -> list[NDArray[np.int64]]:
         """Consecutive groups of nearly equal size that fit the cache, or the memory of a device."""
@@ -59,7 +65,7 @@ class StackedTrainer(RowTrainer):
         return np.array_split(np.arange(count), -(-count // max(1, size)))
 
     @torch.no_grad()
-    def _train_group(self, flat: Tensor, feeder: Feeder) -> NDArray[np.float64]:
+    def _train_group(self, flat: Tensor, feeder: Feeder, guide: Guide | None) -> NDArray[np.float64]:
         """Train the sorted, padded rows `flat` in place; returns the loss of every step, (steps, A)."""
         optimizer = row_optimizer(flat, self.settings)
         losses = flat.new_zeros(int(feeder.steps[0]), len(flat))
@@ -70,7 +76,7 @@ class StackedTrainer(RowTrainer):
             gradient_at = gradient_of(self.model, self.layout, rows, mask, self.hardware.precision)
             for batch in batches:
                 sample_loss, gradient = gradient_at(batch)
-                optimizer.update(rows, gradient)
+                optimizer.update(rows, gradient if guide is None else guide.guided(rows, gradient))
                 torch.sum(sample_loss * batch.share, 1, out=next(step_losses)[:active])
         return losses.double().cpu().numpy()
 

@@ -14,6 +14,7 @@ from satfl_env.federated.hardware import Hardware, model_on, thread_limit
 from satfl_env.federated.kernel import CompiledTest
 from satfl_env.federated.local import LocalData, TrainingResult, TrainingSettings
 from satfl_env.federated.model import TrainableModel
+from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.parameters import Layout
 from satfl_env.federated.rows import put_rows
 from satfl_env.federated.schedule import batches_per_round
@@ -27,15 +28,18 @@ class Shard(NamedTuple):
         satellites: Which satellites, (A,).
         epochs: Their epochs, >= 1, (A,).
         seeds: Their seeds, (A,).
+        objective: What they minimise beside their loss; None means nothing.
     """
 
     satellites: NDArray[np.int64]
     epochs: NDArray[np.int64]
     seeds: NDArray[np.uint64]
+    objective: LocalObjective | None = None
 
     def part(self, index: NDArray[np.int64]) -> Shard:
         """The satellites at some positions, in the order given."""
-        return Shard(self.satellites[index], self.epochs[index], self.seeds[index])
+        objective = None if self.objective is None else self.objective.part(index)
+        return Shard(self.satellites[index], self.epochs[index], self.seeds[index], objective)
 
 
 class TrainedRows(NamedTuple):
@@ -45,11 +49,13 @@ class TrainedRows(NamedTuple):
         rows: Parameters, (A, P), on the device of those at the start.
         last_loss: Mean sample loss over the last epoch, (A,).
         usable: False where training broke off or the model is of no use; see `usable_models`, (A,).
+        mean_gradient: Mean gradient of the losses over all steps, (A, n), on any device; None without an objective.
     """
 
     rows: Tensor
     last_loss: NDArray[np.float64]
     usable: NDArray[np.bool_]
+    mean_gradient: Tensor | None = None
 
 
 class RowTrainer(ABC):
@@ -78,23 +84,35 @@ class RowTrainer(ABC):
         self.layout = Layout.of(model)
 
     def train(
-        self, parameters: Tensor, data: LocalData, epochs: NDArray[np.int64], seeds: NDArray[np.uint64]
+        self,
+        parameters: Tensor,
+        data: LocalData,
+        epochs: NDArray[np.int64],
+        seeds: NDArray[np.uint64],
+        objective: LocalObjective | None = None,
     ) -> TrainingResult:
         """Train each satellite from its own row; see `LocalTrainer.train`."""
         _check_round(parameters, data, epochs, seeds, self.layout.num_parameters)
+        _check_objective(objective, parameters)
         trained = parameters.clone()
         last_loss = np.full(data.num_satellites, np.nan)
         diverged = np.zeros(data.num_satellites, dtype=np.bool_)
+        mean_gradient = None if objective is None else torch.zeros_like(objective.shift)
         batches = batches_per_round(data.samples, epochs, self.settings)
         busy = np.argsort(-batches, kind="stable")[: np.count_nonzero(batches)]
         if busy.size:
             start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
-            rows, loss, usable = self.train_rows(start, data, Shard(busy, epochs[busy], seeds[busy]))
+            shard = Shard(np.arange(data.num_satellites), epochs, seeds, objective).part(busy)
+            rows, loss, usable, gradient = self.train_rows(start, data, shard)
             kept = usable & is_usable(loss)
+            if gradient is not None:
+                kept &= is_usable(gradient.cpu().numpy()).all(axis=1)
             put_rows(trained, busy[kept], rows if kept.all() else rows[kept])
             last_loss[busy[kept]] = loss[kept]
             diverged[busy] = ~kept
-        return TrainingResult(trained, last_loss, diverged, batches)
+            if mean_gradient is not None and gradient is not None:
+                mean_gradient[busy[kept]] = gradient.to(mean_gradient)[kept]
+        return TrainingResult(trained, last_loss, diverged, batches, mean_gradient)
 
     def compiled_test(self, rows: Tensor) -> CompiledTest | None:
         """Machine code that tests models with parameters of the type of `rows`; None where PyTorch tests them."""
@@ -122,3 +140,15 @@ def _check_round(
             raise ValueError(f"{name} has shape {values.shape}; expected {(satellites,)}")
     if (epochs < 0).any():
         raise ValueError(f"epochs must be >= 0; got {epochs.tolist()}")
+
+
+def _check_objective(objective: LocalObjective | None, parameters: Tensor) -> None:
+    """Raise a ValueError if an objective does not fit parameters (S, P)."""
+    if objective is None:
+        return
+    satellites, most = parameters.shape
+    shape = tuple(objective.shift.shape)
+    if len(shape) != 2 or shape[0] != satellites or shape[1] > most:
+        raise ValueError(f"objective.shift has shape {shape}; expected ({satellites}, at most {most})")
+    if not objective.proximal_mu >= 0:
+        raise ValueError(f"objective.proximal_mu must be >= 0; got {objective.proximal_mu}")

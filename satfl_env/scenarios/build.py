@@ -108,6 +108,7 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
         "faults": scenario.faults,
         "server": scenario.server,
         "compression": scenario.compression,
+        "local": scenario.local,
         **own,
     }
     # Images are only loaded if they are used.

@@ -41,6 +41,7 @@ from satfl_env.simulation import (
     MORE_PARTS,
     STATE_PARTS,
     Faults,
+    FedProx,
     FirstDecoders,
     GatewayAccess,
     Kind,
@@ -48,10 +49,12 @@ from satfl_env.simulation import (
     LateUpdates,
     OnboardAggregation,
     OneContact,
+    PlainLoss,
     PositionsAt,
     Relays,
     RoundProtocol,
     RoundSettings,
+    Scaffold,
     Tested,
 )
 from satfl_env.suggestions import did_you_mean
@@ -297,6 +300,7 @@ class Target(Section):
 class Scenario(Section):
     """A whole scenario: constellation, links, on-board resources, data, model, training and rounds.
 
+    `local` is what satellites minimise in training: their `loss`, or terms beside it.
     `server` is how gateways move their models along the combined updates; null means by one step of length 1.
     `faults: null` means that nothing fails.
     """
@@ -314,6 +318,7 @@ class Scenario(Section):
     rounds: Rounds = Rounds()
     observation: Observation = Observation()
     compression: Compression = Compression()
+    local: Annotated[PlainLoss | FedProx | Scaffold, Field(discriminator="kind")] = PlainLoss()
     server: Annotated[FedAvg | FedAvgM | FedAdam, Field(discriminator="kind")] | None = None
     target: Target | None = None
     faults: Faults | None = None

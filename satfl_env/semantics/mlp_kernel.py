@@ -222,6 +222,16 @@ def _sgd(parameters: Array, gradient: Array, learning_rate: float) -> None:
 
 
 @_machine_code
+def _guide(parameters: Array, gradient: Array, terms: Array, proximal_mu: float) -> None:
+    """Add the gradient of the terms beside the loss; that of the loss goes into their sum."""
+    start, shift, total = terms[0], terms[1], terms[2]
+    mu = parameters.dtype.type(proximal_mu)
+    for i in range(len(total)):
+        total[i] += gradient[i]
+        gradient[i] += mu * (parameters[i] - start[i]) + shift[i]
+
+
+@_machine_code
 def _check(
     sizes: tuple[int, int, int, int, int],
     images: Array,
@@ -310,6 +320,7 @@ def train_mlp_link(
     link: tuple[int, int, int, int, int, float],
     rows: Array,
     moments: Array,
+    terms: Array,
     done: Array,
     steps: Array,
     losses: Array,
@@ -324,6 +335,7 @@ def train_mlp_link(
     batch_size: int,
     learning_rate: float,
     adam: bool,
+    proximal_mu: float,
 ) -> None:
     """Train satellites one after the other, each through a block of epochs; see `MLPLink.kernel`."""
     sizes, power_floor = link[:5], link[5]
@@ -376,6 +388,8 @@ def train_mlp_link(
             )
             at += n
             done[satellite] += 1
+            if terms.shape[2]:
+                _guide(parameters, gradient, terms[satellite], proximal_mu)
             if adam:
                 _adam(parameters, gradient, moments[satellite], done[satellite], learning_rate)
             else:

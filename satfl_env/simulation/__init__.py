@@ -9,6 +9,14 @@ from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.fleet import Fleet, Kind, Kinds
 from satfl_env.simulation.ingredients import DataFacts, DataPart, Ingredients, ScenePart, data_facts, most_samples
 from satfl_env.simulation.learner import FirstDecoders, Learner, PhysicsOnly, Tested
+from satfl_env.simulation.local_terms import (
+    ControlVariates,
+    FedProx,
+    LocalRule,
+    LocalTerms,
+    PlainLoss,
+    Scaffold,
+)
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import (
     GridLinks,
@@ -43,12 +51,14 @@ __all__ = [
     "STATE_PARTS",
     "UPLOAD_POSITIONS",
     "Access",
+    "ControlVariates",
     "DataFacts",
     "DataPart",
     "Decision",
     "Evaluation",
     "FaultModel",
     "Faults",
+    "FedProx",
     "FederatedData",
     "FirstDecoders",
     "Fleet",
@@ -59,12 +69,15 @@ __all__ = [
     "Kinds",
     "LateUpdates",
     "Learner",
+    "LocalRule",
+    "LocalTerms",
     "NetworkState",
     "OnboardAggregation",
     "OneContact",
     "Outages",
     "Outcome",
     "PhysicsOnly",
+    "PlainLoss",
     "PlaneLinks",
     "PositionsAt",
     "Relays",
@@ -72,6 +85,7 @@ __all__ = [
     "RoundProtocol",
     "RoundReport",
     "RoundSettings",
+    "Scaffold",
     "ScenePart",
     "Simulation",
     "SimulationGroup",

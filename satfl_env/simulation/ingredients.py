@@ -26,6 +26,7 @@ from satfl_env.simulation.faults import FaultModel
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.fleet import Equipment, Fleet
 from satfl_env.simulation.learner import FirstDecoders, Learner, Tested
+from satfl_env.simulation.local_terms import LocalRule
 from satfl_env.simulation.protocols import RoundProtocol
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.upload_positions import UploadPositions
@@ -104,6 +105,7 @@ class Ingredients:
         combine: How the updates of a group are combined.
         server: How gateways move their models along what updates combine to; None means by one step of length 1.
         compression: How models and updates get smaller on the link.
+        local: What satellites minimise in training beside their loss.
         max_epochs: Most local epochs in a round.
         protocol: Who trains when, from which model, and when updates count.
         rounds: How rounds go.
@@ -132,6 +134,7 @@ class Ingredients:
     combine: Combine
     server: ServerOptimiser | None
     compression: Compression
+    local: LocalRule
     max_epochs: int
     protocol: RoundProtocol
     rounds: RoundSettings

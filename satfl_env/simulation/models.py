@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -94,6 +94,19 @@ class Waiting(NamedTuple):
     weights: Tensor
     cloud_weight: float
     version: IntArray
+
+
+class Holdings(Protocol):
+    """What satellites hold and fetch from gateways: models, and what goes with them.
+
+    Attributes:
+        held: What each satellite holds, a row each.
+    """
+
+    held: Tensor
+
+    def start_parameters(self, decision: Decision, trains: BoolArray) -> Tensor:
+        """The same with what satellites that train, (S,), fetch at their gateway."""
 
 
 class ModelStore:

@@ -123,6 +123,12 @@ PARTS: Mapping[str, Part] = {
         methods=("step",),
         values=("first_moments",),
     ),
+    "local": Part(
+        "an object that makes the terms beside the loss, such as FedProx or Scaffold",
+        trials.try_local,
+        methods=("episode",),
+        values=("extra_vectors",),
+    ),
     "combine": Part("(updates: Tensor (n, P), weights: Tensor (n,)) -> Tensor (P,)", trials.try_combine),
 }
 

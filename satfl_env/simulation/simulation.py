@@ -43,6 +43,9 @@ from satfl_env.simulation.updates import Outcome
 from satfl_env.simulation.upload_positions import DecidedLinks, moved
 from satfl_env.simulation.uploads import UpdateSimilarity, compress_updates, receive_updates
 
+# Entries of a state.
+_CHECKED_BY_THEMSELVES = ("state['models']", "state['local']")
+
 
 @dataclass
 class _Progress:
@@ -195,6 +198,7 @@ class Simulation:
             data=self._data.train,
             epochs=np.where(part.trains, part.epochs, 0),
             seeds=satellite_seeds(seed, round_index, len(part.epochs)),
+            objective=self._local.objective(protocol, decision, part.trains),
         )
         return OpenRound(decision, part, job)
 
@@ -209,10 +213,12 @@ class Simulation:
             job, result, returned=outcome == Outcome.RETURNED.value
         )
         outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
+        self._local.learn(decision, arrivals, result.mean_gradient)
         aggregation = protocol.aggregate(models, decision, arrivals, self._fetched(), self.ingredients.combine)
-        gateway_weights, equal_merges = models.merge() if self._merges(decision) else models.no_merge()
+        gateway_weights, equal_merges = self._merge() if self._merges(decision) else models.no_merge()
         fetches = protocol.fetches(outcome)
         changed, judged = self._learner.hand_out(models, decision, fetches)
+        self._local.distribute(decision, fetches)
         return LearnedRound(
             opened=opened,
             result=result,
@@ -399,8 +405,9 @@ class Simulation:
             if seed != self._seed:
                 restored._start(seed)
             _check_like("state", state, restored._changing())
-            restored._models = copy.deepcopy(restored._models)
+            restored._models, restored._local = copy.deepcopy((restored._models, restored._local))
             restored._models.set_state(state["models"])
+            restored._local.set_state(state["local"])
             test = Evaluation(state["test_loss"], state["test_metrics"], state["untestable"])
             similarity = UpdateSimilarity(restored._scene.num_satellites, state["progress"]["update_similarity"])
             restored._progress = _Progress(**{**state["progress"], "update_similarity": similarity}, test=test)
@@ -414,6 +421,7 @@ class Simulation:
         return {
             "seed": self._seed,
             "models": self._models.get_state(),
+            "local": self._local.get_state(),
             "progress": {**progress, "update_similarity": self._progress.update_similarity.filled()},
             "test_loss": self._progress.test.loss,
             "test_metrics": dict(self._progress.test.metrics),
@@ -440,11 +448,12 @@ class Simulation:
         self._faults = episode_faults(ingredients.faults, seed, num_satellites, self._scene.num_gateways, span_s=span_s)
         first = learner.first_models(seed, num_satellites)
         self._models = learner.store(first, self._scene.num_gateways)
+        self._local = ingredients.local.episode(first[:, : self._models.num_shared])
         model_bits = ingredients.model_bits or 32.0 * learner.num_shared
-        compression, shared = ingredients.compression, learner.num_shared
+        compression, shared, extra = ingredients.compression, learner.num_shared, ingredients.local.extra_vectors
         self._bits = TransferBits(
-            download=model_bits * compression.download_share(shared),
-            upload=model_bits * compression.upload_share(shared),
+            download=model_bits * (compression.download_share(shared) + extra),
+            upload=model_bits * (compression.upload_share(shared) + extra),
         )
         self._test_draw = self._draw_test_channel()
         self._constants = self._constant_fields()
@@ -546,6 +555,11 @@ class Simulation:
         """Power that takes from the energy for training while a satellite sends, one number or (S,)."""
         return self._equipment.links.transmit_power_w if self._supply.counts_transmission else 0.0
 
+    def _merge(self) -> tuple[FloatArray, BoolArray]:
+        """The cloud merges the gateways' models, and what goes with them; see `ModelStore.merge`."""
+        self._local.merge()
+        return self._models.merge()
+
     def _merges(self, decision: Decision) -> bool:
         """Whether the cloud merges in the round that comes next."""
         return decision.aggregates(-1, scheduled=self.ingredients.rounds.merges(self._progress.round))
@@ -622,8 +636,8 @@ class Simulation:
 
 
 def _check_like(name: str, value: Any, mine: Any) -> None:
-    """Raise a `ValueError` that names the entry where a state differs in keys or shapes; models check themselves."""
-    if isinstance(mine, dict) and name != "state['models']":
+    """Raise a `ValueError` that names the entry where a state differs in keys or shapes; some check themselves."""
+    if isinstance(mine, dict) and name not in _CHECKED_BY_THEMSELVES:
         if value.keys() != mine.keys():
             raise ValueError(f"{name} has the entries {sorted(value)}; expected {sorted(mine)}")
         for key, own in mine.items():

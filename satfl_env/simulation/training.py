@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from satfl_env.federated import LocalData, LocalTrainer, TrainingResult
+from satfl_env.federated import LocalData, LocalObjective, LocalTrainer, TrainingResult
 from satfl_env.simulation.state import IntArray
 
 
@@ -23,12 +23,14 @@ class TrainingJob(NamedTuple):
         data: Their data.
         epochs: Local epochs of each, (S,).
         seeds: Seed of each satellite's batches and channel noise, (S,).
+        objective: What they minimise beside their loss; None means nothing.
     """
 
     parameters: Tensor
     data: LocalData
     epochs: IntArray
     seeds: NDArray[np.uint64]
+    objective: LocalObjective | None = None
 
 
 class JointTraining:
@@ -47,6 +49,7 @@ class JointTraining:
             self._join([job.data for job in jobs]),
             np.concatenate([job.epochs for job in jobs]),
             np.concatenate([job.seeds for job in jobs]),
+            LocalObjective.concatenate([job.objective for job in jobs]),
         )
         ends = np.cumsum([0, *(len(job.parameters) for job in jobs)]).tolist()
         return [
@@ -55,6 +58,7 @@ class JointTraining:
                 last_loss=result.last_loss[first:last],
                 diverged=result.diverged[first:last],
                 batches=result.batches[first:last],
+                mean_gradient=None if result.mean_gradient is None else result.mean_gradient[first:last],
             )
             for first, last in pairwise(ends)
         ]

@@ -19,6 +19,7 @@ from satfl_env.simulation.faults import Outages
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.fleet import Equipment
 from satfl_env.simulation.ingredients import Ingredients
+from satfl_env.simulation.local_terms import LocalTerms
 from satfl_env.simulation.state import Decision, FloatArray, NetworkState
 
 _SCENE_METHODS = ("at", "sunlit_s")
@@ -284,6 +285,16 @@ def try_compression(trial: Trial) -> None:
             _check_numbers(f"{name}()", share, (), lowest=np.finfo(float).tiny)
         for arriving in (*compression.send(vectors, vectors, generator), compression.fetch(vectors, generator)):
             _check_numbers("what arrives", arriving, _TRIED_SHAPE)
+
+
+def try_local(trial: Trial) -> None:
+    """Begin an episode."""
+    local = trial.ingredients.local
+    with blaming_part("local"):
+        _check_numbers("extra_vectors", local.extra_vectors, (), lowest=0.0)
+        terms = local.episode(torch.ones(_TRIED_SHAPE))
+        if not isinstance(terms, LocalTerms):
+            raise TypeError(f"episode() must give LocalTerms, got {type(terms).__name__}")
 
 
 def try_server(trial: Trial) -> None:

@@ -157,7 +157,9 @@ def test_every_engine_drops_a_model_that_only_its_next_use_shows_to_have_diverge
     trainer = make_trainer(engine, model, settings, simulation.ingredients.trainer.keywords["hardware"])
     epochs, seeds = np.array([1, 0, 1]), np.arange(3, dtype=np.uint64)
     result = trainer.train(start, data, epochs, seeds)
-    rows, loss, usable = trainer.train_rows(start[[0, 2]], data, Shard(np.array([0, 2]), epochs[[0, 2]], seeds[[0, 2]]))
+    rows, loss, usable, _ = trainer.train_rows(
+        start[[0, 2]], data, Shard(np.array([0, 2]), epochs[[0, 2]], seeds[[0, 2]])
+    )
     assert np.isfinite(loss).all()
     assert rows.isfinite().all()
     assert usable.tolist() == [True, False]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from satfl_env.federated import Combine, take_rows
 from satfl_env.settings import STRICT, Count, Positive
-from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.buffers import staleness_discount
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
@@ -77,7 +77,7 @@ class LateUpdates(OneContact):
         upload_s = np.where(outcome == Outcome.RETURNED.value, opening.upload_s, 0.0)
         return cost_of_training(opening, outcome, affordable, fetched.cpu_hz, download_s, upload_s, in_round=False)
 
-    def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
+    def start(self, models: Holdings, decision: Decision, trains: BoolArray) -> Tensor:
         """Satellites have trained from the model they hold, the one they fetched."""
         return models.held
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from satfl_env.federated import Combine
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import STRICT, NonNegative
-from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
@@ -77,7 +77,7 @@ class OneContact:
             opening, outcome, affordable, decision.cpu_frequency, download_s, upload_s, in_round=True
         )
 
-    def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
+    def start(self, models: Holdings, decision: Decision, trains: BoolArray) -> Tensor:
         """Participants train from their cluster's model at their gateway."""
         return models.start_parameters(decision, trains)
 

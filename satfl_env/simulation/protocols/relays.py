@@ -20,7 +20,7 @@ from satfl_env.links import Isl, link_time_s
 from satfl_env.orbits import SceneSnapshot, line_of_sight
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
 from satfl_env.settings import STRICT_WITH_OBJECTS, Each, NonNegative
-from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
@@ -58,7 +58,7 @@ class Relays:
         """See `protocol`; between satellites a model is sent with the power of these links."""
         return self.protocol.participate(with_isl_power(opening, self.isl.transmit_power_w))
 
-    def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
+    def start(self, models: Holdings, decision: Decision, trains: BoolArray) -> Tensor:
         """See `protocol`."""
         return self.protocol.start(models, decision, trains)
 

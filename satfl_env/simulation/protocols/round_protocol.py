@@ -14,7 +14,7 @@ from satfl_env.onboard import affordable_epochs, epoch_energy_j, epoch_time_s
 from satfl_env.onboard.compute import ROUNDING
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import Each
-from satfl_env.simulation.models import Arrivals, Intake, ModelStore
+from satfl_env.simulation.models import Arrivals, Holdings, Intake, ModelStore
 from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
 from satfl_env.simulation.updates import Outcome, uses_links
 
@@ -285,8 +285,11 @@ class RoundProtocol(Protocol):
         whoever has no link, or one that is too slow, must not take part.
         """
 
-    def start(self, models: ModelStore, decision: Decision, trains: BoolArray) -> Tensor:
-        """The parameters that satellites train from, (S, P)."""
+    def start(self, models: Holdings, decision: Decision, trains: BoolArray) -> Tensor:
+        """The parameters that satellites train from, (S, P): those they hold, or those that they fetch now.
+
+        It is asked the same of control variates, which are fetched together with a model.
+        """
 
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
