@@ -14,6 +14,7 @@ from satfl_env.links.channel import channel_coefficient, doppler_shift_hz, free_
 from satfl_env.links.contract import Geometry, Links
 from satfl_env.links.ideal import IdealLinks
 from satfl_env.links.isl import FixedIsl, Isl, IslBudget
+from satfl_env.links.itu import Site
 from satfl_env.links.radio import RadioLinks
 from satfl_env.links.rate import bandwidth_share_hz, link_time_s, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
@@ -27,6 +28,7 @@ __all__ = [
     "IslBudget",
     "Links",
     "RadioLinks",
+    "Site",
     "array_features",
     "bandwidth_share_hz",
     "channel_coefficient",

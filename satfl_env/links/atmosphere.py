@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from satfl_env.imports import import_tidily
 from satfl_env.links.angles import sine_of_elevation
 from satfl_env.links.contract import Geometry
 from satfl_env.links.itu import LOWEST_ELEVATION_DEG, Effect, Site, slant_path_loss_db
+from satfl_env.links.recorded import recorded_loss_db
 from satfl_env.settings import STRICT, Finite
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +28,8 @@ _WEATHER_TOP_M, _AIR_TOP_M = 10e3, 50e3
 # Rain goes with the root of the zenith angle near the zenith: tables are evenly spaced in that root.
 _ROOTS = np.linspace(0.0, np.sqrt(90.0 - LOWEST_ELEVATION_DEG), 341)
 _SINES = np.cos(np.radians(_ROOTS**2))
+ELEVATIONS_DEG = 90.0 - _ROOTS**2
+"""Elevations of a table, (K,)."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -35,7 +38,7 @@ class Atmosphere:
 
     Gateways must stand on the globe. Below 5 degrees, where the recommendations end, the loss at 5 degrees counts.
     Above 10 km of height gas alone counts, above 50 km nothing. The package `itur` computes the tables:
-    `pip install 'satfl-env[links]'`.
+    `pip install 'satfl-env[links]'`. Those of the built-in scenario `storm` come along.
 
     Attributes:
         exceedance_percent: Share of an average year in which losses are larger, in [0.01, 50], with rain at most 5.
@@ -45,7 +48,7 @@ class Atmosphere:
         rain: Whether rain counts (P.618).
 
     Raises:
-        ValueError: If a value is out of its range, or `itur` is not installed.
+        ValueError: If a value is out of its range.
     """
 
     exceedance_percent: Annotated[Finite, Field(ge=0.01, le=50)] = 1.0
@@ -55,13 +58,11 @@ class Atmosphere:
     rain: bool = False
 
     @model_validator(mode="after")
-    def _computable(self) -> Atmosphere:
+    def _has_rain(self) -> Atmosphere:
         if self.rain and self.exceedance_percent > _MOST_RAIN_PERCENT:
             raise ValueError(
                 f"exceedance_percent must be at most {_MOST_RAIN_PERCENT:g} with rain, got {self.exceedance_percent:g}"
             )
-        if find_spec("itur") is None:
-            raise ValueError("needs the package itur, which is not installed: pip install 'satfl-env[links]'")
         return self
 
     def effects_at(self, altitude_m: float) -> frozenset[Effect]:
@@ -74,6 +75,23 @@ class Atmosphere:
         }
         return frozenset(effect for effect, does in counts.items() if does)
 
+    def case(self, site: Site, carrier_hz: float, antenna_diameter_m: float) -> dict[str, Any]:
+        """What the loss at a site depends on, by the names of `slant_path_loss_db`."""
+        return {
+            "effects": self.effects_at(site.altitude_m),
+            "carrier_hz": carrier_hz,
+            "exceedance_percent": self.exceedance_percent,
+            "antenna_diameter_m": antenna_diameter_m,
+        }
+
+    def check(self, site: Site, *, carrier_hz: float, antenna_diameter_m: float) -> None:
+        """Raise `ValueError` if the loss at a site has to be computed and `itur` is not installed."""
+        case = self.case(site, carrier_hz, antenna_diameter_m)
+        if case["effects"] and recorded_loss_db(site, **case) is None and find_spec("itur") is None:
+            raise ValueError(
+                "atmosphere needs the package itur, which is not installed: pip install 'satfl-env[links]'"
+            )
+
     def loss_db(self, geometry: Geometry, *, carrier_hz: float, antenna_diameter_m: float) -> FloatArray:
         """Loss of every path in dB, (S, G), interpolated to 0.1 dB; see `slant_path_loss_db`.
 
@@ -83,7 +101,7 @@ class Atmosphere:
             antenna_diameter_m: Diameter of a gateway's aperture.
 
         Raises:
-            ValueError: If gateways stand on flat ground.
+            ValueError: If gateways stand on flat ground, or `itur` would be needed and is not installed.
         """
         if geometry.gateway_frame is None:
             raise ValueError("atmosphere needs gateways on the globe, these stand on flat ground")
@@ -92,18 +110,17 @@ class Atmosphere:
 
 
 def zenith_table_db(atmosphere: Atmosphere, site: Site, *, carrier_hz: float, antenna_diameter_m: float) -> FloatArray:
-    """Loss times the sine of the elevation in dB, which hardly varies, at the elevations of a table, (K,)."""
-    effects = atmosphere.effects_at(site.altitude_m)
-    if not effects:
+    """Loss times the sine of the elevation in dB, which hardly varies, at the elevations of a table, (K,).
+
+    Raises:
+        ValueError: As by `Atmosphere.check`.
+    """
+    atmosphere.check(site, carrier_hz=carrier_hz, antenna_diameter_m=antenna_diameter_m)
+    case = atmosphere.case(site, carrier_hz, antenna_diameter_m)
+    if not case["effects"]:
         return np.zeros_like(_SINES)
-    loss_db = slant_path_loss_db(
-        site,
-        90.0 - _ROOTS**2,
-        effects=effects,
-        carrier_hz=carrier_hz,
-        exceedance_percent=atmosphere.exceedance_percent,
-        antenna_diameter_m=antenna_diameter_m,
-    )
+    recorded_db = recorded_loss_db(site, **case)
+    loss_db = slant_path_loss_db(site, ELEVATIONS_DEG, **case) if recorded_db is None else recorded_db
     return loss_db * _SINES
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from satfl_env.links.antenna import aperture_diameter_m, circular_aperture_patte
 from satfl_env.links.atmosphere import Atmosphere
 from satfl_env.links.channel import path_gain
 from satfl_env.links.contract import Geometry
-from satfl_env.links.itu import HIGHEST_CARRIER_HZ, LOWEST_CARRIER_HZ
+from satfl_env.links.itu import HIGHEST_CARRIER_HZ, LOWEST_CARRIER_HZ, Site
 from satfl_env.links.rate import bandwidth_share_hz, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
 from satfl_env.settings import (
@@ -88,6 +88,12 @@ class RadioLinks:
                 f"got {self.carrier_hz:g}"
             )
         return self
+
+    def check_sites(self, sites: Iterable[Site]) -> None:
+        """Raise `ValueError` if the atmosphere's loss at one of these sites cannot be had; see `Atmosphere.check`."""
+        if self.atmosphere is not None:
+            for site in sites:
+                self.atmosphere.check(site, carrier_hz=self.carrier_hz, antenna_diameter_m=self._diameter_m)
 
     def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
         """Rate in bit/s of each pair alone on the gateway's whole band, without interference, (S, G)."""
@@ -165,9 +171,13 @@ class RadioLinks:
         if self.satellite_pattern == "nadir":
             yield circular_aperture_pattern(cosine_off_nadir(snapshot), satellite_gain_dbi)
         if self.atmosphere is not None:
-            diameter_m = aperture_diameter_m(self.array_shape, self.carrier_hz)
-            loss_db = self.atmosphere.loss_db(snapshot, carrier_hz=self.carrier_hz, antenna_diameter_m=diameter_m)
+            loss_db = self.atmosphere.loss_db(snapshot, carrier_hz=self.carrier_hz, antenna_diameter_m=self._diameter_m)
             yield 10 ** (-loss_db / 10)
+
+    @property
+    def _diameter_m(self) -> float:
+        """Diameter of a gateway's aperture."""
+        return aperture_diameter_m(self.array_shape, self.carrier_hz)
 
     def _noise_w(self, bandwidth_hz: FloatArray | float) -> FloatArray:
         return thermal_noise_w(bandwidth_hz, self.noise_figure_db, self.noise_temperature_k)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from satfl_env.links import Site
 from satfl_env.orbits import (
     REACH_S,
     ConstellationScene,
@@ -184,6 +185,12 @@ class Orbiting(ConstellationSection):
     def num_gateways(self) -> int:
         """Number of gateways, G."""
         return len(self.gateways)
+
+    @property
+    def sites(self) -> list[Site]:
+        """Places of the gateways that are on the ground or above it."""
+        ground = [it for it in self.gateways if isinstance(it, Gateway)]
+        return [Site(it.latitude_deg, it.longitude_deg, it.altitude_m) for it in ground]
 
     @abstractmethod
     def orbits(self) -> KeplerOrbits | Sgp4Orbits:

@@ -31,7 +31,7 @@ from satfl_env.federated import (
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.orbits import ForecastSettings
 from satfl_env.paths import PathText
-from satfl_env.scenarios.constellations import Constellation, TopologyKind
+from satfl_env.scenarios.constellations import Constellation, Orbiting, TopologyKind
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.partitions import Partition
@@ -342,8 +342,11 @@ class Scenario(Section):
             )
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
-        if self.constellation.kind == "planar" and isinstance(self.links, RadioLinks) and self.links.atmosphere:
-            raise ValueError("links.atmosphere needs a constellation on the globe, got kind 'planar'")
+        if isinstance(self.links, RadioLinks) and self.links.atmosphere:
+            if not isinstance(self.constellation, Orbiting):
+                raise ValueError("links.atmosphere needs a constellation on the globe, got kind 'planar'")
+            with prefixed("links."):
+                self.links.check_sites(self.constellation.sites)
         self.make_protocol()
         with prefixed("constellation."):
             self.constellation.check(self.rounds)

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satfl_env.links import Atmosphere, RadioLinks
+from satfl_env.links import Atmosphere, RadioLinks, recorded
 from satfl_env.links import atmosphere as module
 from satfl_env.links.angles import sine_of_elevation
 from satfl_env.links.atmosphere import interpolated_loss_db, zenith_table_db
 from satfl_env.links.itu import Site, slant_path_loss_db
+from satfl_env.links.recorded import recorded_loss_db
 from satfl_env.orbits import ConstellationScene, Gateway, site, walker
+from tests.links import record_losses
 
 needs_itur = pytest.mark.skipif(find_spec("itur") is None, reason="the extra 'links' is not installed")
 KOUROU = Site(5.25, -52.8, 0.0)
@@ -152,7 +154,45 @@ def test_weather_is_below_platforms_and_air_below_the_highest(cosecant, altitude
 def test_without_itur_the_extra_is_named(monkeypatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"itur.*not installed: pip install 'satfl-env\[links\]'"):
-        Atmosphere()
+        RadioLinks(atmosphere=Atmosphere()).solo_rate_bps(scene().at(0.0))
+
+
+def test_recorded_losses_need_no_itur(monkeypatch) -> None:
+    """The row of Kourou beside another record of the same, of which P.618's jump at 25 degrees is left out."""
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    elevation_deg, expected_db = np.loadtxt(RECORDED, delimiter=",", skiprows=1)[::2].T
+    kourou, setting = site("Kourou"), Atmosphere(exceedance_percent=0.1, cloud=True, rain=True)
+    place = Site(kourou.latitude_deg, kourou.longitude_deg, kourou.altitude_m)
+    diameter_m = recorded.ANTENNA_DIAMETER_M
+    table_db = zenith_table_db(setting, place, carrier_hz=20e9, antenna_diameter_m=diameter_m)
+    sine = np.sin(np.radians(elevation_deg))
+    np.testing.assert_allclose(table_db / sine, expected_db, atol=0.2)
+    links = RadioLinks(carrier_hz=20e9, array_shape=(64, 64), atmosphere=setting)
+    assert (links.solo_rate_bps(scene().at(0.0)) > 0).any()
+
+
+@needs_itur
+@pytest.mark.parametrize("name", ["Svalbard", "Kourou", "McMurdo"])
+def test_recorded_losses_are_iturs(name: str) -> None:
+    place = site(name)
+    where = Site(place.latitude_deg, place.longitude_deg, place.altitude_m)
+    case = Atmosphere(exceedance_percent=0.1, cloud=True, rain=True).case(
+        where, recorded.CARRIER_HZ, recorded.ANTENNA_DIAMETER_M
+    )
+    np.testing.assert_allclose(recorded_loss_db(where, **case), record_losses.loss_db(where), atol=0.006)
+
+
+@pytest.mark.parametrize(
+    "change", [{"carrier_hz": 19e9}, {"exceedance_percent": 0.2}, {"antenna_diameter_m": 0.5}, {"effects": ["gas"]}]
+)
+def test_other_losses_are_not_recorded(change: dict) -> None:
+    place = site("Kourou")
+    where = Site(place.latitude_deg, place.longitude_deg, place.altitude_m)
+    setting = Atmosphere(exceedance_percent=0.1, cloud=True, rain=True)
+    case = setting.case(where, recorded.CARRIER_HZ, recorded.ANTENNA_DIAMETER_M)
+    assert recorded_loss_db(where, **case) is not None
+    assert recorded_loss_db(where._replace(latitude_deg=5.0), **case) is None
+    assert recorded_loss_db(where, **{**case, **change}) is None
 
 
 def test_flat_ground_has_no_atmosphere(cosecant, at) -> None:

@@ -125,5 +125,21 @@ def test_bad_options_are_named_with_what_is_allowed(overrides: dict, message: st
 
 def test_without_itur_the_message_names_the_extra(monkeypatch) -> None:
     monkeypatch.setattr(atmosphere, "find_spec", lambda name: None)
-    with pytest.raises(ScenarioError, match=r"links\.atmosphere: needs the package itur, .* 'satfl-env\[links\]'"):
+    with pytest.raises(ScenarioError, match=r"links\.atmosphere needs the package itur, .* 'satfl-env\[links\]'"):
         scenarios.load("walker-earth", **{"links.atmosphere": {}})
+
+
+def test_storm_plays_without_itur(monkeypatch) -> None:
+    monkeypatch.setattr(atmosphere, "find_spec", lambda name: None)
+    monkeypatch.setattr(atmosphere, "slant_path_loss_db", None)
+    simulation = scenarios.build("storm")
+    state, lost = simulation.reset(0), 0
+    for _ in range(10):
+        state, report = simulation.step(decide(state))
+        lost += report.lost.sum()
+    in_sight_bps = state.rate_bps[state.visible]
+    assert np.isfinite(report.test_loss).all()
+    assert lost
+    assert in_sight_bps.max() > 1e3 * in_sight_bps.min()
+    with pytest.raises(ScenarioError, match=r"links\.atmosphere needs the package itur"):
+        scenarios.load("storm", **{"links.carrier_hz": 21e9})

@@ -191,7 +191,7 @@ def test_nobody_spends_more_than_the_budget_where_transmission_counts(protocol):
 def test_transmission_counts_for_batteries_and_not_in_the_papers():
     assert Battery(capacity_j=1.0, initial_j=1.0).counts_transmission
     assert not EnergyDraws().counts_transmission
-    for name in ("walker-earth", "sentinel", "stratosphere", "starlink-shell", "mega-shell"):
+    for name in ("walker-earth", "sentinel", "stratosphere", "storm", "starlink-shell", "mega-shell"):
         assert scenarios.load(name).onboard.energy.counts_transmission
     for name in ("leo-multitask", "semspacefl", "semspacefl-mini", "task-clustering"):
         assert not scenarios.load(name).onboard.energy.counts_transmission
