@@ -34,6 +34,7 @@ class Section(StrEnum):
     GPU = "gpu"
     ENVIRONMENT = "environment"
     VECTORS = "vectors"
+    OPTIONS = "options"
     ORBITS = "orbits"
 
 
