@@ -341,7 +341,7 @@ def at_random(seed: int) -> Choice:
 # What a scenario makes of a factor's option, by the name of the part.
 PARTS: dict[str, tuple[str, Callable[[Scenario], Any]]] = {
     "constellation": ("scene", lambda scenario: scenario.constellation.scenes(scenario.rounds)),
-    "protocol": ("protocol", Scenario.make_protocol),
+    "protocol": ("protocol", lambda scenario: scenario.rounds.protocol(scenario.constellation)),
     "links": ("links", lambda scenario: scenario.links),
     "access": ("access", lambda scenario: scenario.access),
     "energy": ("energy", lambda scenario: scenario.onboard.energy),

@@ -103,7 +103,7 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
         "energy": scenario.onboard.energy,
         "computer": scenario.onboard,
         "fleet": scenario.make_fleet(),
-        "protocol": scenario.make_protocol(),
+        "protocol": scenario.rounds.protocol(scenario.constellation),
         "combine": weighted_mean,
         "faults": scenario.faults,
         "server": scenario.server,

@@ -16,7 +16,7 @@ from gymnasium.envs.registration import EnvSpec
 from satfl_env.builtin import yaml_text
 from satfl_env.orbits import samples
 from satfl_env.scenarios import load
-from satfl_env.scenarios.schema import Rounds
+from satfl_env.scenarios.rounds import Rounds
 
 PHYSICS = {"training.engine": "none", "rounds.episode": 2}
 

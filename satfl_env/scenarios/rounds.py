@@ -1,0 +1,78 @@
+"""The section of rounds, and how satellites relay models in them."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
+
+from satfl_env import links
+from satfl_env.scenarios.constellations import ConstellationSection, TopologyKind
+from satfl_env.scenarios.section import Section
+from satfl_env.settings import STRICT, NonNegative, Positive, default_of
+from satfl_env.simulation import LateUpdates, OnboardAggregation, OneContact, Relays, RoundProtocol, RoundSettings
+
+
+class Relay(Section):
+    """Satellites of a Walker constellation relay models through the one whose contact leaves the most time (FedLEO).
+
+    `topology: plane` links every two satellites of a plane that see each other, `grid` each one with its two neighbours
+    in its plane and with one in each plane beside it. A link exists where the line of sight stays higher than
+    `grazing_height_m`.
+
+    All links have the rate `isl_rate_bps`, null means 1e8, and `isl_power_w` is drawn while sending on them, null means
+    the power of the link to a gateway; or both follow from a link `budget`.
+
+    `combine_on_board` combines the updates of a cluster that reach a gateway through the same satellite in that one, so
+    that one model goes down instead of many.
+    """
+
+    topology: TopologyKind = "plane"
+    isl_rate_bps: Positive | None = None
+    isl_power_w: NonNegative | None = None
+    budget: links.IslBudget | None = None
+    grazing_height_m: NonNegative = default_of(Relays, "grazing_height_m")
+    combine_on_board: bool = False
+
+    @property
+    def isl(self) -> links.Isl:
+        """The links between satellites."""
+        if self.budget is not None:
+            return self.budget
+        if self.isl_rate_bps is None:
+            return links.FixedIsl(transmit_power_w=self.isl_power_w)
+        return links.FixedIsl(self.isl_rate_bps, self.isl_power_w)
+
+    @model_validator(mode="after")
+    def _one_kind_of_links(self) -> Relay:
+        for name in ("isl_rate_bps", "isl_power_w"):
+            if self.budget is not None and getattr(self, name) is not None:
+                raise ValueError(f"{name} goes without budget alone, got {getattr(self, name):g} beside one")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Rounds(RoundSettings):
+    """Communication rounds. `late: null` means that updates come back in the round in which they are trained."""
+
+    late: LateUpdates | None = None
+    relay: Relay | None = None
+
+    def protocol(self, constellation: ConstellationSection) -> RoundProtocol:
+        """The protocol of the rounds.
+
+        Raises:
+            ValueError: If the constellation has no planes that satellites could have links in.
+        """
+        protocol, relay = OneContact() if self.late is None else self.late, self.relay
+        if relay is None:
+            return protocol
+        topology = constellation.topology(relay.topology)
+        if relay.combine_on_board:
+            return OnboardAggregation(topology, relay.isl, relay.grazing_height_m)
+        return Relays(topology, relay.isl, protocol, relay.grazing_height_m)
+
+    @model_validator(mode="after")
+    def _one_way_to_aggregate(self) -> Rounds:
+        if self.late is not None and self.relay is not None and self.relay.combine_on_board:
+            raise ValueError("relay.combine_on_board must be false with late updates, which gateways collect, got true")
+        return self
