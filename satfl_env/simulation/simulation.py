@@ -39,9 +39,10 @@ from satfl_env.simulation.state import (
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
 from satfl_env.simulation.training import TrainingJob
 from satfl_env.simulation.transfer_bits import TransferBits
+from satfl_env.simulation.update_similarity import UpdateSimilarity
 from satfl_env.simulation.updates import Outcome
 from satfl_env.simulation.upload_positions import DecidedLinks, moved
-from satfl_env.simulation.uploads import UpdateSimilarity, compress_updates, receive_updates
+from satfl_env.simulation.uploads import compress_updates, receive_updates
 
 # Entries of a state.
 _CHECKED_BY_THEMSELVES = ("state['models']", "state['local']")

@@ -98,7 +98,7 @@ def test_what_nobody_reads_is_not_computed(monkeypatch):
         raise AssertionError("computed")
 
     monkeypatch.setattr("satfl_env.simulation.simulation.semantic_similarity", fails)
-    monkeypatch.setattr("satfl_env.simulation.uploads.UpdateSimilarity.matrix", fails)
+    monkeypatch.setattr("satfl_env.simulation.update_similarity.UpdateSimilarity.matrix", fails)
     env, agent = SatFLEnv(overrides=without(*MATRICES)), as_agent(make_policy("nearest-fedavg"))
     observation, _ = env.reset(seed=0)
     for _ in range(3):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cosine
 
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
-from satfl_env.simulation.uploads import UpdateSimilarity, noisy_updates, update_cosines
+from satfl_env.simulation.update_similarity import UpdateSimilarity, update_cosines
+from satfl_env.simulation.uploads import noisy_updates
 from tests.factories import make_decision
 
 

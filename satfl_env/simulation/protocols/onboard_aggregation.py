@@ -100,22 +100,22 @@ class PooledContacts(Contacts):
     """Contacts in which a pool has one transfer over the link to its gateway."""
 
     def rates_bps(
-        self, among: Callable[[IntArray], FloatArray], decision: Decision, transmits: BoolArray
+        self, rates: Callable[[IntArray], FloatArray], decision: Decision, transmits: BoolArray
     ) -> FloatArray:
         """One satellite of each pool takes band, and the others have its rate."""
         members, leaders, pool = pools(self.sender, decision, transmits)
         association = np.full(len(transmits), self.sender.shape[1])
         association[leaders] = decision.association[leaders]
         rate_bps = np.zeros(len(transmits))
-        rate_bps[members] = among(association)[leaders][pool]
+        rate_bps[members] = rates(association)[leaders][pool]
         return rate_bps
 
-    def served(self, among: Callable[[BoolArray], BoolArray], decision: Decision, asks: BoolArray) -> BoolArray:
+    def served(self, serves: Callable[[BoolArray], BoolArray], decision: Decision, asks: BoolArray) -> BoolArray:
         """One satellite of each pool asks for band, and the others are served with it."""
         members, leaders, pool = pools(self.sender, decision, asks)
         leads, served = np.zeros_like(asks), np.zeros_like(asks)
         leads[leaders] = True
-        served[members] = among(leads)[leaders][pool]
+        served[members] = serves(leads)[leaders][pool]
         return served
 
 

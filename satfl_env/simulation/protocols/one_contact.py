@@ -11,15 +11,14 @@ from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import STRICT, NonNegative
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
+from satfl_env.simulation.protocols.costs import cost_of_training, epochs_in_time_and_affordable
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
     Contacts,
     Fetched,
     Opening,
     Participation,
-    cost_of_training,
     direct_contacts,
-    epochs_in_time_and_affordable,
 )
 from satfl_env.simulation.state import BoolArray, Decision, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
