@@ -13,7 +13,7 @@ from satfl_env.orbits.gateways import Gateway, site, sites
 from satfl_env.orbits.ground_track import GroundTrack, geodetic, geodetic_deg, ground_track
 from satfl_env.orbits.intervals import Intervals
 from satfl_env.orbits.kepler import KeplerOrbits, orbits_from_boinor, orbits_from_states
-from satfl_env.orbits.line_of_sight import line_of_sight
+from satfl_env.orbits.line_of_sight import GrazingHeight, line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 from satfl_env.orbits.sampled import as_foreseen
@@ -32,6 +32,7 @@ __all__ = [
     "ForeseenScene",
     "Gateway",
     "GeostationaryGateway",
+    "GrazingHeight",
     "GroundTrack",
     "Intervals",
     "KeplerOrbits",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
+from satfl_env.settings import Finite
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+# Beyond it, low satellites would never be in sight.
+GrazingHeight = Annotated[Finite, Field(ge=0, le=1000e3)]
 
 
 def line_of_sight(

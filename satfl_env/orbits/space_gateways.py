@@ -20,6 +20,7 @@ from satfl_env.orbits.earth import (
 )
 from satfl_env.orbits.frames import seconds_between
 from satfl_env.orbits.hermite import Motion, motion_between
+from satfl_env.orbits.line_of_sight import GrazingHeight
 from satfl_env.orbits.propagation import Orbits, States, earth_fixed_states
 from satfl_env.orbits.sights import LimbSight, limb_clearance_m, sine_elevation
 from satfl_env.settings import STRICT, Finite
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
-
-# Beyond it, low satellites would never be in sight.
-GrazingHeight = Annotated[Finite, Field(ge=0, le=1000e3)]
 
 GEOSTATIONARY_RADIUS_M = (GRAVITY_M3PS2 / ROTATION_RADPS**2) ** (1 / 3)
 """Radius of the orbit that takes one turn of the Earth."""

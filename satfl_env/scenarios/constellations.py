@@ -19,6 +19,7 @@ from satfl_env.orbits import (
     ConstellationScene,
     Gateway,
     GeostationaryGateway,
+    GrazingHeight,
     KeplerOrbits,
     OrbitingGateway,
     PlanarScene,
@@ -32,7 +33,6 @@ from satfl_env.orbits import (
     walker,
 )
 from satfl_env.orbits.earth import CLEAR_OF_AIR_M, EQUATORIAL_RADIUS_M, HILL_RADIUS_M, LOWEST_ALTITUDE_M
-from satfl_env.orbits.space_gateways import GrazingHeight
 from satfl_env.paths import PathText
 from satfl_env.scenarios.decay import RULES, Decay
 from satfl_env.scenarios.errors import prefixed

@@ -6,6 +6,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env import links
+from satfl_env.orbits import GrazingHeight
 from satfl_env.scenarios.constellations import ConstellationSection, TopologyKind
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import STRICT, NonNegative, Positive, default_of
@@ -17,7 +18,7 @@ class Relay(Section):
 
     `topology: plane` links every two satellites of a plane that see each other, `grid` each one with its two neighbours
     in its plane and with one in each plane beside it. A link exists where the line of sight stays higher than
-    `grazing_height_m`.
+    `grazing_height_m`, at most 1,000 km.
 
     All links have the rate `isl_rate_bps`, null means 1e8, and `isl_power_w` is drawn while sending on them, null means
     the power of the link to a gateway; or both follow from a link `budget`.
@@ -30,7 +31,7 @@ class Relay(Section):
     isl_rate_bps: Positive | None = None
     isl_power_w: NonNegative | None = None
     budget: links.IslBudget | None = None
-    grazing_height_m: NonNegative = default_of(Relays, "grazing_height_m")
+    grazing_height_m: GrazingHeight = default_of(Relays, "grazing_height_m")
     combine_on_board: bool = False
 
     @property

@@ -181,6 +181,12 @@ def test_sending_to_another_satellite_draws_its_own_power():
     assert spent[2.5].sum() < spent[10.0].sum()
 
 
+@pytest.mark.parametrize("height_m", [-1.0, 1.1e6])
+def test_lines_of_sight_clear_what_those_to_gateways_in_space_may(height_m):
+    with pytest.raises(ScenarioError, match=r"rounds\.relay\.grazing_height_m: .*(0|1000000), got"):
+        scenarios.load("walker-earth", **{"rounds.relay": {"grazing_height_m": height_m}})
+
+
 def test_links_have_a_rate_or_a_budget():
     for field, value in (("isl_rate_bps", 1000.0), ("isl_power_w", 5.0)):
         with pytest.raises(

@@ -17,8 +17,8 @@ from pydantic.dataclasses import dataclass
 
 from satfl_env.federated import Combine, combine_groups, gateway_aggregate, normalise_weights, take_rows
 from satfl_env.links import Isl
-from satfl_env.orbits import SceneSnapshot
-from satfl_env.settings import STRICT_WITH_OBJECTS, NonNegative, default_of
+from satfl_env.orbits import GrazingHeight, SceneSnapshot
+from satfl_env.settings import STRICT_WITH_OBJECTS, default_of
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.one_contact import OneContact
@@ -39,12 +39,13 @@ class OnboardAggregation(OneContact):
     Attributes:
         topology: Which satellites have links with each other.
         isl: Rate and power of these links.
-        grazing_height_m: Height above the equatorial radius that lines of sight between satellites must clear.
+        grazing_height_m: Height above the equatorial radius that lines of sight between satellites must clear, in
+            [0, 1,000,000].
     """
 
     topology: SkipValidation[Topology]
     isl: SkipValidation[Isl]
-    grazing_height_m: NonNegative = default_of(Relays, "grazing_height_m")
+    grazing_height_m: GrazingHeight = default_of(Relays, "grazing_height_m")
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> PooledContacts:
         """Through the satellite whose contact leaves the most time, the sink."""

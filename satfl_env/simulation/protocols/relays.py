@@ -17,9 +17,9 @@ from torch import Tensor
 
 from satfl_env.federated import Combine
 from satfl_env.links import Isl, link_time_s
-from satfl_env.orbits import SceneSnapshot, line_of_sight
+from satfl_env.orbits import GrazingHeight, SceneSnapshot, line_of_sight
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
-from satfl_env.settings import STRICT_WITH_OBJECTS, Each, NonNegative
+from satfl_env.settings import STRICT_WITH_OBJECTS, Each
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
@@ -42,13 +42,14 @@ class Relays:
         topology: Which satellites have links with each other.
         isl: Rate and power of these links.
         protocol: The protocol of the round.
-        grazing_height_m: Height above the equatorial radius that lines of sight between satellites must clear.
+        grazing_height_m: Height above the equatorial radius that lines of sight between satellites must clear, in
+            [0, 1,000,000].
     """
 
     topology: SkipValidation[Topology]
     isl: SkipValidation[Isl]
     protocol: SkipValidation[RoundProtocol] = OneContact()
-    grazing_height_m: NonNegative = 0.0
+    grazing_height_m: GrazingHeight = 0.0
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
         """Through the satellite whose contact leaves the most time."""
