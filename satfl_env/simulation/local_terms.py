@@ -171,8 +171,9 @@ class ControlVariates(LocalTerms):
     def learn(self, decision: Decision, arrivals: Arrivals, gradient: Tensor | None) -> None:
         """Satellites whose update came back take on a new control variate, and their gateway learns of the change."""
         members = np.flatnonzero(arrivals.returned)
-        if gradient is None or not members.size:
+        if not members.size:
             return
+        assert gradient is not None  # trained under an objective
         gateway, label = decision.association[members], decision.cluster[members]
         new = take_rows(gradient, members)
         self._add(gateway, self.label[members], -take_rows(self.own, members))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from satfl_env.federated import Layout, LocalObjective, TrainingResult, TrainingSettings
 from satfl_env.federated.schedule import draw_epochs
+from satfl_env.semantics import Channel, MLPLink
 from tests.federated.test_trainers import (
     EPOCHS,
     SAMPLES,
@@ -61,6 +62,27 @@ def test_engines_agree_in_double_precision(engine: str, name: str):
     loop, other = both(engine, BUILDS[name], TrainingSettings(16, 0.05, "sgd", 2), torch.float64)
     assert_same(loop, other, 1e-12)
     assert float((loop.mean_gradient - other.mean_gradient).abs().max()) < 1e-12
+
+
+class Spare(MLPLink):
+    """A link with a layer that it does not use."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        super().__init__(64, 4, channel=Channel("awgn"), generator=generator, hidden=32)
+        self.spare = nn.Linear(3, 2)
+
+
+def test_a_layer_that_is_not_used_moves_by_its_shift_alone():
+    rate, steps = 0.05, 2
+    settings, shift = TrainingSettings(16, rate, "sgd"), torch.ones(7, Layout.of(Spare()).num_parameters)
+    start = Layout.of(Spare()).flatten(Spare()).repeat(7, 1)
+    layout, epochs = Layout.of(Spare()), np.array([0, 0, 0, steps, 0, 0, 0])
+    for engine in ("loop", "stacked"):
+        result = make(engine, Spare(), settings).train(start, local_data(), epochs, SEEDS, LocalObjective(shift))
+        moved = layout.split(result.parameters - start)
+        for name in ("spare.weight", "spare.bias"):
+            torch.testing.assert_close(moved[name][3], torch.full_like(moved[name][3], -rate * steps))
 
 
 @all_engines

@@ -94,6 +94,20 @@ def limit(terms: LocalTerms, engine: str) -> float:
     return float(point)
 
 
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
+def test_a_gradient_beyond_all_use_counts_as_diverged(engine: str):
+    """A loss as steep as a cliff, next to its optimum: loss and parameters stay small."""
+    samples = torch.tensor([[1.0, 1.0], [1e30, 1e-12]], dtype=torch.float64)
+    data = LocalData(samples, torch.zeros(2, dtype=torch.int64), np.arange(3))
+    trainer = make_trainer(engine, Quadratic(), TrainingSettings(1, 1e-13, "adam"))
+    start, once = torch.zeros(2, 1, dtype=torch.float64), (np.ones(2, np.int64), np.zeros(2, np.uint64))
+    assert not trainer.train(start, data, *once).diverged.any()
+    result = trainer.train(start, data, *once, LocalObjective(torch.zeros_like(start)))
+    assert result.diverged.tolist() == [False, True]
+    assert result.mean_gradient is not None
+    assert result.mean_gradient.flatten().tolist() == [-1.0, 0.0]
+
+
 def weighted(weights: np.ndarray) -> float:
     return float(weights @ OPTIMUM / weights.sum())
 
