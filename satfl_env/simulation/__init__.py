@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from satfl_env.simulation.access import Access, GatewayAccess
+from satfl_env.simulation.decision import OPTIONAL_CHOICES, Decision, When, check_decision
 from satfl_env.simulation.evaluation import Evaluation
 from satfl_env.simulation.faults import FaultModel, Faults, Outages, Renewals
 from satfl_env.simulation.federated_data import FederatedData
@@ -30,16 +31,7 @@ from satfl_env.simulation.protocols import (
 )
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
-from satfl_env.simulation.state import (
-    MORE_PARTS,
-    OPTIONAL_CHOICES,
-    STATE_PARTS,
-    Decision,
-    NetworkState,
-    RoundReport,
-    When,
-    check_decision,
-)
+from satfl_env.simulation.state import MORE_PARTS, STATE_PARTS, NetworkState, RoundReport
 from satfl_env.simulation.together import SimulationGroup
 from satfl_env.simulation.updates import Outcome
 from satfl_env.simulation.upload_positions import UPLOAD_POSITIONS, PositionsAt

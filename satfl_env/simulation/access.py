@@ -10,7 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from satfl_env.federated import normalise_weights
 from satfl_env.settings import STRICT, Count
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
+from satfl_env.simulation.decision import Decision
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray, NetworkState
 
 Order = Literal["weights", "window", "rate"]
 Sharing = Literal["equal", "need", "weights", "decided"]

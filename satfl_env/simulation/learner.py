@@ -21,10 +21,11 @@ from satfl_env.federated import (
     take_rows,
     usable_models,
 )
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate, training_loss
 from satfl_env.simulation.models import ModelStore
 from satfl_env.simulation.server_store import ServerStore
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 from satfl_env.simulation.streams import torch_generator
 from satfl_env.simulation.testers import CompiledTester, TorchTester
 

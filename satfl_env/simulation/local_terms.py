@@ -15,9 +15,10 @@ from torch import Tensor
 
 from satfl_env.federated import LocalObjective, take_rows
 from satfl_env.settings import STRICT, NonNegative, default_of
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Group, distinct, each_group
 from satfl_env.simulation.protocols import RoundProtocol
-from satfl_env.simulation.state import BoolArray, Decision, IntArray
+from satfl_env.simulation.state import BoolArray, IntArray
 
 
 class LocalTerms:

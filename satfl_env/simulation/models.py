@@ -21,7 +21,8 @@ from satfl_env.federated import (
     take_rows,
     write_rows,
 )
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+from satfl_env.simulation.decision import Decision
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 Group = tuple[int, int]
 # Gateways and labels of K groups, each (K,).

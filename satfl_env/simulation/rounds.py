@@ -9,7 +9,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from satfl_env.settings import STRICT, Count, Positive
-from satfl_env.simulation.state import Decision, FloatArray, NetworkState
+from satfl_env.simulation.decision import Decision
+from satfl_env.simulation.state import FloatArray, NetworkState
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -18,6 +18,7 @@ from satfl_env.onboard import EnergyBalance, as_supply
 from satfl_env.orbits import Forecast, Scene, SceneSnapshot
 from satfl_env.semantics import semantic_similarity
 from satfl_env.settings import MOST, Each
+from satfl_env.simulation.decision import Decision, check_decision
 from satfl_env.simulation.downlink import downlink
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
 from satfl_env.simulation.faults import episode_faults
@@ -25,17 +26,7 @@ from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
 from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation, Transfers, settle
 from satfl_env.simulation.rounds import limit_cohort
-from satfl_env.simulation.state import (
-    BoolArray,
-    Decision,
-    FloatArray,
-    IntArray,
-    NetworkState,
-    Once,
-    RoundReport,
-    as_numbers,
-    check_decision,
-)
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray, NetworkState, Once, RoundReport, as_numbers
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
 from satfl_env.simulation.training import TrainingJob
 from satfl_env.simulation.transfer_bits import TransferBits

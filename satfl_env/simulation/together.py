@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from satfl_env.federated import torch_defaults
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.simulation import Simulation
-from satfl_env.simulation.state import Decision, NetworkState, RoundReport
+from satfl_env.simulation.state import NetworkState, RoundReport
 from satfl_env.simulation.training import JointTraining
 
 

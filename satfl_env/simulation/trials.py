@@ -15,12 +15,13 @@ from satfl_env.federated import combine_updates
 from satfl_env.onboard import Supply, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import check_model
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.faults import Outages
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.fleet import Equipment
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.local_terms import LocalTerms
-from satfl_env.simulation.state import Decision, FloatArray, NetworkState
+from satfl_env.simulation.state import FloatArray, NetworkState
 
 _SCENE_METHODS = ("at", "sunlit_s")
 _SCENE_VALUES = (

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env import NetworkState, Outcome
+from satfl_env.simulation.decision import check_decision
 from satfl_env.simulation.protocols import Fetched, OneContact, Opening
-from satfl_env.simulation.state import check_decision
 from tests.factories import make_decision
 from tests.factories import make_state as make_any_state
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from satfl_env.federated import Combine, take_rows
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore, each_group
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 
 def staleness_discount(staleness: IntArray, power: float) -> FloatArray:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from satfl_env.federated import Combine, take_rows
 from satfl_env.settings import STRICT, Count, Positive
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.buffers import staleness_discount
 from satfl_env.simulation.protocols.costs import cost_of_training, epochs_in_time_and_affordable
@@ -25,7 +26,7 @@ from satfl_env.simulation.protocols.round_protocol import (
     Opening,
     Participation,
 )
-from satfl_env.simulation.state import BoolArray, Decision, IntArray
+from satfl_env.simulation.state import BoolArray, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 

@@ -19,13 +19,14 @@ from satfl_env.federated import Combine, combine_groups, gateway_aggregate, norm
 from satfl_env.links import Isl
 from satfl_env.orbits import GrazingHeight, SceneSnapshot
 from satfl_env.settings import STRICT_WITH_OBJECTS, default_of
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.relays import Relays, with_isl_power
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Contacts, Fetched, Opening, Participation
 from satfl_env.simulation.protocols.topologies import Topology
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, config=STRICT_WITH_OBJECTS)

@@ -9,6 +9,7 @@ from torch import Tensor
 from satfl_env.federated import Combine
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import STRICT, NonNegative
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.costs import cost_of_training, epochs_in_time_and_affordable
@@ -20,7 +21,7 @@ from satfl_env.simulation.protocols.round_protocol import (
     Participation,
     direct_contacts,
 )
-from satfl_env.simulation.state import BoolArray, Decision, IntArray
+from satfl_env.simulation.state import BoolArray, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 

@@ -20,6 +20,7 @@ from satfl_env.links import Isl, link_time_s
 from satfl_env.orbits import GrazingHeight, SceneSnapshot, line_of_sight
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
 from satfl_env.settings import STRICT_WITH_OBJECTS, Each
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.round_protocol import (
@@ -31,7 +32,7 @@ from satfl_env.simulation.protocols.round_protocol import (
     RoundProtocol,
 )
 from satfl_env.simulation.protocols.topologies import HopTimes, Topology
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, config=STRICT_WITH_OBJECTS)

@@ -12,8 +12,9 @@ from torch import Tensor
 from satfl_env.federated import Combine
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import Each
+from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, Intake, ModelStore
-from satfl_env.simulation.state import BoolArray, Decision, FloatArray, IntArray, NetworkState
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray, NetworkState
 from satfl_env.simulation.updates import Outcome, uses_links
 
 
