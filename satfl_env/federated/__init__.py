@@ -30,7 +30,7 @@ from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.parameters import Layout, Shared
 from satfl_env.federated.rows import take_rows, write_rows
-from satfl_env.federated.server import FedAdam, FedAvg, FedAvgM, ServerOptimiser
+from satfl_env.federated.server import FedAdam, FedAvg, FedAvgM, ServerOptimiser, server_step
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.torch_defaults import torch_defaults
@@ -89,6 +89,7 @@ __all__ = [
     "one_blas_thread",
     "packed",
     "raw_cloud_weights",
+    "server_step",
     "take_rows",
     "thread_limit",
     "torch_defaults",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Protocol
 
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -110,3 +111,28 @@ class FedAdam:
         new[0].lerp_(updates, 1 - self.beta_1)
         new[1].lerp_(updates.square(), 1 - self.beta_2)
         return models + self.server_rate * new[0] / (new[1].sqrt() + self.tau), new
+
+
+def server_step(optimiser: ServerOptimiser, models: Tensor, updates: Tensor, moments: Tensor) -> tuple[Tensor, Tensor]:
+    """The checked step of an optimiser, which may be the user's own and may write to what it is given.
+
+    Args:
+        optimiser: The optimiser.
+        models: Models, (K, P); they stay as they are.
+        updates: Their updates, (K, P).
+        moments: Their earlier moments, (n, K, P).
+
+    Raises:
+        ValueError: If it gives anything but a tensor of models and one of moments, in their shapes.
+    """
+    with torch.no_grad():
+        step = tuple(optimiser.step(models.clone(), updates, moments))
+    shapes = tuple(models.shape), tuple(moments.shape)
+    found = tuple(tuple(it.shape) if isinstance(it, Tensor) else type(it).__name__ for it in step)
+    if found != shapes:
+        raise ValueError(
+            f"the server optimiser {type(optimiser).__name__} must give tensors of moved models {shapes[0]} and "
+            f"moments {shapes[1]}, got {' and '.join(map(str, found))}"
+        )
+    moved, new = step
+    return moved.to(models), new.to(moments)

@@ -9,7 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satfl_env.federated import Combine, ServerOptimiser, combine_updates, gateway_aggregate, take_rows, write_rows
+from satfl_env.federated import (
+    Combine,
+    ServerOptimiser,
+    combine_updates,
+    gateway_aggregate,
+    server_step,
+    take_rows,
+    write_rows,
+)
 from satfl_env.simulation.models import Arrivals, Group, Groups, Intake, ModelStore, each_group
 from satfl_env.simulation.state import BoolArray, FloatArray
 
@@ -68,7 +76,7 @@ class ServerStore(ModelStore):
         """The models of some groups, (K, num_shared), after a step of the optimiser along their updates."""
         keys = each_group(groups)
         moments = torch.stack([self._moments.get(key, self._first_moments) for key in keys], dim=1)
-        models, moments = self._optimiser.step(models, updates, moments)
+        models, moments = server_step(self._optimiser, models, updates, moments)
         self._moments.update(zip(keys, moments.unbind(1), strict=True))
         return models
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from satfl_env.federated import combine_updates
+from satfl_env.federated import combine_updates, server_step
 from satfl_env.onboard import Supply, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import check_model
@@ -58,8 +58,12 @@ class Trial:
 
     @cached_property
     def drawn(self) -> Mapping[str, FloatArray]:
-        """The values of the scene's satellites in which they differ."""
-        return self.ingredients.fleet.draw(self.scene.num_satellites, np.random.default_rng(0))
+        """The values of the scene's satellites in which they differ; each must be one of links, energy or computer."""
+        drawn = self.ingredients.fleet.draw(self.scene.num_satellites, np.random.default_rng(0))
+        for name in drawn:
+            if not any(hasattr(part, name) for part in self.ingredients.equipment):
+                raise ValueError(f"the fleet must draw values that links, energy or computer have, got {name!r}")
+        return drawn
 
     @property
     def equipment(self) -> Equipment:
@@ -204,11 +208,9 @@ def try_computer(trial: Trial) -> None:
 
 
 def try_fleet(trial: Trial) -> None:
-    """Check one draw of the values in which satellites differ, and that they are those of links, energy or computer."""
-    fleet, drawn, equipment = trial.ingredients.fleet, trial.drawn, trial.ingredients.equipment
-    for name, value in drawn.items():
-        if not any(hasattr(part, name) for part in equipment):
-            raise ValueError(f"parts['fleet'].draw() must name values of links, energy or computer, got {name!r}")
+    """Check one draw of the values in which satellites differ."""
+    fleet = trial.ingredients.fleet
+    for name, value in trial.drawn.items():
         values = _check_numbers(f"parts['fleet'].draw()[{name!r}]", value, (trial.scene.num_satellites,))
         highest = _check_numbers(f"parts['fleet'].highest[{name!r}]", fleet.highest.get(name), ())
         if (values * _ROUNDING > highest).any():
@@ -265,7 +267,9 @@ def try_faults(trial: Trial) -> None:
         finite_s = np.minimum(breaks_s, np.finfo(float).max)  # may be infinite
         _check_numbers("breaks_s()", finite_s, (satellites, gateways), lowest=0.0)
         probability = faults.upset_probability(np.full(satellites, _TRIED_S))
-        _check_numbers("upset_probability()", probability, (satellites,), lowest=0.0)
+        probability = _check_numbers("upset_probability()", probability, (satellites,), lowest=0.0)
+        if (probability > 1).any():
+            raise ValueError(f"upset_probability() must be at most 1, got {probability.max():g}")
 
 
 def try_combine(trial: Trial) -> None:
@@ -303,8 +307,8 @@ def try_server(trial: Trial) -> None:
     server, models = trial.ingredients.server, torch.ones(_TRIED_SHAPE)
     assert server is not None
     with blaming_part("server"):
-        first = models.new_tensor(server.first_moments)[:, None, None].expand(-1, *_TRIED_SHAPE)
-        moved, moments = server.step(models, models, first)
+        first = models.new_tensor(server.first_moments)[:, None, None].repeat(1, *_TRIED_SHAPE)
+        moved, moments = server_step(server, models, models.clone(), first)
         _check_numbers("step()[0]", moved, _TRIED_SHAPE)
         _check_numbers("step()[1]", moments, tuple(first.shape))
 

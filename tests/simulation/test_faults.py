@@ -413,6 +413,14 @@ def test_outages_too_short_for_an_episode_are_refused_when_it_begins():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        (
+            {"upset_probability": lambda self, exposure_s: exposure_s},
+            r"parts\['faults'\]: upset_probability\(\) must be at most 1, got 60",
+        ),
+        (
+            {"satellite_outages": lambda self, number, *_: Outages(np.tile([[100.0], [50.0]], number))},
+            r"parts\['faults'\]: switch_s must ascend",
+        ),
         ({"breaks_s": lambda self, *_: np.zeros(3)}, r"parts\['faults'\]: breaks_s\(\) must have shape \(10, 3\)"),
         ({"satellite_outages": lambda self, *_: [1.0]}, "satellite_outages.. must give Outages, got list"),
         ({"gateway_outages": lambda self, *_: Outages.never(2)}, r"gateway_outages\(\).* must have shape \(3,\)"),

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from satfl_env import NetworkState, Outcome, RoundReport, Simulation, scenarios
 from satfl_env.links import FixedIsl, RadioLinks, link_time_s
-from satfl_env.onboard import epoch_energy_j, epoch_time_s
+from satfl_env.onboard import Battery, EnergyDraws, epoch_energy_j, epoch_time_s
 from satfl_env.orbits import ConstellationScene, site, walker
 from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation.protocols import PlaneLinks, Relays
@@ -342,7 +342,11 @@ def test_a_fleet_of_one_s_own():
     [
         (own(highest={}), ValueError, r"parts\['fleet'\].highest\['cpu_max_hz'\] must be finite"),
         (own(highest={"cpu_max_hz": 1e9}), ValueError, r"highest\['cpu_max_hz'\] must be at least .*, got 1e\+09"),
-        (own(draw=lambda n, rng: {"speed": np.ones(n)}), ValueError, "must name values of links, .* got 'speed'"),
+        (
+            own(draw=lambda n, rng: {"speed": np.ones(n)}),
+            ValueError,
+            "must draw values that links, .* have, got 'speed'",
+        ),
         (own(draw=lambda n, rng: {"kappa": np.ones(3)}), ValueError, r"draw\(\)\['kappa'\] must have shape \(10,\)"),
         (
             own(draw=lambda n, rng: {"cpu_max_hz": -np.ones(n)}),
@@ -354,3 +358,10 @@ def test_a_fleet_of_one_s_own():
 def test_bad_fleets_of_one_s_own_are_refused(fleet, error, problem):
     with pytest.raises(error, match=problem):
         scenarios.build(physics_only(2), parts={"fleet": fleet})
+
+
+def test_a_scenario_s_fleet_that_states_what_a_part_of_one_s_own_lacks_is_refused():
+    scenario, battery = physics_only(2, fleet=[{"name": "rich", "mean_j": 300.0}]), Battery(**BATTERY)
+    with pytest.raises(ValueError, match=r"the fleet must draw values that links, energy .* have, got 'mean_j'"):
+        scenarios.build(scenario, parts={"energy": battery})
+    scenarios.build(scenario, parts={"energy": EnergyDraws()})

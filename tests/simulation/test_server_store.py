@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from satfl_env.federated import FedAdam, FedAvg, FedAvgM, ServerOptimiser, coordinate_median, weighted_mean
+from satfl_env.federated import FedAdam, FedAvg, FedAvgM, ServerOptimiser, coordinate_median, server_step, weighted_mean
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.server_store import ServerStore
 from tests.factories import make_decision
@@ -140,3 +141,41 @@ def test_a_state_of_another_kind_is_refused():
         plain.set_state(store.get_state())
     with pytest.raises(ValueError, match=r"; expected .*'moments'"):
         store.set_state(plain.get_state())
+
+
+class Rude:
+    """A server that writes to what it is given, in double precision, and learns its own step size."""
+
+    first_moments = (0.0,)
+
+    def __init__(self):
+        self.rate = torch.ones(1, requires_grad=True)
+
+    def step(self, models, updates, moments):
+        models += updates
+        moments += 1
+        return models.double() * self.rate, moments.double()
+
+
+def test_what_an_optimiser_writes_to_is_no_model_that_anyone_holds():
+    models, updates, moments = torch.zeros(2, 3), torch.ones(2, 3), torch.zeros(1, 2, 3)
+    moved, new = server_step(Rude(), models, updates, moments)
+    assert moved.dtype == new.dtype == torch.float32
+    assert (moved == 1).all()
+    assert (new == 1).all()
+    assert (models == 0).all()
+    assert not moved.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        (lambda models, updates, moments: (models.numpy(), moments), r"ndarray and \(1, 2, 3\)"),
+        (lambda models, updates, moments: models, r"\(3,\) and \(3,\)"),
+        (lambda models, updates, moments: (models[0], moments), r"\(3,\) and \(1, 2, 3\)"),
+    ],
+)
+def test_what_is_no_step_is_told(step, found):
+    optimiser = SimpleNamespace(first_moments=(0.0,), step=step)
+    with pytest.raises(ValueError, match=rf"must give tensors of moved models \(2, 3\) and moments .* got {found}$"):
+        server_step(optimiser, torch.zeros(2, 3), torch.ones(2, 3), torch.zeros(1, 2, 3))

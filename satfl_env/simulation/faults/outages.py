@@ -21,9 +21,14 @@ class Outages:
     Args:
         switch_s: Times at which each of them fails and comes back in turn, ascending, (K, n); infinite where it stays
             as it is. All of them work at first.
+
+    Raises:
+        ValueError: If the times of a thing do not ascend.
     """
 
     def __init__(self, switch_s: FloatArray) -> None:
+        if np.isnan(switch_s).any() or (switch_s[1:] < switch_s[:-1]).any():
+            raise ValueError("switch_s must ascend along its first axis, without NaN")
         self._switch_s = switch_s
 
     @classmethod
