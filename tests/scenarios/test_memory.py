@@ -30,6 +30,16 @@ MOST = 2**31 - 1
         ),
         ("walker-earth", {"data.partition.span_s": 1e15}, "data.partition.span_s: .* for ground tracks"),
         ("walker-earth", {"data.partition.swath_m": 1e-9}, "data.partition.span_s: .* for ground tracks"),
+        (
+            "mega-shell",
+            {
+                "constellation.satellites": 4_000_000,
+                "observation.add": ["contact_end_s"],
+                "observation.contacts": 100,
+                "observation.leave_out": ["similarity", "update_similarity"],
+            },
+            "observation.contacts: .* for contacts to come",
+        ),
         ("leo-multitask", {"model.hidden": MOST}, "model: .* parameters: need .* of memory"),
         ("leo-multitask", {"model": {"hidden": MOST, "channel_uses": MOST}}, "model: "),
         ("semspacefl-mini", {"model.widths": [MOST, MOST, MOST]}, "model: "),
