@@ -38,7 +38,7 @@ def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[
         there: The folder's record.
         here: The new one.
     """
-    there, here = _flat(there), _flat(here)
+    there, here = _flat(_by_place(there)), _flat(_by_place(here))
     differing = [name for name in here | there if name not in PLACES and there.get(name) != here.get(name)]
     if differing:
         named = "; ".join(
@@ -54,6 +54,13 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in section.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
+
+
+def _by_place(value: Any) -> Any:
+    """The same with lists of mappings, such as kinds of satellites, as mappings by place."""
+    if isinstance(value, list) and value and all(isinstance(it, Mapping) for it in value):
+        value = {str(place): it for place, it in enumerate(value)}
+    return {key: _by_place(it) for key, it in value.items()} if isinstance(value, Mapping) else value
 
 
 def _short(value: Any) -> str:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from satfl_baselines import compare
 from satfl_baselines.evaluate import Run, play_all
 from satfl_baselines.files import one_writer, write_whole
+from satfl_baselines.identity import require_same
 from satfl_baselines.results import ResultFolder, summarise
 from satfl_env import Decision, NetworkState
 from satfl_env.scenarios import load
@@ -294,3 +295,11 @@ def test_a_killed_worker_is_told():
         os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="a process that played episodes died"):
         list(playing)
+
+
+def test_what_differs_inside_a_list_is_named_by_its_place(tmp_path):
+    there = {"scenario": {"fleet": [{"name": "large", "kappa": 1e-27}, {"name": "small", "kappa": 2e-27}]}}
+    here = {"scenario": {"fleet": [{"name": "large", "kappa": 1e-27}, {"name": "small", "kappa": 3e-27}]}}
+    with pytest.raises(ValueError, match=r"comparison: scenario\.fleet\.1\.kappa is 2e-27 there and 3e-27 here$"):
+        require_same(tmp_path, "comparison", there, here)
+    require_same(tmp_path, "comparison", there, there)
