@@ -146,6 +146,13 @@ def test_names_exist(page):
         assert pkgutil.resolve_name(name) is not None
 
 
+def test_nothing_is_documented_twice():
+    """A reference to it would be ambiguous, and the pages would not build."""
+    names = [name for page in PAGES for name in re.findall(r"^::: (\S+)", page.read_text(), re.MULTILINE)]
+    assert len(set(names)) == len(names)
+    assert not {name for name in names if name.rpartition(".")[0] in names}
+
+
 def test_files_that_the_readme_names_exist():
     readme = PAGES[0].read_text()
     files = re.findall(r"\]\((?!https?:)([^)#]+)", readme) + re.findall(r"python (\S+\.py)", readme)

@@ -108,9 +108,10 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `kappa`             | `(S,)`   | 0   | its highest value                | switched capacitance                |
     | `max_epochs`        | `(S,)`   | 0   | its value                        | most local epochs in a round        |
 
-    A minimum of "-" is the negative of the maximum. The scenario's `observation.leave_out` names parts to be left out,
-    and `observation.add` any of these, for `K` contacts (`observation.contacts`, by default 2) up to a horizon
-    (`observation.horizon_s`, by default that of the scene):
+    A minimum of "-" is the negative of the maximum. With `compression` the maximum of `transmit_power_w` is twice as
+    high. The scenario's `observation.leave_out` names parts to be left out, and `observation.add` any of these, for `K`
+    contacts (`observation.contacts`, by default 2) up to a horizon (`observation.horizon_s`, by default that of the
+    scene):
 
     | Key               | Shape       | Min | Max                   | Meaning                                      |
     |-------------------|-------------|-----|-----------------------|----------------------------------------------|
