@@ -182,8 +182,8 @@ class Scenario(Section):
             raise ValueError(
                 f"model.kind {self.model.kind!r} reconstructs images: data.partition.kind 'tasks' does not fit it"
             )
-        if partition.kind == "ground-track" and self.constellation.kind == "planar":
-            raise ValueError("data.partition.kind 'ground-track' needs a constellation on the globe, got kind 'planar'")
+        if partition.kind == "ground-track":
+            self._on_globe("data.partition.kind 'ground-track'")
         return self
 
     @model_validator(mode="after")
@@ -195,10 +195,9 @@ class Scenario(Section):
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
         if isinstance(self.links, RadioLinks) and self.links.atmosphere:
-            if not isinstance(self.constellation, Orbiting):
-                raise ValueError("links.atmosphere needs a constellation on the globe, got kind 'planar'")
+            sites = self._on_globe("links.atmosphere").sites
             with prefixed("links."):
-                self.links.check_sites(self.constellation.sites)
+                self.links.check_sites(sites)
         return self
 
     @model_validator(mode="after")
@@ -218,6 +217,12 @@ class Scenario(Section):
                 f"(got {training.engine!r})"
             )
         return self
+
+    def _on_globe(self, what: str) -> Orbiting:
+        """The constellation, which must be on the globe for `what`."""
+        if not isinstance(self.constellation, Orbiting):
+            raise ValueError(f"{what} needs a constellation on the globe, got kind {self.constellation.kind!r}")
+        return self.constellation
 
     def check_target(self, parts: Collection[str] = ()) -> None:
         """Raise `ScenarioError` if the target's metric is none of the model's, unless parts have another `model`."""
