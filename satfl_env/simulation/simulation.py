@@ -618,6 +618,8 @@ class Simulation:
         received, updates, returned = receive_updates(start, sent, returned, self.ingredients.upload_snr_db, noise)
         similarity = before.update_similarity.refreshed(updates, returned)
         arrivals = Arrivals(job.parameters, result.parameters, received, returned, self._contacts.sender)
+        # What does not arrive leaves a satellite's memory as it was.
+        memory = torch.where(torch.from_numpy(returned)[:, None], memory, before.upload_memory)
         return arrivals, similarity, memory
 
     def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from satfl_env import (
     Compression,
+    Outcome,
     SatFLEnv,
     Simulation,
     decision_to_action,
@@ -60,6 +61,13 @@ class Tenths:
 
     def variance(self, vectors: Tensor) -> Tensor:
         return vectors.new_zeros(len(vectors))
+
+
+class TooLarge(Tenths):
+    """Numbers that no model can hold."""
+
+    def compress(self, vectors: Tensor, generator: torch.Generator) -> Tensor:
+        return 1e20 * vectors
 
 
 def build(parts: Any = None, **changes: Any) -> Simulation:
@@ -161,6 +169,18 @@ def test_satellites_remember_what_was_left_of_their_updates_and_nothing_else():
         memory = torch.where(torch.from_numpy(came)[:, None], wanted - (10 * wanted).round() / 10, memory)
         torch.testing.assert_close(simulation.get_state()["progress"]["upload_memory"], memory, rtol=0, atol=1e-6)
     assert memory.any()
+
+
+@pytest.mark.parametrize(
+    ("upload", "changes"),
+    [(TooLarge(), {}), (Tenths(), {"links.upload_snr_db": -200.0, "training.learning_rate": 10.0})],
+)
+def test_updates_that_do_not_arrive_leave_what_satellites_remember(upload, changes):
+    simulation = build({"compression": Compression(upload=upload, error_feedback=True)}, **changes)
+    (_, report), *_ = play(simulation, 1)
+    lost = report.outcome == Outcome.DIVERGED
+    assert lost.any()
+    assert not simulation.get_state()["progress"]["upload_memory"][torch.from_numpy(lost)].any()
 
 
 @pytest.mark.parametrize("late", [None, {"buffer": 1}])
