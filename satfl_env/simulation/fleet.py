@@ -103,10 +103,13 @@ class Kinds:
         sections: The settings that state what a kind leaves out.
 
     Raises:
-        ValueError: If a kind states what none of the sections has.
+        ValueError: If two kinds have one name, or one states what none of the sections has.
     """
 
     def __init__(self, kinds: Sequence[Kind], *sections: object) -> None:
+        called = [kind.name for kind in kinds]
+        if len(set(called)) != len(called):
+            raise ValueError(f"kinds must have distinct names, got {called}")
         self._kinds = kinds
         self._names = tuple(dict.fromkeys(name for kind in kinds for name in kind.stated))
         self._common = _in_common(self._names, sections)

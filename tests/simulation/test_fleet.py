@@ -293,6 +293,7 @@ BAD_FLEETS: list[tuple[Any, dict[str, Any], str]] = [
         {},
         "fleet: a: kappa must list one value for .* 10 satellites, got 2",
     ),
+    ([{"name": "a", "count": 1}, {"name": "a"}], {}, r"fleet: kinds must have distinct names, got \['a', 'a'\]"),
     ([{"name": "a", "mean_j": 3}], {}, "fleet: a must state some of .*capacity_j.*, got mean_j"),
     (
         [{"name": "a", "satellite_gain_dbi": 3}],
