@@ -18,6 +18,7 @@ from benchmarks.naive import satellite_data, train_one
 from benchmarks.peers import beside
 from benchmarks.workloads import workload
 from satfl_env.federated import available_cores
+from satfl_env.imports import to_install
 
 
 def run(quick: bool) -> dict[str, float]:
@@ -30,7 +31,7 @@ def run(quick: bool) -> dict[str, float]:
         ImportError: If Flower is not installed.
     """
     if find_spec("flwr") is None or find_spec("ray") is None:
-        raise ImportError("Flower is not installed: pip install 'satfl-env[bench]'")
+        raise ImportError(f"Flower is not installed: {to_install('bench')}")
     return beside("Flower", "benchmarks.flower", quick=quick)
 
 

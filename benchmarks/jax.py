@@ -18,6 +18,7 @@ from benchmarks.timing import medians
 from benchmarks.workloads import Workload, workload
 from satfl_env.federated import Hardware, make_trainer
 from satfl_env.federated.schedule import batches_per_epoch
+from satfl_env.imports import to_install
 from satfl_env.semantics import MLPLink
 from satfl_env.semantics.channel import POWER_FLOOR
 
@@ -34,7 +35,7 @@ def run(quick: bool) -> dict[str, float]:
         ImportError: If JAX or Optax is not installed.
     """
     if find_spec("jax") is None or find_spec("optax") is None:
-        raise ImportError("JAX is not installed: pip install 'satfl-env[bench]'")
+        raise ImportError(f"JAX is not installed: {to_install('bench')}")
     values: dict[str, float] = {}
     for name in QUICK if quick else (*QUICK, "W1s", "W1m", "W1"):
         work = workload(name)

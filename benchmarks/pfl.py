@@ -19,6 +19,7 @@ import torch
 from benchmarks.naive import satellite_data
 from benchmarks.peers import beside
 from benchmarks.workloads import workload
+from satfl_env.imports import to_install
 
 
 def run(quick: bool) -> dict[str, float]:
@@ -31,7 +32,7 @@ def run(quick: bool) -> dict[str, float]:
         ImportError: If pfl-research is not installed.
     """
     if find_spec("pfl") is None:
-        raise ImportError("pfl-research is not installed: pip install 'satfl-env[bench]'")
+        raise ImportError(f"pfl-research is not installed: {to_install('bench')}")
     return beside("pfl-research", "benchmarks.pfl", quick=quick)
 
 

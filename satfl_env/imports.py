@@ -40,6 +40,11 @@ def import_tidily(name: str) -> Any:
         return import_module(name)
 
 
+def to_install(extra: str) -> str:
+    """The command that installs an extra of this project, in a clone of its repository."""
+    return f"pip install -e '.[{extra}]'"
+
+
 def lazy_names(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """`__getattr__`, `__dir__` and `__all__` of a package whose names are in its stub, each imported when first used.
 

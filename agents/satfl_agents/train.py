@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satfl_baselines import as_agent, make_policy
+from satfl_env.imports import to_install
 from satfl_env.scenarios import Scenario
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
 from satfl_env.wrappers.native import native_sizes
@@ -20,7 +21,7 @@ try:
     from stable_baselines3.common.monitor import Monitor
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"training needs Stable-Baselines3 ({error}): pip install 'satfl-env[agents]'", name=error.name
+        f"training needs Stable-Baselines3 ({error}): {to_install('agents')}", name=error.name
     ) from error
 
 ALGORITHMS = ("ppo", "maskable-ppo")

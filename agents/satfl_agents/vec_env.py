@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from satfl_env import make_vector_env
+from satfl_env.imports import to_install
 
 try:
     from stable_baselines3.common.env_util import is_wrapped
@@ -18,7 +19,7 @@ try:
     from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"training needs Stable-Baselines3 ({error}): pip install 'satfl-env[agents]'", name=error.name
+        f"training needs Stable-Baselines3 ({error}): {to_install('agents')}", name=error.name
     ) from error
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from satfl_env.commands.console import output_console, say_error
+from satfl_env.imports import to_install
 
 DISTRIBUTION = "satfl-env"
 # Extras that are only needed to develop this package.
@@ -53,7 +54,7 @@ def package_rows() -> Iterator[Row]:
     yield "python", platform.python_version()
     yield DISTRIBUTION, metadata.version(DISTRIBUTION)
     for name, extra in requirements():
-        how = "missing" if extra is None else f"missing (optional): pip install '{DISTRIBUTION}[{extra}]'"
+        how = "missing" if extra is None else f"missing (optional): {to_install(extra)}"
         yield name, _version(name) or how
 
 

@@ -36,6 +36,9 @@ Action = dict[str, Any]
 # Training losses have no natural bound; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
 
+# The settings that let an action have what it may leave out.
+_LET_IN_BY = {"aggregate": "rounds.aggregate: decided", "bandwidth": "access.sharing: decided"}
+
 # From an observation's entry to the type of the state's field.
 _CASTS: dict[str, Callable[[NDArray[Any]], Any]] = {
     "int": lambda entry: round(float(entry[0])),
@@ -173,7 +176,10 @@ def _checked_keys(action: object, space: spaces.Dict, *batch: int) -> Mapping[st
     missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
     problems = [f"{words} {keys}" for words, keys in (("lacks", missing), ("has unknown", unknown)) if keys]
     if problems:
-        raise ValueError(f"the action must be a dict with the keys {list(space)}; it {' and '.join(problems)}")
+        settings = "".join(f"; {key} needs {_LET_IN_BY[key]}" for key in unknown if key in _LET_IN_BY)
+        raise ValueError(
+            f"the action must be a dict with the keys {list(space)}; it {' and '.join(problems)}{settings}"
+        )
     return action
 
 

@@ -13,6 +13,7 @@ from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.shards import balance, join, samples_seen
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
+from satfl_env.imports import to_install
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -67,6 +68,6 @@ def _ray() -> ModuleType:
     try:
         import ray
     except ImportError as error:
-        raise ImportError("the engine 'ray' needs Ray: pip install 'satfl-env[ray]'") from error
+        raise ImportError(f"the engine 'ray' needs Ray: {to_install('ray')}") from error
     module: ModuleType = ray
     return module

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from satfl_env.imports import import_tidily
+from satfl_env.imports import import_tidily, to_install
 from satfl_env.links.angles import sine_of_elevation
 from satfl_env.links.contract import Geometry
 from satfl_env.links.itu import LOWEST_ELEVATION_DEG, Effect, Site, slant_path_loss_db
@@ -38,7 +38,7 @@ class Atmosphere:
 
     Gateways must stand on the globe. Below 5 degrees, where the recommendations end, the loss at 5 degrees counts.
     Above 10 km of height gas alone counts, above 50 km nothing. The package `itur` computes the tables:
-    `pip install 'satfl-env[links]'`. Those of the built-in scenario `storm` come along.
+    `pip install -e '.[links]'`. Those of the built-in scenario `storm` come along.
 
     Attributes:
         exceedance_percent: Share of an average year in which losses are larger, in [0.01, 50], with rain at most 5.
@@ -88,9 +88,7 @@ class Atmosphere:
         """Raise `ValueError` if the loss at a site has to be computed and `itur` is not installed."""
         case = self.case(site, carrier_hz, antenna_diameter_m)
         if case["effects"] and recorded_loss_db(site, **case) is None and find_spec("itur") is None:
-            raise ValueError(
-                "atmosphere needs the package itur, which is not installed: pip install 'satfl-env[links]'"
-            )
+            raise ValueError(f"atmosphere needs the package itur, which is not installed: {to_install('links')}")
 
     def loss_db(self, geometry: Geometry, *, carrier_hz: float, antenna_diameter_m: float) -> FloatArray:
         """Loss of every path in dB, (S, G), interpolated to 0.1 dB; see `slant_path_loss_db`.

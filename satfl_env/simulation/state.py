@@ -125,8 +125,10 @@ class NetworkState:
                 value = vars(self)[name] = _read_only(part() if callable(part) else part)
                 return value
             if name in STATE_PARTS or name in MORE_PARTS:
+                setting = "leave_out" if name in STATE_PARTS else "add"
                 raise AttributeError(
-                    f"{name!r} is not in this state: it was not in the observation that it was read from"
+                    f"{name!r} is not in this state: it was not in the observation that it was read from, see the "
+                    f"scenario's observation.{setting}"
                 )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -150,7 +150,7 @@ def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
         [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 1
-    assert "pip install 'satfl-env[agents]'" in " ".join(done.stderr.split())
+    assert "pip install -e '.[agents]'" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
 

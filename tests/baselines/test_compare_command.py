@@ -249,7 +249,7 @@ def test_bad_input_gets_one_line_and_makes_no_folder(tmp_path, arguments, words)
 def test_a_missing_package_gets_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     result = run("compare", "--out", str(tmp_path), "--policies", "full", "--set", "training.engine=ray")
-    refused(result, "pip install 'satfl-env[ray]'", exit_code=1)
+    refused(result, "pip install -e '.[ray]'", exit_code=1)
 
 
 def test_an_episode_that_fails_gets_one_line(tmp_path, monkeypatch):

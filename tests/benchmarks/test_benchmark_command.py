@@ -11,14 +11,14 @@ from benchmarks.__main__ import main
 
 def test_a_missing_package_is_told_with_a_way_out(monkeypatch):
     def run(quick):
-        raise ImportError("flower needs more: pip install 'satfl-env[bench]'")
+        raise ImportError("flower needs more: pip install -e '.[bench]'")
 
     monkeypatch.setitem(sys.modules, "benchmarks.flower", SimpleNamespace(run=run))
     app = typer.Typer()
     app.command()(main)
     result = CliRunner().invoke(app, ["flower"])
     assert result.exit_code == 0, result.output
-    assert "pip install 'satfl-env[bench]'" in result.stdout
+    assert "pip install -e '.[bench]'" in result.stdout
 
 
 def test_a_misspelt_section_gets_a_suggestion():

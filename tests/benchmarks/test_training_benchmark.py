@@ -97,7 +97,7 @@ def test_what_is_missing_is_left_out_with_a_plain_line(monkeypatch: pytest.Monke
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["values"] == {}
     text = (tmp_path / "BENCHMARKS.md").read_text(encoding="utf-8")
-    assert "Left out: Flower is not installed: pip install 'satfl-env[bench]'." in text
+    assert "Left out: Flower is not installed: pip install -e '.[bench]'." in text
     assert "Left out: PyTorch sees no GPU." in text
     assert "Machine: " in text
 

@@ -151,7 +151,7 @@ def test_doctor_tells_versions_and_data(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in result.stdout.splitlines() if line.strip()}
     assert rows["torch"] == version("torch")
-    assert rows["ray"] == "missing (optional): pip install 'satfl-env[ray]'"
+    assert rows["ray"] == "missing (optional): pip install -e '.[ray]'"
     assert "ruff" not in rows
     assert rows["digits"] == "embedded"
     assert rows["mnist"] == str(tmp_path / "MNIST" / "raw")

@@ -83,8 +83,10 @@ def test_a_part_that_is_not_observed_says_so():
     env = SatFLEnv(overrides=without(*MATRICES))
     observation, _ = env.reset(seed=0)
     state = observation_to_state(observation)
-    with pytest.raises(AttributeError, match="'similarity' is not in this state: it was not in the observation"):
+    with pytest.raises(AttributeError, match=r"'similarity' is not in this state.*observation\.leave_out$"):
         _ = state.similarity
+    with pytest.raises(AttributeError, match=r"'contact_end_s' is not in this state.*observation\.add$"):
+        _ = state.contact_end_s
     with pytest.raises(AttributeError, match="'similarty'"):
         _ = state.similarty
     assert "kappa" in repr(state)

@@ -153,7 +153,7 @@ def test_weather_is_below_platforms_and_air_below_the_highest(cosecant, altitude
 
 def test_without_itur_the_extra_is_named(monkeypatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"itur.*not installed: pip install 'satfl-env\[links\]'"):
+    with pytest.raises(ValueError, match=r"itur.*not installed: pip install -e '\.\[links\]'"):
         RadioLinks(atmosphere=Atmosphere()).solo_rate_bps(scene().at(0.0))
 
 

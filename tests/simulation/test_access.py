@@ -230,7 +230,7 @@ def test_bandwidth_is_a_part_of_the_action_only_where_it_is_asked_for():
     _, info = shared.reset(seed=0)
     assert info["beams"].tolist() == [2, 2, 2]
     assert "beams" not in plain.reset(seed=0)[1]
-    with pytest.raises(ValueError, match="has unknown \\['bandwidth'\\]"):
+    with pytest.raises(ValueError, match=r"has unknown \['bandwidth'\]; bandwidth needs access.sharing: decided$"):
         plain.step({**plain.action_space.sample(), "bandwidth": np.ones(10)})
     with pytest.raises(ValueError, match=r"action\['bandwidth'\] must hold numbers in \[0, 1\], got 2.0 at index 0"):
         shared.step({**shared.action_space.sample(), "bandwidth": np.full(10, 2.0)})

@@ -244,7 +244,7 @@ def test_an_action_may_leave_aggregation_to_the_schedule():
     assert one[1] == other[1] == both[1][0]
     assert set(decided.action_space) - set(plain.action_space) == {"aggregate"}
     assert set(decided.observation_space) - set(plain.observation_space) == {"waiting"}
-    with pytest.raises(ValueError, match=r"has unknown \['aggregate'\]"):
+    with pytest.raises(ValueError, match=r"has unknown \['aggregate'\]; aggregate needs rounds.aggregate: decided$"):
         plain.step({**action, "aggregate": np.zeros(4, dtype=np.int64)})
 
 
