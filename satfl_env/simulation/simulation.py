@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,50 +12,26 @@ from torch import Tensor
 
 from satfl_env.arguments import checked_integer, checked_seed
 from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
-from satfl_env.links import link_time_s
-from satfl_env.onboard import EnergyBalance, as_supply
-from satfl_env.orbits import Forecast, Scene, SceneSnapshot
-from satfl_env.semantics import semantic_similarity
-from satfl_env.settings import MOST, Each
+from satfl_env.onboard import EnergyBalance
+from satfl_env.orbits import Scene, SceneSnapshot
+from satfl_env.settings import MOST
 from satfl_env.simulation.decision import Decision, check_decision
 from satfl_env.simulation.downlink import downlink
+from satfl_env.simulation.episode import Episode, start_episode
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob
-from satfl_env.simulation.faults import episode_faults
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.models import Arrivals
-from satfl_env.simulation.protocols import Aggregation, Fetched, Opening, Participation, Transfers, settle
+from satfl_env.simulation.observing import View, observe
+from satfl_env.simulation.progress import Progress, check_like
+from satfl_env.simulation.protocols import Aggregation, Participation
 from satfl_env.simulation.rounds import limit_cohort
-from satfl_env.simulation.state import BoolArray, FloatArray, IntArray, NetworkState, Once, RoundReport, as_numbers
+from satfl_env.simulation.settling import who_takes_part
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray, NetworkState, RoundReport, as_numbers
 from satfl_env.simulation.streams import numpy_generator, satellite_seeds, torch_generator
 from satfl_env.simulation.training import TrainingJob
-from satfl_env.simulation.transfer_bits import TransferBits
 from satfl_env.simulation.update_similarity import UpdateSimilarity
 from satfl_env.simulation.updates import Outcome
-from satfl_env.simulation.upload_positions import DecidedLinks, moved
 from satfl_env.simulation.uploads import compress_updates, receive_updates
-
-# Entries of a state.
-_CHECKED_BY_THEMSELVES = ("state['models']", "state['local']")
-
-
-@dataclass
-class _Progress:
-    """What changes from round to round, apart from the models."""
-
-    round: int
-    time_s: float
-    charge_j: FloatArray
-    last_loss: FloatArray
-    last_epochs: IntArray
-    cluster: IntArray
-    update_similarity: UpdateSimilarity
-    test: Evaluation
-    # When each satellite last fetched a model, in which version, and the CPU frequency decided then.
-    fetched_s: FloatArray
-    fetched_version: IntArray
-    fetched_cpu_hz: FloatArray
-    # What compression has left out of each satellite's updates, (S, num_shared); (S, 0) without error feedback.
-    upload_memory: Tensor
 
 
 class OpenRound(NamedTuple):
@@ -123,8 +98,9 @@ class Simulation:
         with torch_defaults():
             self._learner = ingredients.learner(ingredients)
         self._seed: int | None = None
-        self._progress: _Progress
-        self._state: NetworkState
+        self._episode: Episode
+        self._progress: Progress
+        self._view: View
 
     def reset(self, seed: int) -> NetworkState:
         """Start an episode; the seed determines all of it, given the decisions.
@@ -164,30 +140,10 @@ class Simulation:
         cohort = self.ingredients.rounds.cohort
         if cohort is not None:
             decision = limit_cohort(decision, self.state, cohort, numpy_generator(seed, "cohort", round_index))
-        senders = self._senders(decision)
-        now = self._links_from(decision, senders, self._state.rate_bps[decision.pairs])
-        opening = Opening(
-            state=self._state,
-            decision=decision,
-            **now.alone._asdict(),
-            fetched=self._fetched(),
-            transmit_power_w=self._equipment.links.transmit_power_w,
-            counts_transmission=self._supply.counts_transmission,
-            limit_s=self.ingredients.rounds.limit_s,
-            stored_j=self._supply.stored_j(self._progress.charge_j),
-            standing_w=self._supply.standing_w,
-            contacts=self._contacts,
-            upload_size=self._bits.upload / self._bits.mean,
-        )
-        later = partial(self._links_later, decision, senders)
-        timed, transfers = self.ingredients.upload_positions(protocol, opening, now, later)
-        serves = partial(self.ingredients.access.served, self._state, decision)
-        served = partial(self._contacts.served, serves, decision)
-        part = settle(protocol, timed, transfers, served)
-        part = self._faults.strike(part, opening, self._contacts.sender[decision.pairs])
+        part = who_takes_part(self._episode, self._view, self._progress, decision)
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
-            data=self._data.train,
+            data=self._episode.data.train,
             epochs=np.where(part.trains, part.epochs, 0),
             seeds=satellite_seeds(seed, round_index, len(part.epochs)),
             objective=self._local.objective(protocol, decision, part.trains),
@@ -198,15 +154,16 @@ class Simulation:
         """Second part, after training: gateways and cloud aggregate, and hand the new models out."""
         decision, part, job = opened
         protocol, models = self.ingredients.protocol, self._models
-        usable = partial(self._learner.usable, self._data.train)
-        result, upsets = self._faults.upset(result, part, job.parameters, self._progress.round, usable)
+        usable = partial(self._learner.usable, self._episode.data.train)
+        result, upsets = self._episode.faults.upset(result, part, job.parameters, self._progress.round, usable)
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
         arrivals, update_similarity, upload_memory = self._receive(
             job, result, returned=outcome == Outcome.RETURNED.value
         )
         outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
         self._local.learn(decision, arrivals, result.mean_gradient)
-        aggregation = protocol.aggregate(models, decision, arrivals, self._fetched(), self.ingredients.combine)
+        fetched = self._progress.fetched(self._episode.faults)
+        aggregation = protocol.aggregate(models, decision, arrivals, fetched, self.ingredients.combine)
         gateway_weights, equal_merges = self._merge() if self._merges(decision) else models.no_merge()
         fetches = protocol.fetches(outcome)
         changed, judged = self._learner.hand_out(models, decision, fetches)
@@ -214,7 +171,7 @@ class Simulation:
         return LearnedRound(
             opened=opened,
             result=result,
-            job=EvaluationJob(judged, changed, self._data, self._test_draw),
+            job=EvaluationJob(judged, changed, self._episode.data, self._test_draw),
             outcome=outcome,
             fetches=fetches,
             aggregation=aggregation,
@@ -250,8 +207,8 @@ class Simulation:
             transmit_energy_j=part.transmit_energy_j,
             charge_before_j=before.charge_j,
             **balance._asdict(),
-            download_model_bits=self._bits.download,
-            upload_model_bits=self._bits.upload,
+            download_model_bits=self._episode.bits.download,
+            upload_model_bits=self._episode.bits.upload,
             staleness=aggregation.staleness,
             weights=aggregation.intake.weights,
             equal_weights=aggregation.intake.equal_weights,
@@ -264,10 +221,10 @@ class Simulation:
             metrics_before=before.test.metrics,
             metrics=test.metrics,
             untestable=test.untestable,
-            last=self._is_over(before.round + 1, before.time_s + duration_s),
+            last=self._episode.is_over(before.round + 1, before.time_s + duration_s),
             upsets=learned.upsets,
         )
-        self._progress = _Progress(
+        self._progress = Progress(
             round=before.round + 1,
             time_s=before.time_s + report.duration_s,
             charge_j=balance.charge_j,
@@ -282,7 +239,7 @@ class Simulation:
             upload_memory=learned.upload_memory,
         )
         self._observe()
-        return self._state, report
+        return self._view.state, report
 
     @property
     def trainer(self) -> LocalTrainer:
@@ -293,31 +250,31 @@ class Simulation:
     def finished(self) -> bool:
         """Whether the episode's last round has been played, or a satellite has come down."""
         self._require_reset()
-        return self._is_over(self._progress.round, self._progress.time_s)
+        return self._episode.is_over(self._progress.round, self._progress.time_s)
 
     @property
     def decayed(self) -> BoolArray:
         """Satellites that have come down by now, (S,)."""
         self._require_reset()
-        return self._decayed(self._progress.time_s)
+        return self._episode.decayed(self._progress.time_s)
 
     @property
     def state(self) -> NetworkState:
         """The network at the start of the next round."""
         self._require_reset()
-        return self._state
+        return self._view.state
 
     @property
     def scene(self) -> Scene:
         """The satellites and gateways of the episode."""
         self._require_reset()
-        return self._scene
+        return self._episode.scene
 
     @property
     def snapshot(self) -> SceneSnapshot:
         """Where everything is at the start of the next round."""
         self._require_reset()
-        return self._snapshot
+        return self._view.snapshot
 
     @property
     def charge_j(self) -> FloatArray:
@@ -329,13 +286,13 @@ class Simulation:
     def label_pmf(self) -> FloatArray:
         """Distribution of each satellite's labels over the common alphabet, such as ocean, coast and land, (S, A)."""
         self._require_reset()
-        return self._data.label_pmf
+        return self._episode.data.label_pmf
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Name of the task that each satellite serves, (S,); empty where there are no tasks."""
         self._require_reset()
-        return self._data.tasks
+        return self._episode.data.tasks
 
     @property
     def test(self) -> Evaluation:
@@ -354,14 +311,14 @@ class Simulation:
                 own, or where nobody trains.
         """
         self._require_reset()
-        if self._data.train.output_mask is not None:
+        if self._episode.data.train.output_mask is not None:
             raise RuntimeError("satellites serve tasks of their own: a gateway has no task to be tested on")
         if self._models.num_shared < self._learner.layout.num_parameters:
             raise RuntimeError(
                 "gateways hold no whole models to test: training.shared must be 'all', engine not 'none'"
             )
         models = {gateway: model for (gateway, cluster), model in self._models.gateway_models.items() if cluster == 0}
-        nan = np.full(self._scene.num_gateways, np.nan)
+        nan = np.full(self._episode.scene.num_gateways, np.nan)
         none = np.zeros(len(nan), dtype=np.bool_)
         untested = Evaluation(nan, dict.fromkeys(self._progress.test.metrics, nan), untestable=none)
         if not models:
@@ -370,7 +327,7 @@ class Simulation:
             draw = self._test_draw if snr_db is None else self._draw_test_channel(snr_db)
             # Without tasks of their own all satellites are tested alike, so that the first one stands for a gateway.
             which = np.zeros(len(models), dtype=np.int64)
-            job = EvaluationJob(torch.stack([*models.values()]), which, self._data, draw)
+            job = EvaluationJob(torch.stack([*models.values()]), which, self._episode.data, draw)
             return untested.updated(np.array([*models]), self._learner.evaluate(job))
 
     def get_state(self) -> dict[str, Any]:
@@ -396,16 +353,16 @@ class Simulation:
             seed = checked_seed("state['seed']", state.get("seed"))
             if seed != self._seed:
                 restored._start(seed)
-            _check_like("state", state, restored._changing())
+            check_like("state", state, restored._changing())
             restored._models, restored._local = copy.deepcopy((restored._models, restored._local))
             restored._models.set_state(state["models"])
             restored._local.set_state(state["local"])
             test = Evaluation(state["test_loss"], state["test_metrics"], state["untestable"])
-            similarity = UpdateSimilarity(restored._scene.num_satellites, state["progress"]["update_similarity"])
-            restored._progress = _Progress(**{**state["progress"], "update_similarity": similarity}, test=test)
+            similarity = UpdateSimilarity(restored.scene.num_satellites, state["progress"]["update_similarity"])
+            restored._progress = Progress(**{**state["progress"], "update_similarity": similarity}, test=test)
             restored._observe()
         vars(self).update(vars(restored))
-        return self._state
+        return self._view.state
 
     def _changing(self) -> dict[str, Any]:
         """Everything that changes from round to round."""
@@ -425,48 +382,32 @@ class Simulation:
             raise RuntimeError("call reset(seed) first")
 
     def _start(self, seed: int) -> NetworkState:
-        ingredients, learner = self.ingredients, self._learner
+        learner = self._learner
         self._seed = seed
-        self._scene = ingredients.scene(numpy_generator(seed, "orbits"))
-        self._forecast = Forecast(self._scene, ingredients.forecast)
-        self._data = ingredients.data(self._scene, numpy_generator(seed, "split"))
-        num_satellites = self._scene.num_satellites
-        fleet = ingredients.fleet.draw(num_satellites, numpy_generator(seed, "fleet"))
-        self._equipment = ingredients.equipment.having(fleet)
-        self._supply = as_supply(self._equipment.energy)
-        # Only the scenes of orbits know of decays.
-        self._decay_s = np.broadcast_to(getattr(self._scene, "decay_s", np.inf), num_satellites)
-        span_s = ingredients.rounds.longest_s(self._scene.horizon_s)
-        self._faults = episode_faults(ingredients.faults, seed, num_satellites, self._scene.num_gateways, span_s=span_s)
+        self._episode = episode = start_episode(self.ingredients, seed, learner.num_shared)
+        num_satellites = episode.scene.num_satellites
         first = learner.first_models(seed, num_satellites)
-        self._models = learner.store(first, self._scene.num_gateways)
-        self._local = ingredients.local.episode(first[:, : self._models.num_shared])
-        model_bits = ingredients.model_bits or 32.0 * learner.num_shared
-        compression, shared, extra = ingredients.compression, learner.num_shared, ingredients.local.extra_vectors
-        self._bits = TransferBits(
-            download=model_bits * (compression.download_share(shared) + extra),
-            upload=model_bits * (compression.upload_share(shared) + extra),
-        )
+        self._models = learner.store(first, episode.scene.num_gateways)
+        self._local = self.ingredients.local.episode(first[:, : self._models.num_shared])
         self._test_draw = self._draw_test_channel()
-        self._constants = self._constant_fields()
-        self._similarity = Once(partial(semantic_similarity, self._data.label_pmf))
+        remembered = self._models.num_shared * self.ingredients.compression.error_feedback
         everyone, noise = np.arange(num_satellites), torch_generator(seed, "noise", 0)
-        self._progress = _Progress(
+        self._progress = Progress(
             round=0,
             time_s=0.0,
-            charge_j=as_numbers("first charge", self._equipment.energy.first_charge_j(num_satellites)),
-            last_loss=learner.training_loss(first, self._data.train, noise),
+            charge_j=as_numbers("first charge", episode.equipment.energy.first_charge_j(num_satellites)),
+            last_loss=learner.training_loss(first, episode.data.train, noise),
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
             update_similarity=UpdateSimilarity(num_satellites),
-            test=learner.evaluate(EvaluationJob(first, everyone, self._data, self._test_draw)),
+            test=learner.evaluate(EvaluationJob(first, everyone, episode.data, self._test_draw)),
             fetched_s=np.full(num_satellites, np.nan),
             fetched_version=np.zeros(num_satellites, dtype=np.int64),
             fetched_cpu_hz=np.zeros(num_satellites),
-            upload_memory=first.new_zeros(num_satellites, self._models.num_shared * compression.error_feedback),
+            upload_memory=first.new_zeros(num_satellites, remembered),
         )
         self._observe()
-        return self._state
+        return self._view.state
 
     def _require_seed(self) -> int:
         self._require_reset()
@@ -474,78 +415,12 @@ class Simulation:
         return self._seed
 
     def _draw_test_channel(self, snr_db: float | None = None) -> Any:
-        return self._learner.test_draw(self._require_seed(), len(self._data.test_images), snr_db)
+        return self._learner.test_draw(self._require_seed(), len(self._episode.data.test_images), snr_db)
 
     def _observe(self) -> None:
         """Observe the network at the current time."""
-        progress, equipment = self._progress, self._equipment
-        self._models.downlink = downlink(self.ingredients.compression, self._require_seed(), progress.round)
-        self._direct = self._faults.in_order(self._scene.at(progress.time_s))
-        self._contacts = self.ingredients.protocol.contacts(self._direct, self._bits.mean)
-        snapshot = self._faults.in_order(self._contacts.snapshot)
-        for name in ("distance_m", "window_s"):
-            as_numbers(f"{name} of the scene at {progress.time_s:g} s", getattr(snapshot, name))
-        rate_bps = as_numbers("rates of the links", equipment.links.solo_rate_bps(snapshot))
-        link_s = 2 * (link_time_s(self._bits.mean, rate_bps, snapshot.distance_m) + self._contacts.carry_s)
-        rng = numpy_generator(self._require_seed(), "energy", progress.round)
-        available_j = as_numbers("available energy", equipment.energy.available_j(progress.charge_j, rng))
-        self._snapshot = snapshot
-        parts = {
-            "round": progress.round,
-            "time_s": progress.time_s,
-            "position_m": snapshot.position_m,
-            "velocity_mps": snapshot.velocity_mps,
-            "distance_m": snapshot.distance_m,
-            "visible": snapshot.visible,
-            "window_s": snapshot.window_s,
-            "rate_bps": rate_bps,
-            "link_s": np.minimum(link_s, self._scene.horizon_s),
-            "energy_j": available_j,
-            "last_loss": progress.last_loss,
-            "last_epochs": progress.last_epochs,
-            "cluster": progress.cluster,
-            **self._faults.health(progress.time_s),
-            **self._constants,
-        }
-        self._state = NetworkState.of(parts, self._on_request())
-
-    def _on_request(self) -> dict[str, Any]:
-        """The parts of the state that are computed when they are first read, and those that few read."""
-        progress, forecast = self._progress, self._forecast
-        return {
-            "similarity": self._similarity,
-            "update_similarity": progress.update_similarity.matrix,
-            "contact_start_s": partial(forecast.contact_start_s, progress.time_s),
-            "contact_end_s": partial(forecast.contact_end_s, progress.time_s),
-            "eclipse_start_s": partial(forecast.eclipse_start_s, progress.time_s),
-            "eclipse_end_s": partial(forecast.eclipse_end_s, progress.time_s),
-            "gateway_version": self._models.gateway_version,
-            "waiting": self._models.num_waiting,
-            "rounds_to_merge": self.ingredients.rounds.rounds_to_merge(progress.round),
-        }
-
-    def _constant_fields(self) -> dict[str, Any]:
-        """The fields of the state that stay as they are throughout an episode, read-only."""
-        equipment, num_satellites = self._equipment, self._scene.num_satellites
-        computers = {
-            name: np.array(np.broadcast_to(getattr(equipment.computer, name), num_satellites), dtype=np.float64)
-            for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
-        }
-        over_half_w = self._counted_power_w * self._bits.upload / self._bits.mean
-        constants: dict[str, Any] = {
-            "transmit_power_w": np.full(num_satellites, over_half_w, dtype=np.float64),
-            "samples": self._data.train.samples,
-            "max_epochs": np.full(num_satellites, self.ingredients.max_epochs, dtype=np.int64),
-            **computers,
-        }
-        for array in constants.values():
-            array.setflags(write=False)
-        return constants
-
-    @property
-    def _counted_power_w(self) -> Each:
-        """Power that takes from the energy for training while a satellite sends, one number or (S,)."""
-        return self._equipment.links.transmit_power_w if self._supply.counts_transmission else 0.0
+        self._models.downlink = downlink(self.ingredients.compression, self._require_seed(), self._progress.round)
+        self._view = observe(self._episode, self._progress, self._models)
 
     def _merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges the gateways' models, and what goes with them; see `ModelStore.merge`."""
@@ -555,54 +430,6 @@ class Simulation:
     def _merges(self, decision: Decision) -> bool:
         """Whether the cloud merges in the round that comes next."""
         return decision.aggregates(-1, scheduled=self.ingredients.rounds.merges(self._progress.round))
-
-    def _is_over(self, rounds_played: int, time_s: float) -> bool:
-        return rounds_played >= self.ingredients.rounds.episode or bool(self._decayed(time_s).any())
-
-    def _decayed(self, time_s: float) -> BoolArray:
-        return self._decay_s <= time_s
-
-    def _fetched(self) -> Fetched:
-        progress = self._progress
-        since_s = self._faults.working_s(progress.fetched_s, progress.time_s)
-        return Fetched(since_s, progress.fetched_version, progress.fetched_cpu_hz)
-
-    def _senders(self, decision: Decision) -> SceneSnapshot:
-        """The satellites that talk to the decided gateways, in rows, (S,), at the round's start."""
-        direct, sender = self._direct, self._contacts.sender[decision.pairs]
-        return replace(
-            direct,
-            position_m=direct.position_m[sender],
-            velocity_mps=direct.velocity_mps[sender],
-            distance_m=direct.distance_m[sender],
-            clear=None if direct.clear is None else direct.clear[sender],
-            sender=sender,
-        )
-
-    def _links_later(self, decision: Decision, senders: SceneSnapshot, after_s: FloatArray) -> DecidedLinks:
-        """The decided links with each sender where it is some time after the round's start, (S,)."""
-        row, gateway = decision.pairs
-        there = moved(self._scene, senders, gateway, self._progress.time_s + after_s)
-        solo_bps = as_numbers("rates of the links", self._equipment.links.solo_rate_bps(there))
-        return self._links_from(decision, there, solo_bps[row, gateway])
-
-    def _links_from(self, decision: Decision, senders: SceneSnapshot, alone_bps: FloatArray) -> DecidedLinks:
-        """The decided links from senders in rows, with the rates of those in sight if no other transmits, (S,)."""
-        pair = decision.pairs
-        in_sight = decision.associated & self._state.visible[pair]
-        times = partial(self._bits.times, distance_m=senders.distance_m[pair], carry_s=self._contacts.carry_s[pair])
-
-        def among(transmits: BoolArray) -> Transfers:
-            shared_bps = self._contacts.rates_bps(partial(self._shared_bps, decision, senders), decision, transmits)
-            return times(as_numbers("rates of the links", shared_bps))
-
-        return DecidedLinks(alone=times(np.where(in_sight, alone_bps, 0.0)), among=among)
-
-    def _shared_bps(self, decision: Decision, senders: SceneSnapshot, association: IntArray) -> FloatArray:
-        """Rates of the satellites that take band, (S,), from the gateway of each, G for the others, (S,)."""
-        share = self.ingredients.access.shares(self._state, decision, association < self._state.sits_out)
-        options = {} if share is None else {"share": share}
-        return self._equipment.links.associated_rate_bps(senders, association, **options)
 
     def _receive(
         self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray
@@ -617,24 +444,13 @@ class Simulation:
         noise = partial(torch_generator, seed, "uploads", before.round)
         received, updates, returned = receive_updates(start, sent, returned, self.ingredients.upload_snr_db, noise)
         similarity = before.update_similarity.refreshed(updates, returned)
-        arrivals = Arrivals(job.parameters, result.parameters, received, returned, self._contacts.sender)
+        arrivals = Arrivals(job.parameters, result.parameters, received, returned, self._view.contacts.sender)
         # What does not arrive leaves a satellite's memory as it was.
         memory = torch.where(torch.from_numpy(returned)[:, None], memory, before.upload_memory)
         return arrivals, similarity, memory
 
     def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:
         charge_j, start_s = self._progress.charge_j, self._progress.time_s
-        sunlit_s = self._scene.sunlit_s(start_s, start_s + duration_s)
-        balance = self._supply.balance(charge_j, spent_j=spent_j, sunlit_s=sunlit_s, duration_s=duration_s)
+        sunlit_s = self._episode.scene.sunlit_s(start_s, start_s + duration_s)
+        balance = self._episode.supply.balance(charge_j, spent_j=spent_j, sunlit_s=sunlit_s, duration_s=duration_s)
         return EnergyBalance(*(as_numbers(f"{name} after a round", it) for name, it in balance._asdict().items()))
-
-
-def _check_like(name: str, value: Any, mine: Any) -> None:
-    """Raise a `ValueError` that names the entry where a state differs in keys or shapes; some check themselves."""
-    if isinstance(mine, dict) and name not in _CHECKED_BY_THEMSELVES:
-        if value.keys() != mine.keys():
-            raise ValueError(f"{name} has the entries {sorted(value)}; expected {sorted(mine)}")
-        for key, own in mine.items():
-            _check_like(f"{name}[{key!r}]", value[key], own)
-    elif np.shape(value) != np.shape(mine):
-        raise ValueError(f"{name} has shape {(*np.shape(value),)}; expected {(*np.shape(mine),)}")

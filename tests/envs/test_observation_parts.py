@@ -99,7 +99,7 @@ def test_what_nobody_reads_is_not_computed(monkeypatch):
     def fails(*args):
         raise AssertionError("computed")
 
-    monkeypatch.setattr("satfl_env.simulation.simulation.semantic_similarity", fails)
+    monkeypatch.setattr("satfl_env.simulation.episode.semantic_similarity", fails)
     monkeypatch.setattr("satfl_env.simulation.update_similarity.UpdateSimilarity.matrix", fails)
     env, agent = SatFLEnv(overrides=without(*MATRICES)), as_agent(make_policy("nearest-fedavg"))
     observation, _ = env.reset(seed=0)

@@ -84,7 +84,7 @@ def test_a_relayed_pair_has_the_rate_of_its_relay() -> None:
         for rounds in ({}, {"rounds.relay": {"isl_rate_bps": 1e9}})
     )
     own_bps, rate_bps = direct.reset(0).rate_bps, relayed.reset(0).rate_bps
-    sender = relayed._contacts.sender
+    sender = relayed._view.contacts.sender
     assert (sender != np.arange(18)[:, None]).any()
     np.testing.assert_array_equal(rate_bps, own_bps[sender, np.arange(own_bps.shape[1])])
 

@@ -209,7 +209,7 @@ def test_a_pool_of_one_sink_takes_one_beam():
     state, most, cluster = simulation.reset(0), 0, (np.arange(10) % 5 > 1).astype(int)
     while not simulation.finished:
         decision = decide(state, cluster=cluster)
-        sender = simulation._contacts.sender[decision.pairs]
+        sender = simulation._view.contacts.sender[decision.pairs]
         state, report = simulation.step(decision)
         for gateway in range(2):
             here = decision.association == gateway

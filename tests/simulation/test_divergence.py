@@ -140,7 +140,7 @@ def test_what_cannot_be_tested_counts_no_better_than_before_and_everything_else_
 def test_finite_weights_that_overflow_at_their_next_use_have_diverged():
     simulation = scenarios.build("task-clustering-mini")
     simulation.reset(0)
-    learner, data = simulation._learner, simulation._data.train
+    learner, data = simulation._learner, simulation._episode.data.train
     rows = simulation.get_state()["models"]["held"]
     rows[1] *= 1e9  # finite, and so is every product up to the loss, which is about 1e18
     rows[2, 0] = 1e13
@@ -151,7 +151,7 @@ def test_finite_weights_that_overflow_at_their_next_use_have_diverged():
 def test_every_engine_drops_a_model_that_only_its_next_use_shows_to_have_diverged(engine):
     simulation = scenarios.build("task-clustering-mini")
     simulation.reset(0)
-    model, data, start = simulation._learner.model, simulation._data.train, simulation._models.held
+    model, data, start = simulation._learner.model, simulation._episode.data.train, simulation._models.held
     # A single step of one minibatch: the loss before it is finite, and so are the parameters after it.
     settings = TrainingSettings(batch_size=64, learning_rate=1e9, optimizer="sgd", batches_per_epoch=1)
     trainer = make_trainer(engine, model, settings, simulation.ingredients.trainer.keywords["hardware"])

@@ -169,14 +169,16 @@ def test_what_fails_depends_on_the_seed_alone_and_not_on_decisions_or_the_length
         simulation.step(decide(simulation.reset(4), **association))
     everyone = np.zeros(10)
     for time_s in np.arange(0.0, 480.0, 20.0):
-        health, *others = (simulation._faults.health(time_s) for simulation in simulations)
+        health, *others = (simulation._episode.faults.health(time_s) for simulation in simulations)
         for other in others:
             np.testing.assert_equal(other, health)
         everyone += health["satellite_up"]
     assert (everyone < 24).any()
     for simulation in simulations:
         state = simulation.state
-        np.testing.assert_array_equal(state.satellite_up, simulations[0]._faults.health(state.time_s)["satellite_up"])
+        np.testing.assert_array_equal(
+            state.satellite_up, simulations[0]._episode.faults.health(state.time_s)["satellite_up"]
+        )
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -241,7 +243,7 @@ def test_a_relay_that_fails_or_finds_no_contact_breaks_the_links_of_those_behind
     changes = {**SLOW, **PROTOCOLS["relays"]}
     simulation = scenarios.build(physics_only(2, **changes))
     decision = decide(simulation.reset(0))
-    sender = simulation._contacts.sender[decision.pairs]
+    sender = simulation._view.contacts.sender[decision.pairs]
     relays, number = np.unique(sender[decision.associated], return_counts=True)
     faults = kind()
     object.__setattr__(faults, "relay", relays[number.argmax()])
@@ -341,7 +343,7 @@ def test_a_late_satellite_does_not_train_while_it_is_out_of_order():
         physics_only(4, **{"rounds.late": {}, "rounds.cadence_s": 500.0}), parts={"faults": Down()}
     )
     simulation.step(decide(simulation.reset(0)))
-    since_s = simulation._fetched().since_s
+    since_s = simulation._progress.fetched(simulation._episode.faults).since_s
     assert np.isfinite(since_s).any()
     assert (since_s[np.isfinite(since_s)] == 200.0).all()
 

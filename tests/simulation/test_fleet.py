@@ -103,7 +103,7 @@ FLEET = [
 def test_each_satellite_pays_by_its_own_numbers(world):
     simulation = build(FLEET, world, rounds=6)
     shown = play(simulation)
-    power_w = simulation._equipment.links.transmit_power_w
+    power_w = simulation._episode.equipment.links.transmit_power_w
     fetched_hz = np.zeros(10)
     for state, report, after in zip(shown[::2], shown[1::2], shown[2::2], strict=False):
         decided_hz = decide(state).cpu_frequency
@@ -163,7 +163,7 @@ def test_relayed_uploads_have_the_rate_of_their_relay():
     simulation = build([{"name": "all", "transmit_power_w": powers}], "relays")
     state = simulation.reset(1)
     alone = decide(state)
-    relayed = (simulation._contacts.sender[alone.pairs] != np.arange(10)) & alone.associated
+    relayed = (simulation._view.contacts.sender[alone.pairs] != np.arange(10)) & alone.associated
     assert relayed.any()
     first = np.flatnonzero(relayed)[0]
     only = np.where(np.arange(10) == first, alone.association, state.sits_out)

@@ -53,7 +53,9 @@ def test_after_a_merge_all_gateways_hold_the_same_model():
     model, draw = simulation.get_state()["models"]["gateway_models"][0, 0], simulation._draw_test_channel(11.0)
     simulation._learner.layout.load(simulation._learner.model, model)
     with torch.no_grad():
-        errors = (simulation._learner.model(simulation._data.test_images, draw) - simulation._data.test_images).square()
+        errors = (
+            simulation._learner.model(simulation._episode.data.test_images, draw) - simulation._episode.data.test_images
+        ).square()
     assert test.loss[0] == pytest.approx(float(errors.mean()), rel=1e-5)
 
 

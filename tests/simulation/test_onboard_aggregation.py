@@ -125,7 +125,7 @@ def test_time_band_and_energy_by_hand(power_w: float | None) -> None:
     state = simulation.reset(1)
     decision = decide(state)
     decision = replace(decision, cluster=np.arange(27) % 2)
-    contacts, links = simulation._contacts, simulation.ingredients.links
+    contacts, links = simulation._view.contacts, simulation.ingredients.links
     direct = simulation.scene.at(0.0)
     _, report = simulation.step(decision)
     sent = np.flatnonzero(report.returned)

@@ -170,7 +170,7 @@ def test_sending_to_another_satellite_draws_its_own_power():
         simulation = scenarios.build(scenario)
         state = simulation.reset(0)
         decision = decide(state, cpu_frequency=np.full(27, 3e8))
-        carry_s = simulation._contacts.carry_s[decision.pairs]
+        carry_s = simulation._view.contacts.carry_s[decision.pairs]
         _, report = simulation.step(decision)
         spent[power_w] = report.transmit_energy_j
         sent = report.returned

@@ -88,7 +88,7 @@ def test_test_images_are_never_copied(monkeypatch):
     for seed, simulation in enumerate(simulations):
         simulation.reset(seed)
     SimulationGroup(simulations).step({index: decide(one.state) for index, one in enumerate(simulations)})
-    own = [simulation._data.test_images.untyped_storage().data_ptr() for simulation in simulations]
+    own = [simulation._episode.data.test_images.untyped_storage().data_ptr() for simulation in simulations]
     assert set(own) <= set(tested)
     assert tested[-3:] == own
 
