@@ -150,12 +150,15 @@ def try_access(trial: Trial) -> None:
     )
     first, ones = np.zeros(satellites, dtype=np.int64), np.ones(satellites)
     decision = Decision(first, ones, first, ones, np.ones(gateways))
-    served = _check_numbers("parts['access'].served()", access.served(state, decision, ones > 0), (satellites,)) > 0
+    with blaming_part("access"):
+        served = access.served(state, decision, ones > 0)
+    served = _check_numbers("parts['access'].served()", served, (satellites,)) > 0
     if access.most_served is not None and served.sum() > access.most_served:
         raise ValueError(
             f"parts['access'].served() must serve most_served = {access.most_served} at most, got {served.sum()}"
         )
-    share = access.shares(state, decision, served)
+    with blaming_part("access"):
+        share = access.shares(state, decision, served)
     if share is None:
         return
     share = _check_numbers("parts['access'].shares()", share, (satellites,), lowest=0.0)

@@ -368,6 +368,7 @@ class NoShares(RadioLinks):
     [
         ({"access": own(most_served=0)}, ValueError, r"parts\['access'\].most_served must be"),
         ({"access": own(served=lambda s, d, asks: asks)}, ValueError, r"must serve most_served = 1 at most, got 10"),
+        ({"access": own(served=lambda s, d, asks: asks & (d.bandwidth > 0))}, TypeError, r"parts\['access'\]: '>' not"),
         ({"access": own(served=lambda s, d, asks: asks[:3])}, ValueError, r"served\(\) must have shape \(10,\)"),
         ({"access": own(shares=lambda s, d, sends: 2.0 * sends)}, ValueError, r"shares\(\) must sum to 1 at most"),
         ({"access": Lottery(), "links": NoShares()}, TypeError, r"share"),
