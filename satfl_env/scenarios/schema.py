@@ -26,7 +26,7 @@ from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.observation import Observation
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.rounds import Rounds
-from satfl_env.scenarios.section import Section
+from satfl_env.scenarios.section import Section, by_default
 from satfl_env.settings import STRICT, Count, Finite, Positive
 from satfl_env.simulation import (
     Faults,
@@ -45,7 +45,7 @@ from satfl_env.simulation import (
 class Onboard(OnboardComputer):
     """The on-board computer and its energy."""
 
-    energy: Annotated[EnergyDraws | Battery, Field(discriminator="kind")] = EnergyDraws()
+    energy: Annotated[EnergyDraws | Battery, Field(discriminator="kind"), by_default(EnergyDraws)] = EnergyDraws()
 
 
 class Data(Section):
@@ -156,7 +156,7 @@ class Scenario(Section):
     name: str
     description: str = ""
     constellation: Annotated[Constellation, Field(discriminator="kind")]
-    links: Annotated[RadioLinks | IdealLinks, Field(discriminator="kind")] = RadioLinks()
+    links: Annotated[RadioLinks | IdealLinks, Field(discriminator="kind"), by_default(RadioLinks)] = RadioLinks()
     access: GatewayAccess = GatewayAccess()
     onboard: Onboard = Onboard()
     fleet: tuple[Kind, ...] = ()
@@ -166,7 +166,7 @@ class Scenario(Section):
     rounds: Rounds = Rounds()
     observation: Observation = Observation()
     compression: Compression = Compression()
-    local: Annotated[PlainLoss | FedProx | Scaffold, Field(discriminator="kind")] = PlainLoss()
+    local: Annotated[PlainLoss | FedProx | Scaffold, Field(discriminator="kind"), by_default(PlainLoss)] = PlainLoss()
     server: Annotated[FedAvg | FedAvgM | FedAdam, Field(discriminator="kind")] | None = None
     target: Target | None = None
     faults: Faults | None = None

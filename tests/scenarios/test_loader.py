@@ -7,7 +7,9 @@ import yaml
 
 from satfl_env import scenarios
 from satfl_env.envs import SatFLEnv
+from satfl_env.onboard import EnergyDraws
 from satfl_env.scenarios import ScenarioError
+from satfl_env.scenarios.links import RadioLinks
 
 
 @pytest.mark.parametrize("name", scenarios.names())
@@ -41,6 +43,17 @@ def test_overrides_reach_into_sections_that_are_null_and_leave_the_callers_value
     assert changed.rounds.late.buffer == 3
     assert changed.links.rate_bps == 1e6
     assert links == {"kind": "ideal"}
+
+
+def test_a_section_without_a_kind_is_of_the_default_one(tmp_path):
+    config = scenarios.load("leo-multitask").model_dump(mode="json")
+    del config["links"]
+    config["onboard"]["energy"] = {"std_j": 5.0}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    mine = scenarios.load(path, **{"links.carrier_hz": 20e9, "onboard.energy.mean_j": 50.0})
+    assert mine.links == RadioLinks(carrier_hz=20e9)
+    assert mine.onboard.energy == EnergyDraws(mean_j=50.0, std_j=5.0)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,17 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "leo-multitask",
             {"links": None, "links.rate_bps": 1e6},
-            "links.kind: missing, allowed are 'radio', 'ideal'; its keys are those of 'ideal'",
+            "links.rate_bps: unknown key of kind 'radio', belongs to kind 'ideal'",
+        ),
+        (
+            "leo-multitask",
+            {"links": None, "links.carrier_hz": "20e9x"},
+            "links.carrier_hz: Input should be a valid number, unable to parse string as a number, got '20e9x'",
+        ),
+        (
+            "leo-multitask",
+            {"server.beta_1": 0.5},
+            "server.kind: missing, allowed are 'fedavg', 'fedavgm', 'fedadam'; its keys are those of 'fedadam'",
         ),
         ("leo-multitask", {"links.kind": "radoi"}, "links.kind: must be one of 'radio', 'ideal', got 'radoi'"),
         ("leo-multitask", {"links": 3}, "links: must be a section with kind 'radio', 'ideal', got 3"),
