@@ -28,7 +28,7 @@ _FAULTS = {
 }
 _FORECAST = ["contact_start_s", "contact_end_s", "eclipse_start_s", "eclipse_end_s"]
 _KIND = {"name": "own", "cpu_max_hz": {"kind": "uniform", "low": 5e8, "high": 1e9}, "transmit_power_w": [5.0] * 10}
-_RELAY = {"isl_rate_bps": 1e8}
+_RELAY = {"isl": {"kind": "fixed", "rate_bps": 1e8}}
 
 
 class Base(NamedTuple):
@@ -77,7 +77,7 @@ BASES = (
             "forecast observed": {"observation.add": _FORECAST},
             "faults": {"faults": _FAULTS},
             "relays in planes": {"rounds.relay": _RELAY},
-            "relays in the grid, link budget": {"rounds.relay": {"topology": "grid", "budget": {}}},
+            "relays in the grid, link budget": {"rounds.relay": {"topology": "grid", "isl": {"kind": "budget"}}},
             "aggregation on board": {"rounds.relay": {**_RELAY, "combine_on_board": True}},
         },
     ),

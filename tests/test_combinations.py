@@ -68,7 +68,7 @@ IMAGES = {
     "model": {"kind": "conv-jscc", "widths": [4, 4, 2]},
     "data.partition": {"kind": "equal", "total_samples": 60},
 }
-RELAY = {"isl_rate_bps": 1e9, "isl_power_w": 1.0}
+RELAY = {"isl": {"kind": "fixed", "rate_bps": 1e9, "transmit_power_w": 1.0}}
 # Options by factor, each with what it changes. The first one of each factor changes nothing, and meets all others.
 FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "constellation": {
@@ -81,7 +81,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "late": {"rounds.late": {"buffer": 2, "staleness_power": 0.5}},
         "relays": {"rounds.relay": RELAY},
         "late-relays": {"rounds.relay": RELAY, "rounds.late": {}},
-        "grid": {"rounds.relay": {"topology": "grid", "budget": {}}},
+        "grid": {"rounds.relay": {"topology": "grid", "isl": {"kind": "budget"}}},
         "on-board": {"rounds.relay": {**RELAY, "combine_on_board": True}},
     },
     "links": {
@@ -287,7 +287,7 @@ def assert_bits_balance(choice: Mapping[str, str], env: SatFLEnv, report: RoundR
         full = BITS * bits_of(compression.get(way), parameters) / (32 * parameters)
         full += BITS * (choice.get("local") == "scaffold")
         np.testing.assert_allclose(bits, np.where(took_s > 0, full, 0.0))
-        if choice.get("links") == "ideal" and "isl_rate_bps" not in str(env.scenario.rounds):
+        if choice.get("links") == "ideal" and env.scenario.rounds.relay is None:
             propagation_s = took_s[report.returned] - full / RATE_BPS
             assert ((propagation_s > 0) & (propagation_s < 0.2)).all()
 

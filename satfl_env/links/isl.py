@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class Isl(Protocol):
     def transmit_power_w(self) -> float | None:
         """Power that a satellite draws while it sends to another; None: what it draws while it sends to a gateway."""
 
-    def rate_bps(self, distance_m: FloatArray) -> FloatArray:
+    def rates_bps(self, distance_m: FloatArray) -> FloatArray:
         """Rate in bit/s over distances of any shape."""
 
 
@@ -33,7 +33,7 @@ class FixedIsl:
     """Links between satellites that have one rate over any distance.
 
     Attributes:
-        fixed_rate_bps: The rate in bit/s.
+        rate_bps: The rate in bit/s.
         transmit_power_w: Power that a satellite draws while it sends to another; None: what it draws while it sends to
             a gateway.
 
@@ -41,12 +41,13 @@ class FixedIsl:
         ValueError: If a value is out of its range.
     """
 
-    fixed_rate_bps: Positive = 1e8
+    rate_bps: Positive = 1e8
     transmit_power_w: NonNegative | None = None
+    kind: Literal["fixed"] = "fixed"
 
-    def rate_bps(self, distance_m: FloatArray) -> FloatArray:
+    def rates_bps(self, distance_m: FloatArray) -> FloatArray:
         """The fixed rate in bit/s."""
-        return np.full_like(distance_m, self.fixed_rate_bps)
+        return np.full_like(distance_m, self.rate_bps)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -70,6 +71,7 @@ class IslBudget:
         ValueError: If a value is out of its range.
     """
 
+    kind: Literal["budget"] = "budget"
     carrier_hz: Positive = 26e9
     bandwidth_hz: Positive = 500e6
     gain_dbi: Decibel = 38.5
@@ -77,7 +79,7 @@ class IslBudget:
     noise_figure_db: Loss = default_of(RadioLinks, "noise_figure_db")
     noise_temperature_k: Positive = default_of(RadioLinks, "noise_temperature_k")
 
-    def rate_bps(self, distance_m: FloatArray) -> FloatArray:
+    def rates_bps(self, distance_m: FloatArray) -> FloatArray:
         """Rate in bit/s over distances of any shape."""
         gain = path_gain(
             distance_m,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from typing import Annotated
+
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env import links
 from satfl_env.orbits import GrazingHeight
 from satfl_env.scenarios.constellations import ConstellationSection, TopologyKind
 from satfl_env.scenarios.section import Section
-from satfl_env.settings import STRICT, NonNegative, Positive, default_of
+from satfl_env.settings import STRICT, default_of
 from satfl_env.simulation import LateUpdates, OnboardAggregation, OneContact, Relays, RoundProtocol, RoundSettings
 
 
@@ -20,35 +22,16 @@ class Relay(Section):
     in its plane and with one in each plane beside it. A link exists where the line of sight stays higher than
     `grazing_height_m`, at most 1,000 km.
 
-    All links have the rate `isl_rate_bps`, null means 1e8, and `isl_power_w` is drawn while sending on them, null means
-    the power of the link to a gateway; or both follow from a link `budget`.
+    `isl` is what the links are: of one rate (`fixed`) or of a link budget (`budget`), and the power of sending on them.
 
     `combine_on_board` combines the updates of a cluster that reach a gateway through the same satellite in that one, so
     that one model goes down instead of many.
     """
 
     topology: TopologyKind = "plane"
-    isl_rate_bps: Positive | None = None
-    isl_power_w: NonNegative | None = None
-    budget: links.IslBudget | None = None
+    isl: Annotated[links.FixedIsl | links.IslBudget, Field(discriminator="kind")] = links.FixedIsl()
     grazing_height_m: GrazingHeight = default_of(Relays, "grazing_height_m")
     combine_on_board: bool = False
-
-    @property
-    def isl(self) -> links.Isl:
-        """The links between satellites."""
-        if self.budget is not None:
-            return self.budget
-        if self.isl_rate_bps is None:
-            return links.FixedIsl(transmit_power_w=self.isl_power_w)
-        return links.FixedIsl(self.isl_rate_bps, self.isl_power_w)
-
-    @model_validator(mode="after")
-    def _one_kind_of_links(self) -> Relay:
-        for name in ("isl_rate_bps", "isl_power_w"):
-            if self.budget is not None and getattr(self, name) is not None:
-                raise ValueError(f"{name} goes without budget alone, got {getattr(self, name):g} beside one")
-        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -60,7 +60,7 @@ def pretended_itur(monkeypatch) -> Iterator[None]:
     [
         {},
         {"rounds.late": {"buffer": 2}, "fleet": FLEET},
-        {"rounds.relay": {"isl_rate_bps": 1e8}, "constellation.gateways": GATEWAYS},
+        {"rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e8}}, "constellation.gateways": GATEWAYS},
     ],
 )
 def test_rounds_go_on_from_a_state_in_the_middle(options: dict, rounds: dict) -> None:
@@ -81,7 +81,7 @@ def test_rounds_go_on_from_a_state_in_the_middle(options: dict, rounds: dict) ->
 def test_a_relayed_pair_has_the_rate_of_its_relay() -> None:
     direct, relayed = (
         scenarios.build(scenarios.load("walker-earth", **SMALL, **SKY, **rounds))
-        for rounds in ({}, {"rounds.relay": {"isl_rate_bps": 1e9}})
+        for rounds in ({}, {"rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}})
     )
     own_bps, rate_bps = direct.reset(0).rate_bps, relayed.reset(0).rate_bps
     sender = relayed._view.contacts.sender

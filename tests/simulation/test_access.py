@@ -33,7 +33,7 @@ GLOBE: dict[str, Any] = {
 WORLDS: dict[str, dict[str, Any]] = {
     "one-contact": {},
     "late": {"rounds.late": {"buffer": 2}},
-    "relays": {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9}},
+    "relays": {"constellation": GLOBE, "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}},
 }
 # Uploads of a few seconds, so that shares of the band show.
 SLOW = {"links.model_bits": 1e10, "onboard.cycles_per_sample": 1e8}
@@ -204,7 +204,10 @@ def test_whoever_could_not_take_part_anyway_holds_no_beam():
 
 def test_a_pool_of_one_sink_takes_one_beam():
     """Two clusters are two pools at a sink: with two beams all of them are served, however many satellites they are."""
-    relay = {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9, "combine_on_board": True}}
+    relay = {
+        "constellation": GLOBE,
+        "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}, "combine_on_board": True},
+    }
     simulation = scenarios.build(physics_only(4, **SLOW, **relay, access={"beams": 2}))
     state, most, cluster = simulation.reset(0), 0, (np.arange(10) % 5 > 1).astype(int)
     while not simulation.finished:

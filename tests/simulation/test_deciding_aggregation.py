@@ -26,7 +26,10 @@ from tests.simulation.test_faults import OFTEN
 QUICK = {"training.max_epochs": 1, "data.test_samples": 8, "rounds.episode": 6, "rounds.cloud_every": 3}
 DECIDED = {**QUICK, "rounds.aggregate": "decided"}
 SATELLITES, GATEWAYS, CLUSTERS, PARAMETERS = 6, 2, 2, 5
-ON_BOARD = {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9, "combine_on_board": True}}
+ON_BOARD = {
+    "constellation": GLOBE,
+    "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}, "combine_on_board": True},
+}
 NOTHING = Fetched(np.full(SATELLITES, np.nan), np.zeros(SATELLITES, np.int64), np.zeros(SATELLITES))
 
 
@@ -185,7 +188,7 @@ COMBINED = {
     "faults": {"faults": OFTEN},
     "late": {"rounds.late": {"buffer": 2}},
     "server": {"server": {"kind": "fedavgm"}, "links.upload_snr_db": 20.0},
-    "relays": {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9}, "faults": OFTEN},
+    "relays": {"constellation": GLOBE, "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}, "faults": OFTEN},
     "onboard": ON_BOARD,
     "compressed": {"compression": {"upload": {"kind": "top-k", "share": 0.1}, "error_feedback": True}, "faults": OFTEN},
 }

@@ -66,7 +66,7 @@ def test_rewards_observations_and_info_are_finite_whatever_training_does(overrid
 def test_relays_carry_no_diverged_model():
     walker = {"kind": "walker", "satellites": 12, "planes": 3, "altitude_m": 3e6, "inclination_deg": 70.0}
     globe = walker | {"epoch": "2026-03-20T00:00:00", "gateways": ["Kourou"]}
-    relayed = {"constellation": globe, "rounds.relay": {"isl_rate_bps": 1e9}}
+    relayed = {"constellation": globe, "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}}
     env = SatFLEnv("leo-multitask", {**SMALL, **relayed, "training.learning_rate": 1e4}, TERMS)
     observation, info = env.reset(seed=0)
     outcomes = []

@@ -32,7 +32,7 @@ GLOBE: dict[str, Any] = {
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "one-contact": {},
     "late": {"rounds.late": {"buffer": 2}},
-    "relays": {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9}},
+    "relays": {"constellation": GLOBE, "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}},
 }
 # Uploads of minutes: transmission takes far more than training.
 SLOW = {"links": {"model_bits": 2e11}, "onboard.cycles_per_sample": 1e6}

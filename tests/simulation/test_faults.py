@@ -34,8 +34,12 @@ QUICK = {"training.max_epochs": 1, "data.test_samples": 8, "rounds.episode": 4}
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "one-contact": {},
     "late": {"rounds.late": {"buffer": 2}},
-    "relays": {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9}},
-    "late-relays": {"constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9}, "rounds.late": {}},
+    "relays": {"constellation": GLOBE, "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}},
+    "late-relays": {
+        "constellation": GLOBE,
+        "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}},
+        "rounds.late": {},
+    },
 }
 INFINITE = st.sampled_from([np.inf])
 

@@ -38,7 +38,11 @@ WORLDS: dict[str, dict[str, Any]] = {
     "draws": {},
     "battery": {"onboard.energy": BATTERY},
     "late": {"onboard.energy": BATTERY, "rounds.late": {"buffer": 2}},
-    "relays": {"onboard.energy": BATTERY, "constellation": GLOBE, "rounds.relay": {"isl_rate_bps": 1e9}},
+    "relays": {
+        "onboard.energy": BATTERY,
+        "constellation": GLOBE,
+        "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}},
+    },
 }
 # Uploads of a few seconds, so that transmission counts.
 SLOW = {"links.model_bits": 1e10, "onboard.cycles_per_sample": 1e8}

@@ -34,13 +34,13 @@ DIGITS = {
     "data.partition.samples": [5, 6],
     "data.test_samples": 4,
     "training.max_epochs": 1,
-    "rounds": {"episode": 4, "relay": {"isl_rate_bps": 1e9}},
+    "rounds": {"episode": 4, "relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}},
 }
 
 
 def build(**relay: Any) -> Simulation:
     """The scenario with these settings of relays."""
-    rounds = {"episode": 4, "relay": {"isl_rate_bps": 1e9, **relay}}
+    rounds = {"episode": 4, "relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}, **relay}}
     return scenarios.build(scenarios.load("starlink-shell", **{**DIGITS, "rounds": rounds}))
 
 
@@ -121,7 +121,7 @@ def test_where_times_do_not_bind_a_federation_learns_the_same() -> None:
 
 @pytest.mark.parametrize("power_w", [None, 3.0])
 def test_time_band_and_energy_by_hand(power_w: float | None) -> None:
-    simulation = build(combine_on_board=True, isl_power_w=power_w, isl_rate_bps=1e6)
+    simulation = build(combine_on_board=True, isl={"kind": "fixed", "rate_bps": 1e6, "transmit_power_w": power_w})
     state = simulation.reset(1)
     decision = decide(state)
     decision = replace(decision, cluster=np.arange(27) % 2)
@@ -170,7 +170,7 @@ OTHERS = {
     ],
     "constellation.altitude_m": 900e3,
     "training.engine": "none",
-    "rounds": {"episode": 4, "relay": {"topology": "grid", "combine_on_board": True, "budget": {}}},
+    "rounds": {"episode": 4, "relay": {"topology": "grid", "combine_on_board": True, "isl": {"kind": "budget"}}},
     "faults": {"contact_loss": 0.1},
 }
 

@@ -182,7 +182,10 @@ def cost_by_hand(
         {},
         {"rounds.cohort": COHORT},
         {"constellation": GLOBE},
-        {"constellation": {**GLOBE, "satellites": 12}, "rounds.relay": {"isl_rate_bps": ISL_RATE_BPS}},
+        {
+            "constellation": {**GLOBE, "satellites": 12},
+            "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": ISL_RATE_BPS}},
+        },
     ],
     ids=["plane", "cohort", "globe", "relays"],
 )

@@ -28,7 +28,7 @@ RELAYED = {
     "constellation.satellites": 27,
     "constellation.planes": 3,
     "constellation.phasing": 1,
-    "rounds.relay": {"isl_rate_bps": 1e9},
+    "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}},
     "links.model_bits": 1e10,
 }
 
@@ -116,7 +116,7 @@ def relayed() -> Simulation:
 
 
 def pooled() -> Simulation:
-    on_board = {"rounds.relay": {"combine_on_board": True, "isl_power_w": 2.0}}
+    on_board = {"rounds.relay": {"combine_on_board": True, "isl": {"kind": "fixed", "transmit_power_w": 2.0}}}
     return scenarios.build(scenarios.load("walker-earth", **{**RELAYED, "training.engine": "none", **on_board}))
 
 

@@ -114,7 +114,10 @@ def test_nothing_differs_where_nothing_moves() -> None:
     [
         {},
         {"rounds.late": {"buffer": 2}, "compression": {"upload": {"kind": "quantised", "bits": 4}}},
-        {"rounds.relay": {"isl_rate_bps": 1e8}, "faults": {"satellites": {"mtbf_s": 3000.0, "mttr_s": 600.0}}},
+        {
+            "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e8}},
+            "faults": {"satellites": {"mtbf_s": 3000.0, "mttr_s": 600.0}},
+        },
     ],
 )
 @pytest.mark.parametrize("links", [{}, {"links.scan_exponent": 1.2, "links.satellite_pattern": "nadir"}])

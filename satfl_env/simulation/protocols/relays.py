@@ -77,7 +77,7 @@ class Relays:
     def _hop_s(self, model_bits: float, one_m: FloatArray, other_m: FloatArray) -> FloatArray:
         """Time of a hop between places (..., 3); infinite where the Earth is in the way, or a place is NaN."""
         distance_m = np.linalg.norm(one_m - other_m, axis=-1)
-        hop_s = link_time_s(model_bits, self.isl.rate_bps(distance_m), distance_m)
+        hop_s = link_time_s(model_bits, self.isl.rates_bps(distance_m), distance_m)
         blocking_radius_m = EQUATORIAL_RADIUS_M + self.grazing_height_m
         clear = line_of_sight(one_m, other_m, blocking_radius_m=blocking_radius_m)
         return np.where(clear & np.isfinite(hop_s), hop_s, np.inf)
