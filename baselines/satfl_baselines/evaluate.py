@@ -32,10 +32,19 @@ Record = dict[str, float]
 Episode = list[Record]
 Decide = Callable[[NetworkState], Decision]
 
-# What a round that is not played costs.
-NOT_PLAYED = dict.fromkeys(
-    ("reward", "energy_j", "duration_s", "lost", "diverged", "untestable", "epochs", "batches"), 0.0
+# Added up over satellites and over the rounds of an episode; with satellites by the name of their outcome.
+COSTS = (
+    "energy_j",
+    "lost",
+    *(outcome.name.lower() for outcome in Outcome),
+    "untestable",
+    "epochs",
+    "batches",
+    "download_bits",
+    "upload_bits",
 )
+# What a round that is not played costs.
+NOT_PLAYED = dict.fromkeys(("reward", "duration_s", *COSTS), 0.0)
 
 WORKER_DIED = (
     "a process that played episodes died, often because memory ran out; the same command goes on from the finished "
@@ -70,8 +79,9 @@ def run_episode(
     Returns:
         One record for the untrained federation and one for each round played: finished rounds (`round`), mean over
         satellites of the test loss and of every test metric, simulated `time_s`, number of `clusters`; and of the
-        round just finished its `reward`, its `duration_s` and, over all satellites, `energy_j`, updates `lost`, those
-        of them that `diverged`, models `untestable`, local `epochs` and real `batches`. With tasks also test
+        round just finished its `reward`, its `duration_s` and, over all satellites, `energy_j`, updates `lost`,
+        satellites of each `Outcome` by its name in small letters (`returned`, `out_of_energy`, `diverged`, ...), models
+        `untestable`, local `epochs`, real `batches`, `download_bits` and `upload_bits`. With tasks also test
         loss and metrics of each, `<metric>/<task>`, and for every two the share of their satellites' pairs that are in
         one cluster, `together/<task>+<task>`. With final SNRs in the scenario also the test of each gateway's model,
         `<metric>/gateway <g>`, and in the last record at each SNR `<metric>@<snr>/gateway <g>` with their mean
@@ -262,8 +272,10 @@ def _cost_record(report: RoundReport) -> Record:
         "energy_j": float(report.energy_j.sum()),
         "duration_s": float(report.duration_s),
         "lost": float(report.lost.sum()),
-        "diverged": float((report.outcome == Outcome.DIVERGED).sum()),
+        **{outcome.name.lower(): float((report.outcome == outcome).sum()) for outcome in Outcome},
         "untestable": float(report.untestable.sum()),
         "epochs": float(report.epochs.sum()),
         "batches": float(report.batches.sum()),
+        "download_bits": float(report.download_bits.sum()),
+        "upload_bits": float(report.upload_bits.sum()),
     }

@@ -37,7 +37,7 @@ from satfl_env.scenarios import Scenario
 if TYPE_CHECKING:
     from satfl_env import RewardChoice
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST, RUNS = "manifest.json", "runs"
 LONGEST_NAME = 100
 

@@ -9,12 +9,10 @@ import numpy as np
 from scipy import stats
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.evaluate import NOT_PLAYED, Episode, Run
+from satfl_baselines.evaluate import COSTS, NOT_PLAYED, Episode, Run
 from satfl_env import primary_metrics
 
-# Recorded per round, and summed over the rounds of an episode.
-COSTS = ("energy_j", "lost", "diverged", "untestable", "epochs", "batches")
-NOT_METRICS = {"round", "time_s", "duration_s", "test_loss", "clusters", "reward", *COSTS}
+NOT_METRICS = {"round", "time_s", "test_loss", "clusters", *NOT_PLAYED}
 # Between a quantity and the task it is of.
 OF = "/"
 
@@ -101,8 +99,9 @@ class Comparison:
 
         Final `test_loss`, metrics and number of `clusters`, also task by task; the primary metrics' means over all
         trained rounds as `mean_<metric>`; simulated `time_s`; and over the whole episode `energy_j`, updates `lost`,
-        those of them that `diverged`, tests of models that gave no number (`untestable`), `epochs` and `batches`, the
-        `return` (the sum of the rewards), and its number of `rounds`.
+        how often satellites had each `Outcome`, by its name in small letters, tests of models that gave no number
+        (`untestable`), `epochs`, `batches`, `download_bits` and `upload_bits`, the `return` (the sum of the rewards),
+        and its number of `rounds`.
         """
         curves = self.curves(policy)
         by_task = [name for name in self.quantities if OF in name]

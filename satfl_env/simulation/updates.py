@@ -9,32 +9,36 @@ from numpy.typing import NDArray
 
 
 class Outcome(IntEnum):
-    """The outcome of a round for one satellite."""
+    """The outcome of a round for one satellite.
+
+    Attributes:
+        RETURNED: Trained, and its update came back; it was aggregated, or waits for that at its gateway.
+        SAT_OUT: Was not associated with any gateway, or not drawn for the round's cohort.
+        NOT_VISIBLE: Was associated with a gateway that does not see it.
+        OUT_OF_TIME: Not even one epoch and the model transfers fit the contact window.
+        OUT_OF_ENERGY: Not even one epoch fits the energy budget.
+        DIVERGED: Training gave no numbers, or a model that gives none, or the way left none of the update; it was
+            dropped.
+        FETCHED: Fetched its first model to train from; only where updates arrive one contact late.
+        BROWNED_OUT: Its battery does not carry it through the model transfers: it neither trained nor sent.
+        FAILED: Was out of order, or failed before its update was back.
+        GATEWAY_DOWN: Its gateway was out of order, or failed before the update was back.
+        LINK_BROKEN: Found no contact, or the contact broke off in a transfer.
+        NOT_SERVED: Its gateway had no beam or no part of the band for it.
+    """
 
     RETURNED = 0
-    """Trained, and its update came back; it was aggregated, or waits for that at its gateway."""
     SAT_OUT = 1
-    """Was not associated with any gateway, or not drawn for the round's cohort."""
     NOT_VISIBLE = 2
-    """Was associated with a gateway that does not see it."""
     OUT_OF_TIME = 3
-    """Not even one epoch and the model transfers fit the contact window."""
     OUT_OF_ENERGY = 4
-    """Not even one epoch fits the energy budget."""
     DIVERGED = 5
-    """Training gave no numbers, or a model that gives none, or the way left none of the update; it was dropped."""
     FETCHED = 6
-    """Fetched its first model to train from; only where updates arrive one contact late."""
     BROWNED_OUT = 7
-    """Its battery does not carry it through the model transfers: it neither trained nor sent."""
     FAILED = 8
-    """Was out of order, or failed before its update was back."""
     GATEWAY_DOWN = 9
-    """Its gateway was out of order, or failed before the update was back."""
     LINK_BROKEN = 10
-    """Found no contact, or the contact broke off in a transfer."""
     NOT_SERVED = 11
-    """Its gateway had no beam or no part of the band for it."""
 
 
 _COUNTS_AS_LOST = np.array([one not in (Outcome.RETURNED, Outcome.SAT_OUT, Outcome.FETCHED) for one in Outcome])

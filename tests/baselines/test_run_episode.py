@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from satfl_baselines import make_policy, run_episode
+from satfl_env import Outcome
 from satfl_env.links import IdealLinks
-from satfl_env.scenarios import load
+from satfl_env.scenarios import build, load
 from tests.factories import physics_only
 
 SCENARIO = physics_only(2)
@@ -43,6 +46,19 @@ def test_own_parts_take_the_place_of_the_scenarios():
     plain, slow = run_episode(SCENARIO, "full", 0), run_episode(SCENARIO, "full", 0, parts={"links": silent})
     assert sum(record["epochs"] for record in plain) > 0
     assert sum(record["epochs"] for record in slow) == 0
+
+
+def test_a_record_counts_outcomes_by_name_and_bits():
+    scenario = physics_only(3)
+    simulation, decide = build(scenario), make_policy("random", 0)
+    state, records = simulation.reset(0), run_episode(scenario, "random", 0)
+    for record in records[1:]:
+        state, report = simulation.step(decide(state))
+        counts = Counter(report.outcome.tolist())
+        for outcome in Outcome:
+            assert record[outcome.name.lower()] == counts[outcome], outcome
+        assert record["upload_bits"] == report.upload_model_bits * (report.upload_s > 0).sum() > 0
+        assert record["download_bits"] == report.download_model_bits * (report.download_s > 0).sum() > 0
 
 
 @pytest.mark.parametrize(("policy", "error"), [(3, TypeError), (None, TypeError), ("fulll", ValueError)])

@@ -14,7 +14,16 @@ from tests.factories import physics_only, play_episode
 
 
 def episode(values: list[float], metric: str = "balanced_accuracy") -> list[dict[str, float]]:
-    costs = {"reward": 0.5, "energy_j": 10.0, "lost": 1.0, "epochs": 5.0, "batches": 7.0, "duration_s": 60.0}
+    costs = {
+        "reward": 0.5,
+        "energy_j": 10.0,
+        "lost": 1.0,
+        "not_served": 1.0,
+        "upload_bits": 8.0,
+        "epochs": 5.0,
+        "batches": 7.0,
+        "duration_s": 60.0,
+    }
     return [
         {
             "round": float(index),
@@ -67,6 +76,7 @@ def test_outcomes_by_hand_and_differences_seed_by_seed():
     assert comparison.metrics == ("balanced_accuracy", "accuracy")
     estimates = comparison.estimates("b")
     assert estimates["balanced_accuracy"].mean == pytest.approx(0.8)
+    assert [estimates[name].mean for name in ("not_served", "failed", "upload_bits")] == [2.0, 0.0, 16.0]
     assert estimates["balanced_accuracy"].half_width == pytest.approx(0.2 * stats.t.ppf(0.975, 1))
     assert estimates["mean_balanced_accuracy"].mean == pytest.approx(0.6)
     assert estimates["accuracy"].mean == pytest.approx(0.4)
