@@ -70,9 +70,10 @@ def _train(
     from satfl_agents.results import RunFolder
 
     # Stable-Baselines3 is an optional dependency.
-    from satfl_agents.train import FIRST_HELD_OUT_SEED, check_algorithm, evaluate, evaluate_policy, train
+    from satfl_agents.train import FIRST_HELD_OUT_SEED, check_algorithm, evaluate, evaluate_policy, train, whole_updates
 
     check_algorithm(algo)
+    steps = whole_updates(steps)
     folder = RunFolder(out, config, algo=algo, steps=steps, seed=seed, **brought)
     if folder.evaluation is not None:
         say(errors, "this run is complete already")
@@ -83,7 +84,7 @@ def _train(
             algo,
             steps=steps,
             seed=seed,
-            progress=lambda step: progress(min(step, steps), steps),
+            progress=lambda step: progress(step, steps),
             **brought,
         )
     held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + NUM_TEST_EPISODES)

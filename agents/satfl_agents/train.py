@@ -41,6 +41,11 @@ def check_algorithm(algo: str) -> None:
         raise ValueError(f"unknown algorithm {algo!r}; there are: {', '.join(ALGORITHMS)}")
 
 
+def whole_updates(steps: int) -> int:
+    """Rounds that are really trained on: `steps`, rounded up to whole updates of `STEPS_PER_UPDATE`."""
+    return -(-steps // STEPS_PER_UPDATE) * STEPS_PER_UPDATE
+
+
 def make_env(scenario: Scenario, algo: str, **brought: Any) -> gym.Env[NDArray[np.float32], Any]:
     """The environment with the flat spaces an algorithm needs; `brought` are other arguments of `SatFLEnv`."""
     env = gym.make("SatFL-v0", scenario=scenario, **brought)
@@ -59,7 +64,7 @@ def train(
     Args:
         scenario: The scenario to schedule.
         algo: "ppo" for continuous actions, "maskable-ppo" for discrete ones with masks.
-        steps: Rounds to train on; rounded up to whole updates of `STEPS_PER_UPDATE`.
+        steps: Rounds to train on; see `whole_updates`.
         seed: Seed of the episodes and of the learner.
         progress: Called with the number of steps made so far.
         **brought: Other arguments of `SatFLEnv`: your own parts and reward.

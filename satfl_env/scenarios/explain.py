@@ -64,7 +64,9 @@ def _line(problem: Mapping[str, Any]) -> str:
     if kind == "union_tag_not_found":
         return f"{path}.kind: missing, allowed are {_kinds(place.variants)}{_fitting_kinds(problem['input'], place)}"
     if kind == "union_tag_invalid":
-        return f"{path}.kind: must be one of {_kinds(place.variants)}, got {problem['ctx']['tag']!r}"
+        tag = problem["ctx"]["tag"]
+        guess = did_you_mean(tag, filter(None, map(_kind, place.variants)))
+        return f"{path}.kind: must be one of {_kinds(place.variants)}, got {tag!r}{guess}"
     if kind in _NO_SECTION:
         return f"{path}: must be a section with {_content(place)}, got {problem['input']!r}"
     if kind == "missing":

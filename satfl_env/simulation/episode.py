@@ -18,7 +18,7 @@ from satfl_env.simulation.fleet import Equipment
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.simulation.state import BoolArray, FloatArray, Once
 from satfl_env.simulation.streams import numpy_generator
-from satfl_env.simulation.transfer_bits import TransferBits
+from satfl_env.simulation.transfer_bits import TransferBits, whole_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +115,6 @@ def _bits(ingredients: Ingredients, num_shared: int) -> TransferBits:
     model_bits = ingredients.model_bits or 32.0 * num_shared
     compression, extra = ingredients.compression, ingredients.local.extra_vectors
     return TransferBits(
-        download=model_bits * (compression.download_share(num_shared) + extra),
-        upload=model_bits * (compression.upload_share(num_shared) + extra),
+        download=whole_bits(model_bits * (compression.download_share(num_shared) + extra)),
+        upload=whole_bits(model_bits * (compression.upload_share(num_shared) + extra)),
     )

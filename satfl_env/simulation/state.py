@@ -167,6 +167,8 @@ MORE_PARTS = tuple(part.name for part in fields(NetworkState) if not part.init)
 class RoundReport:
     """What happened in one communication round.
 
+    `returned`, `lost`, `download_bits`, `upload_bits` and `energy_j` follow from the attributes, each (S,).
+
     Attributes:
         round: Index of the round, from 0.
         time_s: Simulated time at which it began.

@@ -9,6 +9,11 @@ from satfl_env.simulation.protocols import Transfers
 from satfl_env.simulation.state import FloatArray
 
 
+def whole_bits(bits: float) -> float:
+    """The nearest whole number of bits, at least one."""
+    return float(max(1, round(bits)))
+
+
 class TransferBits(NamedTuple):
     """Size of a model on the link.
 

@@ -49,7 +49,7 @@ def test_training_leaves_a_policy_a_curve_and_an_evaluation(tmp_path, scenario_f
     assert "balanced accuracy" in output
 
     config = json.loads((out / "config.json").read_text())
-    assert (config["algo"], config["steps"], config["seed"]) == (algo, 50, 3)
+    assert (config["algo"], config["steps"], config["seed"]) == (algo, 200, 3)
     assert config["version"] == __version__
     assert config["batches_per_epoch"] is None
     assert config["scenario"]["rounds"]["episode"] == ROUNDS

@@ -107,7 +107,17 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
             {"server.beta_1": 0.5},
             "server.kind: missing, allowed are 'fedavg', 'fedavgm', 'fedadam'; its keys are those of 'fedadam'",
         ),
-        ("leo-multitask", {"links.kind": "radoi"}, "links.kind: must be one of 'radio', 'ideal', got 'radoi'"),
+        (
+            "leo-multitask",
+            {"links.kind": "radoi"},
+            "links.kind: must be one of 'radio', 'ideal', got 'radoi', did you mean 'radio'?",
+        ),
+        (
+            "leo-multitask",
+            {"compression.upload": {"kind": "quantized", "bits": 4}},
+            "compression.upload.kind: must be one of 'quantised', 'top-k', 'random-k', got 'quantized', "
+            "did you mean 'quantised'?",
+        ),
         ("leo-multitask", {"links": 3}, "links: must be a section with kind 'radio', 'ideal', got 3"),
         (
             "leo-multitask",

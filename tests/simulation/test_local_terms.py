@@ -319,7 +319,10 @@ def test_without_training_only_bits_change():
     [
         ({"local.kind": "fedprox"}, "local.proximal_mu: missing"),
         ({"local": {"kind": "fedprox", "proximal_mu": -1}}, "local.proximal_mu: .* greater than or equal to 0, got -1"),
-        ({"local.kind": "scafold"}, "local.kind: must be one of 'loss', 'fedprox', 'scaffold', got 'scafold'"),
+        (
+            {"local.kind": "scafold"},
+            "local.kind: must be one of 'loss', 'fedprox', 'scaffold', got 'scafold', did you mean 'scaffold'?",
+        ),
         ({"local": {"kind": "scaffold", "mu": 1}}, "local.mu: unknown key"),
     ],
 )
