@@ -116,6 +116,9 @@ class Simulation:
     def step(self, decision: Decision) -> tuple[NetworkState, RoundReport]:
         """Play one communication round.
 
+        Returns:
+            The state at its end, from which to decide the next round, and the report of what happened.
+
         Raises:
             ValueError: If the decision does not fit the state.
             RuntimeError: Before the first reset or after the last round of the episode.
