@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def is_file(name: str) -> bool:
 def require_scenario(name: str) -> None:
     """Raise `ValueError` if there is no such built-in scenario, or no such file."""
     if is_file(name):
-        if not (file := expanded(name)).exists():
+        # What is there but cannot be read, such as a link in circles, is told when it is read.
+        if not os.path.lexists(file := expanded(name)):
             raise ValueError(f"there is no scenario file {str(file)!r}")
     elif name not in names():
         raise ValueError(f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}")

@@ -284,7 +284,7 @@ def assert_bits_balance(choice: Mapping[str, str], env: SatFLEnv, report: RoundR
         ("download", report.download_bits, report.download_s),
         ("upload", report.upload_bits, report.upload_s),
     ):
-        full = BITS * bits_of(compression.get(way), parameters) / (32 * parameters)
+        full = round(BITS * bits_of(compression.get(way), parameters) / (32 * parameters))
         full += BITS * (choice.get("local") == "scaffold")
         np.testing.assert_allclose(bits, np.where(took_s > 0, full, 0.0))
         if choice.get("links") == "ideal" and env.scenario.rounds.relay is None:

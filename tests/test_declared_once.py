@@ -17,6 +17,7 @@ DIFFERENT = {
     "size_field": "of each kind of constellation",
     "altitude_m": "of gateways, and of satellites",
     "span_s": "of what satellites have seen, and of the table of a propagator",
+    "rate_bps": "of ideal links to gateways, and of those between satellites",
     "transmit_power_w": "of each kind of links",
     "carrier_hz": "of links to gateways, and of those between satellites",
     "bandwidth_hz": "of links to gateways, and of those between satellites",

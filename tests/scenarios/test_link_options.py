@@ -125,7 +125,7 @@ def test_bad_options_are_named_with_what_is_allowed(overrides: dict, message: st
 
 def test_without_itur_the_message_names_the_extra(monkeypatch) -> None:
     monkeypatch.setattr(atmosphere, "find_spec", lambda name: None)
-    with pytest.raises(ScenarioError, match=r"links\.atmosphere needs the package itur, .* 'satfl-env\[links\]'"):
+    with pytest.raises(ScenarioError, match=r"links\.atmosphere needs the package itur, .* '\.\[links\]'"):
         scenarios.load("walker-earth", **{"links.atmosphere": {}})
 
 
