@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from satfl_env.onboard.battery import Battery, Panels
 from satfl_env.onboard.compute import (
+    COMPUTER_VALUES,
     Computer,
     OnboardComputer,
     affordable_epochs,
@@ -14,6 +15,7 @@ from satfl_env.onboard.compute import (
 from satfl_env.onboard.energy import Energy, EnergyBalance, EnergyDraws, Supply, as_supply
 
 __all__ = [
+    "COMPUTER_VALUES",
     "Battery",
     "Computer",
     "Energy",

@@ -23,6 +23,10 @@ Number = FloatArray | float
 ROUNDING = 1 + 1e-9
 
 
+# What a computer states.
+COMPUTER_VALUES = ("cpu_max_hz", "cycles_per_sample", "kappa")
+
+
 class Computer(Protocol):
     """The on-board computers of S satellites; each value is a number for all or an array (S,)."""
 

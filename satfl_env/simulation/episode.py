@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from satfl_env.onboard import Supply, as_supply
+from satfl_env.onboard import COMPUTER_VALUES, Supply, as_supply
 from satfl_env.orbits import Forecast, Scene
 from satfl_env.semantics import semantic_similarity
 from satfl_env.simulation.faults import NoFaults, episode_faults
@@ -58,7 +58,7 @@ class Episode:
         num_satellites = self.scene.num_satellites
         computers = {
             name: np.array(np.broadcast_to(getattr(self.equipment.computer, name), num_satellites), dtype=np.float64)
-            for name in ("cpu_max_hz", "cycles_per_sample", "kappa")
+            for name in COMPUTER_VALUES
         }
         counted_w = self.equipment.links.transmit_power_w if self.supply.counts_transmission else 0.0
         over_half_w = counted_w * self.bits.upload / self.bits.mean

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from satfl_env.federated import TrainableModel
+from satfl_env.onboard import COMPUTER_VALUES
 from satfl_env.simulation import trials
 from satfl_env.simulation.ingredients import Ingredients
 from satfl_env.suggestions import did_you_mean
@@ -91,7 +92,7 @@ PARTS: Mapping[str, Part] = {
     "computer": Part(
         "an object with three numbers, each common to all satellites or one per satellite",
         trials.try_computer,
-        values=trials.COMPUTER_VALUES,
+        values=COMPUTER_VALUES,
     ),
     "fleet": Part(
         "an object that gives the values in which satellites differ",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from satfl_env.federated import combine_updates, server_step
-from satfl_env.onboard import Supply, as_supply
+from satfl_env.onboard import COMPUTER_VALUES, Supply, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.semantics import check_model
 from satfl_env.simulation.decision import Decision
@@ -42,7 +42,6 @@ _TRIED_S = 60.0
 _TRIED_SHAPE = (3, 4)
 # Bounds are kept up to rounding.
 _ROUNDING = 1 - 1e-9
-COMPUTER_VALUES = ("cpu_max_hz", "cycles_per_sample", "kappa")
 
 
 @dataclass(frozen=True)

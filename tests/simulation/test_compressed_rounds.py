@@ -12,15 +12,12 @@ from torch import Tensor
 from satfl_env import (
     Compression,
     Outcome,
-    SatFLEnv,
     Simulation,
-    decision_to_action,
-    make_vector_env,
-    observation_to_state,
     scenarios,
 )
 from satfl_env.federated import FedAvgM, Quantised, RandomK, TopK
 from tests.factories import decide
+from tests.vectors import assert_vectors_play_like_singles
 
 QUICK = {"training.max_epochs": 2, "rounds.episode": 6, "data.test_samples": 8}
 RATE_BPS, POWER_W, LIGHT_MPS = 1e6, 2.0, 299_792_458.0
@@ -260,23 +257,7 @@ def test_a_state_without_memory_is_refused():
 
 
 def test_single_environments_vectors_and_processes_play_the_same():
-    overrides = {**QUICK, "training.max_epochs": 1, "rounds.episode": 3, **BOTH}
-    vectors = [make_vector_env(2, workers=workers, overrides=overrides) for workers in (1, 2)]
-    singles = [SatFLEnv(overrides=overrides) for _ in range(2)]
-    observations = [single.reset(seed=seed)[0] for seed, single in zip((4, 5), singles, strict=True)]
-    for envs in vectors:
-        envs.reset(seed=[4, 5])
-    for _ in range(3):
-        states = [observation_to_state(observation) for observation in observations]
-        actions = [decision_to_action(decide(state), state) for state in states]
-        observations = [single.step(action)[0] for single, action in zip(singles, actions, strict=True)]
-        for envs in vectors:
-            batch, *_ = envs.step({key: np.stack([action[key] for action in actions]) for key in actions[0]})
-            for index, observation in enumerate(observations):
-                for key, value in observation.items():
-                    np.testing.assert_array_equal(batch[key][index], value, err_msg=key)
-    for envs in vectors:
-        envs.close()
+    assert_vectors_play_like_singles({**QUICK, "training.max_epochs": 1, "rounds.episode": 3, **BOTH})
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from satfl_env import SatFLEnv, Simulation, decision_to_action, make_vector_env, observation_to_state, scenarios
+from satfl_env import Simulation, scenarios
 from satfl_env.federated import LocalData, LocalObjective, TrainingSettings, make_trainer
 from satfl_env.simulation import FedProx, LocalTerms, OneContact, Scaffold
 from satfl_env.simulation.models import Arrivals
 from tests.factories import decide, make_decision
+from tests.vectors import assert_vectors_play_like_singles
 
 QUICK = {"training.max_epochs": 2, "rounds.episode": 6, "data.test_samples": 8}
 SCAFFOLD = {"local": {"kind": "scaffold"}}
@@ -252,23 +253,7 @@ def test_a_state_of_other_terms_is_refused(change: dict, words: str):
 
 
 def test_single_environments_vectors_and_processes_play_the_same():
-    overrides = {**QUICK, "training.max_epochs": 1, "rounds.episode": 3, **ALL[2]}
-    vectors = [make_vector_env(2, workers=workers, overrides=overrides) for workers in (1, 2)]
-    singles = [SatFLEnv(overrides=overrides) for _ in range(2)]
-    observations = [single.reset(seed=seed)[0] for seed, single in zip((4, 5), singles, strict=True)]
-    for envs in vectors:
-        envs.reset(seed=[4, 5])
-    for _ in range(3):
-        states = [observation_to_state(observation) for observation in observations]
-        actions = [decision_to_action(decide(state), state) for state in states]
-        observations = [single.step(action)[0] for single, action in zip(singles, actions, strict=True)]
-        for envs in vectors:
-            batch, *_ = envs.step({key: np.stack([action[key] for action in actions]) for key in actions[0]})
-            for index, observation in enumerate(observations):
-                for key, value in observation.items():
-                    np.testing.assert_array_equal(batch[key][index], value, err_msg=key)
-    for envs in vectors:
-        envs.close()
+    assert_vectors_play_like_singles({**QUICK, "training.max_epochs": 1, "rounds.episode": 3, **ALL[2]})
 
 
 @pytest.mark.parametrize("local", [FedProx(proximal_mu=0.1), Scaffold()])
