@@ -73,6 +73,18 @@ def fed_sel(participants: Participants, *, beta: float = 1.0) -> FloatArray:
     return fed_avep(participants) * fed_lol(participants) ** beta
 
 
+def powers(participants: Participants, *, samples_power: float, epochs_power: float, credit_power: float) -> FloatArray:
+    r"""Samples, epochs and credit to powers of their own, $w_s \propto D_s^a K_s^b c_s^\beta$.
+
+    `uniform`, `fed_avg`, `fed_avep`, `fed_lol` and `fed_sel` are the cases with powers of 0 and 1.
+    """
+    return np.asarray(
+        fed_avg(participants) ** samples_power
+        * participants.epochs.astype(np.float64) ** epochs_power
+        * fed_lol(participants) ** credit_power
+    )
+
+
 def random_weights(participants: Participants, rng: np.random.Generator) -> FloatArray:
     """Weights drawn uniformly from (0, 1]."""
     return 1.0 - rng.random(len(participants.samples))
@@ -125,8 +137,15 @@ def gateway_mean(contribution: FloatArray, association: IntArray, num_gateways: 
     at each gateway: a lone satellite then counts as much as five identical ones at another. Arguments and result as in
     `gateway_contribution`; a gateway without satellites has 0.
     """
+    return gateway_between(contribution, association, num_gateways, mean_power=1.0)
+
+
+def gateway_between(
+    contribution: FloatArray, association: IntArray, num_gateways: int, *, mean_power: float
+) -> FloatArray:
+    """Between the sum (`mean_power` 0, `gateway_contribution`) and the mean (1, `gateway_mean`) of its satellites'."""
     members = np.bincount(association, minlength=num_gateways)
-    return gateway_contribution(contribution, association, num_gateways) / np.maximum(members, 1)
+    return gateway_contribution(contribution, association, num_gateways) / np.maximum(members, 1) ** mean_power
 
 
 def _members(group: IntArray) -> IntArray:

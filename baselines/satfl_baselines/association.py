@@ -39,6 +39,28 @@ def random_association(state: NetworkState, rng: np.random.Generator) -> IntArra
     return _best_visible(state, rng.random(state.distance_m.shape))
 
 
+def balanced(state: NetworkState, *, nearness: float, load: float) -> IntArray:
+    r"""The visible gateway with the highest score: a long window, a short distance, few satellites that are there.
+
+    $$q_{s,g} = T_{s,g}^{1 - \nu} \, d_{s,g}^{-\nu} \, (1 + n_g)^{-\lambda}$$
+
+    Satellites choose one after the other, those that see few gateways first; $n_g$ have chosen the gateway before.
+    Without load ($\lambda = 0$) this is `longest_window` for nearness $\nu = 0$ and `nearest` for 1; with $\lambda = 1$
+    windows are divided among those who share a gateway.
+    """
+    score = state.window_s ** (1 - nearness) * state.distance_m**-nearness
+    if load == 0:
+        return _best_visible(state, score)
+    association = np.full(state.num_satellites, state.sits_out)
+    members = np.zeros(state.num_gateways)
+    choices = state.visible.sum(axis=1)
+    for satellite in np.argsort(choices, kind="stable")[np.count_nonzero(choices == 0) :]:
+        shared = score[satellite] * (1 + members) ** -load
+        association[satellite] = np.where(state.visible[satellite], shared, -np.inf).argmax()
+        members[association[satellite]] += 1
+    return association
+
+
 def at_gateway(values: FloatArray, association: IntArray) -> FloatArray:
     """Each satellite's entry of pairwise values (S, G) for its own gateway, (S,); 0 for those sitting out."""
     num_satellites, num_gateways = values.shape

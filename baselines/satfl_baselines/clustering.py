@@ -59,6 +59,16 @@ def jensen_shannon(state: NetworkState, threshold: Threshold = "midpoint") -> In
     return similar_groups(state.similarity, threshold)
 
 
+def in_two_stages(state: NetworkState, *, early: float, late: float, switch_round: float) -> IntArray:
+    """Clusters of semantically similar tasks, coarse first and fine later, or the other way round.
+
+    Thresholds are positions between the lowest and the highest similarity, see `threshold_between`: `early` until the
+    round `switch_round`, counted from 0, and `late` from then on.
+    """
+    position = early if state.round < switch_round else late
+    return jensen_shannon(state, threshold_between(state.similarity, position))
+
+
 def similar_updates(state: NetworkState, threshold: Threshold = "midpoint") -> IntArray:
     """Clusters of satellites whose first updates point the same way; needs no label distributions.
 
@@ -110,8 +120,16 @@ def midpoint_threshold(similarity: FloatArray) -> float:
     Returns:
         The threshold; 1 for fewer than two satellites. Where all pairs are equally similar, all of them reach it.
     """
+    return threshold_between(similarity, 0.5)
+
+
+def threshold_between(similarity: FloatArray, position: float) -> float:
+    """A threshold between the lowest off-diagonal similarity (position 0, which joins everyone) and the highest (1).
+
+    Argument and result are otherwise those of `midpoint_threshold`.
+    """
     others = _off_diagonal(similarity)
-    return float((others[0] + others[-1]) / 2) if others.size else 1.0
+    return float((1 - position) * others[0] + position * others[-1]) if others.size else 1.0
 
 
 def largest_gap_threshold(similarity: FloatArray) -> float:

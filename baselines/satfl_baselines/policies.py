@@ -1,103 +1,18 @@
-"""Policies composed of rules, and their registry."""
+"""The registry of policies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-import satfl_env
 from satfl_baselines import aggregation, association, clustering, frequency
-from satfl_baselines.aggregation import AggregationRule, GatewayRule, Participants, gateway_contribution, gateway_mean
-from satfl_baselines.arrays import FloatArray, IntArray
-from satfl_baselines.association import AssociationRule, at_gateway
-from satfl_baselines.clustering import ClusteringRule
-from satfl_baselines.frequency import FrequencyRule, training_energy_j
+from satfl_baselines.aggregation import gateway_mean
+from satfl_baselines.epochs import one_epoch_each
+from satfl_baselines.policy import Policy
+from satfl_baselines.rule import RuleNumbers, rule_policy
 from satfl_env.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from satfl_env import Decision, NetworkState
-
-EpochRule = Callable[["NetworkState", IntArray, FloatArray], IntArray]
-
-
-def predicted_epochs(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
-    """Local epochs each satellite can expect to train, (S,); 0 for those that will not take part (SemSpaceFL, eq. 19).
-
-    The link time is that of a satellite alone on its gateway's band, so crowded gateways may bring a little less.
-    """
-    epochs = satfl_env.affordable_epochs(
-        at_gateway(state.window_s, gateway),
-        at_gateway(state.link_s, gateway),
-        state.samples,
-        training_energy_j(state, gateway),
-        cpu_frequency,
-        cycles_per_sample=state.cycles_per_sample,
-        kappa=state.kappa,
-    )
-    return np.minimum(epochs, state.max_epochs)
-
-
-def one_epoch_each(state: NetworkState, gateway: IntArray, cpu_frequency: FloatArray) -> IntArray:
-    """Every associated satellite is expected to return an update, as with late updates (`rounds.late`)."""
-    return np.asarray(gateway != state.sits_out, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A scheduling policy, `NetworkState -> Decision`.
-
-    Weights are scaled to [0, 1], so that the same decision is a valid action of the environment; satellites that are
-    not expected to take part have weight 0.
-
-    Attributes:
-        name: Its name in the registry.
-        description: One-line description.
-        association: Which gateway each satellite trains for.
-        frequency: How fast its CPU runs.
-        clustering: Which satellites share a model.
-        aggregation: How much its update counts.
-        expected: Local epochs that each satellite is expected to bring back.
-        gateways: How much a gateway counts at the cloud.
-    """
-
-    name: str
-    description: str
-    association: AssociationRule
-    frequency: FrequencyRule
-    clustering: ClusteringRule
-    aggregation: AggregationRule
-    expected: EpochRule = predicted_epochs
-    gateways: GatewayRule = gateway_contribution
-
-    def __call__(self, state: NetworkState) -> Decision:
-        """Decide on the round that is about to begin."""
-        gateway = self.association(state)
-        cpu_frequency = self.frequency(state, gateway)
-        cluster = self.clustering(state)
-        epochs = self.expected(state, gateway, cpu_frequency)
-        members = np.flatnonzero(epochs)
-        participants = Participants(
-            samples=state.samples[members],
-            epochs=epochs[members],
-            loss=state.last_loss[members],
-            group=_group_index(gateway[members], cluster[members]),
-        )
-        contribution = self.aggregation(participants)
-        weights = np.zeros(state.num_satellites)
-        weights[members] = contribution
-        gateway_weights = self.gateways(contribution, gateway[members], state.num_gateways)
-        return satfl_env.Decision(
-            association=gateway,
-            cpu_frequency=cpu_frequency,
-            cluster=cluster,
-            weights=_scaled(weights),
-            gateway_weights=_scaled(gateway_weights),
-        )
-
 
 _FULL = Policy(
     "full",
@@ -126,6 +41,9 @@ _NEAREST_FEDAVG = replace(
     association=association.nearest,
     aggregation=aggregation.fed_avg,
 )
+_FINE = RuleNumbers(early_threshold=0.8, late_threshold=0.8, epochs_power=0.0, credit_power=0.0)
+_CURRICULUM = replace(_FINE, early_threshold=0.5, switch_round=12.0)
+_THRIFTY = replace(_CURRICULUM, charge_share=0.25)
 # All policies but `random`, which has a generator.
 _POLICIES = (
     _FULL,
@@ -216,6 +134,9 @@ _POLICIES = (
         description="full, but every CPU at its highest frequency",
         frequency=frequency.maximum,
     ),
+    rule_policy(_FINE, "fine", "full, but the most similar tasks alone share a model; weights by samples"),
+    rule_policy(_CURRICULUM, "curriculum", "full's clusters for twelve rounds, then those of fine; weights by samples"),
+    rule_policy(_THRIFTY, "thrifty", "curriculum that spends a quarter of the charge in a round"),
 )
 _TABLE = {policy.name: policy for policy in _POLICIES}
 RANDOM = "random"
@@ -256,15 +177,3 @@ def _random_policy(rng: np.random.Generator) -> Policy:
         partial(clustering.random_clusters, rng=rng),
         partial(aggregation.random_weights, rng=rng),
     )
-
-
-def _group_index(gateway: IntArray, cluster: IntArray) -> IntArray:
-    """Index of each satellite's (gateway, cluster) group, from 0."""
-    _, index = np.unique(np.stack([gateway, cluster], axis=1), axis=0, return_inverse=True)
-    return index.reshape(-1)
-
-
-def _scaled(weights: FloatArray) -> FloatArray:
-    """Weights divided by the highest, so that they lie in [0, 1]."""
-    highest = weights.max(initial=0.0)
-    return weights / highest if highest > 0 else weights

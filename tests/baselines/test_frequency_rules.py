@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from satfl_baselines.epochs import predicted_epochs
 from satfl_baselines.frequency import closed_form, maximum, random_frequency
-from satfl_baselines.policies import predicted_epochs
 from tests.factories import make_state
 
 

@@ -52,6 +52,9 @@ def test_names_are_those_of_the_papers_and_their_benchmarks():
         "unclustered",
         "individual",
         "max-frequency",
+        "fine",
+        "curriculum",
+        "thrifty",
         "random",
     }
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_baselines import make_policy
-from satfl_baselines.policies import predicted_epochs
+from satfl_baselines.epochs import predicted_epochs
 from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, optimal_frequency_hz, scenarios
 from satfl_env.onboard import Battery, EnergyDraws
 from satfl_env.simulation.protocols import Fetched, OneContact, Opening, Participation

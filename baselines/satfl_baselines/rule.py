@@ -1,0 +1,120 @@
+"""A scheduling rule that is twelve numbers: what learners set, and what is tuned.
+
+The papers' policies and the reference policies `fine`, `curriculum` and `thrifty` are cases of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from functools import cache, partial
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from satfl_baselines import aggregation, association, clustering, frequency
+from satfl_baselines.arrays import FloatArray
+from satfl_baselines.policy import Policy
+from satfl_env.settings import STRICT
+
+UnitShare = Annotated[float, Field(ge=0, le=1)]
+Power = Annotated[float, Field(ge=0, le=2)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(**STRICT, strict=True, allow_inf_nan=False))
+class RuleNumbers:
+    """The numbers of a rule; the defaults are those of the policy `full`.
+
+    Attributes:
+        early_threshold: Similarity at which satellites share a model in the first rounds, as a position between the
+            lowest similarity of any two (0, which joins everyone) and the highest (1); 0.5 is the papers' midpoint.
+        late_threshold: The same for later rounds.
+        switch_round: Round, counted from 0, from which the later threshold holds, in 0..30.
+        samples_power: An update weighs as its samples to this power, in 0..2.
+        epochs_power: An update weighs as its epochs to this power, in 0..2.
+        credit_power: An update weighs as its loss credit to this power, in 0..2; see `aggregation.loss_credit`.
+        gateway_mean: Whether a gateway counts at the cloud as the sum (0) or the mean (1) of its updates' weights.
+        nearness: Whether a satellite prefers the gateway with the longest window (0) or the nearest one (1).
+        load: How much it avoids gateways that others have chosen, in 0..2; at 1 they divide the window.
+        speed: Where the frequency lies between the closed form (0) and the highest one (1).
+        charge_share: Share of the energy available for which the closed form is taken, in 0.01..1.
+        trim: How much of the frequency that buys no further epoch is left out: nothing (0) to all (1).
+    """
+
+    early_threshold: UnitShare = 0.5
+    late_threshold: UnitShare = 0.5
+    switch_round: Annotated[float, Field(ge=0, le=30)] = 0.0
+    samples_power: Power = 1.0
+    epochs_power: Power = 1.0
+    credit_power: Power = 1.0
+    gateway_mean: UnitShare = 0.0
+    nearness: UnitShare = 0.0
+    load: Annotated[float, Field(ge=0, le=2)] = 0.0
+    speed: UnitShare = 0.0
+    charge_share: Annotated[float, Field(ge=0.01, le=1)] = 1.0
+    trim: UnitShare = 0.0
+
+    @classmethod
+    def from_vector(cls, vector: ArrayLike) -> RuleNumbers:
+        """The numbers at a point of the unit cube: each one's place in its range, in the order of `names()`.
+
+        Args:
+            vector: Numbers in [0, 1], (12,); those outside count as the nearest one inside.
+
+        Raises:
+            ValueError: If there are not as many, or one is not a number.
+        """
+        place = np.clip(np.asarray(vector, dtype=np.float64), 0.0, 1.0)
+        low, high = _ranges()
+        if place.shape != low.shape or np.isnan(place).any():
+            raise ValueError(f"a rule is {len(low)} numbers in [0, 1], got {vector!r}")
+        return cls(**dict(zip(names(), ((1 - place) * low + place * high).tolist(), strict=True)))
+
+    def to_vector(self) -> FloatArray:
+        """Each number's place in its range, in [0, 1], (12,); see `from_vector`."""
+        low, high = _ranges()
+        return (np.array(list(asdict(self).values())) - low) / (high - low)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the numbers, in the order of a vector."""
+    return tuple(field.name for field in fields(RuleNumbers))
+
+
+def rule_policy(numbers: RuleNumbers, name: str = "rule", description: str = "a rule of twelve numbers") -> Policy:
+    """The policy of some numbers.
+
+    Args:
+        numbers: The numbers.
+        name: What the policy is called.
+        description: One-line description.
+    """
+    return Policy(
+        name,
+        description,
+        partial(association.balanced, nearness=numbers.nearness, load=numbers.load),
+        partial(frequency.thrifty, share=numbers.charge_share, speed=numbers.speed, trim=numbers.trim),
+        partial(
+            clustering.in_two_stages,
+            early=numbers.early_threshold,
+            late=numbers.late_threshold,
+            switch_round=numbers.switch_round,
+        ),
+        partial(
+            aggregation.powers,
+            samples_power=numbers.samples_power,
+            epochs_power=numbers.epochs_power,
+            credit_power=numbers.credit_power,
+        ),
+        gateways=partial(aggregation.gateway_between, mean_power=numbers.gateway_mean),
+    )
+
+
+@cache
+def _ranges() -> tuple[FloatArray, FloatArray]:
+    """The lowest and the highest value of each number, each (12,)."""
+    numbers = TypeAdapter(RuleNumbers).json_schema()["properties"].values()
+    low, high = (np.array([number[bound] for number in numbers], dtype=np.float64) for bound in ("minimum", "maximum"))
+    return low, high
