@@ -1,0 +1,193 @@
+"""Trained policies as folders, in a form that cannot run code.
+
+    policy.json            algorithm, forms, network, native spaces, scenario, versions
+    weights.safetensors    the numbers of the network that decides; critics are left out
+
+The policies that come with the package lie in `pretrained/`, each with a card `README.md`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import metadata, resources
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import ConfigDict
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from stable_baselines3.common.policies import BasePolicy
+
+from satfl_agents.algorithms import Network, algorithm
+from satfl_agents.forms import ActionForm, ObservationForm, wrapped
+from satfl_agents.space_files import SpaceFile, to_space
+from satfl_agents.surroundings import own_generators
+from satfl_agents.trained_policy import TrainedPolicy
+from satfl_baselines.files import damaged, one_writer, read_json, write_json, write_whole
+from satfl_env.scenarios.section import Section
+from satfl_env.suggestions import did_you_mean
+from satfl_env.wrappers import OneDecision
+
+DESCRIPTION, WEIGHTS = "policy.json", "weights.safetensors"
+# A run keeps its best policy in this folder.
+POLICY = "policy"
+# Parts of a learner's policy that it needs for learning only.
+_FOR_LEARNING = (
+    "critic",
+    "critic_target",
+    "actor_target",
+    "value_net",
+    "mlp_extractor.value_net",
+    "vf_features_extractor",
+    "lstm_critic",
+)
+
+
+class PolicyDescription(Section):
+    """What `policy.json` holds: everything about a policy but its weights.
+
+    Attributes:
+        algorithm: Name of the algorithm, which knows the class of the network.
+        observation: The form in which the policy sees the network's state.
+        action: The form of its decisions.
+        network: The network's form.
+        observation_space: The native observation space in training.
+        action_space: The native action space in training.
+        scenario: The scenario that it was trained on, for the record.
+        rounds: Rounds that it was trained on.
+        seed: Seed of its learner.
+        versions: Versions of the libraries that trained it.
+        weights: SHA-256 of the file of weights.
+        format: Version of this form of files.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    algorithm: str
+    observation: ObservationForm
+    action: ActionForm
+    network: Network
+    observation_space: SpaceFile
+    action_space: SpaceFile
+    scenario: Mapping[str, Any]
+    rounds: int
+    seed: int
+    versions: Mapping[str, str] = {}
+    weights: str = ""
+    format: Literal[1] = 1
+
+
+def save_policy(folder: str | Path, network: BasePolicy, description: PolicyDescription) -> None:
+    """Write a trained policy into a folder, in place of one that is there.
+
+    Args:
+        folder: The folder; made if it is not there.
+        network: The policy of a learner.
+        description: All else; versions and the digest of the weights are put in.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    folder = Path(folder)
+    weights = save({name: value.detach().cpu().contiguous() for name, value in _deciding(network).items()})
+    versions = {name: metadata.version(name) for name in ("satfl-env", "stable-baselines3", "sb3-contrib", "torch")}
+    description = description.model_copy(update={"versions": versions, "weights": _digest(weights)})
+    with one_writer(folder):
+        write_whole(folder / WEIGHTS, weights)
+        write_json(folder / DESCRIPTION, description.model_dump(mode="json"))
+
+
+def load_policy(name_or_folder: str | Path) -> TrainedPolicy:
+    """A trained policy, `NetworkState -> Decision`.
+
+    Args:
+        name_or_folder: The folder of a policy, or of the run that trained it; or the name of one that comes with the
+            package, see `pretrained_names`.
+
+    Raises:
+        ValueError: If there is no such policy, or its files are damaged or not those of a policy.
+        OSError: If they cannot be read.
+    """
+    folder = _folder(name_or_folder)
+    description = read_description(folder)
+    content = (folder / WEIGHTS).read_bytes()
+    if _digest(content) != description.weights:
+        raise damaged(folder / WEIGHTS, f"it does not belong to {DESCRIPTION} beside it")
+    try:
+        network = _network(description, load(content))
+        return TrainedPolicy(
+            network,
+            description.observation,
+            description.action,
+            to_space(description.observation_space),
+            to_space(description.action_space),
+        )
+    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise damaged(folder / DESCRIPTION, " ".join(str(error).split())) from error
+
+
+def read_description(folder: str | Path) -> PolicyDescription:
+    """What is written about a policy.
+
+    Raises:
+        ValueError: If the file is damaged or holds something else; the message names it.
+        OSError: If it cannot be read.
+    """
+    description: PolicyDescription = read_json(Path(folder) / DESCRIPTION, PolicyDescription)
+    return description
+
+
+def pretrained_names() -> tuple[str, ...]:
+    """Names of the policies that come with the package."""
+    return tuple(sorted(path.name for path in _pretrained().glob("*") if (path / DESCRIPTION).is_file()))
+
+
+def _pretrained() -> Path:
+    return Path(str(resources.files("satfl_agents") / "pretrained"))
+
+
+def _folder(name_or_folder: str | Path) -> Path:
+    """Where a policy lies."""
+    for folder in (Path(name_or_folder), Path(name_or_folder) / POLICY, _pretrained() / name_or_folder):
+        if (folder / DESCRIPTION).is_file():
+            return folder
+    names = pretrained_names()
+    raise ValueError(
+        f"there is no trained policy {str(name_or_folder)!r}: neither a folder with {DESCRIPTION} nor one that comes "
+        f"with the package{did_you_mean(str(name_or_folder), names)}; these are: {', '.join(names) or 'none yet'}"
+    )
+
+
+def _network(description: PolicyDescription, weights: Mapping[str, torch.Tensor]) -> BasePolicy:
+    """The network of a policy with its weights."""
+    native = OneDecision(to_space(description.observation_space), to_space(description.action_space))
+    spaces = wrapped(native, description.observation, description.action)
+    made = algorithm(description.algorithm).policy_class(spaces.observation_space)
+    with own_generators():
+        network = made(
+            spaces.observation_space, spaces.action_space, lambda _: 0.0, **description.network.policy_kwargs
+        )
+    own = _deciding(network)
+    for name in sorted(own.keys() | weights.keys()):
+        there, needed = (tuple(of[name].shape) if name in of else "nothing" for of in (weights, own))
+        if there != needed:
+            raise ValueError(f"weights {name!r} are {there}, the network needs {needed}")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(weights[name])
+    network.set_training_mode(False)
+    return network
+
+
+def _deciding(network: BasePolicy) -> dict[str, torch.Tensor]:
+    """The numbers of a network that decide, each once."""
+    numbers = chain(network.named_parameters(), network.named_buffers())
+    learning = tuple(f"{name}." for name in _FOR_LEARNING)
+    return {name: value for name, value in numbers if not name.startswith(learning)}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

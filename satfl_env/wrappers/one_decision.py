@@ -1,0 +1,62 @@
+"""Deciding in a given state through wrappers that were made for an environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import spaces
+
+from satfl_env.envs.spaces import (
+    Action,
+    BoolArray,
+    Observation,
+    ObservationWriter,
+    action_to_decision,
+    association_mask,
+)
+from satfl_env.simulation import Decision, NetworkState
+
+
+class OneDecision(gym.Env[Observation, Action]):
+    """An environment in which nothing happens: it shows a state that is given and keeps the decision on it.
+
+    In the wrappers that a learner was trained with, `reset` gives the observation of the state as the learner saw it,
+    and `step` translates the learner's action, so a trained policy decides without an environment.
+
+    Args:
+        observation_space: The native observation space of the environment of training.
+        action_space: Its native action space.
+
+    Attributes:
+        state: The state to decide in; set it before `reset`.
+        decision: The decision of the last `step`.
+    """
+
+    action_space: spaces.Dict
+    state: NetworkState
+    decision: Decision
+
+    def __init__(self, observation_space: spaces.Dict, action_space: spaces.Dict) -> None:
+        self.observation_space, self.action_space = observation_space, action_space
+        self._write = ObservationWriter(observation_space)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Show the state."""
+        super().reset(seed=seed)
+        return self._write(self.state), {}
+
+    def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Keep the decision that an action stands for.
+
+        Raises:
+            ValueError: If the action is outside the action space.
+        """
+        self.decision = action_to_decision(action, self.action_space, self.state.cpu_max_hz)
+        return self._write(self.state), 0.0, False, False, {}
+
+    def action_masks(self) -> dict[str, BoolArray]:
+        """Which values of the discrete parts of the action make sense, as those of `SatFLEnv`."""
+        return {"association": association_mask(self.state)}

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("stable_baselines3")
+from stable_baselines3.common.policies import BasePolicy
+
+from satfl_agents.algorithms import ALGORITHMS, Network
+from satfl_agents.forms import Form, wrapped
+from satfl_agents.policy_files import PolicyDescription, load_policy, pretrained_names, save_policy
+from satfl_agents.space_files import space_file, to_space
+from satfl_env import SatFLEnv, decision_to_action
+from tests.factories import physics_only
+
+SCALED = Form(kind="scaled")
+SMALL = Network(hidden=(8,))
+CASES = {
+    "ppo": (Form(kind="box"), SMALL),
+    "maskable-ppo": (Form(kind="discrete"), SMALL),
+    "recurrent-ppo": (Form(kind="box", num_clusters=2), Network(hidden=(8,), more={"lstm_hidden_size": 4})),
+    "sac": (Form(kind="box"), SMALL),
+    "td3": (Form(kind="box"), SMALL),
+    "tqc": (Form(kind="box"), SMALL),
+}
+
+
+@pytest.fixture(scope="module")
+def env() -> SatFLEnv:
+    return SatFLEnv(physics_only(4))
+
+
+def untrained(env: SatFLEnv, algo: str) -> tuple[gym.Env[Any, Any], BasePolicy, PolicyDescription]:
+    """The environment in the algorithm's forms, a network with random weights, and what is to be told of it."""
+    action, network = CASES[algo]
+    outer = wrapped(env, SCALED, action)
+    description = PolicyDescription(
+        algorithm=algo,
+        observation=SCALED,
+        action=action,
+        network=network,
+        observation_space=space_file(env.observation_space),
+        action_space=space_file(env.action_space),
+        scenario=env.scenario.model_dump(mode="json"),
+        rounds=0,
+        seed=0,
+    )
+    torch.manual_seed(3)
+    made = ALGORITHMS[algo].policy_class(outer.observation_space)
+    return outer, made(outer.observation_space, outer.action_space, lambda _: 0.0, **network.policy_kwargs), description
+
+
+@pytest.mark.parametrize("algo", CASES)
+def test_a_saved_policy_decides_as_the_network_acts_on_the_wrapped_environment(
+    tmp_path: Path, env: SatFLEnv, algo: str
+) -> None:
+    outer, network, description = untrained(env, algo)
+    save_policy(tmp_path, network, description)
+    policy = load_policy(tmp_path)
+    for seed in (1, 2):  # a recurrent policy starts the second episode afresh
+        observation, _ = outer.reset(seed=seed)
+        state, ended, start = None, False, True
+        while not ended:
+            masks = {"action_masks": outer.get_wrapper_attr("action_masks")()} if algo == "maskable-ppo" else {}
+            numbers, state = network.predict(observation, state, np.array([start]), deterministic=True, **masks)
+            seen = env.simulation.state
+            decided = decision_to_action(policy(seen), seen)
+            observation, _, _, ended, _ = outer.step(numbers)
+            played = decision_to_action(env._last_round[1], seen)
+            for key, value in played.items():
+                np.testing.assert_array_equal(decided[key], value)
+            start = False
+
+
+def test_a_loaded_policy_can_be_sent_to_other_processes(tmp_path: Path, env: SatFLEnv) -> None:
+    _, network, description = untrained(env, "ppo")
+    save_policy(tmp_path, network, description)
+    policy = load_policy(tmp_path)
+    env.reset(seed=1)
+    state = env.simulation.state
+    there = pickle.loads(pickle.dumps(policy))
+    np.testing.assert_array_equal(there(state).weights, policy(state).weights)
+
+
+def test_what_only_learning_needs_is_not_saved(tmp_path: Path, env: SatFLEnv) -> None:
+    for algo in ("ppo", "sac"):
+        _, network, description = untrained(env, algo)
+        save_policy(tmp_path / algo, network, description)
+        numbers = sum(parameter.numel() for parameter in network.parameters())
+        assert (tmp_path / algo / "weights.safetensors").stat().st_size < 4 * numbers
+
+
+def test_loading_leaves_the_users_generators_alone(tmp_path: Path, env: SatFLEnv) -> None:
+    _, network, description = untrained(env, "ppo")
+    save_policy(tmp_path, network, description)
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    env.reset(seed=1)
+    load_policy(tmp_path)(env.simulation.state)
+    assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # noqa: NPY002
+
+
+def change(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda at: (at / "policy.json").write_text("{"), r"policy\.json' is damaged"),
+        (lambda at: change(at / "policy.json", format=2), r"policy\.json' is damaged \(format: Input should be 1"),
+        (lambda at: change(at / "policy.json", algorithm="pop"), "unknown algorithm 'pop', did you mean 'ppo'"),
+        (lambda at: change(at / "policy.json", action={"kind": "bax"}), "no form 'bax', did you mean 'box'"),
+        (lambda at: change(at / "policy.json", action={"kind": "box", "colour": 1}), "unexpected keyword.*'colour'"),
+        (
+            lambda at: change(at / "policy.json", network={"hidden": [9]}),
+            r"weights .* are .*, the network needs",
+        ),
+        (lambda at: (at / "weights.safetensors").write_bytes(b"x"), r"weights.*damaged .it does not belong"),
+        (lambda at: (at / "weights.safetensors").unlink(), r"No such file.*weights\.safetensors"),
+    ],
+)
+def test_files_that_are_not_those_of_a_policy_are_told_in_a_line(
+    tmp_path: Path, env: SatFLEnv, spoil: Any, message: str
+) -> None:
+    _, network, description = untrained(env, "ppo")
+    save_policy(tmp_path, network, description)
+    spoil(tmp_path)
+    with pytest.raises((ValueError, OSError), match=message) as raised:
+        load_policy(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_policies_that_are_not_there_are_told() -> None:
+    with pytest.raises(ValueError, match=r"there is no trained policy 'leo': neither a folder with policy\.json"):
+        load_policy("leo")
+    for name in pretrained_names():
+        load_policy(name)
+
+
+def test_a_network_of_another_size_is_refused(tmp_path: Path, env: SatFLEnv) -> None:
+    _, network, description = untrained(env, "ppo")
+    save_policy(tmp_path, network, description)
+    other = SatFLEnv(physics_only(4, **{"constellation.circles": [{"radius_m": 1.2e6, "satellites": 3}]}))
+    other.reset(seed=1)
+    with pytest.raises(ValueError, match=r"trained for 10 satellites and \d gateways, got \d+ and \d"):
+        load_policy(tmp_path)(other.simulation.state)
+
+
+@pytest.mark.parametrize("name", ["leo-multitask", "walker-earth"])
+def test_native_spaces_are_the_same_after_a_file(name: str) -> None:
+    env = SatFLEnv(name)
+    for space in (env.observation_space, env.action_space):
+        assert to_space(space_file(space)) == space
