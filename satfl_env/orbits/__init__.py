@@ -7,6 +7,7 @@ from satfl_env.orbits.contacts import ContactWindows, contact_windows
 from satfl_env.orbits.cowell import CowellOrbits
 from satfl_env.orbits.eclipse import eclipses, in_cylindrical_shadow, sunlit_fraction, sunlit_s
 from satfl_env.orbits.elements import load_elements, samples
+from satfl_env.orbits.family import FamilyScene
 from satfl_env.orbits.forecast import REACH_S, Forecast, ForecastSettings
 from satfl_env.orbits.frames import make_epoch, sun_position_m, times_after
 from satfl_env.orbits.gateways import Gateway, site, sites
@@ -27,6 +28,7 @@ __all__ = [
     "ConstellationScene",
     "ContactWindows",
     "CowellOrbits",
+    "FamilyScene",
     "Forecast",
     "ForecastSettings",
     "ForeseenScene",

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from satfl_env import links
 from satfl_env.orbits import GrazingHeight
-from satfl_env.scenarios.constellations import ConstellationSection, TopologyKind
+from satfl_env.scenarios.constellation_section import ConstellationSection, TopologyKind
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import STRICT, default_of
 from satfl_env.simulation import LateUpdates, OnboardAggregation, OneContact, Relays, RoundProtocol, RoundSettings

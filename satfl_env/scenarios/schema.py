@@ -19,7 +19,8 @@ from satfl_env.data import NUM_CLASSES, check_source
 from satfl_env.federated import FedAdam, FedAvg, FedAvgM, Hardware, Shared, TrainingSettings, check_engine
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.paths import PathText
-from satfl_env.scenarios.constellations import Constellation, Orbiting
+from satfl_env.scenarios.constellation_section import Orbiting
+from satfl_env.scenarios.constellations import Constellation
 from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.links import Compression, IdealLinks, RadioLinks
 from satfl_env.scenarios.models import Model
