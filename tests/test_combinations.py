@@ -63,7 +63,15 @@ FAULTS = {
     "transfer_mtbf_s": 60.0,
     "upsets_per_bit_day": 1e-4,
 }
-MORE = ["contact_start_s", "contact_end_s", "eclipse_start_s", "eclipse_end_s", "gateway_version", "rounds_to_merge"]
+MORE = [
+    "contact_start_s",
+    "contact_end_s",
+    "eclipse_start_s",
+    "eclipse_end_s",
+    "gateway_version",
+    "rounds_to_merge",
+    "rounds_left",
+]
 IMAGES = {
     "model": {"kind": "conv-jscc", "widths": [4, 4, 2]},
     "data.partition": {"kind": "equal", "total_samples": 60},

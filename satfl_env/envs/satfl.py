@@ -121,6 +121,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `eclipse_end_s`   | `(S,)`      | 0   | horizon               | when it ends                                 |
     | `gateway_version` | `(G, S)`    | 0   | rounds in the episode | version of each gateway's model of a cluster |
     | `rounds_to_merge` | `(1,)`      | 0   | `rounds.cloud_every`  | rounds until the cloud merges                |
+    | `rounds_left`     | `(1,)`      | 0   | rounds in the episode | rounds until the episode's end               |
     | `waiting`         | `(G,)`      | 0   | S times rounds        | updates that wait at each gateway            |
 
     With the scenario's section `faults`, or a part of that name, there are also `satellite_up`, `(S,)`, and

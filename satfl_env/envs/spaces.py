@@ -121,6 +121,7 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "eclipse_end_s": lambda: _box(forecast.reach_s(scene), per_satellite),
         "gateway_version": lambda: _box(rounds.episode, (gateways, satellites)),
         "rounds_to_merge": lambda: _box(rounds.cloud_every, (1,)),
+        "rounds_left": lambda: _box(rounds.episode, (1,)),
         "waiting": lambda: _box(satellites * rounds.episode, (gateways,)),
     }
     health = () if ingredients.faults is None else ("satellite_up", "gateway_up")

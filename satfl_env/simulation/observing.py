@@ -82,4 +82,5 @@ def _on_request(episode: Episode, progress: Progress, models: ModelStore) -> dic
         "gateway_version": models.gateway_version,
         "waiting": models.num_waiting,
         "rounds_to_merge": episode.ingredients.rounds.rounds_to_merge(progress.round),
+        "rounds_left": episode.ingredients.rounds.episode - progress.round,
     }

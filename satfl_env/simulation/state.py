@@ -66,6 +66,7 @@ class NetworkState:
         gateway_version: How often gateways had changed their models when each gateway got the one that it holds of each
             cluster, in a merge or by its own satellites, (G, S) by label; 0 where it holds none yet.
         rounds_to_merge: Rounds until the cloud merges the gateways' models; 1 if it does at the end of the coming one.
+        rounds_left: Rounds until the end of the episode, the coming one included; 0 at its end.
         waiting: Updates that wait at each gateway to be aggregated, (G,); observed where the action decides on that.
     """
 
@@ -99,6 +100,7 @@ class NetworkState:
     eclipse_end_s: FloatArray = field(init=False)
     gateway_version: IntArray = field(init=False)
     rounds_to_merge: int = field(init=False)
+    rounds_left: int = field(init=False)
     waiting: IntArray = field(init=False)
 
     def __post_init__(self) -> None:

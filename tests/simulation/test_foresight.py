@@ -158,6 +158,15 @@ def test_versions_count_the_changes_of_models_and_merges_spread_the_latest():
     ]
 
 
+def test_rounds_left_count_down_to_the_end_of_the_episode():
+    simulation = trained(3)
+    state, countdown = simulation.reset(0), []
+    while not simulation.finished:
+        countdown.append(state.rounds_left)
+        state, _ = simulation.step(decide(state))
+    assert [*countdown, state.rounds_left] == [3, 2, 1, 0]
+
+
 def test_buffered_updates_change_the_version_when_the_buffer_is_full():
     late = {"buffer": 2, "staleness_power": 0.5}
     simulation = trained(6, **{"rounds.late": late, "rounds.cloud_every": 6})
