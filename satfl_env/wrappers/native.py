@@ -10,6 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from satfl_env.simulation import NetworkState
+
 DEFAULT_NUM_CLUSTERS = 3
 
 
@@ -40,6 +42,12 @@ def timing_choices(env: gym.Env[Any, Any]) -> NDArray[np.int64]:
     timing = native_parts(env).get("aggregate", spaces.MultiDiscrete(np.zeros(0, dtype=np.int64)))
     assert isinstance(timing, spaces.MultiDiscrete)
     return timing.nvec
+
+
+def network_state(env: gym.Env[Any, Any]) -> NetworkState:
+    """The state of the simulation inside, with all its parts."""
+    state: NetworkState = env.get_wrapper_attr("simulation").state
+    return state
 
 
 def association_mask(env: gym.Env[Any, Any]) -> NDArray[np.bool_]:
