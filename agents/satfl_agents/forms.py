@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import gymnasium as gym
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from satfl_agents.rule_action import RuleAction
 from satfl_env.suggestions import did_you_mean
-from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
+from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation, SetObservation
 
 AnyEnv = gym.Env[Any, Any]
 Wrapper = Callable[..., AnyEnv]
 
-OBSERVATIONS: dict[str, Wrapper] = {"scaled": ScaledObservation}
-ACTIONS: dict[str, Wrapper] = {"box": BoxAction, "discrete": DiscreteAction}
+OBSERVATIONS: dict[str, Wrapper] = {"scaled": ScaledObservation, "sets": SetObservation}
+ACTIONS: dict[str, Wrapper] = {"box": BoxAction, "discrete": DiscreteAction, "rule": RuleAction}
 
 
 class Form(BaseModel):

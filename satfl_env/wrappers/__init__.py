@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from satfl_env.wrappers.box_action import BoxAction
+from satfl_env.wrappers.decision_action import DecisionAction
 from satfl_env.wrappers.discrete_action import DiscreteAction
 from satfl_env.wrappers.features import set_observation
 from satfl_env.wrappers.one_decision import OneDecision
 from satfl_env.wrappers.scaled_observation import ScaledObservation
 from satfl_env.wrappers.sets import SetObservation
 
-__all__ = ["BoxAction", "DiscreteAction", "OneDecision", "ScaledObservation", "SetObservation", "set_observation"]
+__all__ = [
+    "BoxAction",
+    "DecisionAction",
+    "DiscreteAction",
+    "OneDecision",
+    "ScaledObservation",
+    "SetObservation",
+    "set_observation",
+]
