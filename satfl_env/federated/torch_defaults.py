@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ def torch_defaults(num_threads: int | None = None) -> Iterator[None]:
     """Inside the block, settings that would change results or break off are the usual ones; then they are put back.
 
     They are PyTorch's default dtype and device, automatic mixed precision, inference mode, switched-off gradients and
-    the precision of float32 products. NumPy raises and warns of no floating-point errors: results are checked instead.
+    the precision of float32 products and convolutions. NumPy raises and warns of no floating-point errors: results are
+    checked instead.
 
     Args:
         num_threads: Most threads of PyTorch; see `thread_limit`.
@@ -37,11 +39,25 @@ def torch_defaults(num_threads: int | None = None) -> Iterator[None]:
         if (dtype := torch.get_default_dtype()) != torch.float32:
             stack.callback(torch.set_default_dtype, dtype)
             torch.set_default_dtype(torch.float32)
-        if (precision := torch.get_float32_matmul_precision()) != "highest":
-            stack.callback(torch.set_float32_matmul_precision, precision)
-            torch.set_float32_matmul_precision("highest")
-        # Convolutions on a GPU are otherwise of 10 bits' precision.
-        if torch.cuda.is_initialized() and torch.backends.cudnn.allow_tf32:
-            stack.callback(setattr, torch.backends.cudnn, "allow_tf32", True)
-            torch.backends.cudnn.allow_tf32 = False
+        _compute_in_full_precision(stack)
         yield
+
+
+def _compute_in_full_precision(stack: ExitStack) -> None:
+    """Products and convolutions of float32 keep its 24 bits; on a GPU convolutions have 11 of them by default."""
+    backends: Any = torch.backends  # its stubs lack what came with 2.9
+    try:
+        products, short_convolutions = torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32
+    except RuntimeError:
+        # Since 2.9 PyTorch has settings for each operation, and once these differ it does not tell of the older two.
+        for operation in (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv):
+            stack.callback(setattr, operation, "fp32_precision", operation.fp32_precision)
+            operation.fp32_precision = "ieee"
+        return
+    if products != "highest":
+        stack.callback(torch.set_float32_matmul_precision, products)
+        torch.set_float32_matmul_precision("highest")
+    # CUDA may only be initialised inside the block.
+    if short_convolutions:
+        stack.callback(setattr, backends.cudnn, "allow_tf32", True)
+        backends.cudnn.allow_tf32 = False

@@ -52,6 +52,15 @@ def time_zone(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def precision(operation: Any, value: str) -> Iterator[None]:
+    before, operation.fp32_precision = operation.fp32_precision, value
+    try:
+        yield
+    finally:
+        operation.fp32_precision = before
+
+
+@contextlib.contextmanager
 def warnings_as_errors() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -71,10 +80,16 @@ SETTINGS: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
     "threads": lambda: changed(torch.set_num_threads, 2, torch.get_num_threads()),
     "seed": lambda: changed(torch.manual_seed, 123, 0),
     "products": lambda: changed(torch.set_float32_matmul_precision, "medium", "highest"),
+    "products on a GPU": lambda: precision(torch.backends.cuda.matmul, "tf32"),
+    "convolutions": lambda: precision(torch.backends.mkldnn.conv, "bf16"),
     "errors of NumPy": lambda: np.errstate(all="raise"),
     "warnings": warnings_as_errors,
     "time zone": lambda: time_zone("Asia/Kathmandu"),
 }
+
+
+BACKENDS = torch.backends
+OPERATIONS = (BACKENDS.cuda.matmul, BACKENDS.cudnn.conv, BACKENDS.mkldnn.matmul, BACKENDS.mkldnn.conv)
 
 
 def settings() -> dict[str, Any]:
@@ -87,7 +102,7 @@ def settings() -> dict[str, Any]:
         "gradients": torch.is_grad_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "threads": torch.get_num_threads(),
-        "products": torch.get_float32_matmul_precision(),
+        "precision": [operation.fp32_precision for operation in OPERATIONS],
         "random": torch.get_rng_state().tolist(),
         "numpy": np.geterr(),
         "filters": list(warnings.filters),

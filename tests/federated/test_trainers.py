@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import pickle
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from satfl_env.federated import (
     make_trainer,
     model_on,
     stacked,
+    torch_defaults,
 )
 from satfl_env.semantics import Channel, ConvJSCC, MLPLink, SwinJSCC
 
@@ -39,6 +41,13 @@ ENGINES = [
     pytest.param("stacked cuda", marks=NEEDS_GPU),
 ]
 all_engines = pytest.mark.parametrize("engine", ENGINES)
+
+
+@pytest.fixture(autouse=True)
+def usual_settings() -> Iterator[None]:
+    """As in simulations: convolutions on a GPU are otherwise too coarse to compare."""
+    with torch_defaults():
+        yield
 
 
 class AutomaticMLP(nn.Module):

@@ -86,8 +86,8 @@ def test_models_and_images_beyond_the_memory_are_tested_in_pieces(
     assert max(sizes) == at_once
 
 
-def test_convolutions_on_a_gpu_are_in_single_precision(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+def test_convolutions_on_a_gpu_are_in_single_precision_from_the_first_one_on():
+    """Also where CUDA is only initialised inside the block, as in a process that has computed nothing yet."""
     before = torch.backends.cudnn.allow_tf32
     with torch_defaults():
         assert not torch.backends.cudnn.allow_tf32
