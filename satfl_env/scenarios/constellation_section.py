@@ -55,6 +55,11 @@ class ConstellationSection(Section, ABC):
     def scenes(self, rounds: RoundSettings) -> ScenePart:
         """What makes the scene of each episode of such rounds."""
 
+    @property
+    @abstractmethod
+    def horizon_s(self) -> float:
+        """Longest window of any scene: the longest orbital period."""
+
     def check(self, rounds: RoundSettings) -> None:
         """Check that the satellites can fly an episode of such rounds.
 
@@ -136,6 +141,11 @@ class Orbiting(ConstellationSection):
     @abstractmethod
     def sample_orbits(self) -> KeplerOrbits | Sgp4Orbits:
         """Orbits as low and as high as all of them, from the epoch on: enough to check gateways."""
+
+    @property
+    def horizon_s(self) -> float:
+        """Longest window of any scene: the longest orbital period."""
+        return self._scene_of(self.sample_orbits()).horizon_s
 
     def check(self, rounds: RoundSettings) -> None:
         """Check that gateways are where satellites can see them, and that times stay in the range of dates."""

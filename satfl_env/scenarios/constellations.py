@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from satfl_env.orbits import (
@@ -36,6 +37,7 @@ from satfl_env.settings import Count, Finite, Positive, Whole, default_of
 from satfl_env.simulation import GridLinks, PlaneLinks, RoundSettings, ScenePart, Topology
 
 Point = tuple[Finite, Finite]
+FloatArray = NDArray[np.float64]
 
 
 class Circle(Section):
@@ -71,15 +73,24 @@ class PlanarConstellation(ConstellationSection):
         """Number of gateways, G."""
         return len(self.gateways_m)
 
+    @property
+    def horizon_s(self) -> float:
+        """Longest window of any scene: the period on the largest circle."""
+        largest_m = max(circle.radius_m for circle in self.circles)
+        return self._scene_of(np.array([largest_m]), np.zeros(1)).horizon_s
+
     def scenes(self, rounds: RoundSettings) -> ScenePart:
         """What makes the scene; the phases of the satellites are drawn."""
         return self._scene
 
     def _scene(self, rng: np.random.Generator) -> PlanarScene:
         radius_m = np.repeat([c.radius_m for c in self.circles], [c.satellites for c in self.circles])
+        return self._scene_of(radius_m, uniform_phases(len(radius_m), rng))
+
+    def _scene_of(self, radius_m: FloatArray, phase_rad: FloatArray) -> PlanarScene:
         return PlanarScene(
             circle_radius_m=radius_m,
-            phase_rad=uniform_phases(len(radius_m), rng),
+            phase_rad=phase_rad,
             gateway_m=self.gateways_m,
             centre_m=self.centre_m,
             speed_mps=self.speed_mps,

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from satfl_env import links
 from satfl_env.orbits import GrazingHeight
 from satfl_env.scenarios.constellation_section import ConstellationSection, TopologyKind
-from satfl_env.scenarios.section import Section
+from satfl_env.scenarios.section import Section, by_default
 from satfl_env.settings import STRICT, default_of
 from satfl_env.simulation import LateUpdates, OnboardAggregation, OneContact, Relays, RoundProtocol, RoundSettings
 
@@ -29,7 +29,9 @@ class Relay(Section):
     """
 
     topology: TopologyKind = "plane"
-    isl: Annotated[links.FixedIsl | links.IslBudget, Field(discriminator="kind")] = links.FixedIsl()
+    isl: Annotated[links.FixedIsl | links.IslBudget, Field(discriminator="kind"), by_default(links.FixedIsl)] = (
+        links.FixedIsl()
+    )
     grazing_height_m: GrazingHeight = default_of(Relays, "grazing_height_m")
     combine_on_board: bool = False
 

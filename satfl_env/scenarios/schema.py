@@ -206,6 +206,8 @@ class Scenario(Section):
         self.rounds.protocol(self.constellation)
         with prefixed("constellation."):
             self.constellation.check(self.rounds)
+        if self.faults is not None:
+            self.faults.check(self.rounds.longest_s(self.constellation.horizon_s))
         return self
 
     @model_validator(mode="after")

@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from satfl_env.links import Links
-from satfl_env.onboard import Computer, Energy
+from satfl_env.links import IdealLinks, Links, RadioLinks
+from satfl_env.onboard import Battery, Computer, Energy, EnergyDraws
 from satfl_env.settings import STRICT, Count, Each
 from satfl_env.simulation.quantities import (
     DecibelQuantity,
@@ -116,7 +116,7 @@ class Kinds:
         for kind in kinds:
             for name in kind.stated.keys() - self._common.keys():
                 known = ", ".join(_in_common(_SETTINGS, sections))
-                raise ValueError(f"{kind.name} must state some of {known}, got {name}")
+                raise ValueError(f"{kind.name} must state some of {known}, got {name} of {_sections_with(name)}")
 
     @property
     def highest(self) -> dict[str, float]:
@@ -152,6 +152,16 @@ def _in_common(names: Iterable[str], sections: Iterable[object]) -> dict[str, Qu
     return {
         name: Same(value=getattr(section, name)) for section in sections for name in names if hasattr(section, name)
     }
+
+
+def _sections_with(name: str) -> str:
+    """The kinds of sections that have a value which others of their sort lack."""
+    sections = (RadioLinks, IdealLinks, EnergyDraws, Battery)
+    return f"kind {', '.join(repr(section.kind) for section in sections if name in _names(section))}"
+
+
+def _names(section: type) -> list[str]:
+    return [field.name for field in fields(section)]
 
 
 def _sizes(kinds: Sequence[Kind], num_satellites: int) -> list[int]:

@@ -7,6 +7,7 @@ import yaml
 
 from satfl_env import scenarios
 from satfl_env.envs import SatFLEnv
+from satfl_env.links import FixedIsl
 from satfl_env.onboard import EnergyDraws
 from satfl_env.scenarios import ScenarioError
 from satfl_env.scenarios.links import RadioLinks
@@ -54,6 +55,8 @@ def test_a_section_without_a_kind_is_of_the_default_one(tmp_path):
     mine = scenarios.load(path, **{"links.carrier_hz": 20e9, "onboard.energy.mean_j": 50.0})
     assert mine.links == RadioLinks(carrier_hz=20e9)
     assert mine.onboard.energy == EnergyDraws(mean_j=50.0, std_j=5.0)
+    globe = scenarios.load("walker-earth", **{"rounds.relay.isl": {"rate_bps": 2e8}})
+    assert globe.rounds.relay.isl == FixedIsl(rate_bps=2e8)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from satfl_baselines import as_agent, make_policy, run_episode
 from satfl_env import Outcome, SatFLEnv, SatFLVectorEnv, Simulation, observation_to_state, scenarios
 from satfl_env.federated import TrainingResult
 from satfl_env.scenarios import ScenarioError
-from satfl_env.simulation import Faults, Outages
+from satfl_env.simulation import Faults, Outages, Renewals
 from satfl_env.simulation.faults import EpisodeFaults, strike, upset_models
 from satfl_env.simulation.protocols import Participation
 from tests.factories import decide, parts_of, physics_only
@@ -411,9 +411,25 @@ def test_impossible_faults_are_refused_by_name(faults, message):
         scenarios.load("leo-multitask", faults=faults)
 
 
-def test_outages_too_short_for_an_episode_are_refused_when_it_begins():
-    with pytest.raises(ValueError, match=r"faults\.gateways: mtbf_s \+ mttr_s must be at least"):
-        build({"gateways": {"mtbf_s": 1e-3, "mttr_s": 1e-3}}).reset(0)
+@pytest.mark.parametrize("name", ["leo-multitask", "walker-earth", "sentinel"])
+def test_outages_too_short_for_an_episode_are_refused_when_the_scenario_is_loaded(name):
+    scenario = scenarios.load(name)
+    scene = scenario.constellation.scenes(scenario.rounds)(np.random.default_rng(0))
+    assert scenario.constellation.horizon_s == scene.horizon_s
+    shortest_s = scenario.rounds.longest_s(scene.horizon_s) / 10_000
+    scenarios.load(name, faults={"gateways": {"mtbf_s": shortest_s, "mttr_s": 1e-3}})
+    too_short = {"gateways": {"mtbf_s": shortest_s / 2, "mttr_s": shortest_s / 3}}
+    with pytest.raises(
+        ScenarioError, match=r"  faults\.gateways: mtbf_s \+ mttr_s must be at least \d.* s in episodes"
+    ):
+        scenarios.load(name, faults=too_short)
+
+
+def test_outages_of_a_part_too_short_for_an_episode_are_refused_when_it_begins():
+    often = Renewals(mtbf_s=0.05, mttr_s=0.05)
+    simulation = scenarios.build(physics_only(2), parts={"faults": Faults(satellites=often)})
+    with pytest.raises(ValueError, match=r"^faults\.satellites: mtbf_s \+ mttr_s must be at least"):
+        simulation.reset(0)
 
 
 @pytest.mark.parametrize(

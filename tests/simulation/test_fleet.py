@@ -298,11 +298,16 @@ BAD_FLEETS: list[tuple[Any, dict[str, Any], str]] = [
         "fleet: a: kappa must list one value for .* 10 satellites, got 2",
     ),
     ([{"name": "a", "count": 1}, {"name": "a"}], {}, r"fleet: kinds must have distinct names, got \['a', 'a'\]"),
-    ([{"name": "a", "mean_j": 3}], {}, "fleet: a must state some of .*capacity_j.*, got mean_j"),
+    ([{"name": "a", "mean_j": 3}], {}, "fleet: a must state some of .*capacity_j.*, got mean_j of kind 'draws'"),
+    (
+        [{"name": "a", "harvest_w": 3}],
+        {"onboard.energy": {"kind": "draws"}},
+        "a must .*, got harvest_w of kind 'battery'",
+    ),
     (
         [{"name": "a", "satellite_gain_dbi": 3}],
         {"links": {"kind": "ideal"}},
-        "fleet: a must .* got satellite_gain_dbi",
+        "fleet: a must .* got satellite_gain_dbi of kind 'radio'",
     ),
     ([{"name": "a", "cpu_max_hz": -5}], {}, r"fleet\.0\.cpu_max_hz: Input should be greater than 0, got -5"),
     ([{"name": "a", "cpu_hz": 5}], {}, r"fleet\.0\.cpu_hz: unknown key, did you mean 'cpu_max_hz'"),

@@ -73,18 +73,27 @@ class Renewals:
     mtbf_s: Positive
     mttr_s: Positive
 
+    def check(self, span_s: float) -> None:
+        """Check that failures are rare enough to be kept for a span of time.
+
+        Raises:
+            ValueError: If each thing would fail more than 10,000 times.
+        """
+        cycle_s = self.mtbf_s + self.mttr_s
+        if span_s > _MOST_FAILURES * cycle_s:
+            raise ValueError(
+                f"mtbf_s + mttr_s must be at least {span_s / _MOST_FAILURES:g} s in episodes of up to {span_s:g} s, "
+                f"got {cycle_s:g} s"
+            )
+
     def outages(self, number: int, span_s: float, rng: np.random.Generator) -> Outages:
         """Outages of some things, drawn for a span of time; they do not depend on how long the span is.
 
         Raises:
             ValueError: If each would fail more than 10,000 times.
         """
+        self.check(span_s)
         cycles, switch_s = span_s / (self.mtbf_s + self.mttr_s), np.zeros((1, number))
-        if cycles > _MOST_FAILURES:
-            raise ValueError(
-                f"mtbf_s + mttr_s must be at least {span_s / _MOST_FAILURES:g} s in episodes of up to {span_s:g} s, "
-                f"got {self.mtbf_s + self.mttr_s:g} s"
-            )
         while (switch_s[-1] <= span_s).any():
             lasts_s = rng.standard_exponential((ceil(cycles) + 1, 2, number)) * [[self.mtbf_s], [self.mttr_s]]
             switch_s = np.concatenate([switch_s, switch_s[-1] + lasts_s.reshape(-1, number).cumsum(axis=0)])

@@ -63,13 +63,28 @@ class Faults:
     transfer_mtbf_s: Positive | None = None
     upsets_per_bit_day: NonNegative = 0.0
 
+    def check(self, span_s: float) -> None:
+        """Check that outages are rare enough for an episode of at most `span_s`.
+
+        Raises:
+            ValueError: If they are not; the message names the field.
+        """
+        for field, renewals in (("satellites", self.satellites), ("gateways", self.gateways)):
+            try:
+                if renewals is not None:
+                    renewals.check(span_s)
+            except ValueError as error:
+                raise ValueError(f"faults.{field}: {error}") from error
+
     def satellite_outages(self, num_satellites: int, span_s: float, rng: np.random.Generator) -> Outages:
         """As `satellites` has it."""
-        return _outages("satellites", self.satellites, num_satellites, span_s, rng)
+        self.check(span_s)
+        return _outages(self.satellites, num_satellites, span_s, rng)
 
     def gateway_outages(self, num_gateways: int, span_s: float, rng: np.random.Generator) -> Outages:
         """As `gateways` has it."""
-        return _outages("gateways", self.gateways, num_gateways, span_s, rng)
+        self.check(span_s)
+        return _outages(self.gateways, num_gateways, span_s, rng)
 
     def breaks_s(self, num_satellites: int, num_gateways: int, rng: np.random.Generator) -> FloatArray:
         """Exponential times, and 0 for contacts that are lost."""
@@ -83,10 +98,5 @@ class Faults:
         return np.asarray(-np.expm1(-2 * self.upsets_per_bit_day / _DAY_S * exposure_s) / 2)
 
 
-def _outages(field: str, renewals: Renewals | None, number: int, span_s: float, rng: np.random.Generator) -> Outages:
-    if renewals is None:
-        return Outages.never(number)
-    try:
-        return renewals.outages(number, span_s, rng)
-    except ValueError as error:
-        raise ValueError(f"faults.{field}: {error}") from error
+def _outages(renewals: Renewals | None, number: int, span_s: float, rng: np.random.Generator) -> Outages:
+    return Outages.never(number) if renewals is None else renewals.outages(number, span_s, rng)
