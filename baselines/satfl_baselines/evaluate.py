@@ -96,7 +96,7 @@ def run_episode(
     """
     scenario = loaded(scenario)
     decide = make_policy(policy, seed) if isinstance(policy, str) else require_function("policy", policy)
-    judge = Reward(reward, None if scenario.target is None else scenario.target.metric)
+    judge = Reward.of(scenario, reward)
     name = policy if isinstance(policy, str) else qualified_name(policy)
     return _play(build(scenario, parts=parts), scenario, decide, name, seed, judge)
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from satfl_env.arguments import as_number
 from satfl_env.simulation import RoundReport
 from satfl_env.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from satfl_env.scenarios import Scenario
 
 FloatArray = NDArray[np.float64]
 Term = Callable[[RoundReport], float]
@@ -84,13 +87,14 @@ def headline(metrics: Iterable[str]) -> str:
 
 
 class Reward:
-    """The weighted sum of the terms of `TERMS` and of your own ones.
+    """The weighted sum of the terms of `TERMS` and of your own ones, times a scale.
 
     Args:
         choice: A function `RoundReport -> float` is the whole reward. A mapping changes the default weights: its keys
             are names of terms or functions `RoundReport -> float`, its values their weights. A function's term is named
             by its `__name__`. None takes the default weights.
         metric: Metric that `metric_gain` and `final_metric` take; None takes the headline.
+        scale: Factor of the whole reward, positive, so that it changes which policy is best in no way.
 
     Raises:
         TypeError: If the choice has another form.
@@ -98,8 +102,9 @@ class Reward:
             the table is negative.
     """
 
-    def __init__(self, choice: RewardChoice | None = None, metric: str | None = None) -> None:
+    def __init__(self, choice: RewardChoice | None = None, metric: str | None = None, scale: float = 1.0) -> None:
         table = dict(TERMS)
+        self.scale = scale
         self._terms = {
             name: partial(term, metric=metric) if metric is not None and term in _JUDGING else term
             for name, (term, _) in table.items()
@@ -114,6 +119,12 @@ class Reward:
             if name in self.weights:
                 raise ValueError(f"two reward terms have the name {name!r}: give the function another __name__")
             self._own[name], self.weights[name] = key, _checked_weight(name, weight)
+
+    @classmethod
+    def of(cls, scenario: Scenario, choice: RewardChoice | None = None) -> Reward:
+        """The reward in a scenario: judged by the metric of its target, on its scale; errors as of the class."""
+        target = scenario.target
+        return cls(choice, None if target is None else target.metric, scenario.reward_scale)
 
     def terms(self, report: RoundReport, *, ended: bool = False) -> dict[str, float]:
         """All terms of a round, without their weights.
@@ -131,12 +142,13 @@ class Reward:
         return values | {name: _finite(name, term(report)) for name, term in self._own.items()}
 
     def total(self, terms: Mapping[str, float]) -> float:
-        """The reward: the sum of weight times term.
+        """The reward: the sum of weight times term, times the scale.
 
         Raises:
             ValueError: If it, or a term with a weight, is not finite.
         """
-        total = sum(weight * _finite(name, terms[name]) for name, weight in self.weights.items() if weight)
+        weighted = sum(weight * _finite(name, terms[name]) for name, weight in self.weights.items() if weight)
+        total = self.scale * weighted
         if not math.isfinite(total):
             raise ValueError(f"the reward must be finite, got {total} from the terms {dict(terms)}; lower the weights")
         return total

@@ -142,6 +142,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
 
     The metric is the one of the scenario's target; without a target it is the balanced accuracy, or the first metric
     where there is none. The loss drop can rank overconfident models below untrained ones, so its default weight is 0.
+    The scenario's `reward_scale`, 1 in the built-in ones, multiplies the whole reward, but not the terms in `info`.
     `final_metric` is paid at the ends below. It knows nothing of a `TimeLimit` around the environment, such as
     `max_episode_steps` makes: shorten episodes by `rounds.episode` instead.
 
@@ -247,8 +248,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}")
         self.scenario = resolve(scenario, overrides)
-        target = self.scenario.target
-        self._reward = Reward(reward, None if target is None else target.metric)
+        self._reward = Reward.of(self.scenario, reward)
         self.render_mode = render_mode
         self.simulation = build(self.scenario, parts=parts, torch_threads=torch_threads)
         ingredients = self.simulation.ingredients

@@ -152,6 +152,7 @@ class Scenario(Section):
     `local` is what satellites minimise in training: their `loss`, or terms beside it.
     `server` is how gateways move their models along the combined updates; null means by one step of length 1.
     `faults: null` means that nothing fails.
+    `reward_scale` multiplies the environment's reward; 1 leaves the return the rise of the metric, in its own unit.
     """
 
     name: str
@@ -171,6 +172,7 @@ class Scenario(Section):
     server: Annotated[FedAvg | FedAvgM | FedAdam, Field(discriminator="kind")] | None = None
     target: Target | None = None
     faults: Faults | None = None
+    reward_scale: Positive = 1.0
 
     @model_validator(mode="after")
     def _data_fits(self) -> Scenario:
