@@ -133,6 +133,12 @@ def _make_model(scenario: Scenario, data: DataPart, scene: ScenePart) -> Trainab
             model = scenario.model.make(facts.image_shape, facts.num_outputs)
     except RuntimeError as error:  # PyTorch's of sizes beyond its own
         raise ScenarioError(f"model: {str(error).splitlines()[0]}") from error
-    parameters = Layout.of(model).num_parameters
-    check_memory(memory_needs(scenario, image_numbers=prod(facts.image_shape), parameters=parameters))
+    layout = Layout.of(model)
+    needs = memory_needs(
+        scenario,
+        image_numbers=prod(facts.image_shape),
+        parameters=layout.num_parameters,
+        shared=layout.num_shared(scenario.training.shared),
+    )
+    check_memory(needs)
     return model

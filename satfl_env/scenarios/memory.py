@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from satfl_env.memory import Need, available_bytes, gigabytes
 from satfl_env.scenarios.errors import ScenarioError
+from satfl_env.scenarios.rounds import Rounds
 from satfl_env.scenarios.schema import Scenario
 
 # Bytes, measured as peaks of a reset and two rounds: 8 for each number that exists at the same time.
@@ -15,17 +16,26 @@ _PER_FORESEEN_CONTACT = 70
 _PER_SATELLITE = 8_000
 # Held, at the start, trained, received, its gradient and Adam's two moments, each once or twice, as float32.
 _PER_PARAMETER = 40
+# Own and fetched, of which a round has copies, correction and mean gradient, and what gateways have added up.
+_PER_CONTROL_VARIATE = 40
+# Held, with the update added, compressed, sent and left over.
+_PER_REMEMBERED = 30
+# Held, and copied as others join it.
+_PER_WAITING = 8
 _PER_WORKER = 300e6
 
 
-def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int = 0) -> list[Need]:
+def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int = 0, shared: int = 0) -> list[Need]:
     r"""What a scenario's parts need beside the loaded libraries and the image set: an estimate within a factor of 3.
 
     With $S$ satellites, $M$ observed similarities of every two of them, $G$ gateways, $K$ observed contacts of each
-    pair to come, $P$ parameters, $n$ samples on each satellite of $d$ numbers, $T$ points of a ground track and $W$
-    worker processes:
+    pair to come, $P$ parameters, $P'$ of them shared, $n$ samples on each satellite of $d$ numbers, $T$ points of a
+    ground track and $W$ worker processes:
 
-    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + 3 \cdot 10^8 W$$
+    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + (40 V + 30 E + 8 R) S P' + 3 \cdot 10^8 W$$
+
+    $V$ is 1 with control variates and $E$ with error feedback, else 0. $R$ is the most updates of a satellite that ever
+    wait at gateways, see `most_waiting`.
 
     What layers hold between forward and backward is not counted, nor are similarities that are not observed: a policy
     that reads one takes $16 S^2$ more.
@@ -34,6 +44,7 @@ def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int 
         scenario: The scenario.
         image_numbers: Numbers in an image, d; 0 while they are not known.
         parameters: Parameters of the model, P; 0 while they are not known.
+        shared: Those that are federated, P'; 0 while they are not known.
     """
     constellation, observation = scenario.constellation, scenario.observation
     pairs = constellation.num_satellites * constellation.num_gateways
@@ -41,15 +52,29 @@ def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int 
     satellites, fewer = constellation.num_satellites, f"constellation.{constellation.size_field}"
     matrices = sum(part.endswith("similarity") for part in observation.parts)
     data = scenario.data.partition.memory_needs(satellites, image_numbers)
+    vectors, remembered = scenario.local.extra_vectors, scenario.compression.error_feedback
+    waiting = most_waiting(scenario.rounds, constellation.num_gateways)
     return [
         Need("pairs of satellites", _PER_OBSERVED_PAIR * matrices * satellites**2, fewer),
         Need("links", _PER_LINK * pairs, fewer),
         Need("contacts to come", _PER_FORESEEN_CONTACT * pairs * foreseen, "observation.contacts"),
         Need("satellites", _PER_SATELLITE * satellites, fewer),
         Need("models", _PER_PARAMETER * satellites * parameters, "model"),
+        Need("control variates", _PER_CONTROL_VARIATE * vectors * satellites * shared, "local"),
+        Need("error feedback", _PER_REMEMBERED * remembered * satellites * shared, "compression.error_feedback"),
+        Need("updates that may wait", _PER_WAITING * waiting * satellites * shared, "rounds.episode"),
         Need("worker processes", _PER_WORKER * (scenario.training.workers or 0), "training.workers"),
         *(need._replace(field=f"data.partition.{need.field}") for need in data),
     ]
+
+
+def most_waiting(rounds: Rounds, num_gateways: int) -> int:
+    """Updates of a satellite that wait at gateways at most: one a round, and where buffers decide, what these hold."""
+    if rounds.decides:
+        return rounds.episode
+    buffer = 1 if rounds.late is None else rounds.late.buffer
+    # A cluster's buffer is full at `buffer`, and there are at most as many clusters as satellites.
+    return min(rounds.episode, num_gateways * (buffer - 1))
 
 
 def check_memory(needs: Sequence[Need]) -> None:

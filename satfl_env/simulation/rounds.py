@@ -24,7 +24,8 @@ class RoundSettings:
         cloud_every: Number of rounds after which the cloud merges the gateways' models.
         minimum_s: Shortest duration of a round that ends when the last participant is back; unused with a cadence.
         cadence_s: Fixed duration of a round; None ends it when the last participant is back.
-        aggregate: Whether gateways and the cloud aggregate as scheduled, or as the action decides.
+        aggregate: Whether gateways and the cloud aggregate as scheduled, or as the action decides. What waits is kept
+            until then: at most one update of each satellite and round of the episode.
     """
 
     episode: Count = 30

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from satfl_env import memory, scenarios
 from satfl_env.envs import SatFLEnv
 from satfl_env.scenarios import ScenarioError
-from satfl_env.scenarios.memory import memory_needs
+from satfl_env.scenarios.memory import memory_needs, most_waiting
+from satfl_env.simulation import When
+from tests.factories import decide
 
 MOST = 2**31 - 1
 
@@ -39,6 +45,16 @@ MOST = 2**31 - 1
                 "observation.leave_out": ["similarity", "update_similarity"],
             },
             "observation.contacts: .* for contacts to come",
+        ),
+        (
+            "leo-multitask",
+            {"rounds": {"aggregate": "decided", "episode": MOST}},
+            r"rounds\.episode: .* for updates that may wait",
+        ),
+        (
+            "leo-multitask",
+            {"rounds.late": {"buffer": MOST}, "rounds.episode": MOST},
+            r"rounds\.episode: .* for updates that may wait",
         ),
         ("leo-multitask", {"model.hidden": MOST}, "model: .* parameters: need .* of memory"),
         ("leo-multitask", {"model": {"hidden": MOST, "channel_uses": MOST}}, "model: "),
@@ -71,6 +87,53 @@ def test_every_built_in_scenario_fits_a_small_machine_but_one_that_says_so(name)
     needs = memory_needs(scenario, image_numbers=64, parameters=3_000)
     total = sum(need.num_bytes for need in needs)
     assert total < 1.5e9 or f"It takes {total / 1e9:.0f} GB of memory." in scenario.description
+
+
+KEPT: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
+    "control variates": ({"local": {"kind": "scaffold"}}, lambda state: state["local"]),
+    "error feedback": (
+        {"compression": {"upload": {"kind": "top-k", "share": 0.1}, "error_feedback": True}},
+        lambda state: state["progress"]["upload_memory"],
+    ),
+    "updates that may wait": ({"rounds.aggregate": "decided"}, lambda state: state["models"]["waiting"]),
+}
+
+
+def tensor_bytes(value: Any) -> int:
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
+    return sum(map(tensor_bytes, inside))
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_what_an_episode_keeps_is_counted(what):
+    changes, kept = KEPT[what]
+    short = {"rounds.episode": 4, "training.max_epochs": 1, "data.test_samples": 8}
+    scenario = scenarios.load("leo-multitask", **short, **changes)
+    simulation = scenarios.build(scenario)
+    state, taken = simulation.reset(0), 0
+    while not simulation.finished:
+        waits = np.full(state.num_gateways + 1, When.WAIT.value) if scenario.rounds.decides else None
+        labels = np.arange(state.num_satellites) + state.round
+        state, _ = simulation.step(decide(state, cluster=labels % state.num_satellites, aggregate=waits))
+        taken = max(taken, tensor_bytes(kept(simulation.get_state())))
+    shared = simulation._learner.num_shared
+    counted = {need.what: need.num_bytes for need in memory_needs(scenario, parameters=shared, shared=shared)}
+    assert counted[what] / 10 < taken < counted[what]
+
+
+@pytest.mark.parametrize("buffer", [1, 2, 3])
+def test_no_more_updates_wait_than_buffers_hold(buffer):
+    scenario = scenarios.load("leo-multitask", **{"rounds.episode": 12, "rounds.late": {"buffer": buffer}})
+    simulation, most, rng = scenarios.build(scenario), 0, np.random.default_rng(buffer)
+    state = simulation.reset(0)
+    while not simulation.finished:
+        cluster, cpu = rng.integers(0, 3, state.num_satellites), np.full(state.num_satellites, 1e8)
+        state, _ = simulation.step(decide(state, cluster=cluster, cpu_frequency=cpu))
+        most = max(most, int(state.waiting.sum()))
+    assert bool(most) == (buffer > 1)
+    assert most <= state.num_satellites * most_waiting(scenario.rounds, state.num_gateways)
 
 
 @pytest.mark.slow
