@@ -96,10 +96,16 @@ def read_json(path: Path, form: Any) -> Any:
     try:
         return TypeAdapter(form).validate_json(path.read_bytes(), strict=True)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        # After the place pydantic names the check that failed.
-        place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
-        raise damaged(path, f"{place}: {problem['msg']}" if place else problem["msg"]) from error
+        raise damaged(path, first_problem(error)) from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong, with its place, in one line."""
+    problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    # After the place pydantic names the check that failed.
+    place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
 
 
 def damaged(path: Path, problem: str) -> ValueError:

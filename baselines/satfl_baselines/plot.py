@@ -20,6 +20,7 @@ GAIN_COLOURS = {"unclustered": COLOURS[1], "individual": COLOURS[2]}
 LINE_STYLES = ("-", "--", ":")
 LABELS = {
     "balanced_accuracy": "Balanced accuracy",
+    "score": "Score",
     "accuracy": "Accuracy",
     "psnr_db": "PSNR (dB)",
     "ms_ssim": "MS-SSIM",
@@ -44,18 +45,25 @@ def legend(figure: Figure, names: Iterable[str]) -> None:
     figure.legend(figure.axes[0].get_lines(), list(map(printable, names)), loc="outside right center", frameon=False)
 
 
+def line_style(index: int) -> dict[str, Any]:
+    """Colour and style of the line of a policy, by its place."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)],
+    }
+
+
 def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
     for index, policy in enumerate(comparison.policies):
         curves = comparison.curves(policy)
         rounds, estimate = curves["round"][0], Estimate.of(curves[metric])
-        colour = COLOURS[index % len(COLOURS)]
-        style = LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)]
-        panel.plot(rounds, estimate.mean, color=colour, linestyle=style, linewidth=1.8)
+        style = line_style(index)
+        panel.plot(rounds, estimate.mean, linewidth=1.8, **style)
         if np.isfinite(estimate.half_width).all():
             low, high = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
-            panel.fill_between(rounds, low, high, color=colour, alpha=0.13, linewidth=0)
+            panel.fill_between(rounds, low, high, color=style["color"], alpha=0.13, linewidth=0)
     panel.set_xlabel("Communication round")
-    panel.set_ylabel(_label(metric))
+    panel.set_ylabel(label(metric))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.margins(x=0)
     panel.grid(color="0.9", linewidth=0.8)
@@ -63,7 +71,8 @@ def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _label(quantity: str) -> str:
+def label(quantity: str) -> str:
+    """What an axis of a quantity says."""
     metric, _, task = quantity.partition(OF)
     label = LABELS.get(metric, metric)
     return f"{label}, {printable(task)}" if task else label

@@ -10,6 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from satfl_baselines.reproduce import DIFFERENCES, Claim, difference_rows, quantities
+from satfl_baselines.statistics import Interval
+from satfl_baselines.suites.standings import Standing
 from satfl_baselines.summary import Comparison, Estimate
 
 
@@ -82,6 +84,23 @@ def accuracy_table(comparison: Comparison) -> Table:
         own = [row for row in differences if (row["policy"], row["minus"]) == (one, other)]
         table.add_row(f"{one} - {other} (points)", *(_signed(row["points"], row["points_ci95"]) for row in own))
     return table
+
+
+def standings_table(found: Sequence[Standing], title: str) -> Table:
+    """Standings of policies, and beside each what it is paired with the best rule."""
+    best = found[0].best
+    table = _plain_table(f"{title} (95 % intervals)", "policy", "mean", "IQM", f"vs {best}", "wins", "P(better)")
+    for standing in found:
+        beside = ("best rule", "", "")
+        if standing.policy != best:
+            beside = (_bounds(standing.difference, "+"), f"{standing.win_rate:.0%}", _bounds(standing.improvement))
+        table.add_row(standing.policy, _bounds(standing.mean), _bounds(standing.iqm), *beside)
+    return table
+
+
+def _bounds(interval: Interval, sign: str = "") -> str:
+    value, low, high = (f"{float(one):{sign}.3f}" for one in interval)
+    return value if np.isnan(interval.low) else f"{value} [{low}, {high}]"
 
 
 def claims_table(claims: Sequence[Claim]) -> Table:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 
 import pytest
 from typer.testing import CliRunner
 
 from satfl_baselines import policy_names
 from satfl_env.commands import main, make_app
+from satfl_env.commands.app import COMMANDS
 from satfl_env.commands.options import complete_scenario
 from satfl_env.scenarios import names
 
@@ -43,7 +45,7 @@ def complete(monkeypatch, capsys) -> Callable[[str, str], set[str]]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("satfl ", {"compare", "doctor", "list", "passes", "reproduce", "show", "sites", "train"}),
+        ("satfl ", {command.name for command in entry_points(group=COMMANDS)}),
         ("satfl rep", {"reproduce"}),
         ("satfl compare --p", {"--policies", "--parts"}),
         ("satfl compare --scenario semspacefl", {"semspacefl", "semspacefl-mini"}),
@@ -84,7 +86,7 @@ def test_completion_is_shown_and_installed(tmp_path, monkeypatch, shell, file):
 
 def test_names_of_policies_are_offered_without_deep_learning():
     code = (
-        "import sys; from satfl_baselines.commands.compare import complete_policies; "
+        "import sys; from satfl_baselines.commands.policy_names import complete_policies; "
         "print(complete_policies('ran'), sorted({'torch', 'scipy', 'astropy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from satfl_baselines.commands.policy_names import complete_policies, own_policies, parse_policies
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     Overrides,
@@ -27,23 +28,14 @@ from satfl_env.commands import (
 )
 
 
-def complete_policies(incomplete: str) -> list[str]:
-    """Lists of policies, separated by commas, that begin with the given text."""
-    from satfl_baselines.policies import policy_names
-
-    before, comma, last = incomplete.rpartition(",")
-    given = before.split(",")
-    return [before + comma + name for name in policy_names() if name.startswith(last) and name not in given]
-
-
 def compare(
     out: Annotated[Path, typer.Option(help="Result folder; the same command resumes an interrupted one.")],
     scenario: ScenarioName = DEFAULT_SCENARIO,
     policies: Annotated[
         str,
         typer.Option(
-            help="Policies, separated by commas: names of `satfl list policies`, or your own as MODULE:FUNCTION; "
-            "all listed ones if not given.",
+            help="Policies, separated by commas: names of `satfl list policies`, folders or names of trained ones, or "
+            "your own as MODULE:FUNCTION; all listed ones if not given.",
             autocompletion=complete_policies,
         ),
     ] = "",
@@ -74,7 +66,7 @@ def compare(
     config = load(scenario, **changes)
     names = parse_policies(policies)
     brought: dict[str, Any] = {
-        "own": {name: import_object(name) for name in names if ":" in name},
+        "own": own_policies(names),
         "parts": load_parts(parts),
         "reward": None if reward is None else import_object(reward),
     }
@@ -106,10 +98,3 @@ def list_policies() -> Iterable[tuple[str, str]]:
     from satfl_baselines.policies import make_policy, policy_names
 
     return [(name, make_policy(name).description) for name in policy_names()]
-
-
-def parse_policies(text: str) -> tuple[str, ...]:
-    """Distinct names of a comma-separated list, all of the registry if it is empty."""
-    from satfl_baselines.policies import policy_names
-
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or policy_names()

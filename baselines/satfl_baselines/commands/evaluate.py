@@ -1,0 +1,116 @@
+"""`satfl evaluate`: policies beside the reference rules on held-out seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from satfl_baselines.commands.policy_names import complete_policies, own_policies, parse_policies
+from satfl_env.commands import (
+    DEFAULT_SCENARIO,
+    Overrides,
+    Workers,
+    error_console,
+    keeps_what_is_finished,
+    output_console,
+    parse_overrides,
+    progress_bar,
+    say,
+)
+
+if TYPE_CHECKING:
+    from satfl_baselines.suites.trial import Trial
+
+DEFAULT_SEEDS = 50
+
+
+def complete_suite(incomplete: str) -> list[str]:
+    """Suites whose names begin with the given text."""
+    return [name for name, _ in list_suites() if name.startswith(incomplete)]
+
+
+SuiteName = Annotated[
+    str | None,
+    typer.Option(help="Suite to play: a name of `satfl list suites`, or a YAML file.", autocompletion=complete_suite),
+]
+
+
+def evaluate(
+    out: Annotated[Path, typer.Option(help="Result folder; the same command resumes an interrupted one.")],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Policy to evaluate: a name of `satfl list policies`, the folder or name of a trained one, or your "
+            "own as MODULE:FUNCTION; may be repeated. Only reference policies are played if not given."
+        ),
+    ] = None,
+    suite: SuiteName = None,
+    scenario: Annotated[
+        str | None, typer.Option(help=f"Scenario to play, without a suite; {DEFAULT_SCENARIO} if not given.")
+    ] = None,
+    overrides: Overrides = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="Reference policies, separated by commas, without a suite; all listed ones if not given.",
+            autocompletion=complete_policies,
+        ),
+    ] = "",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help=f"Number of held-out seeds; {DEFAULT_SEEDS}, or all of the suite.")
+    ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Play reference policies even where their results are recorded.")
+    ] = False,
+    workers: Workers = 1,
+) -> None:
+    """Evaluate policies on held-out seeds, beside reference policies and the best of them."""
+    # These take seconds to import, which --help need not wait for.
+    from satfl_baselines.suites.report import all_standings, write_report
+    from satfl_baselines.tables import standings_table
+
+    keeps_what_is_finished()
+    errors, console = error_console(), output_console()
+    trial = _trial(suite, scenario, overrides, against, seeds)
+    evaluated = tuple(dict.fromkeys(policy or ()))
+    known = None if replay else trial.recorded()
+    with progress_bar(errors, "episodes") as progress:
+        finals = trial.run(evaluated, out, own=own_policies(evaluated), known=known, workers=workers, progress=progress)
+    if known is not None:
+        say(errors, f"results of {', '.join(known.values)} are those recorded in the package; --replay plays them")
+    found = all_standings(finals, trial.rules(evaluated), trial.scale)
+    write_report(out, found, finals, trial.scale, trial.name)
+    for name, standings in found.items():
+        quantity = finals.metrics.get(name, "scores")
+        console.print(standings_table(standings, f"{name}, {quantity}, seeds: {len(finals.seeds)}"))
+    say(console, f"Tables, picture and runs are in {out}")
+
+
+def _trial(
+    suite: str | None, scenario: str | None, overrides: list[str] | None, against: str, seeds: int | None
+) -> Trial:
+    """What was asked to be played.
+
+    Raises:
+        ValueError: If a suite is named and something else that it already says.
+    """
+    from satfl_baselines.suites.trial import Trial
+    from satfl_env.scenarios import load
+
+    if suite is None:
+        config = load(scenario or DEFAULT_SCENARIO, **parse_overrides(overrides))
+        return Trial.of_scenario(config, parse_policies(against), seeds or DEFAULT_SEEDS)
+    if scenario or overrides or against:
+        raise ValueError("a suite says what is played; --scenario, --set and --against go without --suite")
+    return Trial.of_suite(suite, seeds)
+
+
+def list_suites() -> Iterable[tuple[str, str]]:
+    """Suites of the package, for `satfl list`."""
+    from satfl_baselines.suites.suite import load_suite, suite_names
+
+    suites = ((name, load_suite(name)) for name in suite_names())
+    return [(name, f"{suite.seeds} held-out seeds of {', '.join(suite.scenarios)}") for name, suite in suites]

@@ -1,0 +1,143 @@
+"""Final metrics of policies on some scenarios and seeds, and their file.
+
+The file names the suite and version that the numbers belong to:
+
+    {"suite": "v1", "checksum": "...", "version": "0.1.0", "seeds": [...], "metrics": {"leo-multitask": "..."},
+     "values": {"full": {"leo-multitask": [...]}}, "training_rounds": {"mine": 40000}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from satfl_baselines.arrays import FloatArray
+from satfl_baselines.files import damaged, read_json, write_json
+from satfl_baselines.stored import Number
+from satfl_baselines.suites.suite import Suite
+from satfl_env import __version__
+
+FILE = "finals.json"
+
+
+class Stored(TypedDict):
+    """What the file holds."""
+
+    suite: str
+    checksum: str
+    version: str
+    seeds: Annotated[list[int], Field(min_length=1)]
+    metrics: dict[str, str]
+    values: dict[str, dict[str, list[Number]]]
+    training_rounds: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Finals:
+    """Final metrics of policies, all on the same scenarios and seeds.
+
+    Attributes:
+        metrics: Name of the metric of each scenario.
+        seeds: The seeds.
+        values: The metrics of each policy, (seeds, scenarios).
+        training_rounds: Rounds that learned policies were trained on.
+    """
+
+    metrics: Mapping[str, str]
+    seeds: tuple[int, ...]
+    values: Mapping[str, FloatArray]
+    training_rounds: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Names of the scenarios."""
+        return tuple(self.metrics)
+
+    def of(self, scenario: str) -> Mapping[str, FloatArray]:
+        """The metrics of each policy in one scenario, (seeds, 1)."""
+        column = self.scenarios.index(scenario)
+        return {policy: values[:, [column]] for policy, values in self.values.items()}
+
+    def at(self, seeds: Sequence[int]) -> Finals | None:
+        """The same at some of the seeds; None if it lacks one."""
+        if not set(seeds) <= set(self.seeds):
+            return None
+        rows = [self.seeds.index(seed) for seed in seeds]
+        return replace(self, seeds=tuple(seeds), values={name: own[rows] for name, own in self.values.items()})
+
+    def joined(self, other: Finals) -> Finals:
+        """With the policies of others of the same scenarios and seeds; its own stay where both have one.
+
+        Raises:
+            ValueError: If scenarios or seeds differ.
+        """
+        if (self.seeds, self.metrics) != (other.seeds, other.metrics):
+            raise ValueError(
+                f"results are of other seeds or metrics: {len(self.seeds)} seeds of {', '.join(self.metrics)} and "
+                f"{len(other.seeds)} of {', '.join(other.metrics)}"
+            )
+        return replace(
+            self,
+            values={**other.values, **self.values},
+            training_rounds={**other.training_rounds, **self.training_rounds},
+        )
+
+    def scores(self, zero: str, one: str) -> Mapping[str, FloatArray]:
+        """Metrics on a scale on which two policies have means of 0 and 1 in each scenario, (seeds, scenarios).
+
+        Raises:
+            ValueError: If the second is not better than the first in some scenario.
+        """
+        low, high = (self.values[policy].mean(axis=0) for policy in (zero, one))
+        for scenario, bottom, top in zip(self.scenarios, low, high, strict=True):
+            if not top > bottom:
+                raise ValueError(
+                    f"scenario {scenario!r} gives no scores: {one} has a mean of {top:.4g}, {zero} one of {bottom:.4g}"
+                )
+        return {policy: (values - low) / (high - low) for policy, values in self.values.items()}
+
+
+def write_finals(path: Path, finals: Finals, suite: Suite) -> None:
+    """Write final metrics of a suite."""
+    stored: Stored = {
+        "suite": suite.name,
+        "checksum": suite.digest,
+        "version": __version__,
+        "seeds": list(finals.seeds),
+        "metrics": dict(finals.metrics),
+        "values": {
+            policy: dict(zip(finals.scenarios, values.T.tolist(), strict=True))
+            for policy, values in finals.values.items()
+        },
+        "training_rounds": dict(finals.training_rounds),
+    }
+    write_json(path, stored)
+
+
+def read_finals(path: Path, suite: Suite) -> Finals:
+    """Final metrics of a suite.
+
+    Raises:
+        ValueError: If the file is damaged, or of another suite; it is named.
+        OSError: If it cannot be read.
+    """
+    stored: Stored = read_json(path, Stored)
+    for name, there, here in (("suite", stored["suite"], suite.name), ("checksum", stored["checksum"], suite.digest)):
+        if there != here:
+            raise ValueError(f"file {str(path)!r} has results of another suite: its {name} is {there}, not {here}")
+    columns = [list(own) for own in stored["values"].values()]
+    lengths = {len(values) for own in stored["values"].values() for values in own.values()}
+    if any(own != list(stored["metrics"]) for own in columns) or lengths != {len(stored["seeds"])}:
+        raise damaged(path, "some policy lacks a scenario or a seed")
+    return Finals(
+        stored["metrics"],
+        tuple(stored["seeds"]),
+        {policy: np.array(list(own.values()), dtype=np.float64).T for policy, own in stored["values"].items()},
+        stored["training_rounds"],
+    )
