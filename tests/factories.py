@@ -14,8 +14,9 @@ from satfl_env.scenarios import Scenario, load
 
 
 def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) -> NetworkState:
-    """A state made by hand: everyone sees every gateway for 400 s."""
+    """A state made by hand: everyone sees every gateway for 400 s, and then never again in the last round."""
     pairs = (num_satellites, num_gateways)
+    never_s = np.full((*pairs, 1), 6000.0)
     state = NetworkState(
         round=0,
         time_s=0.0,
@@ -38,6 +39,7 @@ def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) -
         cycles_per_sample=np.full(num_satellites, 1e8),
         kappa=np.full(num_satellites, 5e-27),
         max_epochs=np.full(num_satellites, 100),
+        on_request={"contact_start_s": never_s, "contact_end_s": never_s, "rounds_left": 1},
     )
     return replace(state, **changes)
 

@@ -59,13 +59,15 @@ def jensen_shannon(state: NetworkState, threshold: Threshold = "midpoint") -> In
     return similar_groups(state.similarity, threshold)
 
 
-def in_two_stages(state: NetworkState, *, early: float, late: float, switch_round: float) -> IntArray:
+def in_two_stages(state: NetworkState, *, early: float, late: float, switch: float) -> IntArray:
     """Clusters of semantically similar tasks, coarse first and fine later, or the other way round.
 
     Thresholds are positions between the lowest and the highest similarity, see `threshold_between`: `early` until the
-    round `switch_round`, counted from 0, and `late` from then on.
+    share `switch` of the episode's rounds is played, and `late` from then on.
     """
-    position = early if state.round < switch_round else late
+    # Without a switch there is no need to know when the episode ends.
+    changes = early != late and switch > 0
+    position = early if changes and state.round / (state.round + state.rounds_left) < switch else late
     return jensen_shannon(state, threshold_between(state.similarity, position))
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from satfl_baselines import aggregation, association, clustering, frequency
+from satfl_baselines import aggregation, association, clustering, frequency, ration
 from satfl_baselines.aggregation import gateway_mean
 from satfl_baselines.epochs import one_epoch_each
 from satfl_baselines.policy import Policy
@@ -42,8 +42,8 @@ _NEAREST_FEDAVG = replace(
     aggregation=aggregation.fed_avg,
 )
 _FINE = RuleNumbers(early_threshold=0.8, late_threshold=0.8, epochs_power=0.0, credit_power=0.0)
-_CURRICULUM = replace(_FINE, early_threshold=0.5, switch_round=12.0)
-_THRIFTY = replace(_CURRICULUM, charge_share=0.25)
+_CURRICULUM = replace(_FINE, early_threshold=0.5, switch=0.4)
+_THRIFTY = replace(_CURRICULUM, charge_share=0.25, trim=1.0)
 # All policies but `random`, which has a generator.
 _POLICIES = (
     _FULL,
@@ -135,8 +135,17 @@ _POLICIES = (
         frequency=frequency.maximum,
     ),
     rule_policy(_FINE, "fine", "full, but the most similar tasks alone share a model; weights by samples"),
-    rule_policy(_CURRICULUM, "curriculum", "full's clusters for twelve rounds, then those of fine; weights by samples"),
-    rule_policy(_THRIFTY, "thrifty", "curriculum that spends a quarter of the charge in a round"),
+    rule_policy(_CURRICULUM, "curriculum", "full's clusters for two fifths of the episode, then those of fine"),
+    rule_policy(
+        _THRIFTY, "thrifty", "curriculum, spending a quarter of the charge in a round, as slowly as time allows"
+    ),
+    replace(
+        rule_policy(_CURRICULUM),
+        name="ration",
+        description="curriculum, its charge planned over the contacts to come",
+        association=ration.rationed_association,
+        frequency=ration.rationed_frequency,
+    ),
 )
 _TABLE = {policy.name: policy for policy in _POLICIES}
 RANDOM = "random"

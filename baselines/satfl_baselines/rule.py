@@ -31,7 +31,8 @@ class RuleNumbers:
         early_threshold: Similarity at which satellites share a model in the first rounds, as a position between the
             lowest similarity of any two (0, which joins everyone) and the highest (1); 0.5 is the papers' midpoint.
         late_threshold: The same for later rounds.
-        switch_round: Round, counted from 0, from which the later threshold holds, in 0..30.
+        switch: Share of the episode's rounds after which the later threshold holds, in 0..1. Between 0 and 1 the rule
+            reads `rounds_left`, which an observation shows with `observation.add`, if the thresholds differ.
         samples_power: An update weighs as its samples to this power, in 0..2.
         epochs_power: An update weighs as its epochs to this power, in 0..2.
         credit_power: An update weighs as its loss credit to this power, in 0..2; see `aggregation.loss_credit`.
@@ -45,7 +46,7 @@ class RuleNumbers:
 
     early_threshold: UnitShare = 0.5
     late_threshold: UnitShare = 0.5
-    switch_round: Annotated[float, Field(ge=0, le=30)] = 0.0
+    switch: UnitShare = 0.0
     samples_power: Power = 1.0
     epochs_power: Power = 1.0
     credit_power: Power = 1.0
@@ -100,7 +101,7 @@ def rule_policy(numbers: RuleNumbers, name: str = "rule", description: str = "a 
             clustering.in_two_stages,
             early=numbers.early_threshold,
             late=numbers.late_threshold,
-            switch_round=numbers.switch_round,
+            switch=numbers.switch,
         ),
         partial(
             aggregation.powers,

@@ -46,7 +46,7 @@ def assert_same(decision: Decision, other: Decision) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "reference"), [("full", RuleNumbers()), ("fine", FINE), ("curriculum", replace(FINE, switch_round=12.0))]
+    ("policy", "reference"), [("full", RuleNumbers()), ("fine", FINE), ("curriculum", replace(FINE, switch=0.4))]
 )
 def test_the_zero_action_is_the_reference_rule(policy, reference):
     if policy == "curriculum":

@@ -55,6 +55,7 @@ def test_names_are_those_of_the_papers_and_their_benchmarks():
         "fine",
         "curriculum",
         "thrifty",
+        "ration",
         "random",
     }
 

@@ -87,7 +87,7 @@ def test_vectors_reach_both_ends_of_every_range():
     assert list(RuleNumbers.from_vector(np.zeros(number)).to_vector()) == [0] * number
     assert list(RuleNumbers.from_vector(np.full(number, 7.0)).to_vector()) == [1] * number
     highest = RuleNumbers.from_vector(np.ones(number))
-    assert (highest.switch_round, highest.load, highest.credit_power, highest.speed) == (30, 2, 2, 1)
+    assert (highest.switch, highest.load, highest.credit_power, highest.charge_share) == (1, 2, 2, 1)
     for name in ("fine", "curriculum", "thrifty"):
         assert make_policy(name).name == name
     assert RuleNumbers.from_vector(RuleNumbers().to_vector()) == RuleNumbers()
@@ -108,13 +108,21 @@ def test_numbers_out_of_their_range_are_refused_by_name(wrong):
 def test_thresholds_lie_between_the_lowest_and_the_highest_similarity():
     similarity = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.4], [0.2, 0.4, 1.0]])
     assert [threshold_between(similarity, place) for place in (0, 0.5, 1)] == pytest.approx([0.2, 0.55, 0.9])
-    labels = {
-        round_index: in_two_stages(
-            make_state(3, round=round_index, similarity=similarity), early=0.0, late=0.5, switch_round=12
-        ).tolist()
-        for round_index in (0, 11, 12, 29)
-    }
-    assert labels == {0: [0, 0, 0], 11: [0, 0, 0], 12: [0, 0, 2], 29: [0, 0, 2]}
+
+
+def test_the_threshold_changes_after_a_share_of_the_episode():
+    similarity = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.4], [0.2, 0.4, 1.0]])
+
+    def labels(round_index: int, **numbers: float) -> list[int]:
+        left = {"rounds_left": 30 - round_index} if "switch" in numbers else {}
+        state = make_state(3, similarity=similarity, round=round_index, on_request=left)
+        return in_two_stages(state, **{"early": 0.0, "late": 0.5, "switch": 0.0, **numbers}).tolist()
+
+    coarse, fine = [0, 0, 0], [0, 0, 2]
+    assert [labels(index, switch=0.4) for index in (0, 11, 12, 29)] == [coarse, coarse, fine, fine]
+    assert [labels(index, switch=1.0) for index in (0, 29)] == [coarse, coarse]
+    # Nobody has to know when an episode ends in which nothing changes.
+    assert labels(0) == labels(29) == fine
 
 
 def test_satellites_that_avoid_load_spread_over_equal_gateways():
