@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from satfl_agents.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
 from satfl_agents.rule_action import RuleAction
 from satfl_env.suggestions import did_you_mean
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation, SetObservation
@@ -16,7 +17,13 @@ AnyEnv = gym.Env[Any, Any]
 Wrapper = Callable[..., AnyEnv]
 
 OBSERVATIONS: dict[str, Wrapper] = {"scaled": ScaledObservation, "sets": SetObservation}
-ACTIONS: dict[str, Wrapper] = {"box": BoxAction, "discrete": DiscreteAction, "rule": RuleAction}
+ACTIONS: dict[str, Wrapper] = {
+    "box": BoxAction,
+    "discrete": DiscreteAction,
+    "per-satellite": PerSatelliteAction,
+    "per-satellite-box": PerSatelliteBoxAction,
+    "rule": RuleAction,
+}
 
 
 class Form(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from satfl_env.wrappers.box_action import BoxAction
-from satfl_env.wrappers.decision_action import DecisionAction
+from satfl_env.wrappers.decision_action import DecisionAction, ReversibleAction
 from satfl_env.wrappers.discrete_action import DiscreteAction
 from satfl_env.wrappers.features import set_observation
 from satfl_env.wrappers.one_decision import OneDecision
@@ -15,6 +15,7 @@ __all__ = [
     "DecisionAction",
     "DiscreteAction",
     "OneDecision",
+    "ReversibleAction",
     "ScaledObservation",
     "SetObservation",
     "set_observation",

@@ -22,13 +22,14 @@ from tests.factories import make_state
 
 PHYSICS_ONLY = {"training.engine": "none", "rounds.episode": 4}
 FINE = RuleNumbers(early_threshold=0.8, late_threshold=0.8, epochs_power=0.0, credit_power=0.0)
+CURRICULUM = replace(FINE, early_threshold=0.5, switch=0.4)
 
 
 def make(**options: Any) -> gym.Env[Any, Any]:
     return gym.make("SatFL-v0", overrides=PHYSICS_ONLY, **options)
 
 
-def unequal_state(satellites: int = 5) -> NetworkState:
+def unequal_state(satellites: int = 5, **changes: Any) -> NetworkState:
     rng = np.random.default_rng(1)
     similarity = rng.uniform(0.3, 1.0, (satellites, satellites))
     return make_state(
@@ -37,6 +38,7 @@ def unequal_state(satellites: int = 5) -> NetworkState:
         last_loss=rng.uniform(0.5, 2.0, satellites),
         window_s=rng.uniform(100, 900, (satellites, 2)),
         similarity=(similarity + similarity.T) / 2,
+        **changes,
     )
 
 
@@ -45,15 +47,11 @@ def assert_same(decision: Decision, other: Decision) -> None:
         np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("policy", "reference"), [("full", RuleNumbers()), ("fine", FINE), ("curriculum", replace(FINE, switch=0.4))]
-)
+@pytest.mark.parametrize(("policy", "reference"), [("full", RuleNumbers()), ("fine", FINE), ("curriculum", CURRICULUM)])
 def test_the_zero_action_is_the_reference_rule(policy, reference):
-    if policy == "curriculum":
-        reference = replace(reference, early_threshold=0.5)
     form = RuleForm(reference, names())
     for round_index in (0, 11, 12):
-        state = replace(unequal_state(), round=round_index)
+        state = unequal_state(round=round_index, on_request={"rounds_left": 30 - round_index})
         assert_same(form(np.zeros(12, dtype=np.float32), state), make_policy(policy)(state))
 
 
