@@ -50,7 +50,7 @@ class SatFLVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Start an episode in every environment, with the seeds given by `seed`."""
         observations, infos = self.vector.reset(seed=self._seeds)
-        self.reset_infos = [_info_of(infos, index) for index in range(self.num_envs)]
+        self.reset_infos = self.vector.split_infos(infos)
         self._reset_seeds()
         self._reset_options()
         return observations  # type: ignore[no-any-return]
@@ -62,7 +62,7 @@ class SatFLVecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Play one communication round in every environment."""
         observations, rewards, terminations, truncations, batched = self.vector.step(self._actions)
-        infos = [_info_of(batched, index) for index in range(self.num_envs)]
+        infos = self.vector.split_infos(batched)
         ended = terminations | truncations
         for index in np.flatnonzero(ended).tolist():
             last = infos[index].pop("final_info") | {"terminal_observation": infos[index].pop("final_obs")}
@@ -99,12 +99,3 @@ class SatFLVecEnv(VecEnv):
 
     def _each(self, function: Callable[[gym.Env[Any, Any]], Any], indices: VecEnvIndices) -> list[Any]:
         return list(self.vector.apply(function, list(self._get_indices(indices))))
-
-
-def _info_of(infos: dict[str, Any], index: int) -> dict[str, Any]:
-    """The info of one environment out of Gymnasium's batched ones, where `_key` tells which have a `key`."""
-    return {
-        key: _info_of(value, index) if isinstance(value, dict) else value[index]
-        for key, value in infos.items()
-        if not key.startswith("_") and infos[f"_{key}"][index]
-    }

@@ -6,15 +6,15 @@ import pickle
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_integer
+from satfl_env.envs.batched_infos import joined_infos
 from satfl_env.envs.spaces import BoolArray
 from satfl_env.envs.vector import AppliedVectorEnv, Function, SatFLVectorEnv, Step
 from satfl_env.federated import WorkerError, Workers, available_cores, packed
@@ -92,7 +92,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
         infos: list[dict[str, Any]] = [{} for _ in self._sizes]
         for worker, (observations, info) in answers.items():
             self._observations[worker], infos[worker] = observations, info
-        return _joined(self._observations), _join_infos(infos, self._sizes)
+        return _joined(self._observations), joined_infos(infos, self._sizes)
 
     def _play(self, actions: Any, played: BoolArray) -> Step:
         self._broken_off[:] = True
@@ -103,7 +103,7 @@ class ProcessVectorEnv(AppliedVectorEnv):
         observations, *outcomes, infos = zip(*answers.values(), strict=True)
         self._observations = list(observations)
         rewards, terminations, truncations = map(np.concatenate, outcomes)
-        return _joined(observations), rewards, terminations, truncations, _join_infos(infos, self._sizes)
+        return _joined(observations), rewards, terminations, truncations, joined_infos(infos, self._sizes)
 
     def _apply(self, functions: Sequence[tuple[int, Function]]) -> tuple[Any, ...]:
         owners = [bisect_right(self._bounds, index) - 1 for index, _ in functions]
@@ -192,21 +192,3 @@ def _joined(batches: Sequence[Any]) -> Any:
     if isinstance(batches[0], Mapping):
         return {key: _joined([batch[key] for batch in batches]) for key in batches[0]}
     return np.concatenate(batches)
-
-
-def _join_infos(infos: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
-    """Gymnasium's batched infos of several vectors as those of one; missing entries are blank."""
-    joined: dict[str, Any] = {}
-    for key in dict.fromkeys(chain.from_iterable(infos)):
-        found = next(info[key] for info in infos if key in info)
-        if isinstance(found, dict):
-            joined[key] = _join_infos([info.get(key, {}) for info in infos], sizes)
-        else:
-            rows = (info[key] if key in info else _blank(found, size) for info, size in zip(infos, sizes, strict=True))
-            joined[key] = np.concatenate(list(rows))
-    return joined
-
-
-def _blank(like: NDArray[Any], size: int) -> NDArray[Any]:
-    shape = (size, *like.shape[1:])
-    return np.full(shape, None) if like.dtype == object else np.zeros(shape, like.dtype)

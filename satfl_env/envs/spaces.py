@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ Action = dict[str, Any]
 
 # Training losses have no natural bound; a cross-entropy of 10 is a probability of 5e-5 for the right label.
 MAX_LOSS = 10.0
+
+# Numbers in a part of an observation from which on its own clipping costs less than bounds for each of them.
+_LARGE = 4096
 
 # The settings that let an action have what it may leave out.
 _LET_IN_BY = {"aggregate": "rounds.aggregate: decided", "bandwidth": "access.sharing: decided"}
@@ -137,17 +141,49 @@ class ObservationWriter:
     """
 
     def __init__(self, space: spaces.Dict) -> None:
-        self._parts = {
-            key: (part.shape, part.dtype, *(_as_scalar(bound) for bound in bounds(part))) for key, part in space.items()
+        self._keys = tuple(space)
+        self._large = {
+            key: (part.shape, part.dtype, *(_as_scalar(bound) for bound in bounds(part)))
+            for key, part in space.items()
+            if np.prod(part.shape or ()) > _LARGE
         }
+        small = [(key, part) for key, part in space.items() if key not in self._large]
+        types = dict.fromkeys(part.dtype for _, part in small)
+        self._together = [_Together([(key, part) for key, part in small if part.dtype == dtype]) for dtype in types]
 
     def __call__(self, state: NetworkState) -> Observation:
         """The observation of a state: the same fields, clipped to the space's bounds, in fresh arrays."""
-        observation = {}
-        for key, (shape, dtype, low, high) in self._parts.items():
+        observation: Observation = dict.fromkeys(self._keys)
+        for together in self._together:
+            together.write(state, observation)
+        for key, (shape, dtype, low, high) in self._large.items():
             written = observation[key] = np.empty(shape, dtype)
             np.asarray(getattr(state, key)).reshape(shape).clip(low, high, out=written, casting="unsafe")
         return observation
+
+
+class _Together:
+    """Small parts of one type, which are written as one array: each part alone would cost several calls.
+
+    Args:
+        parts: Their keys and spaces.
+    """
+
+    def __init__(self, parts: Sequence[tuple[str, spaces.Space[Any]]]) -> None:
+        lows, highs = zip(*(bounds(part) for _, part in parts), strict=True)
+        self._low, self._high = np.concatenate(lows, axis=None), np.concatenate(highs, axis=None)
+        ends = accumulate((low.size for low in lows), initial=0)
+        self._places = [
+            (key, slice(*place), low.shape) for (key, _), place, low in zip(parts, pairwise(ends), lows, strict=True)
+        ]
+
+    def write(self, state: NetworkState, observation: Observation) -> None:
+        """Write these parts of a state into an observation."""
+        parts = [getattr(state, key) for key, _, _ in self._places]
+        values = np.concatenate(parts, axis=None, dtype=self._low.dtype, casting="unsafe")
+        values.clip(self._low, self._high, out=values)
+        for key, place, shape in self._places:
+            observation[key] = values[place].reshape(shape)
 
 
 def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkState:

@@ -17,6 +17,7 @@ from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_integer, checked_seed
+from satfl_env.envs.batched_infos import batched_infos, split_infos
 from satfl_env.envs.joint_step import JointStep
 from satfl_env.envs.satfl import SatFLEnv
 from satfl_env.envs.spaces import checked_batch
@@ -146,6 +147,10 @@ class AppliedVectorEnv(PortableSpec, gym.vector.VectorEnv[Any, Any, NDArray[Any]
             raise ValueError(f"values must be {self.num_envs}, one per environment, or one for all; got {len(each)}")
         self.apply_each([(index, partial(_set_attr, name=name, value=value)) for index, value in enumerate(each)])
 
+    def split_infos(self, infos: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The info of each environment out of those that `reset` or `step` gave for all."""
+        return split_infos(infos, self.num_envs)
+
     def render(self) -> tuple[Any, ...]:
         """What `render()` of each environment returns."""
         return self.call("render")
@@ -243,12 +248,11 @@ class SatFLVectorEnv(AppliedVectorEnv):
             env.close()
 
     def _reset_chosen(self, chosen: BoolArray, seeds: Sequence[int | None]) -> tuple[Any, dict[str, Any]]:
-        infos: dict[str, Any] = {}
+        infos: list[dict[str, Any]] = [{} for _ in self.envs]
         for index in np.flatnonzero(chosen).tolist():
             with self._named(index):
-                self._observations[index], info = self.envs[index].reset(seed=seeds[index])
-            infos = self._add_info(infos, info, index)
-        return self._batch(), infos
+                self._observations[index], infos[index] = self.envs[index].reset(seed=seeds[index])
+        return self._batch(), batched_infos(infos)
 
     def _play(self, actions: Any, played: BoolArray) -> Step:
         each = enumerate(iterate(self.action_space, actions))
@@ -256,7 +260,7 @@ class SatFLVectorEnv(AppliedVectorEnv):
         self._broken_off[:] = True
         rewards = np.zeros(self.num_envs)
         terminations, truncations = np.zeros((2, self.num_envs), dtype=np.bool_)
-        infos: dict[str, Any] = {}
+        infos: list[dict[str, Any]] = []
         for index in range(self.num_envs):
             if index not in steps:
                 self._observations[index], info = self._restart(index)
@@ -264,11 +268,12 @@ class SatFLVectorEnv(AppliedVectorEnv):
                 observation, rewards[index], terminated, truncated, info = steps[index]
                 terminations[index], truncations[index] = terminated, truncated
                 if self.autoreset_mode == AutoresetMode.SAME_STEP and (terminated or truncated):
-                    infos = self._add_info(infos, {"final_obs": observation, "final_info": info}, index)
+                    final = {"final_obs": observation, "final_info": info}
                     observation, info = self._restart(index)
+                    info = final | info
                 self._observations[index] = observation
-            infos = self._add_info(infos, info, index)
-        return self._batch(), rewards, terminations, truncations, infos
+            infos.append(info)
+        return self._batch(), rewards, terminations, truncations, batched_infos(infos)
 
     def _apply(self, functions: Sequence[tuple[int, Function]]) -> tuple[Any, ...]:
         return tuple(self._apply_one(index, function) for index, function in functions)

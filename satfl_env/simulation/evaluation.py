@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -44,6 +44,11 @@ class Evaluation:
         counted = {name: np.where(untestable, 0.0, values.clip(-limit, limit)) for name, values in metrics.items()}
         return cls(np.where(untestable, limit, loss), counted, untestable)
 
+    def of_rows(self, which: IntArray) -> Evaluation:
+        """The results of some of the rows, (R,)."""
+        metrics = {name: values[which] for name, values in self.metrics.items()}
+        return Evaluation(self.loss[which], metrics, self.untestable[which])
+
     def updated(self, satellites: IntArray, test: Evaluation) -> Evaluation:
         """These results, with newer ones for the satellites (R,) that have been tested again."""
         if not len(satellites):
@@ -77,8 +82,8 @@ class EvaluationJob(NamedTuple):
 class Tester(Protocol):
     """Tests models; what is no number or very large is left to `Evaluation`."""
 
-    def test(self, job: EvaluationJob) -> tuple[FloatArray, dict[str, FloatArray]]:
-        """Loss (R,) and metrics, each (R,), of the models of a job, at least one."""
+    def test(self, jobs: Sequence[EvaluationJob]) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Loss (D,) and metrics, each (D,), of the models of all jobs in turn; each job has at least one."""
 
     def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
         """Mean loss of one model.
@@ -94,23 +99,28 @@ class Tester(Protocol):
 
 def evaluate(tester: Tester, job: EvaluationJob) -> Evaluation:
     """Test models on the test labels of their satellites."""
-    if not len(job.models):
-        return Evaluation.of(np.zeros(0), {})
-    rows, which = _distinct_models(job)
-    if len(rows) < len(which):
-        job = job._replace(models=take_rows(job.models, rows), satellites=job.satellites[rows])
-    loss, metrics = tester.test(job)
-    return Evaluation.of(loss[which], {name: values[which] for name, values in metrics.items()})
+    return evaluate_each(tester, [job])[0]
 
 
-def _distinct_models(job: EvaluationJob) -> tuple[IntArray, IntArray]:
-    """Rows of a job that have to be tested, (D,), and which of them stands for each row, (R,)."""
-    if job.data.train.output_mask is not None:
-        return np.arange(len(job.satellites)), np.arange(len(job.satellites))
+def evaluate_each(tester: Tester, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
+    """The results of several jobs, which are tested in one go; see `evaluate`."""
+    distinct_jobs, stands_for = zip(*map(_distinct_models, jobs), strict=True)
+    tested = [job for job in distinct_jobs if len(job.satellites)]
+    loss, metrics = tester.test(tested) if tested else (np.zeros(0), {})
+    test = Evaluation.of(loss, metrics)
+    first = accumulate((len(job.satellites) for job in distinct_jobs), initial=0)
+    return [test.of_rows(start + which) for start, which in zip(first, stands_for, strict=False)]
+
+
+def _distinct_models(job: EvaluationJob) -> tuple[EvaluationJob, IntArray]:
+    """The test of those models of a job that differ, D of them, and which of them stands for each of all, (R,)."""
+    if job.data.train.output_mask is not None or not len(job.satellites):
+        return job, np.arange(len(job.satellites))
     # Without tasks of their own, satellites that hold the same model have the same result.
     first: dict[bytes, int] = {}
     holds = [first.setdefault(row.tobytes(), index) for index, row in enumerate(job.models.numpy())]
-    return distinct(np.array(holds))
+    rows, which = distinct(np.array(holds))
+    return job._replace(models=take_rows(job.models, rows), satellites=job.satellites[rows]), which
 
 
 def training_loss(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ from satfl_env.federated import (
     usable_models,
 )
 from satfl_env.simulation.decision import Decision
-from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate, training_loss
+from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate_each, training_loss
 from satfl_env.simulation.models import ModelStore
 from satfl_env.simulation.server_store import ServerStore
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
@@ -117,9 +117,9 @@ class Learner:
         changed = np.flatnonzero(fetches)
         return changed, take_rows(models.held, changed)
 
-    def evaluate(self, job: EvaluationJob) -> Evaluation:
-        """Test some models."""
-        return evaluate(self._tester(job.models), job)
+    def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
+        """Test some models, each job with its own data."""
+        return evaluate_each(self._tester(jobs[0].models), jobs)
 
     def usable(self, data: LocalData, models: Tensor, satellites: IntArray) -> BoolArray:
         """Which models (R, P) are of any use to their satellites (R,); see `usable_models`."""

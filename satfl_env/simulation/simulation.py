@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -187,7 +188,11 @@ class Simulation:
 
     def evaluate(self, job: EvaluationJob) -> Evaluation:
         """Third part: test the models that have changed."""
-        return self._learner.evaluate(job)
+        return self.evaluate_each([job])[0]
+
+    def evaluate_each(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
+        """The same for several simulations of the same ingredients, at least one."""
+        return self._learner.evaluate(jobs)
 
     def finish(self, learned: LearnedRound, test: Evaluation) -> tuple[NetworkState, RoundReport]:
         """Last part, after the test of the models: report on the round, and observe the network at its end."""
@@ -331,7 +336,7 @@ class Simulation:
             # Without tasks of their own all satellites are tested alike, so that the first one stands for a gateway.
             which = np.zeros(len(models), dtype=np.int64)
             job = EvaluationJob(torch.stack([*models.values()]), which, self._episode.data, draw)
-            return untested.updated(np.array([*models]), self._learner.evaluate(job))
+            return untested.updated(np.array([*models]), self.evaluate(job))
 
     def get_state(self) -> dict[str, Any]:
         """Everything needed to continue from here: plain numbers, strings, NumPy arrays and tensors.
@@ -403,7 +408,7 @@ class Simulation:
             last_epochs=np.zeros(num_satellites, dtype=np.int64),
             cluster=np.zeros(num_satellites, dtype=np.int64),
             update_similarity=UpdateSimilarity(num_satellites),
-            test=learner.evaluate(EvaluationJob(first, everyone, episode.data, self._test_draw)),
+            test=self.evaluate(EvaluationJob(first, everyone, episode.data, self._test_draw)),
             fetched_s=np.full(num_satellites, np.nan),
             fetched_version=np.zeros(num_satellites, dtype=np.int64),
             fetched_cpu_hz=np.zeros(num_satellites),

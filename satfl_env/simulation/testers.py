@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from satfl_env.federated import (
@@ -22,7 +23,7 @@ from satfl_env.federated import (
 )
 from satfl_env.simulation.evaluation import EvaluationJob
 from satfl_env.simulation.federated_data import FederatedData
-from satfl_env.simulation.state import FloatArray, IntArray
+from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 # Memory bounds the image values of a forward pass: in the largest Swin transformer each of them takes some 500 bytes.
 _VALUES_AT_ONCE = 2**25
@@ -42,11 +43,13 @@ class TorchTester:
     def __init__(self, model: TrainableModel, layout: Layout, device: str) -> None:
         self._model, self._layout, self._device = model, layout, device
 
-    def test(self, job: EvaluationJob) -> tuple[FloatArray, dict[str, FloatArray]]:
+    def test(self, jobs: Sequence[EvaluationJob]) -> tuple[FloatArray, dict[str, FloatArray]]:
         """See `Tester.test`."""
-        at_once = min(MODELS_AT_ONCE, max(1, _VALUES_AT_ONCE // job.data.test_images.numel()))
-        parts = [slice(first, first + at_once) for first in range(0, len(job.models), at_once)]
-        chunks = [self._test_chunk(job.models[part], job.satellites[part], job.data, job.draw) for part in parts]
+        chunks = []
+        for models, satellites, data, draw in jobs:
+            at_once = min(MODELS_AT_ONCE, max(1, _VALUES_AT_ONCE // data.test_images.numel()))
+            parts = [slice(first, first + at_once) for first in range(0, len(models), at_once)]
+            chunks += [self._test_chunk(models[part], satellites[part], data, draw) for part in parts]
         loss = np.concatenate([one for one, _ in chunks])
         return loss, {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
 
@@ -87,22 +90,62 @@ class CompiledTester:
     def __init__(self, compiled: CompiledTest) -> None:
         self._compiled = compiled
 
-    def test(self, job: EvaluationJob) -> tuple[FloatArray, dict[str, FloatArray]]:
+    def test(self, jobs: Sequence[EvaluationJob]) -> tuple[FloatArray, dict[str, FloatArray]]:
         """See `Tester.test`."""
-        data = job.data
-        tests = data.test_images, data.test_targets, data.test_weights, data.train.output_mask
-        loss, *values = self._run(job.models, job.satellites, *tests, job.draw)
+        loss, *values = self._run([_Test.of(job) for job in jobs])
         return loss, dict(zip(self._compiled.metrics, values, strict=True))
 
     def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
         """See `Tester.mean_loss`."""
         weights = torch.full((1, len(targets)), 1 / len(targets))
         mask = None if output_mask is None else output_mask[None]
-        loss, *_ = self._run(row[None], np.zeros(1, np.int64), images, targets[None], weights, mask, draw)
+        test = _Test.made_of(row[None], np.zeros(1, np.int64), images, targets[None], weights, mask, draw)
+        loss, *_ = self._run([test])
         return float(loss[0])
 
-    def _run(
-        self,
+    def _run(self, tests: Sequence[_Test]) -> FloatArray:
+        """Loss and metrics of the models of all tests in rows, (1 + metrics, D)."""
+        count = sum(len(test.rows) for test in tests)
+        results = np.empty((count, 1 + len(self._compiled.metrics)))
+        threads = max(1, min(self._compiled.threads, count // _MODELS_PER_THREAD))
+        pieces, at = [], 0
+        for test in tests:
+            own = len(test.rows)
+            several = -(-own * threads // count)
+            ends = pairwise(own * piece // several for piece in range(several + 1))
+            pieces += [(test, slice(first, last), results[at + first : at + last]) for first, last in ends]
+            at += own
+
+        def run(piece: tuple[_Test, slice, FloatArray]) -> None:
+            test, part, result = piece
+            self._compiled.kernel(test.rows[part], test.satellites[part], *test[2:], result)
+
+        with one_blas_thread():
+            map_in_threads(threads, run, pieces)
+        return results.T
+
+
+class _Test(NamedTuple):
+    """The arguments of an `EvaluationKernel`, up to its results."""
+
+    rows: NDArray[Any]
+    satellites: IntArray
+    images: NDArray[Any]
+    targets: IntArray
+    weights: NDArray[Any]
+    output_mask: BoolArray
+    channel: tuple[NDArray[Any], ...]
+
+    @classmethod
+    def of(cls, job: EvaluationJob) -> _Test:
+        """That of a job."""
+        data = job.data
+        tests = data.test_images, data.test_targets, data.test_weights, data.train.output_mask
+        return cls.made_of(job.models, job.satellites, *tests, job.draw)
+
+    @classmethod
+    def made_of(
+        cls,
         models: Tensor,
         satellites: IntArray,
         images: Tensor,
@@ -110,27 +153,18 @@ class CompiledTester:
         weights: Tensor,
         output_mask: Tensor | None,
         draw: Any,
-    ) -> FloatArray:
-        """Loss and metrics in rows, (1 + metrics, D); arguments as those of its `EvaluationKernel`."""
+    ) -> _Test:
+        """Contiguous arrays of the types that the kernel is compiled for, without a copy where they are so already."""
         rows = np.ascontiguousarray(models.numpy())
-        mask = np.empty((len(weights), 0), np.bool_) if output_mask is None else output_mask.numpy()
-        results = np.empty((len(rows), 1 + len(self._compiled.metrics)))
-        tests = (
-            np.ascontiguousarray(images.flatten(1).numpy(), rows.dtype),
+        return cls(
+            rows,
+            satellites,
+            np.ascontiguousarray(images.numpy().reshape(len(images), -1), rows.dtype),
             np.ascontiguousarray(targets.numpy(), np.int64),
             np.ascontiguousarray(weights.numpy(), rows.dtype),
-            np.ascontiguousarray(mask),
+            np.empty((len(weights), 0), np.bool_) if output_mask is None else np.ascontiguousarray(output_mask.numpy()),
             channel_arrays(draw, rows.dtype),
         )
-
-        def run(part: slice) -> None:
-            self._compiled.kernel(rows[part], satellites[part], *tests, results[part])
-
-        threads = max(1, min(self._compiled.threads, len(rows) // _MODELS_PER_THREAD))
-        bounds = [len(rows) * part // threads for part in range(threads + 1)]
-        with one_blas_thread():
-            map_in_threads(threads, run, [slice(*ends) for ends in pairwise(bounds)])
-        return results.T
 
 
 def _outputs(forward: Callable[[Tensor, Any], Tensor], images: Tensor, draw: Any, axis: int) -> Tensor:

@@ -12,7 +12,7 @@ from satfl_env.simulation.training import JointTraining
 
 
 class SimulationGroup:
-    """Simulations of the same ingredients whose satellites train as one job.
+    """Simulations of the same ingredients whose satellites train, and are tested, as one job.
 
     Each gives what it would give alone, bit for bit where machine code trains and tests; in other models rounding may
     differ in the last bits.
@@ -44,5 +44,6 @@ class SimulationGroup:
             opened = [one.begin(decision) for one, decision in zip(playing, decisions.values(), strict=True)]
             results = self._training.train(lead.trainer, [each.job for each in opened])
             learned = [one.learn(each, result) for one, each, result in zip(playing, opened, results, strict=True)]
-            steps = [one.finish(each, one.evaluate(each.job)) for one, each in zip(playing, learned, strict=True)]
+            tests = lead.evaluate_each([each.job for each in learned])
+            steps = [one.finish(each, test) for one, each, test in zip(playing, learned, tests, strict=True)]
         return dict(zip(decisions, steps, strict=True))

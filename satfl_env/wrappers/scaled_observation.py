@@ -32,13 +32,19 @@ class ScaledObservation(gym.ObservationWrapper[NDArray[np.float32], Any, Observa
             raise TypeError(f"ScaledObservation needs a Dict observation space, got {env.observation_space}")
         parts = {key: bounds(space) for key, space in env.observation_space.items()}
         self._keys = tuple(parts)
-        self._low = np.concatenate([np.ravel(low) for low, _ in parts.values()]).astype(np.float64)
-        self._span = np.concatenate([np.ravel(high) for _, high in parts.values()]).astype(np.float64) - self._low
+        lows, highs = zip(*parts.values(), strict=True)
+        self._low = np.concatenate(lows, axis=None, dtype=np.float64)
+        self._span = np.concatenate(highs, axis=None, dtype=np.float64) - self._low
+        self._varies = self._span > 0
         self.observation_space = spaces.Box(-1.0, 1.0, self._low.shape, np.float32)
 
     def observation(self, observation: Observation) -> NDArray[np.float32]:
         """The scaled vector."""
-        flat = np.concatenate([np.ravel(observation[key]) for key in self._keys])
-        share = np.divide(flat - self._low, self._span, out=np.full(flat.shape, 0.5), where=self._span > 0)
-        scaled: NDArray[np.float64] = np.clip(2.0 * share - 1.0, -1.0, 1.0)
+        flat = np.concatenate([observation[key] for key in self._keys], axis=None, dtype=np.float64)
+        flat -= self._low
+        scaled = np.full(flat.shape, 0.5)
+        np.divide(flat, self._span, out=scaled, where=self._varies)
+        scaled *= 2.0
+        scaled -= 1.0
+        scaled.clip(-1.0, 1.0, out=scaled)
         return scaled.astype(np.float32)

@@ -19,7 +19,7 @@ from gymnasium.utils.env_checker import check_env
 
 import satfl_env
 from satfl_env import Outcome, SatFLEnv, decision_to_action, observation_to_state, scenarios
-from satfl_env.envs.spaces import ObservationWriter
+from satfl_env.envs.spaces import ObservationWriter, bounds
 
 PHYSICS_ONLY = {"training.engine": "none"}
 QUICK = {"training.max_epochs": 2, "rounds.episode": 6}
@@ -440,3 +440,19 @@ def test_losses_up_to_ten_are_shown_as_they_are():
     loss = np.array([0.0, 0.5, 2.9, 3.1, 5.0, 9.9, 10.0, 10.1, 50.0, np.inf])
     shown = ObservationWriter(env.observation_space)(replace(env.simulation.state, last_loss=loss))["last_loss"]
     np.testing.assert_array_equal(shown, np.minimum(loss, 10.0))
+
+
+@pytest.mark.parametrize("large", [0, 20, 10**6])
+def test_parts_of_an_observation_are_the_same_written_alone_and_together(large, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("satfl_env.envs.spaces._LARGE", large)
+    env = SatFLEnv(overrides={"training.engine": "none"})
+    env.reset(seed=0)
+    state = replace(env.simulation.state, energy_j=np.linspace(-1e9, 1e9, env.simulation.scene.num_satellites))
+    shown = ObservationWriter(env.observation_space)(state)
+    assert list(shown) == list(env.observation_space)
+    assert shown in env.observation_space
+    for key, space in env.observation_space.items():
+        low, high = bounds(space)
+        written = np.reshape(getattr(state, key), low.shape)
+        np.testing.assert_array_equal(shown[key], np.clip(written, low, high), strict=False)
+        assert shown[key].dtype == space.dtype

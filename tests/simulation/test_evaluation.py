@@ -11,7 +11,7 @@ import torch
 from satfl_env.federated import CompiledTest, Hardware, Layout, LocalData, RowTrainer, TrainingSettings, make_trainer
 from satfl_env.semantics import Channel, MLPLink
 from satfl_env.simulation import testers
-from satfl_env.simulation.evaluation import EvaluationJob, evaluate
+from satfl_env.simulation.evaluation import EvaluationJob, evaluate, evaluate_each
 from satfl_env.simulation.federated_data import FederatedData
 from satfl_env.simulation.testers import CompiledTester, TorchTester
 
@@ -159,3 +159,20 @@ def test_what_does_not_fit_the_link_is_no_crash():
         evaluate(tester, job._replace(draw=few))
     with pytest.raises(IndexError, match="target"):
         evaluate(tester, job._replace(data=replace(job.data, test_targets=tall)))
+
+
+@pytest.mark.parametrize("tasks", [None, TASKS])
+@pytest.mark.parametrize("way", [by_machine_code, lambda model, _: by_torch(model)])
+def test_jobs_tested_together_give_what_each_gives(way, tasks):
+    model = link()
+    job = job_of(model, tasks)
+    job.models[3] = job.models[0]
+    other = job._replace(models=job.models + 1, draw=model.draw_channel(IMAGES, generator(5)))
+    nobody = job._replace(models=job.models[:0], satellites=job.satellites[:0])
+    jobs, tester = [other, nobody, job], way(model, job)
+    for found, each in zip(evaluate_each(tester, jobs), jobs, strict=True):
+        expected = evaluate(tester, each)
+        np.testing.assert_array_equal(found.loss, expected.loss)
+        assert len(found.untestable) == len(each.models)
+        for name, values in expected.metrics.items():
+            np.testing.assert_array_equal(found.metrics[name], values)
