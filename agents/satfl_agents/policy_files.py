@@ -21,8 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from stable_baselines3.common.policies import BasePolicy
 
-from satfl_agents.algorithms import Network, algorithm
+from satfl_agents.algorithms import algorithm
 from satfl_agents.forms import ActionForm, ObservationForm, wrapped
+from satfl_agents.networks import Network
 from satfl_agents.space_files import SpaceFile, to_space
 from satfl_agents.surroundings import own_generators
 from satfl_agents.trained_policy import TrainedPolicy

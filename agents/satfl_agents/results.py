@@ -1,29 +1,38 @@
 """The folder of a training run.
 
-    config.json        scenario, algorithm, steps, seed, batches per epoch, version
-    policy.zip         the trained policy, for `PPO.load` or `MaskablePPO.load`
-    curve.csv          one row per training episode
-    references.json    the same episodes under policies of the baselines
-    evaluation.json    episodes on held-out seeds; written last, so it marks a complete run
+    config.json            scenario, algorithm, hyperparameters, seed, version
+    hyperparameters.yaml   the hyperparameters once more, to read
+    curve.csv              a row for every episode of training
+    validation.csv         a row for every judgement on validation seeds
+    policy/                the policy that was best there, for `satfl_agents.load_policy`
+    checkpoint.pt          all that the run goes on from after it was killed
+    tensorboard/           the same curves, and the learner's own
+    finished.json          rounds and seconds; written last, so it marks a complete run
 
 Files appear whole or not at all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+from filelock import FileLock, Timeout
+
+from satfl_agents.checkpoints import read_checkpoint, write_checkpoint
+from satfl_agents.episodes import Record
+from satfl_agents.hyperparameters import Hyperparameters
+from satfl_agents.policy_files import POLICY
 from satfl_baselines.files import is_new, one_writer, read_json, write_csv, write_json, write_whole
 from satfl_baselines.identity import identity, require_same
-from satfl_baselines.stored import Number
 from satfl_env.scenarios import Scenario
 
-Record = dict[str, float]
-# The same in a file: JSON has null where a number is not finite.
-StoredRecord = dict[str, Number]
-References = dict[str, list[Record]]
 CONFIG = "config.json"
+# Left where a run is under way; the system takes the lock from a process that ends.
+IN_USE = "in-use.lock"
 
 
 class RunFolder:
@@ -32,46 +41,67 @@ class RunFolder:
     Args:
         path: The folder; made if it is not there.
         scenario: The scenario to schedule.
+        hyperparameters: Those of the run.
         **settings: Everything else the run depends on; objects of your own are known by their qualified names.
 
     Raises:
         ValueError: If the folder holds another run, or anything else.
     """
 
-    def __init__(self, path: Path, scenario: Scenario, **settings: Any) -> None:
+    def __init__(self, path: Path, scenario: Scenario, hyperparameters: Hyperparameters, **settings: Any) -> None:
         self.path = path
-        config = identity(scenario, **settings)
+        values = hyperparameters.model_dump(mode="json")
+        config = identity(scenario, hyperparameters=values, **settings)
         if not is_new(path):
             require_same(path, "training run", _read_config(path), config)
         with one_writer(path):
             write_json(path / CONFIG, config)
+            write_whole(path / "hyperparameters.yaml", yaml.safe_dump(values, sort_keys=False).encode())
 
     @property
-    def evaluation(self) -> list[Record] | None:
-        """The evaluation of a complete run; None until it is complete."""
-        file = self.path / "evaluation.json"
-        if not file.exists():
-            return None
-        records: list[Record] = read_json(file, list[StoredRecord])
-        return records
+    def policy(self) -> Path:
+        """Where the best policy lies."""
+        return self.path / POLICY
 
     @property
-    def references(self) -> References:
-        """The episodes of the evaluation under policies of the baselines; none if the run is of an earlier version."""
-        file = self.path / "references.json"
-        if not file.exists():
-            return {}
-        references: References = read_json(file, dict[str, list[StoredRecord]])
-        return references
+    def finished(self) -> bool:
+        """Whether the run is complete."""
+        return (self.path / "finished.json").exists()
 
-    def save(self, policy: bytes, curve: list[Record], evaluation: list[Record], references: References) -> None:
-        """Keep a trained policy (a zip file), its learning curve, its evaluation and references for it."""
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other processes from training in the folder meanwhile.
+
+        Raises:
+            OSError: If one does already.
+        """
+        try:
+            held = FileLock(self.path / IN_USE, timeout=0).acquire()
+        except Timeout as error:
+            raise OSError(f"another process trains in folder {str(self.path)!r}") from error
+        with held:
+            yield
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """The state to go on from; None at the start."""
+        path = self.path / "checkpoint.pt"
+        return read_checkpoint(path) if path.exists() else None
+
+    def write_checkpoint(self, state: dict[str, Any]) -> int:
+        """Keep a state to go on from; returns its bytes."""
         with one_writer(self.path):
-            write_whole(self.path / "policy.zip", policy)
-            # A run shorter than an episode has an empty curve.
-            write_csv(self.path / "curve.csv", curve, tuple(curve[0]) if curve else ("step", "return", "length"))
-            write_json(self.path / "references.json", references)
-            write_json(self.path / "evaluation.json", evaluation)
+            return write_checkpoint(self.path / "checkpoint.pt", state)
+
+    def write_curves(self, curve: list[Record], validation: list[Record]) -> None:
+        """Write the records of training and of validation; there are none of training before an episode has ended."""
+        with one_writer(self.path):
+            write_csv(self.path / "curve.csv", curve, tuple(curve[0]) if curve else ("rounds", "return", "length"))
+            write_csv(self.path / "validation.csv", validation)
+
+    def finish(self, rounds: int, seconds: float) -> None:
+        """Mark the run as complete."""
+        with one_writer(self.path):
+            write_json(self.path / "finished.json", {"rounds": rounds, "seconds": round(seconds, 1)})
 
 
 def _read_config(path: Path) -> dict[str, Any]:

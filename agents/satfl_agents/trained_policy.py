@@ -48,7 +48,7 @@ class TrainedPolicy:
             ValueError: If the network was trained for other numbers of satellites and gateways.
         """
         self._require_size(state)
-        self._native.state = state
+        self._native.simulation.state = state
         observation, _ = self._env.reset()
         first = state.round == 0
         with one_thread():

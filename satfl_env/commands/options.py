@@ -62,8 +62,8 @@ RewardName = Annotated[
 ]
 
 
-def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
-    """Overrides from KEY=VALUE items; values are read as in a scenario's file.
+def parse_overrides(items: Sequence[str] | None, option: str = "--set") -> dict[str, Any]:
+    """Overrides from KEY=VALUE items of an option; values are read as in a scenario's file.
 
     Raises:
         ValueError: If an item has no key or no `=`, or its value is not valid YAML.
@@ -75,12 +75,12 @@ def parse_overrides(items: Sequence[str] | None) -> dict[str, Any]:
     for item in items or []:
         key, separator, value = item.partition("=")
         if not separator or not key:
-            raise ValueError(f"--set takes KEY=VALUE, for instance training.batch_size=16, got {item!r}")
+            raise ValueError(f"{option} takes KEY=VALUE, for instance training.batch_size=16, got {item!r}")
         try:
             overrides[key] = read_yaml(value)
         except ValueError as error:
             got = reprlib.repr(value)
-            raise ValueError(f"--set {key} has a value that is not valid YAML: {error}, got {got}") from error
+            raise ValueError(f"{option} {key} has a value that is not valid YAML: {error}, got {got}") from error
     return overrides
 
 

@@ -326,6 +326,35 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
             raise ResetNeeded("there is nothing to mask yet: call reset() before action_masks()")
         return {"association": association_mask(self.simulation.state)}
 
+    def get_state(self) -> dict[str, Any]:
+        """Everything needed to go on from here, generator included, with `set_state`.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        if not self._history:
+            raise ResetNeeded("there is no state yet: call reset() before get_state()")
+        return {
+            "simulation": self.simulation.get_state(),
+            "generator": self.np_random.bit_generator.state,
+            "seed": self._seed,
+            "history": [dict(means) for means in self._history],
+            "last_round": self._last_round,
+            "why_no_step": self._why_no_step,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go back to a state taken by `get_state` of an environment with the same arguments.
+
+        Raises:
+            ValueError: If it comes from an environment of other sizes, models or metrics; nothing has changed then.
+        """
+        self.simulation.set_state(state["simulation"])
+        self._snapshot = self.simulation.snapshot
+        self.np_random.bit_generator.state = state["generator"]
+        self._seed, self._last_round, self._why_no_step = state["seed"], state["last_round"], state["why_no_step"]
+        self._history = [dict(means) for means in state["history"]]
+
     def render(self) -> NDArray[np.uint8] | str | None:
         """The last round, or the start of the episode, as an image (H, W, 3) or as text, by `render_mode`.
 

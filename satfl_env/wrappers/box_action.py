@@ -15,6 +15,7 @@ from satfl_env.wrappers.native import (
     association_mask,
     native_parts,
     native_sizes,
+    relabelled,
     timing_choices,
 )
 
@@ -74,3 +75,23 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
             **{name: (part + 1.0) / 2.0 for name, part in zip(self._fractions, fractions, strict=True)},
             **({"aggregate": timing.reshape(self._timing_shape).argmax(axis=1)} if timing.size else {}),
         }
+
+    def reverse_action(self, action: Action) -> NDArray[np.float32]:
+        """Numbers of the box that stand for a native action, for imitation: 1 for what is chosen and -1 for the rest.
+
+        Clusters are those of `action`, with labels of their own; see `relabelled`.
+        """
+        _, gateways = native_sizes(self.env)
+        timing = [_scores(action["aggregate"], self._timing_shape[1])] if self._timing_shape[1] else []
+        parts = (
+            _scores(action["association"], gateways + 1),
+            _scores(relabelled(action["cluster"], self.num_clusters), self.num_clusters),
+            *(2.0 * np.asarray(action[name]) - 1.0 for name in self._fractions),
+            *timing,
+        )
+        return np.concatenate([np.ravel(part) for part in parts]).astype(np.float32)
+
+
+def _scores(chosen: NDArray[np.int64], choices: int) -> NDArray[np.float64]:
+    """Scores whose highest is the chosen one, (len(chosen), choices)."""
+    return np.where(np.asarray(chosen)[:, None] == np.arange(choices), 1.0, -1.0)

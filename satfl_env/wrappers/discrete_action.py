@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes, timing_choices
+from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes, relabelled, timing_choices
 
 
 class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], RecordConstructorArgs):
@@ -52,7 +52,7 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
         )
         super().__init__(env)
         satellites, gateways = native_sizes(env)
-        checked_integer("num_clusters", num_clusters, 1, satellites)
+        self._num_clusters = checked_integer("num_clusters", num_clusters, 1, satellites)
         checked_integer("frequency_levels", frequency_levels, 1)
         checked_integer("weight_levels", weight_levels, 2)
         self._frequencies = np.arange(1, frequency_levels + 1) / frequency_levels
@@ -82,7 +82,28 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
             **({"aggregate": timing} if timing.size else {}),
         }
 
+    def reverse_action(self, action: Action) -> NDArray[np.int64]:
+        """The choices nearest to a native action, for imitation.
+
+        Clusters are those of `action`, with labels of their own; see `relabelled`.
+        """
+        parts = (
+            action["association"],
+            _nearest(action["cpu_frequency"], self._frequencies),
+            relabelled(action["cluster"], self._num_clusters),
+            _nearest(action["weights"], self._weights),
+            _nearest(action["gateway_weights"], self._weights),
+            *([action["aggregate"]] if "aggregate" in action else []),
+        )
+        return np.concatenate(parts).astype(np.int64)
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Which choices make sense now: one entry per choice of each part in turn, as sb3-contrib wants them."""
         association = association_mask(self.env).ravel()
         return np.concatenate([association, np.ones(self._num_choices - association.size, dtype=np.bool_)])
+
+
+def _nearest(values: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The level nearest to each value."""
+    nearest: NDArray[np.int64] = np.abs(np.asarray(values)[:, None] - levels).argmin(axis=1)
+    return nearest

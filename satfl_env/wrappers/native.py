@@ -54,3 +54,9 @@ def association_mask(env: gym.Env[Any, Any]) -> NDArray[np.bool_]:
     """Associations that make sense now, (S, G + 1)."""
     mask: NDArray[np.bool_] = env.get_wrapper_attr("action_masks")()["association"]
     return mask
+
+
+def relabelled(cluster: NDArray[np.int64], num_clusters: int) -> NDArray[np.int64]:
+    """Cluster labels counted anew from 0 in the order of their first satellites, (S,); those too many are the last."""
+    _, first, index = np.unique(cluster, return_index=True, return_inverse=True)
+    return np.minimum(first.argsort().argsort()[index.reshape(-1)], num_clusters - 1)

@@ -18,6 +18,12 @@ from satfl_env.envs.spaces import (
 from satfl_env.simulation import Decision, NetworkState
 
 
+class ShownState:
+    """Stands in the place of a simulation that has come to a state."""
+
+    state: NetworkState
+
+
 class OneDecision(gym.Env[Observation, Action]):
     """An environment in which nothing happens: it shows a state that is given and keeps the decision on it.
 
@@ -29,16 +35,16 @@ class OneDecision(gym.Env[Observation, Action]):
         action_space: Its native action space.
 
     Attributes:
-        state: The state to decide in; set it before `reset`.
+        simulation: Its `state` is the one to decide in; set it before `reset`.
         decision: The decision of the last `step`.
     """
 
     action_space: spaces.Dict
-    state: NetworkState
     decision: Decision
 
     def __init__(self, observation_space: spaces.Dict, action_space: spaces.Dict) -> None:
         self.observation_space, self.action_space = observation_space, action_space
+        self.simulation = ShownState()
         self._write = ObservationWriter(observation_space)
 
     def reset(
@@ -46,7 +52,7 @@ class OneDecision(gym.Env[Observation, Action]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Show the state."""
         super().reset(seed=seed)
-        return self._write(self.state), {}
+        return self._write(self.simulation.state), {}
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Keep the decision that an action stands for.
@@ -54,9 +60,9 @@ class OneDecision(gym.Env[Observation, Action]):
         Raises:
             ValueError: If the action is outside the action space.
         """
-        self.decision = action_to_decision(action, self.action_space, self.state.cpu_max_hz)
-        return self._write(self.state), 0.0, False, False, {}
+        self.decision = action_to_decision(action, self.action_space, self.simulation.state.cpu_max_hz)
+        return self._write(self.simulation.state), 0.0, False, False, {}
 
     def action_masks(self) -> dict[str, BoolArray]:
         """Which values of the discrete parts of the action make sense, as those of `SatFLEnv`."""
-        return {"association": association_mask(self.state)}
+        return {"association": association_mask(self.simulation.state)}

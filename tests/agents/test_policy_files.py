@@ -14,8 +14,9 @@ import torch
 pytest.importorskip("stable_baselines3")
 from stable_baselines3.common.policies import BasePolicy
 
-from satfl_agents.algorithms import ALGORITHMS, Network
+from satfl_agents.algorithms import ALGORITHMS
 from satfl_agents.forms import Form, wrapped
+from satfl_agents.networks import Network
 from satfl_agents.policy_files import PolicyDescription, load_policy, pretrained_names, save_policy
 from satfl_agents.space_files import space_file, to_space
 from satfl_env import SatFLEnv, decision_to_action
@@ -24,12 +25,12 @@ from tests.factories import physics_only
 SCALED = Form(kind="scaled")
 SMALL = Network(hidden=(8,))
 CASES = {
-    "ppo": (Form(kind="box"), SMALL),
-    "maskable-ppo": (Form(kind="discrete"), SMALL),
-    "recurrent-ppo": (Form(kind="box", num_clusters=2), Network(hidden=(8,), more={"lstm_hidden_size": 4})),
-    "sac": (Form(kind="box"), SMALL),
-    "td3": (Form(kind="box"), SMALL),
-    "tqc": (Form(kind="box"), SMALL),
+    "ppo": (SCALED, Form(kind="box"), SMALL),
+    "maskable-ppo": (Form(kind="sets"), Form(kind="discrete"), SMALL),
+    "recurrent-ppo": (SCALED, Form(kind="box", num_clusters=2), Network(hidden=(8,), more={"lstm_hidden_size": 4})),
+    "sac": (Form(kind="sets", similarities=False), Form(kind="box"), SMALL),
+    "td3": (SCALED, Form(kind="box"), SMALL),
+    "tqc": (SCALED, Form(kind="box"), SMALL),
 }
 
 
@@ -40,11 +41,11 @@ def env() -> SatFLEnv:
 
 def untrained(env: SatFLEnv, algo: str) -> tuple[gym.Env[Any, Any], BasePolicy, PolicyDescription]:
     """The environment in the algorithm's forms, a network with random weights, and what is to be told of it."""
-    action, network = CASES[algo]
-    outer = wrapped(env, SCALED, action)
+    observation, action, network = CASES[algo]
+    outer = wrapped(env, observation, action)
     description = PolicyDescription(
         algorithm=algo,
-        observation=SCALED,
+        observation=observation,
         action=action,
         network=network,
         observation_space=space_file(env.observation_space),

@@ -2,35 +2,47 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
-import gymnasium as gym
 import pytest
 import yaml
-from sb3_contrib import MaskablePPO
-from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
-from satfl_agents.results import RunFolder
-from satfl_agents.train import FIRST_HELD_OUT_SEED, STEPS_PER_UPDATE, evaluate
+pytest.importorskip("stable_baselines3")
+from satfl_agents import load_policy
+from satfl_agents.algorithms import ALGORITHMS
+from satfl_agents.hyperparameters import algorithm_names
 from satfl_baselines import run_episode
-from satfl_env import __version__
+from satfl_baselines.seeds import VALIDATION
 from satfl_env.commands import make_app
-from satfl_env.scenarios import load
 from tests.factories import physics_only
 
-ROUNDS = 8
+ROUNDS = 4
+QUICK = {
+    "envs": 2,
+    "validation.seeds": 2,
+    "validation.every": 16,
+    "validation.rules": "[full]",
+    "network.hidden": "[8]",
+    "checkpoint_every": 16,
+}
+ON_POLICY = {"learner.n_steps": 8, "learner.batch_size": 8, "learner.n_epochs": 1}
+OFF_POLICY = {
+    "learner.learning_starts": 8,
+    "learner.batch_size": 8,
+    "learner.train_freq": 2,
+    "learner.gradient_steps": 1,
+}
 
 
 @pytest.fixture(scope="module")
 def scenario_file(tmp_path_factory):
     """The default scenario with short episodes and without training."""
-    scenario = physics_only(ROUNDS)
     path = tmp_path_factory.mktemp("scenario") / "quick.yaml"
-    path.write_text(yaml.safe_dump(scenario.model_dump(mode="json")), encoding="utf-8")
+    path.write_text(yaml.safe_dump(physics_only(ROUNDS).model_dump(mode="json")), encoding="utf-8")
     return path
 
 
@@ -39,60 +51,130 @@ def run(*arguments: object):
     return result.exit_code, re.sub(r"\s+", " ", result.output)
 
 
-@pytest.mark.parametrize(("algo", "learner"), [("ppo", PPO), ("maskable-ppo", MaskablePPO)])
-def test_training_leaves_a_policy_a_curve_and_an_evaluation(tmp_path, scenario_file, algo, learner):
+def quick(algo: str, **changes: object) -> list[object]:
+    more = OFF_POLICY if algo in ("sac", "td3", "tqc") else ON_POLICY
+    hyper = QUICK | more | changes
+    return ["--algo", algo, *(word for name, value in hyper.items() for word in ("--hyper", f"{name}={value}"))]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("algo", algorithm_names())
+def test_every_algorithm_trains_and_leaves_a_policy_curves_and_a_comparison(tmp_path, scenario_file, algo):
     out = tmp_path / "run"
-    arguments = ("--algo", algo, "--scenario", scenario_file, "--steps", 50, "--seed", 3, "--out", out)
+    arguments = (*quick(algo), "--scenario", scenario_file, "--rounds", 40, "--seed", 3, "--out", out)
     code, output = run(*arguments)
     assert code == 0, output
-    assert "return" in output
     assert "balanced accuracy" in output
 
     config = json.loads((out / "config.json").read_text())
-    assert (config["algo"], config["steps"], config["seed"]) == (algo, 200, 3)
-    assert config["version"] == __version__
-    assert config["batches_per_epoch"] is None
-    assert config["scenario"]["rounds"]["episode"] == ROUNDS
+    assert (config["algo"], config["seed"], config["hyperparameters"]["rounds"]) == (algo, 3, 40)
+    curve = rows(out / "curve.csv")
+    assert [int(float(row["rounds"])) for row in curve] == [
+        8,
+        8,
+        16,
+        16,
+        24,
+        24,
+        32,
+        32,
+        40,
+        40,
+        *([48, 48] if len(curve) > 10 else []),
+    ]
+    assert {float(row["length"]) for row in curve} == {ROUNDS}
+    validation = rows(out / "validation.csv")
+    assert float(validation[0]["rounds"]) == 0
+    assert float(validation[-1]["rounds"]) >= 40
+    assert list((out / "tensorboard").iterdir())
 
-    with (out / "curve.csv").open() as file:
-        curve = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in curve] == list(range(ROUNDS, STEPS_PER_UPDATE + 1, ROUNDS))
-    assert {int(row["length"]) for row in curve} == {ROUNDS}
+    # What was judged is what is kept: the best policy gives the same again.
+    policy = load_policy(out)
+    finals = [run_episode(scenario_file, policy, seed)[-1]["balanced_accuracy"] for seed in VALIDATION[:2]]
+    assert max(float(row["balanced_accuracy"]) for row in validation) == pytest.approx(sum(finals) / 2)
 
-    evaluation = json.loads((out / "evaluation.json").read_text())
-    assert [record["seed"] for record in evaluation] == [FIRST_HELD_OUT_SEED + index for index in range(5)]
-    again = evaluate(learner.load(out / "policy.zip"), load(scenario_file), algo, [FIRST_HELD_OUT_SEED])
-    assert again == evaluation[:1]
-
-    references = json.loads((out / "references.json").read_text())
-    assert list(references) == ["nearest-fedavg", "random"]
-    nearest = run_episode(scenario_file, "nearest-fedavg", FIRST_HELD_OUT_SEED)
-    first = references["nearest-fedavg"][0]
-    assert first["return"] == pytest.approx(nearest[0]["test_loss"] - nearest[-1]["test_loss"])
-    assert first["balanced_accuracy"] == nearest[-1]["balanced_accuracy"]
-
-    policy = (out / "policy.zip").read_bytes()
+    weights = (out / "policy" / "weights.safetensors").read_bytes()
     code, output = run(*arguments)
     assert code == 0
     assert "complete already" in output
-    assert "nearest-fedavg" in output
-    assert (out / "policy.zip").read_bytes() == policy
-    code, output = run(*arguments, "--seed", 4)
+    assert (out / "policy" / "weights.safetensors").read_bytes() == weights
+    code, output = run(*arguments, "--hyper", "learner.gamma=0.5")
     assert code == 2
-    assert "belongs to another training run: seed is 3 there and 4 here" in output
+    assert "belongs to another training run: hyperparameters.learner.gamma is" in output
 
 
-def test_scenario_values_can_be_changed(tmp_path, scenario_file):
-    out = tmp_path / "run"
-    arguments = ("--scenario", scenario_file, "--steps", 10, "--out", out)
-    code, output = run(*arguments, "--set", "rounds.episode=5", "--set", "training.batch_size=8")
+def test_files_of_hyperparameters_belong_to_the_algorithms():
+    assert set(algorithm_names()) == set(ALGORITHMS)
+
+
+def test_several_learners_have_a_folder_each_and_one_table(tmp_path, scenario_file):
+    out = tmp_path / "runs"
+    code, output = run(*quick("ppo"), "--scenario", scenario_file, "--rounds", 16, "--seeds", 2, "--out", out)
     assert code == 0, output
-    config = json.loads((out / "config.json").read_text())
-    assert (config["scenario"]["rounds"]["episode"], config["scenario"]["training"]["batch_size"]) == (5, 8)
-    assert {record["length"] for record in json.loads((out / "evaluation.json").read_text())} == {5}
-    code, output = run(*arguments, "--set", "rounds.episodes=5")
+    assert "learned-1" in output
+    first, second = (rows(out / f"seed-{seed}" / "curve.csv") for seed in (0, 1))
+    assert len(first) == len(second)
+    load_policy(out / "seed-1")
+
+
+def test_an_own_reward_is_what_is_learned_from(tmp_path, scenario_file, monkeypatch):
+    (tmp_path / "mine_train.py").write_text("weights = {'metric_gain': 0.0, 'lost_updates': 3.0}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    out = tmp_path / "run"
+    code, output = run(
+        *quick("ppo"), "--scenario", scenario_file, "--rounds", 16, "--out", out, "--reward", "mine_train:weights"
+    )
+    assert code == 0, output
+    assert json.loads((out / "config.json").read_text())["reward"] == {"metric_gain": 0.0, "lost_updates": 3.0}
+    for row in rows(out / "curve.csv"):
+        assert float(row["return"]) == pytest.approx(-3 * float(row["lost_updates"]))
+
+
+def test_a_learner_starts_from_a_reference_policy(tmp_path, scenario_file):
+    out = tmp_path / "run"
+    cloning = {
+        "action": "box",
+        "clone.episodes": 4,
+        "clone.epochs": 200,
+        "clone.learning_rate": 0.01,
+        "network.hidden": "[32]",
+    }
+    code, output = run(
+        *quick("ppo", **cloning), "--scenario", scenario_file, "--rounds", 16, "--out", out, "--clone", "full"
+    )
+    assert code == 0, output
+    assert "cloned full: loss" in output
+    losses = re.search(r"loss (\S+) in the first pass, (\S+) in the last", output)
+    assert float(losses[2]) < 0.3 * float(losses[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--algo", "pop"], "unknown algorithm 'pop', did you mean"),
+        (["--hyper", "learner.lr=1"], "hyperparameter learner.lr: ppo has no such setting"),
+        (["--hyper", "envz=1"], "hyperparameter 'envz': Extra inputs are not permitted, got 1, did you mean 'envs'?"),
+        (["--hyper", "envs=0"], "hyperparameter 'envs': Input should be greater than or equal to 1, got 0"),
+        (["--hyper", "action=bax"], "there is no form 'bax', did you mean 'box'"),
+        (["--hyper", "gamma"], "--hyper takes KEY=VALUE"),
+        (["--clone", "fool"], "unknown policy 'fool'; there are: full"),
+        (
+            ["--algo", "sac", "--hyper", "action=discrete"],
+            "sac takes actions of kind Box, and the form 'discrete' gives",
+        ),
+        (["--set", "rounds.episodes=5"], "did you mean 'episode'"),
+    ],
+)
+def test_bad_input_is_named(tmp_path, scenario_file, arguments, message):
+    quick_rules = ["--hyper", "validation.rules=[full]", "--hyper", "validation.seeds=1"]
+    code, output = run("--scenario", scenario_file, "--out", tmp_path / "run", *quick_rules, *arguments)
     assert code == 2
-    assert "did you mean 'episode'" in output
+    assert message in output
 
 
 def test_folders_with_something_else_are_refused(tmp_path, scenario_file):
@@ -101,44 +183,6 @@ def test_folders_with_something_else_are_refused(tmp_path, scenario_file):
     assert code == 2
     assert "holds no training run" in output
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
-
-
-def test_an_interrupted_run_may_start_again(tmp_path, scenario_file):
-    scenario = load(scenario_file)
-    RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
-    again = RunFolder(tmp_path, scenario, algo="ppo", steps=10, seed=0)
-    assert again.evaluation is None
-    again.save(b"policy", [], [{"seed": 1, "return": 0.5}], {"random": [{"seed": 1, "return": 0.1}]})
-    assert again.evaluation == [{"seed": 1, "return": 0.5}]
-    assert again.references == {"random": [{"seed": 1, "return": 0.1}]}
-    assert (tmp_path / "policy.zip").read_bytes() == b"policy"
-
-
-def test_a_metric_that_is_not_finite_is_kept_in_valid_json(tmp_path, scenario_file):
-    folder = RunFolder(tmp_path, load(scenario_file), algo="ppo", steps=10, seed=0)
-    folder.save(b"policy", [], [{"seed": 1, "psnr_db": math.nan}], {})
-    assert json.loads((tmp_path / "evaluation.json").read_text()) == [{"seed": 1, "psnr_db": None}]
-    ((seed, psnr_db),) = (record.values() for record in folder.evaluation)
-    assert seed == 1
-    assert math.isnan(psnr_db)
-
-
-def test_a_run_is_the_same_with_data_sets_in_another_place(tmp_path, scenario_file):
-    for place in ({}, {"data.data_dir": "/one"}, {"data.data_dir": "/two"}):
-        RunFolder(tmp_path, load(scenario_file, **place), algo="ppo", steps=10, seed=0)
-    with pytest.raises(ValueError, match=r"scenario\.data\.test_samples is None there and 30 here"):
-        RunFolder(tmp_path, load(scenario_file, **{"data.test_samples": 30}), algo="ppo", steps=10, seed=0)
-
-
-def test_bad_input_is_named_and_leaves_no_folder(tmp_path, scenario_file):
-    out = tmp_path / "run"
-    code, output = run("--algo", "pop", "--scenario", scenario_file, "--out", out)
-    assert code == 2
-    assert "unknown algorithm 'pop'; there are: ppo, maskable-ppo" in output
-    code, output = run("--scenario", "leo-multitusk", "--out", out)
-    assert code == 2
-    assert "did you mean 'leo-multitask'" in output
-    assert not out.exists()
 
 
 def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
@@ -152,51 +196,4 @@ def test_a_missing_stable_baselines_is_told_with_a_way_out(tmp_path):
     assert done.returncode == 1
     assert "pip install -e '.[agents]'" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.fixture
-def own_module(tmp_path, monkeypatch):
-    """A module in the current folder with a reward and parts."""
-    (tmp_path / "mine_train.py").write_text(
-        "weights = {'loss_drop': 3.0}\nclass Model: pass\nparts = {'model': Model}\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "mine_train", raising=False)
-
-
-def test_an_own_reward_trains_tests_and_is_recorded(tmp_path, own_module, scenario_file):
-    arguments = ("--scenario", scenario_file, "--steps", 10, "--out", tmp_path / "run")
-    code, output = run(*arguments, "--reward", "mine_train:weights")
-    assert code == 0, output
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["reward"] == {"loss_drop": 3.0}
-    first = json.loads((tmp_path / "run" / "references.json").read_text())["nearest-fedavg"][0]
-    nearest = run_episode(scenario_file, "nearest-fedavg", FIRST_HELD_OUT_SEED)
-    assert first["return"] == pytest.approx(3 * (nearest[0]["test_loss"] - nearest[-1]["test_loss"]))
-    code, output = run(*arguments)
-    assert code == 2
-    assert "another training run: reward.loss_drop is 3.0 there and None here" in output
-
-
-def test_own_parts_reach_every_environment_and_are_recorded(tmp_path, own_module, scenario_file, monkeypatch):
-    make, made = gym.make, []
-
-    def record(*names, parts, **options):
-        made.append(parts)
-        return make(*names, **options)
-
-    monkeypatch.setattr("satfl_agents.train.gym.make", record)
-    out = tmp_path / "run"
-    code, output = run("--scenario", scenario_file, "--steps", 10, "--out", out, "--parts", "mine_train:parts")
-    assert code == 0, output
-    assert json.loads((out / "config.json").read_text())["parts"] == {"model": "mine_train:Model"}
-    # Training, evaluation and one for each policy of reference.
-    assert [list(parts) for parts in made] == [["model"]] * 4
-
-
-def test_parts_that_are_not_there_get_one_line(tmp_path, own_module, scenario_file):
-    code, output = run("--scenario", scenario_file, "--out", tmp_path / "run", "--reward", "mine_train:absent")
-    assert code == 2
-    assert "has no 'absent'" in output
     assert not (tmp_path / "run").exists()

@@ -1,0 +1,139 @@
+"""`satfl train`: learn a policy on several seeds, keep the best one of each, and compare them with the rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from satfl_env.commands import (
+    DEFAULT_SCENARIO,
+    Overrides,
+    Parts,
+    RewardName,
+    ScenarioName,
+    Workers,
+    error_console,
+    import_object,
+    keeps_what_is_finished,
+    load_parts,
+    output_console,
+    parse_overrides,
+    progress_bar,
+    say,
+)
+
+if TYPE_CHECKING:
+    from satfl_agents import Assignment
+
+# Episodes on seeds that no choice was made on, for the table at the end; `satfl evaluate` plays more.
+NUM_TEST_EPISODES = 5
+
+
+def complete_algorithm(incomplete: str) -> list[str]:
+    """Algorithms whose names begin with the given text."""
+    from satfl_agents.hyperparameters import algorithm_names
+
+    return [name for name in algorithm_names() if name.startswith(incomplete)]
+
+
+Algo = Annotated[
+    str,
+    typer.Option(
+        help="ppo, maskable-ppo, recurrent-ppo, sac, td3 or tqc, of Stable-Baselines3 and sb3-contrib.",
+        autocompletion=complete_algorithm,
+    ),
+]
+Hyper = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hyper", metavar="KEY=VALUE", help="Change a hyperparameter, such as learner.gamma; may be repeated."
+    ),
+]
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command resumes an interrupted one.")],
+    algo: Algo = "ppo",
+    scenario: ScenarioName = DEFAULT_SCENARIO,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Rounds to train on, rounded up to whole rollouts; else the algorithm's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the first learner.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of learners, each in a folder seed-N of its own.")] = 1,
+    clone: Annotated[str | None, typer.Option(help="Reference policy to imitate first.")] = None,
+    hyper: Hyper = None,
+    overrides: Overrides = None,
+    parts: Parts = None,
+    reward: RewardName = None,
+    workers: Workers = 1,
+) -> None:
+    """Train schedulers, then test them on episodes they have not seen."""
+    # It takes seconds to import, which --help need not wait for.
+    from satfl_agents import Assignment
+    from satfl_agents.hyperparameters import load_hyperparameters
+    from satfl_env.scenarios import load
+
+    keeps_what_is_finished()
+    config = load(scenario, **parse_overrides(overrides))
+    changes = parse_overrides(hyper, "--hyper")
+    changes |= {name: value for name, value in (("rounds", rounds), ("clone.policy", clone)) if value is not None}
+    settings = load_hyperparameters(algo, config.name, changes)
+    brought: dict[str, Any] = {"parts": load_parts(parts)} if parts else {}
+    if reward is not None:
+        brought["reward"] = import_object(reward)
+
+    learners = {
+        f"learned-{number}": Assignment(config, algo, settings, number, brought, workers)
+        for number in range(seed, seed + seeds)
+    }
+    folders = {name: out / f"seed-{learner.seed}" if seeds > 1 else out for name, learner in learners.items()}
+    for name, learner in learners.items():
+        _learn(learner, folders[name], out / "rules")
+    _test(learners, folders, out, brought)
+
+
+def _learn(assignment: Assignment, path: Path, rules: Path) -> None:
+    """Train one learner, unless that is done already; episodes of reference policies are kept for all."""
+    from satfl_agents import RunFolder, Validator, learn
+
+    errors = error_console()
+    folder = RunFolder(
+        path,
+        assignment.scenario,
+        assignment.hyperparameters,
+        algo=assignment.algo,
+        seed=assignment.seed,
+        **assignment.brought,
+    )
+    if folder.finished:
+        say(errors, f"the run in {path} is complete already")
+        return
+    validator = Validator(assignment.scenario, assignment.hyperparameters.validation, rules, assignment.brought)
+    with progress_bar(errors, f"rounds of learner {assignment.seed}") as progress:
+        learn(assignment, folder, validator, progress=progress, tell=lambda line: say(errors, line))
+
+
+def _test(learners: dict[str, Assignment], folders: dict[str, Path], out: Path, brought: dict[str, Any]) -> None:
+    """Play held-out episodes with the policies learned and the rules, and say how they did."""
+    from satfl_agents import load_policy
+    from satfl_baselines import compare, summarise
+    from satfl_baselines.seeds import HELD_OUT
+    from satfl_baselines.tables import comparison_table
+
+    first = next(iter(learners.values()))
+    rules = first.hyperparameters.validation.rules
+    comparison = compare(
+        first.scenario,
+        [*rules, *learners],
+        HELD_OUT[:NUM_TEST_EPISODES],
+        out / "held-out",
+        own={name: load_policy(folders[name]) for name in learners},
+        **brought,
+    )
+    summarise(out / "held-out", comparison)
+    console = output_console()
+    title = f"{first.algo} on {first.scenario.name}, {NUM_TEST_EPISODES} held-out episodes"
+    console.print(comparison_table(comparison, title))
+    say(console, f"Policies, learning curves and episodes are in {out}")

@@ -1,0 +1,144 @@
+"""Hyperparameters of the algorithms: a YAML file of the package for each, and changes on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from satfl_agents.forms import ActionForm, Form, ObservationForm
+from satfl_agents.networks import Network
+from satfl_env.scenarios.reader import read_yaml
+from satfl_env.scenarios.section import Section
+from satfl_env.settings import Count, Positive, Whole
+from satfl_env.suggestions import did_you_mean
+
+# What a scenario's section of a file replaces as a whole.
+_WHOLE = ("observation", "action")
+
+
+class Validation(Section):
+    """How a learner is judged while it learns.
+
+    Attributes:
+        every: Rounds of training between two judgements.
+        seeds: Episodes of each, on the first seeds of `satfl_baselines.seeds.VALIDATION`.
+        rules: Reference policies that the gap is measured to.
+    """
+
+    every: Count = 2000
+    seeds: Count = 10
+    rules: tuple[str, ...] = ("full", "task-clustering")
+
+
+class Cloning(Section):
+    """A start from a reference policy, whose decisions the network learns first.
+
+    Attributes:
+        policy: Name of the policy; none is cloned if it is empty.
+        episodes: Episodes that it plays.
+        epochs: Passes over its decisions.
+        batch_size: Decisions in a step of Adam.
+        learning_rate: Of Adam.
+    """
+
+    policy: str = ""
+    episodes: Count = 50
+    epochs: Count = 30
+    batch_size: Count = 64
+    learning_rate: Positive = 1e-3
+
+
+class Hyperparameters(Section):
+    """All that a training run depends on beside its scenario and seed.
+
+    Attributes:
+        rounds: Rounds to train on, rounded up to whole rollouts.
+        envs: Environments that play at once.
+        observation: The form in which the learner sees the network's state.
+        action: The form of its decisions.
+        network: The network of its policy.
+        learner: Arguments of the algorithm's class in Stable-Baselines3.
+        normalise_reward: Whether rewards are divided by the standard deviation of the return so far.
+        clone: A start from a reference policy.
+        validation: How the learner is judged while it learns.
+        checkpoint_every: Rounds between two checkpoints.
+        tuned: Whether `satfl tune` found these values for this scenario.
+    """
+
+    rounds: Count
+    envs: Count
+    observation: ObservationForm = Form(kind="scaled")
+    action: ActionForm
+    network: Network = Network()
+    learner: Mapping[str, Any] = {}
+    normalise_reward: bool = False
+    clone: Cloning = Cloning()
+    validation: Validation = Validation()
+    checkpoint_every: Whole = Field(default=5000, ge=1)
+    tuned: bool = False
+
+
+def algorithm_names() -> tuple[str, ...]:
+    """Names of the algorithms, each with a file of hyperparameters."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+
+
+def load_hyperparameters(algo: str, scenario: str, changes: Mapping[str, Any] | None = None) -> Hyperparameters:
+    """Hyperparameters of an algorithm on a scenario.
+
+    Args:
+        algo: Name of the algorithm.
+        scenario: Name of the scenario; without a section of its own it gets the default values.
+        changes: Values to change, by dotted names: `learner.learning_rate`.
+
+    Raises:
+        ValueError: If there is no such algorithm, or a name or value is not valid; the message says which.
+    """
+    file = read_file(algo)
+    values = merged(file["default"], file.get("scenarios", {}).get(scenario, {}))
+    for path, value in (changes or {}).items():
+        values = merged(values, _nested(path, value))
+    try:
+        return Hyperparameters(**values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
+        near = did_you_mean(place, Hyperparameters.model_fields) if problem["type"] == "extra_forbidden" else ""
+        raise ValueError(f"hyperparameter {place!r}: {problem['msg']}, got {problem['input']!r}{near}") from error
+
+
+def read_file(algo: str) -> dict[str, Any]:
+    """The file of an algorithm: values by `default`, by name of `scenarios`, and what `search` may try.
+
+    Raises:
+        ValueError: If there is no such algorithm.
+    """
+    names = algorithm_names()
+    if algo not in names:
+        raise ValueError(f"unknown algorithm {algo!r}{did_you_mean(algo, names)}; there are: {', '.join(names)}")
+    values: dict[str, Any] = read_yaml((_folder() / f"{algo}.yaml").read_text(encoding="utf-8"))
+    return values
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with changes; sections are merged, forms replaced."""
+    return {
+        **values,
+        **{
+            name: merged(values.get(name, {}), value) if isinstance(value, Mapping) and name not in _WHOLE else value
+            for name, value in changes.items()
+        },
+    }
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    first, _, rest = path.partition(".")
+    return {first: _nested(rest, value) if rest else value}
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("satfl_agents") / "hyperparameters"))

@@ -1,0 +1,277 @@
+"""Training a policy: it goes on after a kill as if nothing had happened, and the same seed gives the same policy."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from satfl_agents.algorithms import algorithm
+from satfl_agents.checkpoints import set_training_state, training_state
+from satfl_agents.cloning import clone
+from satfl_agents.episodes import EpisodeRecorder, Record
+from satfl_agents.forms import wrapped
+from satfl_agents.hyperparameters import Hyperparameters
+from satfl_agents.policy_files import PolicyDescription, save_policy
+from satfl_agents.results import RunFolder
+from satfl_agents.space_files import space_file
+from satfl_agents.surroundings import one_thread, own_generators
+from satfl_agents.tensorboard import TensorBoard
+from satfl_agents.trained_policy import TrainedPolicy
+from satfl_agents.validation import Validator
+from satfl_agents.vec_env import SatFLVecEnv
+from satfl_baselines.policies import check_policy_name
+from satfl_env import SatFLEnv
+from satfl_env.scenarios import Scenario
+from satfl_env.suggestions import did_you_mean
+
+# Arguments of a learner that a run gives itself, or that cannot be continued bit for bit.
+_OURS = ("self", "policy", "env", "seed", "device", "policy_kwargs", "tensorboard_log", "verbose", "_init_setup_model")
+_NOT_CONTINUED = ("use_sde", "sde_sample_freq", "use_sde_at_warmup", "action_noise", "optimize_memory_usage")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is to be learned, and how.
+
+    Attributes:
+        scenario: The scenario to schedule.
+        algo: Name of the algorithm.
+        hyperparameters: Those of the algorithm.
+        seed: Seed of the learner and of its episodes.
+        brought: Own parts and reward, arguments of `SatFLEnv`.
+        workers: Processes to play the training episodes in.
+    """
+
+    scenario: Scenario
+    algo: str
+    hyperparameters: Hyperparameters
+    seed: int = 0
+    brought: Mapping[str, Any] = field(default_factory=dict)
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything is made.
+
+        Raises:
+            ValueError: If the algorithm has no such setting, or there is no policy to clone.
+        """
+        if self.hyperparameters.clone.policy:
+            check_policy_name(self.hyperparameters.clone.policy)
+        known = inspect.signature(algorithm(self.algo).learner).parameters.keys() - {*_OURS, *_NOT_CONTINUED}
+        for name in self.hyperparameters.learner:
+            if name not in known:
+                raise ValueError(
+                    f"hyperparameter learner.{name}: {self.algo} has no such setting here"
+                    f"{did_you_mean(name, known)}; there are: {', '.join(sorted(known))}"
+                )
+
+
+def learn(
+    assignment: Assignment,
+    folder: RunFolder,
+    validator: Validator,
+    *,
+    progress: Callable[[int, int], None] = lambda done, all_rounds: None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> float:
+    """Train, or go on training, until the folder is complete.
+
+    Args:
+        assignment: What is to be learned.
+        folder: Where everything is kept.
+        validator: Judges the policy meanwhile.
+        progress: Called with the numbers of rounds played and of all.
+        tell: Called with a line about each judgement.
+
+    Returns:
+        The best value of the metric that judges, over the judgements.
+
+    Raises:
+        ValueError: If the algorithm does not take the form of the actions, or a setting is not valid.
+    """
+    with own_generators(), one_thread(), folder.in_use():
+        envs = _make_envs(assignment)
+        try:
+            learner = _make_learner(assignment, envs)
+            run = _Run(assignment, folder, validator, learner, progress, tell)
+            state = folder.read_checkpoint()
+            if state is not None:
+                run.set_state(state)
+            elif assignment.hyperparameters.clone.policy:
+                tell(_cloned(learner, assignment))
+            run.play(resumed=state is not None)
+            return run.best
+        finally:
+            envs.close()
+
+
+def _cloned(learner: BaseAlgorithm, assignment: Assignment) -> str:
+    settings, parts = assignment.hyperparameters, assignment.brought.get("parts")
+    first, last = clone(learner, assignment.scenario, settings, assignment.seed, parts)
+    return f"cloned {settings.clone.policy}: loss {first:.3g} in the first pass, {last:.3g} in the last"
+
+
+def _make_learner(assignment: Assignment, envs: VecEnv) -> BaseAlgorithm:
+    chosen, settings = algorithm(assignment.algo), assignment.hyperparameters
+    if not isinstance(envs.action_space, chosen.actions):
+        takes = " or ".join(space.__name__ for space in chosen.actions)
+        raise ValueError(
+            f"{assignment.algo} takes actions of kind {takes}, and the form {settings.action.kind!r} gives "
+            f"{type(envs.action_space).__name__}; choose another form: hyperparameter action"
+        )
+    learner = chosen.learner(
+        chosen.policy_class(envs.observation_space),
+        envs,
+        seed=assignment.seed,
+        device="cpu",
+        policy_kwargs=settings.network.policy_kwargs,
+        **settings.learner,
+    )
+    # Stable-Baselines3 has seeded them with numbers that learners of neighbouring seeds share.
+    envs.seed(int(np.random.SeedSequence(assignment.seed).generate_state(1)[0]))
+    return learner
+
+
+def _make_envs(assignment: Assignment) -> VecEnv:
+    settings = assignment.hyperparameters
+    envs = EpisodeRecorder(
+        SatFLVecEnv(
+            settings.envs,
+            partial(wrapped, observation=settings.observation, action=settings.action),
+            workers=min(assignment.workers, settings.envs),
+            scenario=assignment.scenario,
+            **assignment.brought,
+        )
+    )
+    if not settings.normalise_reward:
+        return envs
+    return VecNormalize(envs, norm_obs=False, gamma=settings.learner.get("gamma", 0.99))
+
+
+class _Run(BaseCallback):
+    """Judges, records and keeps a learner while it learns."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        folder: RunFolder,
+        validator: Validator,
+        learner: BaseAlgorithm,
+        progress: Callable[[int, int], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self._assignment, self._folder, self._validator = assignment, folder, validator
+        self._learner, self._progress, self._tell = learner, progress, tell
+        self._settings = assignment.hyperparameters
+        self._recorder = _recorder(learner.env)
+        self._native = SatFLEnv(assignment.scenario, **assignment.brought)
+        self._policy = TrainedPolicy(
+            learner.policy,
+            self._settings.observation,
+            self._settings.action,
+            self._native.observation_space,
+            self._native.action_space,
+        )
+        self._validation: list[Record] = []
+        self._kept_at = 0
+        self._seconds = 0.0
+
+    @property
+    def best(self) -> float:
+        """The best value so far of the metric that judges."""
+        return max(record[self._validator.metric] for record in self._validation)
+
+    def play(self, *, resumed: bool) -> None:
+        """Train until the end."""
+        self._started = time.perf_counter()
+        self._board = TensorBoard(self._folder.path / "tensorboard", self._learner.num_timesteps)
+        self._learner.set_logger(Logger(None, [self._board]))
+        left = self._settings.rounds - self._learner.num_timesteps
+        self._learner.learn(left, self, reset_num_timesteps=not resumed)
+        self._board.close()
+        self._folder.finish(self._learner.num_timesteps, self._spent())
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        set_training_state(self._learner, state["training"])
+        self._validation, self._kept_at, self._seconds = state["validation"], state["kept_at"], state["seconds"]
+
+    def _on_step(self) -> bool:
+        self._progress(min(self.num_timesteps, self._settings.rounds), self._settings.rounds)
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._judge_if_due()
+        if self.num_timesteps - self._kept_at >= self._settings.checkpoint_every:
+            self._keep()
+
+    def _on_training_end(self) -> None:
+        self._judge_if_due(last=True)
+        self._keep()
+
+    def _judge_if_due(self, last: bool = False) -> None:
+        now = self._learner.num_timesteps
+        judged = self._validation[-1]["rounds"] if self._validation else -np.inf
+        if now - judged < (1 if last else self._settings.validation.every):
+            return
+        record = {"rounds": float(now), **self._validator(self._policy)}
+        metric = self._validator.metric
+        if not self._validation or record[metric] > self.best:
+            save_policy(self._folder.policy, self._learner.policy, self._description())
+        self._validation.append(record)
+        self._board.add("validation", record, now)
+        for episode in self._recorder.records:
+            if episode["rounds"] > judged:
+                self._board.add("episode", episode, int(episode["rounds"]))
+        self._folder.write_curves(self._recorder.records, self._validation)
+        self._tell(
+            f"round {now} of {self._settings.rounds}: {metric.replace('_', ' ')} {record[metric]:.4f}, "
+            f"{record['gap']:+.4f} to {self._validator.best_rule}, {self._spent():.0f} s"
+        )
+
+    def _keep(self) -> None:
+        self._kept_at = self._learner.num_timesteps
+        size = self._folder.write_checkpoint(
+            {
+                "training": training_state(self._learner),
+                "validation": self._validation,
+                "kept_at": self._kept_at,
+                "seconds": self._spent(),
+            }
+        )
+        self._tell(f"round {self._kept_at}: checkpoint of {size / 1e6:.1f} MB")
+
+    def _spent(self) -> float:
+        """Seconds of the run so far, those before a kill included."""
+        return self._seconds + time.perf_counter() - self._started
+
+    def _description(self) -> PolicyDescription:
+        return PolicyDescription(
+            algorithm=self._assignment.algo,
+            observation=self._settings.observation,
+            action=self._settings.action,
+            network=self._settings.network,
+            observation_space=space_file(self._native.observation_space),
+            action_space=space_file(self._native.action_space),
+            scenario=self._assignment.scenario.model_dump(mode="json"),
+            rounds=self._learner.num_timesteps,
+            seed=self._assignment.seed,
+        )
+
+
+def _recorder(envs: VecEnv | None) -> EpisodeRecorder:
+    while not isinstance(envs, EpisodeRecorder):
+        assert isinstance(envs, VecNormalize)
+        envs = envs.venv
+    return envs

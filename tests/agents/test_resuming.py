@@ -1,0 +1,153 @@
+"""A run that was killed goes on to the same curve and the same policy, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("stable_baselines3")
+from satfl_agents.hyperparameters import Hyperparameters, load_hyperparameters
+from satfl_agents.learning import Assignment, learn
+from satfl_agents.results import RunFolder
+from satfl_agents.validation import Validator
+from satfl_env import SatFLEnv
+from satfl_env.scenarios import Scenario, load
+from tests.factories import physics_only
+
+ROUNDS = 40
+PHYSICS = physics_only(3)
+LEARNING = load("leo-multitask", **{"rounds.episode": 3, "training.max_epochs": 2})
+QUICK: dict[str, Any] = {
+    "rounds": ROUNDS,
+    "envs": 2,
+    "validation": {"seeds": 1, "every": 15, "rules": ["full"]},
+    "network": {"hidden": [8]},
+    "checkpoint_every": 7,
+}
+ON_POLICY = {"learner": {"n_steps": 4, "batch_size": 4, "n_epochs": 2}}
+OFF_POLICY = {"learner": {"learning_starts": 20, "batch_size": 8, "train_freq": 1, "gradient_steps": 2}}
+CASES = {
+    "ppo": (LEARNING, ON_POLICY | {"normalise_reward": True}),
+    "maskable-ppo": (PHYSICS, ON_POLICY),
+    "recurrent-ppo": (PHYSICS, ON_POLICY),
+    "sac": (PHYSICS, OFF_POLICY),
+    "td3": (PHYSICS, OFF_POLICY | {"normalise_reward": True}),
+    "tqc": (PHYSICS, OFF_POLICY),
+}
+
+
+class Killed(BaseException):
+    """Stands for the end of a process."""
+
+
+def settings_of(algo: str) -> tuple[Scenario, Hyperparameters]:
+    scenario, more = CASES[algo]
+    return scenario, load_hyperparameters(algo, scenario.name, QUICK | more)
+
+
+def play(algo: str, path: Path, rules: Path, *, seed: int = 0, kill_at: int = 10**9, workers: int = 1) -> RunFolder:
+    """Train in a folder; it ends before round `kill_at`."""
+    scenario, settings = settings_of(algo)
+    folder = RunFolder(path, scenario, settings, algo=algo, seed=seed)
+
+    def progress(done: int, _: int) -> None:
+        if done >= kill_at:
+            raise Killed
+
+    assignment = Assignment(scenario, algo, settings, seed, workers=workers)
+    learn(assignment, folder, Validator(scenario, settings.validation, rules, {}), progress=progress)
+    return folder
+
+
+def left_by(folder: RunFolder) -> dict[str, bytes]:
+    names = ("curve.csv", "validation.csv", "policy/policy.json", "policy/weights.safetensors")
+    return {name: (folder.path / name).read_bytes() for name in names}
+
+
+@pytest.mark.parametrize("algo", CASES)
+def test_killed_runs_go_on_to_the_same_curve_and_policy(tmp_path: Path, algo: str) -> None:
+    whole = play(algo, tmp_path / "whole", tmp_path / "rules")
+    for kill_at in (12, 30):
+        with pytest.raises(Killed):
+            play(algo, tmp_path / "killed", tmp_path / "rules", kill_at=kill_at)
+    assert not RunFolder(tmp_path / "killed", *settings_of(algo), algo=algo, seed=0).finished
+    killed = play(algo, tmp_path / "killed", tmp_path / "rules")
+    assert killed.finished
+    assert left_by(whole) == left_by(killed)
+
+
+def test_the_seed_decides_and_processes_do_not(tmp_path: Path) -> None:
+    random.seed(1)
+    first = play("ppo", tmp_path / "first", tmp_path / "rules")
+    np.random.seed(2)  # noqa: NPY002
+    torch.manual_seed(2)
+    before = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), torch.get_num_threads()  # noqa: NPY002
+    again = play("ppo", tmp_path / "again", tmp_path / "rules")
+    assert before == (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), torch.get_num_threads())  # noqa: NPY002
+    other = play("ppo", tmp_path / "other", tmp_path / "rules", seed=1)
+    assert left_by(first) == left_by(again)
+    assert left_by(first)["curve.csv"] != left_by(other)["curve.csv"]
+
+
+def test_a_damaged_checkpoint_and_a_second_process_are_told(tmp_path: Path) -> None:
+    folder = play("ppo", tmp_path / "run", tmp_path / "rules")
+    with folder.in_use(), pytest.raises(OSError, match="another process trains in folder"):
+        play("ppo", tmp_path / "run", tmp_path / "rules")
+    checkpoint = folder.path / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt' is damaged"):
+        play("ppo", tmp_path / "run", tmp_path / "rules")
+
+
+def test_an_environment_goes_back_to_a_state() -> None:
+    env, other = SatFLEnv(LEARNING), SatFLEnv(LEARNING)
+    env.reset(seed=5)
+    env.action_space.seed(1)
+    actions = [env.action_space.sample() for _ in range(2)]
+    env.step(actions[0])
+    state = env.get_state()
+    observation, *rest = env.step(actions[1])
+    other.set_state(state)
+    seen, *again = other.step(actions[1])
+    for key, value in observation.items():
+        np.testing.assert_array_equal(seen[key], value)
+    assert again[:3] == rest[:3]
+    env.step(actions[0]), other.step(actions[0])
+    np.testing.assert_array_equal(env.reset()[1]["seed"], other.reset()[1]["seed"])
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    rng = random.Random(0)
+
+    def command(out: Path) -> list[str]:
+        hyper = ("envs=2", "learner.n_steps=20", "learner.batch_size=20", "checkpoint_every=40", "validation.every=200")
+        more = [word for change in hyper for word in ("--hyper", change)]
+        run = "from satfl_env.commands import main; main()"
+        return [sys.executable, "-c", run, "train", "--rounds", "2000", *more, "--out", str(out)]
+
+    started = time.monotonic()
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    lasted = time.monotonic() - started
+    killed, kills = tmp_path / "killed", 0
+    while kills < 20:
+        process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.0, 0.5 * lasted))
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    subprocess.run(command(killed), check=True, capture_output=True)
+    for name in ("curve.csv", "validation.csv", "policy/policy.json", "policy/weights.safetensors"):
+        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
