@@ -39,3 +39,12 @@ def covering(factors: Mapping[str, Sequence[str]], meet: Callable[[Choice], bool
         missing -= pairs_of(choice)
         choices.append({factor: choice[factor] for factor in factors})
     return choices
+
+
+def spread(choices: Sequence[Choice]) -> list[Choice]:
+    """Some of the choices that hold every option of all of them, found greedily."""
+    missing, few = {option for choice in choices for option in choice.items()}, []
+    while missing:
+        few.append(max(choices, key=lambda choice: len(missing & choice.items())))
+        missing -= few[-1].items()
+    return few

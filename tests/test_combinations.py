@@ -7,207 +7,39 @@ plays each pair alone, and larger sets at random.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
 
-from satfl_env import (
-    Decision,
-    Outcome,
-    RoundReport,
-    SatFLEnv,
-    SatFLVectorEnv,
-    decision_to_action,
+from satfl_env import Decision, Outcome, RoundReport, SatFLEnv, SatFLVectorEnv
+from satfl_env.scenarios import Scenario, ScenarioError
+from tests.combinations import (
+    BITS,
+    FACTORS,
+    MIDDLE,
+    OPTIONS,
+    RATE_BPS,
+    REFUSED,
+    ROUNDS,
+    SEED,
+    action_of,
+    assert_finite,
+    assert_same,
+    meet,
+    name_of,
+    play,
+    pretended_itur,
+    scenario_of,
+    second,
 )
-from satfl_env.links import atmosphere
-from satfl_env.scenarios import Scenario, ScenarioError, load
-from tests.factories import decide
 from tests.pairwise import Choice, all_pairs, covering
-
-ROUNDS, MIDDLE, SEED = 5, 2, 5
-BITS, RATE_BPS = 1e6, 1e6
-BASE: dict[str, Any] = {
-    "rounds.episode": ROUNDS,
-    "rounds.cloud_every": 2,
-    "training.max_epochs": 2,
-    "data.test_samples": 8,
-    "links.model_bits": BITS,
-}
-GLOBE = {
-    "kind": "walker",
-    "satellites": 12,
-    "planes": 3,
-    "phasing": 1,
-    "altitude_m": 3e6,
-    "inclination_deg": 70,
-    "epoch": "2026-03-20T00:00:00",
-    "gateways": ["Kourou", "Svalbard", "Singapore", "Santiago", "Hartebeesthoek", "Awarua"],
-}
-IN_SPACE = [
-    "Svalbard",
-    {"name": "platform", "latitude_deg": 46, "longitude_deg": 9, "altitude_m": 20e3, "min_elevation_deg": -4},
-    {"kind": "geo", "name": "high", "longitude_deg": 9},
-    {"kind": "meo", "name": "moving", "altitude_m": 8e6, "inclination_deg": 50},
-]
-BATTERY = {"kind": "battery", "capacity_j": 2000.0, "initial_j": 1500.0, "harvest_w": 1.0, "standing_w": 1.5}
-FLEET = [
-    {"name": "small", "count": 4, "cpu_max_hz": {"kind": "uniform", "low": 3e8, "high": 9e8}, "transmit_power_w": 2.0},
-    {"name": "large", "transmit_power_w": {"kind": "choice", "of": [10.0, 20.0]}},
-]
-FAULTS = {
-    "satellites": {"mtbf_s": 2000.0, "mttr_s": 300.0},
-    "gateways": {"mtbf_s": 4000.0, "mttr_s": 300.0},
-    "contact_loss": 0.1,
-    "transfer_mtbf_s": 60.0,
-    "upsets_per_bit_day": 1e-4,
-}
-MORE = [
-    "contact_start_s",
-    "contact_end_s",
-    "eclipse_start_s",
-    "eclipse_end_s",
-    "gateway_version",
-    "rounds_to_merge",
-    "rounds_left",
-]
-IMAGES = {
-    "model": {"kind": "conv-jscc", "widths": [4, 4, 2]},
-    "data.partition": {"kind": "equal", "total_samples": 60},
-}
-RELAY = {"isl": {"kind": "fixed", "rate_bps": 1e9, "transmit_power_w": 1.0}}
-# Options by factor, each with what it changes. The first one of each factor changes nothing, and meets all others.
-FACTORS: dict[str, dict[str, dict[str, Any]]] = {
-    "constellation": {
-        "planar": {},
-        "globe": {"constellation": GLOBE},
-        "in-space": {"constellation": {**GLOBE, "gateways": IN_SPACE}},
-    },
-    "protocol": {
-        "one-contact": {},
-        "late": {"rounds.late": {"buffer": 2, "staleness_power": 0.5}},
-        "relays": {"rounds.relay": RELAY},
-        "late-relays": {"rounds.relay": RELAY, "rounds.late": {}},
-        "grid": {"rounds.relay": {"topology": "grid", "isl": {"kind": "budget"}}},
-        "on-board": {"rounds.relay": {**RELAY, "combine_on_board": True}},
-    },
-    "links": {
-        "radio": {},
-        "ideal": {"links": {"kind": "ideal", "rate_bps": RATE_BPS, "transmit_power_w": 2.0, "model_bits": BITS}},
-        "antennas": {
-            "links.array_efficiency": 0.8,
-            "links.scan_exponent": 1.2,
-            "links.satellite_pattern": "nadir",
-            "links.satellite_gain_dbi": 6.0,
-        },
-        "atmosphere": {"links.atmosphere": {"rain": True}},
-    },
-    "access": {
-        "all": {},
-        "beams": {"access": {"beams": 2, "order": "window"}},
-        "need": {"access": {"sharing": "need"}},
-        "action": {"access": {"subcarriers": 4, "sharing": "decided"}},
-    },
-    "upload": {"exact": {}, "noise": {"links.upload_snr_db": 20.0}, "later": {"links.positions_at": "upload"}},
-    "energy": {
-        "draws": {},
-        "battery": {"onboard.energy": BATTERY},
-        "paying": {"onboard.energy": {"counts_transmission": True, "mean_j": 500.0}},
-    },
-    "fleet": {"equal": {}, "unequal": {"fleet": FLEET}},
-    "faults": {"none": {}, "faults": {"faults": FAULTS}},
-    "aggregate": {"scheduled": {}, "decided": {"rounds.aggregate": "decided"}},
-    "compression": {
-        "none": {},
-        "quantised": {"compression": {"upload": {"kind": "quantised", "bits": 4}, "error_feedback": True}},
-        "sparse": {
-            "compression": {"upload": {"kind": "top-k", "share": 0.2}, "download": {"kind": "quantised", "bits": 8}}
-        },
-        "random": {"compression": {"upload": {"kind": "random-k", "share": 0.5}, "error_feedback": True}},
-    },
-    "local": {
-        "loss": {},
-        "fedprox": {"local": {"kind": "fedprox", "proximal_mu": 0.1}},
-        "scaffold": {"local": {"kind": "scaffold"}},
-    },
-    "server": {"plain": {}, "fedavgm": {"server": {"kind": "fedavgm"}}, "fedadam": {"server": {"kind": "fedadam"}}},
-    "observation": {"default": {}, "more": {"observation": {"add": MORE, "leave_out": ["kappa"], "contacts": 3}}},
-    "rounds": {"open": {}, "cadence": {"rounds.cadence_s": 600.0, "rounds.cohort": 5}},
-    "shared": {
-        "encoder": {},
-        "all": {"training.shared": "all", "training.first_decoders": "common", "training.tested": "trained"},
-    },
-    "model": {"link": {}, "images": IMAGES, "untrained": {"training.engine": "none"}},
-}
-OPTIONS = {factor: tuple(options) for factor, options in FACTORS.items()}
-RELAYED = ("relays", "late-relays", "grid", "on-board")
-# Pairs that cannot meet, each with how its refusal begins.
-REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
-    **{
-        (("constellation", "planar"), ("protocol", option)): "rounds.relay needs constellation.kind 'walker'"
-        for option in RELAYED
-    },
-    (("constellation", "planar"), ("links", "atmosphere")): "links.atmosphere needs a constellation on the globe",
-    **{
-        (("access", option), ("links", "ideal")): "access.sharing must be 'equal' with the fixed rate of links.kind"
-        for option in ("need", "action")
-    },
-}
-ABSENT = {frozenset(pair) for pair in REFUSED}
 
 
 @pytest.fixture(autouse=True)
-def pretended_itur(monkeypatch) -> Iterator[None]:
-    """In place of `itur`: a loss that is the same everywhere."""
-    monkeypatch.setattr(atmosphere, "find_spec", lambda name: name)
-    monkeypatch.setattr(
-        atmosphere, "slant_path_loss_db", lambda site, elevation_deg, **rest: 3 / np.sin(np.radians(elevation_deg))
-    )
-    for tables in (atmosphere._table, atmosphere._tables):
-        tables.cache_clear()
-    yield
-    for tables in (atmosphere._table, atmosphere._tables):
-        tables.cache_clear()
-
-
-def meet(choice: Mapping[str, str]) -> bool:
-    """Whether options can be chosen together."""
-    return not any(frozenset(pair) in ABSENT for pair in combinations(choice.items(), 2))
-
-
-def name_of(choice: Mapping[str, str]) -> str:
-    """What is not as by default."""
-    return " ".join(option for factor, option in choice.items() if option != OPTIONS[factor][0]) or "default"
-
-
-def scenario_of(choice: Mapping[str, str]) -> Scenario:
-    changes = dict(BASE)
-    for factor, option in choice.items():
-        changes |= FACTORS[factor][option]
-    return load("leo-multitask", **changes)
-
-
-def decision_of(env: SatFLEnv) -> Decision:
-    """Everyone at the gateway of its longest window, in two clusters; whatever else may be decided is drawn."""
-    state, ingredients = env.simulation.state, env.simulation.ingredients
-    rng = np.random.default_rng(state.round)
-    optional: dict[str, Any] = {}
-    if ingredients.rounds.decides:
-        optional["aggregate"] = rng.integers(0, 3, state.num_gateways + 1)
-    if ingredients.access.takes_bandwidth:
-        optional["bandwidth"] = rng.random(state.num_satellites)
-    labels = np.arange(state.num_satellites) % 2
-    return decide(state, cluster=labels, weights=rng.random(state.num_satellites), **optional)
-
-
-def action_of(env: SatFLEnv) -> dict[str, np.ndarray]:
-    return decision_to_action(decision_of(env), env.simulation.state)
-
-
-def play(env: SatFLEnv, rounds: int) -> list[Any]:
-    """What `step` gives, round by round."""
-    return [env.step(action_of(env)) for _ in range(rounds)]
+def without_itur(monkeypatch) -> Iterator[None]:
+    with pretended_itur(monkeypatch):
+        yield
 
 
 def play_together(scenario: Scenario) -> list[Any]:
@@ -220,35 +52,6 @@ def play_together(scenario: Scenario) -> list[Any]:
         played.append(second(steps))
     envs.close()
     return played
-
-
-def second(value: Any) -> Any:
-    """What belongs to the second environment, without the masks that say which environments have an entry."""
-    if isinstance(value, dict):
-        return {key: second(inner) for key, inner in value.items() if not key.startswith("_")}
-    return tuple(map(second, value)) if isinstance(value, tuple) else value[1]
-
-
-def assert_same(found: Any, expected: Any, *, exact: bool = True) -> None:
-    """To the bit, or, where models are not trained by machine code, to the rounding of float32."""
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
-        found, expected = list(found.values()), list(expected.values())
-    if isinstance(expected, list | tuple):
-        for one, other in zip(found, expected, strict=True):
-            assert_same(one, other, exact=exact)
-    elif exact:
-        np.testing.assert_array_equal(found, expected)
-    else:
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
-
-
-def assert_finite(value: Any) -> None:
-    if isinstance(value, dict | list | tuple):
-        for inner in value.values() if isinstance(value, dict) else value:
-            assert_finite(inner)
-    else:
-        assert np.isfinite(value).all()
 
 
 def assert_energy_balances(report: RoundReport) -> None:
