@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib import metadata, resources
+from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from stable_baselines3.common.policies import BasePolicy
 from satfl_agents.algorithms import algorithm
 from satfl_agents.forms import ActionForm, ObservationForm, wrapped
 from satfl_agents.networks import Network
+from satfl_agents.policy_folders import DESCRIPTION, policy_folder, pretrained_names
 from satfl_agents.space_files import SpaceFile, to_space
 from satfl_agents.surroundings import own_generators
 from satfl_agents.trained_policy import TrainedPolicy
@@ -32,9 +33,7 @@ from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean
 from satfl_env.wrappers import OneDecision
 
-DESCRIPTION, WEIGHTS = "policy.json", "weights.safetensors"
-# A run keeps its best policy in this folder.
-POLICY = "policy"
+WEIGHTS = "weights.safetensors"
 # Parts of a learner's policy that it needs for learning only.
 _FOR_LEARNING = (
     "critic",
@@ -141,20 +140,10 @@ def read_description(folder: str | Path) -> PolicyDescription:
     return description
 
 
-def pretrained_names() -> tuple[str, ...]:
-    """Names of the policies that come with the package."""
-    return tuple(sorted(path.name for path in _pretrained().glob("*") if (path / DESCRIPTION).is_file()))
-
-
-def _pretrained() -> Path:
-    return Path(str(resources.files("satfl_agents") / "pretrained"))
-
-
 def _folder(name_or_folder: str | Path) -> Path:
     """Where a policy lies."""
-    for folder in (Path(name_or_folder), Path(name_or_folder) / POLICY, _pretrained() / name_or_folder):
-        if (folder / DESCRIPTION).is_file():
-            return folder
+    if (folder := policy_folder(name_or_folder)) is not None:
+        return folder
     names = pretrained_names()
     raise ValueError(
         f"there is no trained policy {str(name_or_folder)!r}: neither a folder with {DESCRIPTION} nor one that comes "

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from satfl_agents.checkpoints import read_checkpoint, write_checkpoint
 from satfl_agents.episodes import Record
 from satfl_agents.hyperparameters import Hyperparameters
-from satfl_agents.policy_files import POLICY
+from satfl_agents.policy_folders import POLICY
 from satfl_baselines.files import is_new, one_writer, read_json, write_csv, write_json, write_whole
 from satfl_baselines.identity import identity, require_same
 from satfl_env.scenarios import Scenario

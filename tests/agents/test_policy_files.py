@@ -17,7 +17,8 @@ from stable_baselines3.common.policies import BasePolicy
 from satfl_agents.algorithms import ALGORITHMS
 from satfl_agents.forms import Form, wrapped
 from satfl_agents.networks import Network
-from satfl_agents.policy_files import PolicyDescription, load_policy, pretrained_names, save_policy
+from satfl_agents.policy_files import PolicyDescription, load_policy, save_policy
+from satfl_agents.policy_folders import pretrained_names
 from satfl_agents.space_files import space_file, to_space
 from satfl_env import SatFLEnv, decision_to_action
 from tests.factories import physics_only

@@ -1,0 +1,57 @@
+"""Trained policies by the names and folders that commands of other packages take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from satfl_agents.policy_folders import policy_folder
+
+if TYPE_CHECKING:
+    from satfl_agents.trained_policy import TrainedPolicy
+    from satfl_env import Decision, NetworkState
+
+
+@dataclass(frozen=True)
+class NamedPolicy:
+    """A trained policy that each process loads for itself, and that results know by its weights.
+
+    Attributes:
+        name: Its folder, or its name in the package.
+        weights: SHA-256 of its weights.
+        training_rounds: Rounds that it was trained on.
+    """
+
+    name: str
+    weights: str
+    training_rounds: int
+
+    def __call__(self, state: NetworkState) -> Decision:
+        """Decide on the round that is about to begin."""
+        return _loaded(self)(state)
+
+
+def find_policy(name: str) -> NamedPolicy | None:
+    """The trained policy of a name or folder; None if there is none.
+
+    Raises:
+        ValueError: If its files are damaged.
+        ModuleNotFoundError: If the learners' libraries are not installed.
+    """
+    folder = policy_folder(name)
+    if folder is None:
+        return None
+    # It needs Stable-Baselines3, which not everybody has.
+    from satfl_agents.policy_files import load_policy, read_description
+
+    load_policy(folder)  # what is damaged is told before anything is played
+    description = read_description(folder)
+    return NamedPolicy(name, description.weights, description.rounds)
+
+
+@cache
+def _loaded(policy: NamedPolicy) -> TrainedPolicy:
+    from satfl_agents.policy_files import load_policy
+
+    return load_policy(policy.name)
