@@ -11,6 +11,7 @@ from satfl_env.onboard.compute import (
     epoch_energy_j,
     epoch_time_s,
     optimal_frequency_hz,
+    whole_epochs,
 )
 from satfl_env.onboard.energy import Energy, EnergyBalance, EnergyDraws, Supply, as_supply
 
@@ -29,4 +30,5 @@ __all__ = [
     "epoch_energy_j",
     "epoch_time_s",
     "optimal_frequency_hz",
+    "whole_epochs",
 ]

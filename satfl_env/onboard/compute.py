@@ -7,6 +7,7 @@ capacitance in J s^2 / cycle^3.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Protocol
 
 import numpy as np
@@ -109,7 +110,6 @@ def affordable_epochs(
     *,
     cycles_per_sample: Number,
     kappa: Number,
-    extra_w: Number = 0.0,
 ) -> IntArray:
     r"""Local epochs that fit both the contact window and the energy budget (SemSpaceFL, eq. 18-19).
 
@@ -123,21 +123,21 @@ def affordable_epochs(
         cpu_hz: CPU frequency f.
         cycles_per_sample: CPU cycles to train one sample once, c.
         kappa: Switched capacitance.
-        extra_w: Power in W that training time costs on top of an epoch's energy; none in the papers.
 
     Returns:
         Epochs, not negative; 0 where nothing fits, there are no samples or the frequency is 0.
     """
     epoch_s = epoch_time_s(samples, cpu_hz, cycles_per_sample=cycles_per_sample)
     epoch_j = epoch_energy_j(samples, cpu_hz, cycles_per_sample=cycles_per_sample, kappa=kappa)
-    # Epochs that never end have no energy, but no time either.
-    with np.errstate(invalid="ignore"):
-        epoch_j = epoch_j + extra_w * epoch_s
-    time_left = window_s - link_s
-    trains = (time_left > 0) & (epoch_s > 0) & (epoch_j > 0)
-    # As above: infinitely many epochs is the right limit as their energy goes to 0.
-    with np.errstate(over="ignore"):
-        in_time = np.divide(time_left, epoch_s, out=np.zeros(trains.shape), where=trains)
-        in_energy = np.divide(energy_j, epoch_j, out=np.zeros(np.broadcast(energy_j, trains).shape), where=trains)
-    bound = np.maximum(np.minimum(in_time, in_energy), 0.0)
-    return np.asarray(np.floor(bound * ROUNDING), dtype=np.int64)
+    return whole_epochs((window_s - link_s, epoch_s), (energy_j, epoch_j))
+
+
+def whole_epochs(*budgets: tuple[Number, FloatArray]) -> IntArray:
+    """Local epochs that fit all budgets, not negative: of each what there is, and what an epoch takes of it.
+
+    An epoch that takes nothing of a budget is none: there are no samples, or the frequency is 0. All arrays broadcast.
+    """
+    # Infinitely many epochs is the right limit as what they take goes to 0.
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        fit = [np.where(taken > 0, there_is / taken, 0.0) for there_is, taken in budgets]
+    return np.asarray(np.floor(np.maximum(reduce(np.minimum, fit), 0.0) * ROUNDING), dtype=np.int64)

@@ -49,7 +49,7 @@ def first_reason(*reasons: tuple[Outcome, NDArray[np.bool_]]) -> NDArray[np.int6
     """Outcome of each satellite: the first reason that holds for it, returned where none does, (S,)."""
     outcome = np.full(len(reasons[0][1]), Outcome.RETURNED.value)
     for reason, holds in reversed(reasons):
-        outcome[holds] = reason.value
+        outcome[holds] = reason
     return outcome
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satfl_env.onboard import OnboardComputer, affordable_epochs, epoch_energy_j, epoch_time_s, optimal_frequency_hz
+from satfl_env.onboard import (
+    OnboardComputer,
+    affordable_epochs,
+    epoch_energy_j,
+    epoch_time_s,
+    optimal_frequency_hz,
+    whole_epochs,
+)
 
 
 def one(value: float) -> np.ndarray:
@@ -135,3 +142,12 @@ def test_frequency_is_clipped_to_the_chip(cpu_max_hz: float | np.ndarray) -> Non
 def test_a_computer_needs_positive_numbers(name: str) -> None:
     with pytest.raises(ValueError, match=rf"{name}\n.* greater than 0 .*=0.0"):
         OnboardComputer(**{name: 0.0})
+
+
+@given(st.lists(st.tuples(st.integers(-10, 1_000_000), st.integers(0, 1000)), min_size=1, max_size=3))
+def test_whole_epochs_are_as_many_as_every_budget_has(budgets):
+    most = min(there_is // taken if taken else 0 for there_is, taken in budgets)
+    found = whole_epochs(*((np.array([there_is]), np.array([taken])) for there_is, taken in budgets))
+    assert found.tolist() == [max(most, 0)]
+    forever = np.array([1.0]), np.array([np.inf])
+    assert whole_epochs(forever).tolist() == [0]

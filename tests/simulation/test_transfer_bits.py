@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,21 @@ def opening(**changes) -> Opening:
         "upload_size": 0.0,
     }
     return Opening(**{**given, **changes})
+
+
+def test_a_round_with_other_transfer_times_keeps_what_does_not_depend_on_them_and_no_more():
+    before = opening()
+    window_s, epoch = before.window_s, before.epoch
+    after = before.with_transfers(np.array([60.0]), np.array([20.0]))
+    assert after.window_s is window_s
+    assert after.epoch is epoch
+    assert (before.download_s[0], after.download_s[0], after.upload_s[0]) == (30.0, 60.0, 20.0)
+    fresh = opening(download_s=np.array([60.0]), upload_s=np.array([20.0]))
+    assert OneContact().participate(after).epochs == OneContact().participate(fresh).epochs
+    sits_out = make_decision([2], cpu_frequency=np.array([2.5e8]))
+    other = replace(before, decision=sits_out)
+    assert (before.window_s[0], other.window_s[0]) == (window_s[0], 0.0)
+    assert other.epoch.time_s[0] == 2 * epoch.time_s[0]
 
 
 @pytest.mark.parametrize("protocol", [OneContact(), LateUpdates()])

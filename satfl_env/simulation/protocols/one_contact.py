@@ -45,37 +45,26 @@ class OneContact:
 
         Epochs also end where the battery does; one that does not carry the transfers browns out.
         """
-        state, decision = opening.state, opening.decision
-        pair, associated = decision.pairs, decision.associated
-        visible = associated & state.visible[pair]
-        window_s = np.minimum(np.where(visible, state.window_s[pair], 0.0), opening.limit_s)
+        window_s = opening.window_s
         reaches = np.isfinite(opening.download_s + opening.upload_s)
         download_s = np.where(reaches, opening.download_s, window_s)
         upload_s = np.where(reaches, opening.upload_s, 0.0)
         link_s = download_s + upload_s
-        in_time, affordable = epochs_in_time_and_affordable(
-            opening,
-            window_s - link_s,
-            download_s,
-            upload_s,
-            decision.cpu_frequency,
-            standing_w=opening.standing_w,
-        )
+        energy_j, stored_j = opening.spendable_j(upload_s), opening.left_j(download_s, upload_s)
+        in_time, affordable = epochs_in_time_and_affordable(opening.epoch, window_s - link_s, energy_j, stored_j)
         outcome = first_reason(
-            (Outcome.SAT_OUT, ~associated),
-            (Outcome.NOT_VISIBLE, ~visible),
+            (Outcome.SAT_OUT, ~opening.decision.associated),
+            (Outcome.NOT_VISIBLE, ~opening.visible),
             (Outcome.OUT_OF_TIME, link_s >= window_s),
-            (Outcome.BROWNED_OUT, opening.stored_j <= opening.carry_j(download_s, upload_s)),
+            (Outcome.BROWNED_OUT, stored_j <= 0),
             # With nothing to spend no frequency is right, and rules choose 0 Hz, at which no time is enough.
-            (Outcome.OUT_OF_ENERGY, state.energy_j <= opening.counted_power_w * upload_s),
+            (Outcome.OUT_OF_ENERGY, energy_j <= 0),
             (Outcome.OUT_OF_TIME, in_time < 1),
             (Outcome.OUT_OF_ENERGY, affordable < 1),
         )
         trains = outcome == Outcome.RETURNED.value
         download_s, upload_s = np.where(trains, download_s, 0.0), np.where(trains, upload_s, 0.0)
-        return cost_of_training(
-            opening, outcome, affordable, decision.cpu_frequency, download_s, upload_s, in_round=True
-        )
+        return cost_of_training(opening, outcome, affordable, opening.epoch, download_s, upload_s, in_round=True)
 
     def start(self, models: Holdings, decision: Decision, trains: BoolArray) -> Tensor:
         """Participants train from their cluster's model at their gateway."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +16,7 @@ from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import Each
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, Intake, ModelStore
+from satfl_env.simulation.protocols.epoch_cost import EpochCost
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray, NetworkState
 from satfl_env.simulation.updates import Outcome, uses_links
 
@@ -110,6 +113,22 @@ class Opening:
     contacts: Contacts
     upload_size: float
 
+    @cached_property
+    def visible(self) -> BoolArray:
+        """Satellites that are associated with a gateway in sight, (S,)."""
+        return np.asarray(self.decision.associated & self.state.visible[self.decision.pairs])
+
+    @cached_property
+    def window_s(self) -> FloatArray:
+        """Time that each satellite has at its gateway, at most what the round leaves it, (S,); 0 out of sight."""
+        window_s = np.where(self.visible, self.state.window_s[self.decision.pairs], 0.0)
+        return np.asarray(np.minimum(window_s, self.limit_s))
+
+    @cached_property
+    def epoch(self) -> EpochCost:
+        """What an epoch costs at the decided CPU frequencies."""
+        return EpochCost.at(self.decision.cpu_frequency, self.state, self.standing_w)
+
     @property
     def relayed_s(self) -> FloatArray:
         """Time that a model takes on its way back from its satellite to the one that sends it down, (S,)."""
@@ -120,9 +139,23 @@ class Opening:
         """Power that takes from `state.energy_j` while a satellite returns its model, one number or (S,)."""
         return self.counts_transmission * self.transmit_power_w
 
-    def carry_j(self, download_s: FloatArray, upload_s: FloatArray) -> FloatArray:
-        """Energy that satellites must have stored to fetch a model and return one, (S,), from the times, each (S,)."""
-        return np.asarray(self.transmit_power_w * upload_s + self.standing_w * (download_s + upload_s))
+    def with_transfers(self, download_s: FloatArray, upload_s: FloatArray) -> Opening:
+        """The round with other transfer times; what does not depend on them is not computed again."""
+        opening = copy.copy(self)
+        vars(opening).update(download_s=download_s, upload_s=upload_s)
+        return opening
+
+    def spendable_j(self, upload_s: FloatArray) -> FloatArray:
+        """Energy that may be spent on training, less the upload where that counts, (S,), from its time, (S,)."""
+        return np.asarray(self.state.energy_j - self.counted_power_w * upload_s)
+
+    def left_j(self, download_s: FloatArray, upload_s: FloatArray) -> FloatArray:
+        """What fetching a model and returning one leave of the energy stored, (S,), from their times, each (S,).
+
+        It is not positive where satellites brown out.
+        """
+        carry_j = self.transmit_power_w * upload_s + self.standing_w * (download_s + upload_s)
+        return np.asarray(self.stored_j - carry_j)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ def settle(
     transmits = served(asks)
     outcome = np.where(asks & ~transmits, Outcome.NOT_SERVED.value, part.outcome)
     while True:
-        part = protocol.participate(replace(opening, **transfers(transmits)._asdict()))
+        part = protocol.participate(opening.with_transfers(*transfers(transmits)))
         outcome = np.where(transmits, part.outcome, outcome)
         fits = transmits & part.transfers
         if (fits == transmits).all():
