@@ -122,6 +122,22 @@ def test_sections_in_yaml_are_valid(page, monkeypatch):
             assert scenarios.load("sentinel" if "data" in sections else "walker-earth", **sections)
 
 
+def test_all_options_of_a_round_are_switched_on_at_once_and_play():
+    everything = read_yaml(next(blocks(ROOT / "docs" / "rounds.md")).text)
+    short = {"training.max_epochs": 1, "data.test_samples": 8, "rounds.episode": 3}
+    scenario = scenarios.load("walker-earth", **everything, **short)
+    plain = scenarios.load("walker-earth", **short)
+    for section, options in everything.items():
+        for option in options if isinstance(options, dict) else ():
+            assert getattr(getattr(scenario, section), option) != getattr(getattr(plain, section), option, None)
+    simulation, policy = scenarios.build(scenario), make_policy("full")
+    state, returned = simulation.reset(seed=0), 0
+    while not simulation.finished:
+        state, report = simulation.step(policy(state))
+        returned += int(report.returned.sum())
+    assert returned
+
+
 @each_page
 def test_commands_exist(page):
     app = typer.main.get_command(make_app())
