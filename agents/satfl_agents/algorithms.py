@@ -11,6 +11,7 @@ from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from satfl_agents.networks import Network
 from satfl_env.suggestions import did_you_mean
 
 
@@ -28,10 +29,15 @@ class Algorithm:
     actions: tuple[type[spaces.Space[Any]], ...]
     recurrent: bool = False
 
-    def policy_class(self, observation_space: spaces.Space[Any]) -> type[BasePolicy]:
-        """The class of policies that see observations of a space."""
+    def policy_class(self, observation_space: spaces.Space[Any], network: Network) -> type[BasePolicy]:
+        """The class of policies that see observations of a space.
+
+        Raises:
+            ValueError: If the algorithm has no policies with such a network.
+        """
         inputs = "MultiInput" if isinstance(observation_space, spaces.Dict) else "Mlp"
-        return self.learner.policy_aliases[f"{inputs}{'Lstm' if self.recurrent else ''}Policy"]
+        usual = self.learner.policy_aliases[f"{inputs}{'Lstm' if self.recurrent else ''}Policy"]
+        return network.policy_class(self.learner, usual)
 
 
 _ANY, _CONTINUOUS, _DISCRETE = (spaces.Box, spaces.MultiDiscrete), (spaces.Box,), (spaces.MultiDiscrete,)

@@ -130,7 +130,7 @@ def _make_learner(assignment: Assignment, envs: VecEnv) -> BaseAlgorithm:
             f"{type(envs.action_space).__name__}; choose another form: hyperparameter action"
         )
     learner = chosen.learner(
-        chosen.policy_class(envs.observation_space),
+        chosen.policy_class(envs.observation_space, settings.network),
         envs,
         seed=assignment.seed,
         device="cpu",
@@ -177,7 +177,7 @@ class _Run(BaseCallback):
         self._recorder = _recorder(learner.env)
         self._native = SatFLEnv(assignment.scenario, **assignment.brought)
         self._policy = TrainedPolicy(
-            learner.policy,
+            lambda *_: learner.policy,
             self._settings.observation,
             self._settings.action,
             self._native.observation_space,

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from torch import nn
 
+from satfl_agents.set_networks import WIDTH
+from satfl_agents.set_policies import MaskableSetPolicy, SetFeatures, SetPolicy
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
+# Algorithms whose policies may have the same heads for every satellite.
+_HEADS: dict[type[BaseAlgorithm], type[BasePolicy]] = {PPO: SetPolicy, MaskablePPO: MaskableSetPolicy}
 
 
 class Network(Section):
     """The network of a policy.
 
     Attributes:
-        hidden: Units of each hidden layer, of the critics' as well.
-        activation: What follows each.
-        more: Other arguments of the algorithm's policy class, such as `lstm_hidden_size`.
+        kind: `layers`: fully connected ones over the whole observation. `sets`: the same layers for every satellite and
+            pair, then fully connected ones over what they give; for the observation `sets`. `heads`: the same heads for
+            every satellite as well; for the actions `per-satellite` too, by PPO and MaskablePPO.
+        hidden: Units of each fully connected layer, of the critics' as well; without meaning for `heads`.
+        width: Length of the vectors of satellites and pairs, for `sets` and `heads`.
+        activation: What follows each layer.
+        more: Other arguments of the policy class of Stable-Baselines3, such as `lstm_hidden_size`.
     """
 
+    kind: Literal["layers", "sets", "heads"] = "layers"
     hidden: tuple[Count, ...] = (64, 64)
+    width: Count = WIDTH
     activation: Literal["tanh", "relu", "elu"] = "tanh"
     more: Mapping[str, Any] = {}
 
+    def policy_class(self, learner: type[BaseAlgorithm], usual: type[BasePolicy]) -> type[BasePolicy]:
+        """The class of an algorithm's policies, in place of its usual one.
+
+        Raises:
+            ValueError: If the algorithm has no such policies.
+        """
+        if self.kind != "heads":
+            return usual
+        if learner not in _HEADS:
+            able = " and ".join(one.__name__ for one in _HEADS)
+            raise ValueError(f"networks of kind 'heads' are for {able}, got {learner.__name__}")
+        return _HEADS[learner]
+
     @property
     def policy_kwargs(self) -> dict[str, Any]:
-        """The arguments of a policy class of Stable-Baselines3."""
-        return {"net_arch": list(self.hidden), "activation_fn": ACTIVATIONS[self.activation], **self.more}
+        """The arguments of the policy class."""
+        activation = {"activation_fn": ACTIVATIONS[self.activation]}
+        if self.kind == "heads":
+            return {**activation, "width": self.width, **self.more}
+        layers = {**activation, "net_arch": list(self.hidden), **self.more}
+        if self.kind == "layers":
+            return layers
+        features = {"width": self.width, **activation}
+        return {"features_extractor_class": SetFeatures, "features_extractor_kwargs": features, **layers}

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from gymnasium import spaces
 from pydantic import ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from stable_baselines3.common.policies import BasePolicy
 
 from satfl_agents.algorithms import algorithm
-from satfl_agents.forms import ActionForm, ObservationForm, wrapped
+from satfl_agents.forms import ActionForm, ObservationForm
 from satfl_agents.networks import Network
 from satfl_agents.policy_folders import DESCRIPTION, policy_folder, pretrained_names
 from satfl_agents.space_files import SpaceFile, to_space
@@ -31,7 +33,6 @@ from satfl_agents.trained_policy import TrainedPolicy
 from satfl_baselines.files import damaged, one_writer, read_json, write_json, write_whole
 from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean
-from satfl_env.wrappers import OneDecision
 
 WEIGHTS = "weights.safetensors"
 # Parts of a learner's policy that it needs for learning only.
@@ -117,9 +118,8 @@ def load_policy(name_or_folder: str | Path) -> TrainedPolicy:
     if _digest(content) != description.weights:
         raise damaged(folder / WEIGHTS, f"it does not belong to {DESCRIPTION} beside it")
     try:
-        network = _network(description, load(content))
         return TrainedPolicy(
-            network,
+            partial(_network, description.algorithm, description.network, load(content)),
             description.observation,
             description.action,
             to_space(description.observation_space),
@@ -151,16 +151,22 @@ def _folder(name_or_folder: str | Path) -> Path:
     )
 
 
-def _network(description: PolicyDescription, weights: Mapping[str, torch.Tensor]) -> BasePolicy:
-    """The network of a policy with its weights."""
-    native = OneDecision(to_space(description.observation_space), to_space(description.action_space))
-    spaces = wrapped(native, description.observation, description.action)
-    made = algorithm(description.algorithm).policy_class(spaces.observation_space)
+def _network(
+    algo: str,
+    network: Network,
+    weights: Mapping[str, torch.Tensor],
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+) -> BasePolicy:
+    """A network with its weights.
+
+    Raises:
+        ValueError: If they do not fit the spaces.
+    """
+    made = algorithm(algo).policy_class(observation_space, network)
     with own_generators():
-        network = made(
-            spaces.observation_space, spaces.action_space, lambda _: 0.0, **description.network.policy_kwargs
-        )
-    own = _deciding(network)
+        policy = made(observation_space, action_space, lambda _: 0.0, **network.policy_kwargs)
+    own = _deciding(policy)
     for name in sorted(own.keys() | weights.keys()):
         there, needed = (tuple(of[name].shape) if name in of else "nothing" for of in (weights, own))
         if there != needed:
@@ -168,8 +174,8 @@ def _network(description: PolicyDescription, weights: Mapping[str, torch.Tensor]
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(weights[name])
-    network.set_training_mode(False)
-    return network
+    policy.set_training_mode(False)
+    return policy
 
 
 def _deciding(network: BasePolicy) -> dict[str, torch.Tensor]:

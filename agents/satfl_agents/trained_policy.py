@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,40 +15,50 @@ from satfl_agents.surroundings import one_thread
 from satfl_env import Decision, NetworkState
 from satfl_env.wrappers import OneDecision
 
+# Makes the network for an observation and an action space; raises `ValueError` if its weights do not fit them.
+MakeNetwork = Callable[[spaces.Space[Any], spaces.Space[Any]], BasePolicy]
+
 
 class TrainedPolicy:
     """A network that decides as it was trained: it sees and acts through the same forms, and does not explore.
 
-    A recurrent network remembers the rounds of an episode, and forgets them where `state.round` is 0.
+    Where forms and weights do not depend on the numbers of satellites and gateways, it serves any. A recurrent network
+    remembers the rounds of an episode, and forgets them where `state.round` is 0.
 
     Args:
-        network: The policy of a learner.
+        make_network: Gives the network for the spaces of its forms.
         observation: The form in which it sees the network's state.
         action: The form of its decisions.
         observation_space: The native observation space in training.
         action_space: The native action space in training.
+
+    Raises:
+        ValueError: If a setting of a form is out of range, or the network does not fit.
+        TypeError: If a form has no such setting.
     """
 
     def __init__(
         self,
-        network: BasePolicy,
+        make_network: MakeNetwork,
         observation: Form,
         action: Form,
         observation_space: spaces.Dict,
         action_space: spaces.Dict,
     ) -> None:
-        self._network = network
-        self._native = OneDecision(observation_space, action_space)
-        self._env = wrapped(self._native, observation, action)
+        self._make_network, self._observation, self._action = make_network, observation, action
+        native = OneDecision(observation_space, action_space)
+        self._trained_for = _size(native)
         self._memory: Any = None
+        self._take_up(native)
 
     def __call__(self, state: NetworkState) -> Decision:
         """Decide on the round that is about to begin.
 
         Raises:
-            ValueError: If the network was trained for other numbers of satellites and gateways.
+            ValueError: If the network serves only other numbers of satellites and gateways.
         """
-        self._require_size(state)
+        if (state.num_satellites, state.num_gateways) != _size(self._native):
+            self._resize(state.num_satellites, state.num_gateways)
         self._native.simulation.state = state
         observation, _ = self._env.reset()
         first = state.round == 0
@@ -58,17 +69,30 @@ class TrainedPolicy:
         self._env.step(numbers)
         return self._native.decision
 
+    def _take_up(self, native: OneDecision) -> None:
+        """Decide on what an environment shows from now on."""
+        env = wrapped(native, self._observation, self._action)
+        self._network = self._make_network(env.observation_space, env.action_space)
+        self._native, self._env = native, env
+
+    def _resize(self, num_satellites: int, num_gateways: int) -> None:
+        try:
+            self._take_up(self._native.resized(num_satellites, num_gateways))
+        except ValueError as error:
+            satellites, gateways = self._trained_for
+            raise ValueError(
+                f"the policy was trained for {satellites} satellites and {gateways} gateways and does not serve "
+                f"{num_satellites} and {num_gateways}: {error}"
+            ) from error
+
     def _masks(self) -> dict[str, Any]:
         """The masks of choices, for networks that are told."""
         if not isinstance(self._network, MaskableActorCriticPolicy):
             return {}
         return {"action_masks": self._env.get_wrapper_attr("action_masks")()}
 
-    def _require_size(self, state: NetworkState) -> None:
-        parts = self._native.action_space
-        trained = spaces.flatdim(parts["weights"]), spaces.flatdim(parts["gateway_weights"])
-        if (state.num_satellites, state.num_gateways) != trained:
-            raise ValueError(
-                f"the policy was trained for {trained[0]} satellites and {trained[1]} gateways, "
-                f"got {state.num_satellites} and {state.num_gateways}"
-            )
+
+def _size(native: OneDecision) -> tuple[int, int]:
+    """Numbers of satellites and gateways."""
+    parts = native.action_space
+    return spaces.flatdim(parts["weights"]), spaces.flatdim(parts["gateway_weights"])

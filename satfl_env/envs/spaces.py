@@ -61,7 +61,12 @@ def any_scene(ingredients: Ingredients) -> Scene:
 
 def action_space(ingredients: Ingredients, scene: Scene) -> spaces.Dict:
     """The native action space of a scene; see `SatFLEnv` for its parts."""
-    num_satellites, num_gateways = scene.num_satellites, scene.num_gateways
+    chosen = (("aggregate", ingredients.rounds.decides), ("bandwidth", ingredients.access.takes_bandwidth))
+    return actions_of_size(scene.num_satellites, scene.num_gateways, [name for name, there in chosen if there])
+
+
+def actions_of_size(num_satellites: int, num_gateways: int, optional: Collection[str]) -> spaces.Dict:
+    """The native action space for some satellites and gateways, with some of the parts that are not always there."""
     timing = [("aggregate", spaces.MultiDiscrete([len(When)] * (num_gateways + 1)))]
     # Double precision: a frequency rounded to float32 would lose the last epoch at the optimum.
     bandwidth = [("bandwidth", spaces.Box(0.0, 1.0, (num_satellites,), np.float64))]
@@ -72,8 +77,8 @@ def action_space(ingredients: Ingredients, scene: Scene) -> spaces.Dict:
             ("cluster", spaces.MultiDiscrete([num_satellites] * num_satellites)),
             ("weights", spaces.Box(0.0, 1.0, (num_satellites,), np.float64)),
             ("gateway_weights", spaces.Box(0.0, 1.0, (num_gateways,), np.float64)),
-            *(timing if ingredients.rounds.decides else []),
-            *(bandwidth if ingredients.access.takes_bandwidth else []),
+            *(timing if "aggregate" in optional else []),
+            *(bandwidth if "bandwidth" in optional else []),
         ]
     )
 

@@ -13,6 +13,7 @@ from satfl_env.envs.spaces import (
     Observation,
     ObservationWriter,
     action_to_decision,
+    actions_of_size,
     association_mask,
 )
 from satfl_env.simulation import Decision, NetworkState
@@ -39,6 +40,7 @@ class OneDecision(gym.Env[Observation, Action]):
         decision: The decision of the last `step`.
     """
 
+    observation_space: spaces.Dict
     action_space: spaces.Dict
     decision: Decision
 
@@ -46,6 +48,14 @@ class OneDecision(gym.Env[Observation, Action]):
         self.observation_space, self.action_space = observation_space, action_space
         self.simulation = ShownState()
         self._write = ObservationWriter(observation_space)
+
+    def resized(self, num_satellites: int, num_gateways: int) -> OneDecision:
+        """The same for another number of satellites and gateways; its native observations show the round alone.
+
+        That is enough for wrappers that see the state itself, and whose forms do not depend on these numbers.
+        """
+        rounds = spaces.Dict({"round": self.observation_space["round"]})
+        return OneDecision(rounds, actions_of_size(num_satellites, num_gateways, self.action_space.spaces))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

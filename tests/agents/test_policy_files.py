@@ -29,7 +29,7 @@ CASES = {
     "ppo": (SCALED, Form(kind="box"), SMALL),
     "maskable-ppo": (Form(kind="sets"), Form(kind="discrete"), SMALL),
     "recurrent-ppo": (SCALED, Form(kind="box", num_clusters=2), Network(hidden=(8,), more={"lstm_hidden_size": 4})),
-    "sac": (Form(kind="sets", similarities=False), Form(kind="box"), SMALL),
+    "sac": (Form(kind="sets", similarities=False), Form(kind="rule"), Network(kind="sets", width=8, hidden=(8,))),
     "td3": (SCALED, Form(kind="box"), SMALL),
     "tqc": (SCALED, Form(kind="box"), SMALL),
 }
@@ -56,7 +56,7 @@ def untrained(env: SatFLEnv, algo: str) -> tuple[gym.Env[Any, Any], BasePolicy, 
         seed=0,
     )
     torch.manual_seed(3)
-    made = ALGORITHMS[algo].policy_class(outer.observation_space)
+    made = ALGORITHMS[algo].policy_class(outer.observation_space, network)
     return outer, made(outer.observation_space, outer.action_space, lambda _: 0.0, **network.policy_kwargs), description
 
 
@@ -147,13 +147,34 @@ def test_policies_that_are_not_there_are_told() -> None:
         load_policy(name)
 
 
-def test_a_network_of_another_size_is_refused(tmp_path: Path, env: SatFLEnv) -> None:
-    _, network, description = untrained(env, "ppo")
-    save_policy(tmp_path, network, description)
-    other = SatFLEnv(physics_only(4, **{"constellation.circles": [{"radius_m": 1.2e6, "satellites": 3}]}))
+FEWER = {"constellation.circles": [{"radius_m": 1.2e6, "satellites": 3}]}
+
+
+def test_networks_for_sets_serve_other_constellations_and_others_refuse_them(tmp_path: Path, env: SatFLEnv) -> None:
+    for algo in ("ppo", "sac"):
+        _, network, description = untrained(env, algo)
+        save_policy(tmp_path / algo, network, description)
+    other = SatFLEnv(physics_only(4, **FEWER))
     other.reset(seed=1)
-    with pytest.raises(ValueError, match=r"trained for 10 satellites and \d gateways, got \d+ and \d"):
-        load_policy(tmp_path)(other.simulation.state)
+    seen = other.simulation.state
+    flat, sets = (load_policy(tmp_path / algo) for algo in ("ppo", "sac"))
+    with pytest.raises(ValueError, match="trained for 10 satellites and 3 gateways and does not serve 3 and 3"):
+        flat(seen)
+    decided = decision_to_action(sets(seen), seen)
+
+    # A twin: the same weights in a network that was made for the other constellation.
+    observation, action, network_form = CASES["sac"]
+    outer = wrapped(other, observation, action)
+    twin = ALGORITHMS["sac"].policy_class(outer.observation_space, network_form)(
+        outer.observation_space, outer.action_space, lambda _: 0.0, **network_form.policy_kwargs
+    )
+    twin.load_state_dict(network.state_dict())
+    shown, _ = outer.reset(seed=1)
+    outer.step(twin.predict(shown, deterministic=True)[0])
+    for key, value in decision_to_action(other._last_round[1], seen).items():
+        np.testing.assert_array_equal(decided[key], value)
+    env.reset(seed=1)
+    assert sets(env.simulation.state).association.shape == (10,)
 
 
 @pytest.mark.parametrize("name", ["leo-multitask", "walker-earth"])

@@ -150,7 +150,7 @@ def test_a_learner_starts_from_a_reference_policy(tmp_path, scenario_file):
     assert code == 0, output
     assert "cloned full: loss" in output
     losses = re.search(r"loss (\S+) in the first pass, (\S+) in the last", output)
-    assert float(losses[2]) < 0.3 * float(losses[1])
+    assert float(losses[2]) < 0.5 * float(losses[1])
 
 
 @pytest.mark.parametrize(
