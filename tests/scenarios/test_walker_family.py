@@ -51,12 +51,22 @@ def test_everything_that_may_differ_does_and_stays_in_its_range():
 
 def test_a_scene_is_a_walker_constellation():
     """Satellites of a plane are evenly spaced, and planes are a phase apart that is a multiple of 360 / T degrees."""
+    phasings = set()
     for scene in drawn()[:10]:
         count, per_plane = scene.num_satellites, scene.num_satellites // planes(scene)
         phase = (scene.orbits.argument_of_perigee_rad + scene.orbits.mean_anomaly_rad).reshape(-1, per_plane)
         np.testing.assert_allclose(np.diff(phase, axis=1), 2 * np.pi / per_plane)
         steps = np.diff(phase[:, 0]) / (2 * np.pi / count)
         np.testing.assert_allclose(steps, steps.round(), atol=1e-6)
+        phasings.add(round(steps[0]) % planes(scene))
+    assert len(phasings) > 3
+
+
+def test_planes_stand_anywhere():
+    family = scenarios.load("earth", **{"constellation.start_within_s": 0.0})
+    make = family.constellation.scenes(family.rounds)
+    node_deg = [np.degrees(make(np.random.default_rng(seed)).orbits.raan_rad[0]) for seed in SEEDS]
+    assert np.histogram(node_deg, bins=4, range=(0.0, 360.0))[0].min() > 2
 
 
 def test_bounds_hold_for_the_whole_family():
