@@ -101,9 +101,13 @@ def test_your_own_policy_tells_its_rounds_of_training(tmp_path, small, played, m
         "policy.training_rounds = 500\n"
     )
     assert run(Path("out"), "--suite", "small", "--policy", "trained_elsewhere:policy", "--seeds", "1").exit_code == 0
-    stored = json.loads(Path("out/finals.json").read_text())
-    assert stored["training_rounds"] == {"trained_elsewhere:policy": 500}
-    assert stored["values"]["trained_elsewhere:policy"] == stored["values"]["full"]
+    stored = json.loads(Path("out/finals.json").read_text())["policies"]
+    assert {name: policy["training_rounds"] for name, policy in stored.items()} == {
+        "trained_elsewhere:policy": 500,
+        "random": None,
+        "full": None,
+    }
+    assert stored["trained_elsewhere:policy"]["values"] == stored["full"]["values"]
 
 
 def test_policies_of_other_packages_are_found(monkeypatch):

@@ -21,7 +21,8 @@ def finals(seeds: int = 3, **changes: np.ndarray) -> Finals:
     spread = np.linspace(-1, 1, seeds)[:, None] * [0.1, 1]
     low, high = spread + np.array([0.2, 20]), spread + np.array([0.6, 40])
     values = {"random": low, "full": high, "mine": (low + high) / 2}
-    return Finals(METRICS, tuple(range(seeds)), values | changes)
+    values |= changes
+    return Finals(METRICS, tuple(range(seeds)), values, dict.fromkeys(values, "0.1.0"), {"mine": 400})
 
 
 def test_scores_have_both_ends_in_each_scenario():
@@ -71,6 +72,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     write_finals(tmp_path / "finals.json", own, SUITE)
     again = read_finals(tmp_path / "finals.json", SUITE)
     assert (again.metrics, again.seeds) == (own.metrics, own.seeds)
+    assert (again.versions, again.training_rounds) == (own.versions, own.training_rounds)
     for name, values in own.values.items():
         np.testing.assert_array_equal(again.values[name], values)
 
@@ -80,9 +82,9 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     [
         ({"suite": "v0"}, "results of another suite: its suite is v0, not v1"),
         ({"checksum": "0"}, "results of another suite: its checksum is 0"),
-        ({"seeds": [0, 1]}, "some policy lacks a scenario or a seed"),
-        ({"values": {"full": {"one": [0.0, 0.0, 0.0]}}}, "some policy lacks a scenario or a seed"),
-        ({"values": []}, "damaged"),
+        ({"seeds": [0, 1]}, "policy .* lacks a scenario or a seed"),
+        ({"metrics": {"one": "accuracy"}}, "policy 'random' lacks a scenario or a seed"),
+        ({"policies": []}, "damaged"),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, change, message):

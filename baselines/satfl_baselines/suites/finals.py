@@ -1,9 +1,9 @@
 """Final metrics of policies on some scenarios and seeds, and their file.
 
-The file names the suite and version that the numbers belong to:
+The file names the suite that the numbers belong to, and with each policy the version of the package that played it:
 
-    {"suite": "v1", "checksum": "...", "version": "0.1.0", "seeds": [...], "metrics": {"leo-multitask": "..."},
-     "values": {"full": {"leo-multitask": [...]}}, "training_rounds": {"mine": 40000}}
+    {"suite": "v1", "checksum": "...", "seeds": [...], "metrics": {"leo-multitask": "balanced_accuracy"},
+     "policies": {"full": {"version": "0.1.0", "training_rounds": null, "values": {"leo-multitask": [...]}}}}
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ from satfl_baselines.arrays import FloatArray
 from satfl_baselines.files import damaged, read_json, write_json
 from satfl_baselines.stored import Number
 from satfl_baselines.suites.suite import Suite
-from satfl_env import __version__
 
 FILE = "finals.json"
+
+
+class StoredPolicy(TypedDict):
+    """What the file holds of a policy."""
+
+    version: str
+    training_rounds: int | None
+    values: dict[str, list[Number]]
 
 
 class Stored(TypedDict):
@@ -31,11 +38,9 @@ class Stored(TypedDict):
 
     suite: str
     checksum: str
-    version: str
     seeds: Annotated[list[int], Field(min_length=1)]
     metrics: dict[str, str]
-    values: dict[str, dict[str, list[Number]]]
-    training_rounds: dict[str, int]
+    policies: dict[str, StoredPolicy]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +51,14 @@ class Finals:
         metrics: Name of the metric of each scenario.
         seeds: The seeds.
         values: The metrics of each policy, (seeds, scenarios).
+        versions: Version of the package that played each.
         training_rounds: Rounds that learned policies were trained on.
     """
 
     metrics: Mapping[str, str]
     seeds: tuple[int, ...]
     values: Mapping[str, FloatArray]
+    versions: Mapping[str, str]
     training_rounds: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -85,6 +92,7 @@ class Finals:
         return replace(
             self,
             values={**other.values, **self.values},
+            versions={**other.versions, **self.versions},
             training_rounds={**other.training_rounds, **self.training_rounds},
         )
 
@@ -108,14 +116,16 @@ def write_finals(path: Path, finals: Finals, suite: Suite) -> None:
     stored: Stored = {
         "suite": suite.name,
         "checksum": suite.digest,
-        "version": __version__,
         "seeds": list(finals.seeds),
         "metrics": dict(finals.metrics),
-        "values": {
-            policy: dict(zip(finals.scenarios, values.T.tolist(), strict=True))
+        "policies": {
+            policy: {
+                "version": finals.versions[policy],
+                "training_rounds": finals.training_rounds.get(policy),
+                "values": dict(zip(finals.scenarios, values.T.tolist(), strict=True)),
+            }
             for policy, values in finals.values.items()
         },
-        "training_rounds": dict(finals.training_rounds),
     }
     write_json(path, stored)
 
@@ -131,13 +141,15 @@ def read_finals(path: Path, suite: Suite) -> Finals:
     for name, there, here in (("suite", stored["suite"], suite.name), ("checksum", stored["checksum"], suite.digest)):
         if there != here:
             raise ValueError(f"file {str(path)!r} has results of another suite: its {name} is {there}, not {here}")
-    columns = [list(own) for own in stored["values"].values()]
-    lengths = {len(values) for own in stored["values"].values() for values in own.values()}
-    if any(own != list(stored["metrics"]) for own in columns) or lengths != {len(stored["seeds"])}:
-        raise damaged(path, "some policy lacks a scenario or a seed")
+    policies = stored["policies"]
+    for policy, own in policies.items():
+        lengths = {len(values) for values in own["values"].values()}
+        if list(own["values"]) != list(stored["metrics"]) or lengths != {len(stored["seeds"])}:
+            raise damaged(path, f"policy {policy!r} lacks a scenario or a seed")
     return Finals(
         stored["metrics"],
         tuple(stored["seeds"]),
-        {policy: np.array(list(own.values()), dtype=np.float64).T for policy, own in stored["values"].items()},
-        stored["training_rounds"],
+        {policy: np.array(list(own["values"].values()), dtype=np.float64).T for policy, own in policies.items()},
+        {policy: own["version"] for policy, own in policies.items()},
+        {policy: rounds for policy, own in policies.items() if (rounds := own["training_rounds"]) is not None},
     )

@@ -12,6 +12,7 @@ from satfl_baselines.arrays import FloatArray
 from satfl_baselines.comparison import compare
 from satfl_baselines.evaluate import Decide
 from satfl_baselines.suites.finals import Finals
+from satfl_env import __version__
 from satfl_env.scenarios import Scenario
 
 
@@ -51,4 +52,4 @@ def play(
         metrics[name] = metric = comparison.primary[0]
         columns.append({policy: comparison.outcomes(policy)[metric] for policy in policies})
     values = {policy: np.stack([column[policy] for column in columns], axis=1) for policy in policies}
-    return Finals(metrics, tuple(seeds), values)
+    return Finals(metrics, tuple(seeds), values, dict.fromkeys(policies, __version__))

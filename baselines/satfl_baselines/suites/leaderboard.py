@@ -1,0 +1,116 @@
+"""The leaderboard of a suite: everybody who entered beside the reference policies, as a page and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from satfl_baselines.files import expressible, one_writer, write_csv, write_whole
+from satfl_baselines.statistics import Interval
+from satfl_baselines.suites.finals import FILE, Finals, read_finals
+from satfl_baselines.suites.standings import Standing, standings
+from satfl_baselines.suites.suite import Suite, recorded_file
+from satfl_env.scenarios.errors import prefixed
+
+NAME = "leaderboard"
+
+
+def gathered(suite: Suite, files: Sequence[Path]) -> Finals:
+    """The recorded results of a suite's reference policies, and those of some files or folders of evaluations.
+
+    Raises:
+        ValueError: If nothing is recorded and no file is given, a file is of another suite or of other seeds, or a
+            policy is in two; the file is named.
+        OSError: If a file cannot be read.
+    """
+    recorded = recorded_file(suite.name)
+    paths = [*([recorded] if recorded.exists() else []), *(path / FILE if path.is_dir() else path for path in files)]
+    if not paths:
+        raise ValueError(f"no results of suite {suite.name!r} are recorded; name a folder of `satfl evaluate --suite`")
+    finals = read_finals(paths[0], suite)
+    for path in paths[1:]:
+        with prefixed(f"file {str(path)!r}: "):
+            finals = _entered(finals, read_finals(path, suite), suite)
+    return finals
+
+
+def _entered(finals: Finals, entry: Finals, suite: Suite) -> Finals:
+    twice = entry.values.keys() & finals.values.keys() - set(suite.references)
+    if twice:
+        raise ValueError(f"policy {min(twice)!r} was entered already; give one of the two another name")
+    return finals.joined(entry)
+
+
+def write_leaderboard(out: Path, suite: Suite, finals: Finals) -> None:
+    """Write `leaderboard.md` and `leaderboard.csv` into a folder."""
+    found = standings(finals.scores(suite.zero, suite.one), suite.references)
+    found.sort(key=lambda standing: -standing.iqm.value)
+    rows = [_row(place, standing, suite, finals) for place, standing in enumerate(found, start=1)]
+    with one_writer(out):
+        write_csv(out / f"{NAME}.csv", rows)
+        write_whole(out / f"{NAME}.md", _page(found, suite, finals).encode())
+
+
+def _row(place: int, standing: Standing, suite: Suite, finals: Finals) -> dict[str, Any]:
+    rounds = finals.training_rounds.get(standing.policy)
+    means = zip(finals.scenarios, finals.values[standing.policy].mean(axis=0).tolist(), strict=True)
+    return {
+        "place": place,
+        "policy": standing.policy,
+        "kind": _kind(standing.policy, suite, finals),
+        "training_rounds": rounds,
+        "version": finals.versions[standing.policy],
+        "seeds": len(finals.seeds),
+        **expressible({name: value for name, value in standing.row().items() if name != "policy"}),
+        **expressible(dict(means)),
+    }
+
+
+def _kind(policy: str, suite: Suite, finals: Finals) -> str:
+    rounds = finals.training_rounds.get(policy)
+    if rounds is None:
+        return "rule"
+    return f"learned, {suite.budget(rounds) or 'unlimited'}"
+
+
+def _page(found: Sequence[Standing], suite: Suite, finals: Finals) -> str:
+    best = found[0].best
+    rows = []
+    for place, standing in enumerate(found, start=1):
+        beside = ("best reference", "")
+        if standing.policy != best:
+            beside = (_bounds(standing.difference, "+"), f"{standing.win_rate:.0%}")
+        kind = _kind(standing.policy, suite, finals)
+        rows.append([str(place), f"`{standing.policy}`", kind, _bounds(standing.iqm), _bounds(standing.mean), *beside])
+    means = [
+        [f"`{standing.policy}`", *(f"{mean:.3f}" for mean in finals.values[standing.policy].mean(axis=0))]
+        for standing in found
+    ]
+    metrics = dict.fromkeys(finals.metrics.values())
+    page = resources.files("satfl_baselines.suites").joinpath(f"{NAME}.md").read_text(encoding="utf-8")
+    return page.format(
+        suite=suite.name,
+        checksum=suite.digest,
+        seeds=len(finals.seeds),
+        of=suite.seeds,
+        zero=suite.zero,
+        one=suite.one,
+        best=best,
+        table=_table(["", "policy", "kind", "score: IQM", "score: mean", "difference", "wins"], rows),
+        metrics=", ".join(metric.replace("_", " ") for metric in metrics),
+        scenarios=_table(["policy", *(f"`{name}`" for name in finals.scenarios)], means),
+        budgets=", ".join(f"{name} (at most {rounds:,})" for name, rounds in suite.budgets.items()),
+        file=FILE,
+    )
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _bounds(interval: Interval, sign: str = "") -> str:
+    value, low, high = (f"{float(one):{sign}.3f}" for one in interval)
+    return f"{value} [{low}, {high}]"
