@@ -29,13 +29,13 @@ def normalise_weights(raw: ArrayLike, groups: NDArray[np.int64]) -> tuple[NDArra
         raise ValueError(f"raw has shape {raw.shape}; expected that of groups, {groups.shape}")
     if not (np.isfinite(raw).all() and (raw >= 0).all()):
         raise ValueError(f"weights must be finite and >= 0; got {raw.tolist()}")
-    size = np.bincount(groups)
+    largest_of_group = np.zeros(groups.max(initial=-1) + 1)
+    np.maximum.at(largest_of_group, groups, raw)
+    largest = largest_of_group[groups]
+    all_zero = largest == 0
     # Dividing by the largest weight of the group first keeps the sum clear of overflow and underflow.
-    largest = np.zeros(len(size))
-    np.maximum.at(largest, groups, raw)
-    all_zero = (largest == 0) & (size > 0)
-    scaled = np.where(all_zero[groups], 1.0, raw / np.where(largest > 0, largest, 1.0)[groups])
-    return scaled / np.bincount(groups, weights=scaled)[groups], all_zero[groups]
+    scaled = np.where(all_zero, 1.0, raw / np.where(all_zero, 1.0, largest))
+    return scaled / np.bincount(groups, weights=scaled)[groups], all_zero
 
 
 def gateway_aggregate(parameters: Tensor, weights: NDArray[np.float64], groups: NDArray[np.int64]) -> Tensor:

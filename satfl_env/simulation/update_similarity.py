@@ -75,7 +75,7 @@ class UpdateSimilarity:
         """The matrix in a fresh array, (S, S)."""
         matrix = np.eye(self.num_satellites) if self.base is None else self.base.copy()
         for members, cosines in self.rounds:
-            matrix[np.ix_(members, members)] = cosines
+            matrix[members[:, None], members] = cosines
         np.fill_diagonal(matrix, 1.0)
         return matrix
 

@@ -15,6 +15,7 @@ from satfl_env.wrappers.native import (
     association_mask,
     native_parts,
     native_sizes,
+    places,
     relabelled,
     timing_choices,
 )
@@ -56,7 +57,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
         self._timing_shape = (len(timing), timing.max(initial=0))
         sizes = (spaces.flatdim(native[name]) for name in self._fractions)
         lengths = [satellites * (gateways + 1), satellites * num_clusters, *sizes, int(timing.sum())]
-        self._ends = np.cumsum(lengths)[:-1]
+        self._places = places(lengths)
         self.action_space = spaces.Box(-1.0, 1.0, (sum(lengths),), np.float32)
 
     def action(self, action: NDArray[np.float32]) -> Action:
@@ -66,7 +67,7 @@ class BoxAction(gym.ActionWrapper[Observation, NDArray[np.float32], Action], Rec
             ValueError: If the action is outside the box.
         """
         flat = checked_array("action", action, self.action_space).astype(np.float64)
-        association, cluster, *fractions, timing = np.split(flat, self._ends)
+        association, cluster, *fractions, timing = (flat[place] for place in self._places)
         mask = association_mask(self.env)
         scores = np.where(mask, association.reshape(mask.shape), -np.inf)
         return {

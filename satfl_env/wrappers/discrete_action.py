@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from satfl_env.arguments import checked_integer
 from satfl_env.envs.spaces import Action, Observation, checked_array
-from satfl_env.wrappers.native import DEFAULT_NUM_CLUSTERS, association_mask, native_sizes, relabelled, timing_choices
+from satfl_env.wrappers.native import (
+    DEFAULT_NUM_CLUSTERS,
+    association_mask,
+    native_sizes,
+    places,
+    relabelled,
+    timing_choices,
+)
 
 
 class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], RecordConstructorArgs):
@@ -63,7 +70,7 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
         choices = np.concatenate([choices, timing])
         self._num_choices = int(choices.sum())
         self.action_space = spaces.MultiDiscrete(choices)
-        self._ends = np.cumsum(lengths)
+        self._places = places([*lengths, timing.size])
 
     def action(self, action: NDArray[np.int64]) -> Action:
         """The native action.
@@ -72,7 +79,7 @@ class DiscreteAction(gym.ActionWrapper[Observation, NDArray[np.int64], Action], 
             ValueError: If the action is outside the space.
         """
         flat = checked_array("action", action, self.action_space)
-        association, frequency, cluster, weights, gateway_weights, timing = np.split(flat, self._ends)
+        association, frequency, cluster, weights, gateway_weights, timing = (flat[place] for place in self._places)
         return {
             "association": association,
             "cpu_frequency": self._frequencies[frequency],

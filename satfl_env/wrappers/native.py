@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate, pairwise
 from typing import Any
 
 import gymnasium as gym
@@ -60,3 +61,8 @@ def relabelled(cluster: NDArray[np.int64], num_clusters: int) -> NDArray[np.int6
     """Cluster labels counted anew from 0 in the order of their first satellites, (S,); those too many are the last."""
     _, first, index = np.unique(cluster, return_index=True, return_inverse=True)
     return np.minimum(first.argsort().argsort()[index.reshape(-1)], num_clusters - 1)
+
+
+def places(lengths: Iterable[int]) -> list[slice]:
+    """Where parts of some lengths lie in a flat action, one after the other."""
+    return [slice(*ends) for ends in pairwise(accumulate(lengths, initial=0))]
