@@ -136,17 +136,26 @@ def further_choices(observation_space: spaces.Dict, action_space: spaces.Space[A
     )
 
 
-def num_pairs(observation_space: spaces.Dict) -> tuple[int, int]:
-    """Numbers of satellites and gateways in the sets."""
-    shape = observation_space["pair"].shape
-    assert shape is not None
-    return int(shape[0]), int(shape[1])
+def num_pairs(observation_space: spaces.Space[Any]) -> tuple[int, int]:
+    """Numbers of satellites and gateways in the sets.
+
+    Raises:
+        ValueError: If observations are not sets.
+    """
+    satellites, gateways, _ = _shape(observation_space, "pair")
+    return satellites, gateways
 
 
-def _columns(observation_space: spaces.Dict, key: str) -> int:
+def _columns(observation_space: spaces.Space[Any], key: str) -> int:
+    return _shape(observation_space, key)[-1]
+
+
+def _shape(observation_space: spaces.Space[Any], key: str) -> tuple[int, ...]:
+    if not isinstance(observation_space, spaces.Dict) or key not in observation_space.spaces:
+        raise ValueError(f"networks for sets need observations as SetObservation gives them, got {observation_space}")
     shape = observation_space[key].shape
     assert shape is not None
-    return int(shape[-1])
+    return shape
 
 
 def _layers(inputs: int, width: int, activation_fn: type[nn.Module]) -> nn.Sequential:
