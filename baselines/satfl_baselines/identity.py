@@ -38,14 +38,18 @@ def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[
         there: The folder's record.
         here: The new one.
     """
-    there, here = _flat(_by_place(there)), _flat(_by_place(here))
-    differing = [name for name in here | there if name not in PLACES and there.get(name) != here.get(name)]
-    if differing:
-        named = "; ".join(
-            f"{name} is {_short(there.get(name))} there and {_short(here.get(name))} here" for name in differing[:4]
-        )
-        more = f"; and {len(differing) - 4} more" if len(differing) > 4 else ""
+    changed = differences(there, here)
+    if changed:
+        named = "; ".join(f"{name} is {one} there and {other} here" for name, one, other in changed[:4])
+        more = f"; and {len(changed) - 4} more" if len(changed) > 4 else ""
         raise ValueError(f"folder {str(path)!r} belongs to another {kind}: {named}{more}")
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What results depend on that differs between two records: its dotted name, and its value in each."""
+    one, other = _flat(_by_place(one)), _flat(_by_place(other))
+    names = [name for name in other | one if name not in PLACES and one.get(name) != other.get(name)]
+    return [(name, _short(one.get(name)), _short(other.get(name))) for name in names]
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

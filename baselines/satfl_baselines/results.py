@@ -19,7 +19,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from pydantic import ConfigDict
@@ -67,6 +67,8 @@ class Manifest(TypedDict):
     own: dict[str, Any]
 
 
+# What can be added to; all else is the record that results belong to.
+ASKED_FOR = {"policies", "seeds", "own"}
 # What the summary takes from it as it is.
 FACTS = ("rounds", "batches_per_epoch", "version", "parts", "reward")
 
@@ -168,10 +170,50 @@ class ResultFolder:
         return there
 
     def _belongs(self, run: Run) -> dict[str, Any]:
-        return {**depended_on(self._here), **run._asdict(), "function": self._functions.get(run.policy)}
+        return _belongs(self._here, self._functions, run)
 
     def _run_path(self, run: Run) -> Path:
-        return self.path / RUNS / f"{_file_name(run.policy)}-{run.seed}.json"
+        return _run_path(self.path, run)
+
+
+class Finished(NamedTuple):
+    """What a result folder holds: its record, without policies and seeds, and its finished episodes."""
+
+    record: Mapping[str, Any]
+    episodes: Mapping[Run, Episode]
+
+
+def finished(path: str | Path) -> Finished:
+    """Read a result folder; your own policies and parts are not needed for that.
+
+    Raises:
+        ValueError: If it holds no comparison, or a file in it is damaged; the message names it.
+        OSError: If it cannot be read.
+    """
+    path = Path(path)
+    manifest = _read_manifest(path)
+    if manifest is None:
+        raise ValueError(f"folder {str(path)!r} holds no comparison")
+    scenario = Scenario.model_validate(manifest["scenario"])
+    record = {name: value for name, value in manifest.items() if name not in ASKED_FOR}
+    runs = [Run(policy, seed) for policy in manifest["policies"] for seed in manifest["seeds"]]
+    return Finished(
+        record,
+        {
+            run: read_episode(file, run, scenario, _belongs(record, manifest["own"], run))
+            for run in runs
+            if (file := _run_path(path, run)).exists()
+        },
+    )
+
+
+def _belongs(record: Mapping[str, Any], functions: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """What an episode belongs to."""
+    return {**depended_on(record), **run._asdict(), "function": functions.get(run.policy)}
+
+
+def _run_path(path: Path, run: Run) -> Path:
+    return path / RUNS / f"{_file_name(run.policy)}-{run.seed}.json"
 
 
 def _file_name(policy: str) -> str:

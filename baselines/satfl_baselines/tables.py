@@ -9,6 +9,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from satfl_baselines.paired import Change
 from satfl_baselines.reproduce import DIFFERENCES, Claim, difference_rows, quantities
 from satfl_baselines.statistics import Interval
 from satfl_baselines.suites.standings import Standing
@@ -98,8 +99,25 @@ def standings_table(found: Sequence[Standing], title: str) -> Table:
     return table
 
 
-def _bounds(interval: Interval, sign: str = "") -> str:
-    value, low, high = (f"{float(one):{sign}.3f}" for one in interval)
+def changes_table(changes: Sequence[Change]) -> Table:
+    """What a change of the scenario did to each policy, seed by seed."""
+    headings = ("quantity", "seeds", "first", "second", "second - first", "rises")
+    table = _plain_table("paired by seed (95 % intervals)", "policy", *headings)
+    for change in changes:
+        table.add_row(
+            change.policy,
+            change.quantity.replace("_", " "),
+            str(change.seeds),
+            f"{change.first:.4g}",
+            f"{change.second:.4g}",
+            _bounds(change.difference, "+", ".4g"),
+            f"{change.rises:.0%}",
+        )
+    return table
+
+
+def _bounds(interval: Interval, sign: str = "", digits: str = ".3f") -> str:
+    value, low, high = (f"{float(one):{sign}{digits}}" for one in interval)
     return value if np.isnan(interval.low) else f"{value} [{low}, {high}]"
 
 
