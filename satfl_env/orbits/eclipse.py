@@ -19,6 +19,7 @@ SUN_RADIUS_M = 695_700_000.0
 # Times of entry into and exit from a shadow are right to half of this sampling step.
 _SAMPLE_S = 20.0
 _SAMPLES_AT_A_TIME = 64
+_SAMPLES_OF_AN_HOUR = 180
 
 
 def in_cylindrical_shadow(position_m: FloatArray, sun_m: FloatArray) -> BoolArray:
@@ -94,14 +95,14 @@ def eclipses(orbits: Orbits, start_s: float, end_s: float) -> Intervals:
         motion. An eclipse of less than 20 s may be missed.
     """
     time = np.linspace(start_s, end_s, max(int(np.ceil((end_s - start_s) / _SAMPLE_S)), 1) + 1)
-    pieces = range(0, len(time) - 1, _SAMPLES_AT_A_TIME)
-    return joined(_eclipses_among(orbits, time[first : first + _SAMPLES_AT_A_TIME + 1]) for first in pieces)
+    pieces = range(0, len(time) - 1, _SAMPLES_OF_AN_HOUR)
+    return joined(_eclipses_among(orbits, time[first : first + _SAMPLES_OF_AN_HOUR + 1]) for first in pieces)
 
 
 def _eclipses_among(orbits: Orbits, time_s: FloatArray) -> Intervals:
-    """Eclipses from the first to the last of evenly spaced times, (T,)."""
+    """Eclipses from the first to the last of evenly spaced times of an hour at most, (T,)."""
     position, velocity = orbits.states(time_s)
-    sun = inertial_sun_position_m(orbits.epoch, time_s)
+    sun = _sun_between_m(orbits, time_s)
     dark = _clearance_rad(position, sun[:, None]) < 0
     step, satellite = np.nonzero(dark[1:] != dark[:-1])
     motion = motion_between(
@@ -121,6 +122,12 @@ def _eclipses_among(orbits: Orbits, time_s: FloatArray) -> Intervals:
         (np.r_[at_first, satellite[enters]], np.r_[np.full(len(at_first), time_s[0]), crossing_s[enters]]),
         (np.r_[at_last, satellite[~enters]], np.r_[np.full(len(at_last), time_s[-1]), crossing_s[~enters]]),
     )
+
+
+def _sun_between_m(orbits: Orbits, time_s: FloatArray) -> FloatArray:
+    """The Sun at evenly spaced times of an hour at most, (T, 3): its path is straight to ten kilometres."""
+    ends_m = inertial_sun_position_m(orbits.epoch, time_s[[0, -1]])
+    return np.linspace(*ends_m, len(time_s))
 
 
 def _clearance_rad(position_m: FloatArray, sun_m: FloatArray) -> FloatArray:

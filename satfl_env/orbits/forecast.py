@@ -34,7 +34,7 @@ class ForecastSettings:
     Attributes:
         contacts: Number of contacts of each pair after the one under way.
         horizon_s: How far ahead, at most a week; None means as far as the longest window of the scene can reach, which
-            is the longest orbital period.
+            is the longest orbital period. Every hour of it is searched once, when it is first needed.
     """
 
     contacts: Annotated[Count, Field(le=100)] = 2
