@@ -99,16 +99,12 @@ def load_hyperparameters(algo: str, scenario: str, changes: Mapping[str, Any] | 
         ValueError: If there is no such algorithm, or a name or value is not valid; the message says which.
     """
     file = read_file(algo)
-    values = merged(file["default"], file.get("scenarios", {}).get(scenario, {}))
-    for path, value in (changes or {}).items():
-        values = merged(values, _nested(path, value))
-    try:
-        return Hyperparameters(**values)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
-        near = did_you_mean(place, Hyperparameters.model_fields) if problem["type"] == "extra_forbidden" else ""
-        raise ValueError(f"hyperparameter {place!r}: {problem['msg']}, got {problem['input']!r}{near}") from error
+    return _checked(merged(file["default"], file.get("scenarios", {}).get(scenario, {})), changes or {})
+
+
+def with_changes(settings: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparameters:
+    """Hyperparameters with some changed, by dotted names; errors are those of `load_hyperparameters`."""
+    return _checked(settings.model_dump(), changes)
 
 
 def read_file(algo: str) -> dict[str, Any]:
@@ -135,9 +131,23 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _nested(path: str, value: Any) -> dict[str, Any]:
-    first, _, rest = path.partition(".")
-    return {first: _nested(rest, value) if rest else value}
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by dotted names as sections."""
+    sections: dict[str, Any] = {}
+    for path, value in flat.items():
+        first, _, rest = path.partition(".")
+        sections = merged(sections, {first: nested({rest: value}) if rest else value})
+    return sections
+
+
+def _checked(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Hyperparameters:
+    try:
+        return Hyperparameters(**merged(values, nested(changes)))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
+        near = did_you_mean(place, Hyperparameters.model_fields) if problem["type"] == "extra_forbidden" else ""
+        raise ValueError(f"hyperparameter {place!r}: {problem['msg']}, got {problem['input']!r}{near}") from error
 
 
 def _folder() -> Path:

@@ -24,11 +24,19 @@ class Validator:
         settings: Which episodes and which reference policies.
         references: Folder in which the episodes of the reference policies are kept, for all runs of the scenario.
         brought: Own parts and reward, as for `compare`.
+        seeds: Seeds that its episodes are the first of.
     """
 
-    def __init__(self, scenario: Scenario, settings: Validation, references: Path, brought: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        settings: Validation,
+        references: Path,
+        brought: Mapping[str, Any],
+        seeds: range = VALIDATION,
+    ) -> None:
         self._scenario, self._brought = scenario, brought
-        self._seeds = VALIDATION[: settings.seeds]
+        self._seeds = seeds[: settings.seeds]
         rules = compare(scenario, settings.rules, self._seeds, references, **brought)
         self.metric = rules.primary[0] if scenario.target is None else scenario.target.metric
         finals = {rule: float(rules.outcomes(rule)[self.metric].mean()) for rule in settings.rules}

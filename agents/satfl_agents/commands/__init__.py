@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from satfl_agents.commands.training import train
+from satfl_agents.commands.tuning import tune
 
-__all__ = ["train"]
+__all__ = ["train", "tune"]
