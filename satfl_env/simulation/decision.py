@@ -103,7 +103,8 @@ def _check_array(name: str, value: object, length: int) -> None:
         raise ValueError(f"decision.{name} must be an array of shape ({length},), got {got}")
     if value.dtype.kind not in "biuf":
         raise ValueError(f"decision.{name} must hold real numbers, got dtype {value.dtype}")
-    _check_entries(name, value, np.isfinite(value), "must be finite")
+    if value.dtype.kind == "f":
+        _check_entries(name, value, np.isfinite(value), "must be finite")
 
 
 def _check_labels(name: str, value: IntArray, highest: int, meaning: str) -> None:

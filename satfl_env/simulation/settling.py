@@ -38,7 +38,7 @@ def who_takes_part(episode: Episode, view: View, progress: Progress, decision: D
     timed, transfers = ingredients.upload_positions(ingredients.protocol, opening, now, links.later)
     serves = partial(ingredients.access.served, view.state, decision)
     part = settle(ingredients.protocol, timed, transfers, partial(contacts.served, serves, decision))
-    return episode.faults.strike(part, opening, contacts.sender[decision.pairs])
+    return episode.faults.strike(part, opening)
 
 
 class _RoundLinks:
@@ -46,22 +46,27 @@ class _RoundLinks:
 
     def __init__(self, episode: Episode, view: View, decision: Decision) -> None:
         self._episode, self._view, self._decision = episode, view, decision
+        self._pair = decision.pairs
+        self._in_sight = decision.associated & view.state.visible[self._pair]
+        self._carry_s = view.contacts.carry_s[self._pair]
         self._senders = self._at_start()
 
     def now(self) -> DecidedLinks:
         """The links with each sender where it is at the round's start."""
-        return self._from(self._senders, self._view.state.rate_bps[self._decision.pairs])
+        return self._from(self._senders, self._view.state.rate_bps[self._pair])
 
     def later(self, after_s: FloatArray) -> DecidedLinks:
         """The links with each sender where it is some time after the round's start, (S,)."""
-        row, gateway = self._decision.pairs
-        there = moved(self._episode.scene, self._senders, gateway, self._view.state.time_s + after_s)
+        there = moved(self._episode.scene, self._senders, self._pair[1], self._view.state.time_s + after_s)
         solo_bps = as_numbers("rates of the links", self._episode.equipment.links.solo_rate_bps(there))
-        return self._from(there, solo_bps[row, gateway])
+        return self._from(there, solo_bps[self._pair])
 
     def _at_start(self) -> SceneSnapshot:
         """The satellites that talk to the decided gateways, in rows, (S,)."""
-        direct, sender = self._view.direct, self._view.contacts.sender[self._decision.pairs]
+        direct, contacts = self._view.direct, self._view.contacts
+        if contacts.snapshot is direct:
+            return direct
+        sender = contacts.sender[self._pair]
         return replace(
             direct,
             position_m=direct.position_m[sender],
@@ -73,15 +78,14 @@ class _RoundLinks:
 
     def _from(self, senders: SceneSnapshot, alone_bps: FloatArray) -> DecidedLinks:
         """The links from senders in rows, with the rates of those in sight if no other transmits, (S,)."""
-        decision, contacts, pair = self._decision, self._view.contacts, self._decision.pairs
-        in_sight = decision.associated & self._view.state.visible[pair]
-        times = partial(self._episode.bits.times, distance_m=senders.distance_m[pair], carry_s=contacts.carry_s[pair])
+        shared_bps = partial(self._shared_bps, senders)
+        times = partial(self._episode.bits.times, distance_m=senders.distance_m[self._pair], carry_s=self._carry_s)
 
         def among(transmits: BoolArray) -> Transfers:
-            shared_bps = contacts.rates_bps(partial(self._shared_bps, senders), decision, transmits)
-            return times(as_numbers("rates of the links", shared_bps))
+            rate_bps = self._view.contacts.rates_bps(shared_bps, self._decision, transmits)
+            return times(as_numbers("rates of the links", rate_bps))
 
-        return DecidedLinks(alone=times(np.where(in_sight, alone_bps, 0.0)), among=among)
+        return DecidedLinks(alone=times(np.where(self._in_sight, alone_bps, 0.0)), among=among)
 
     def _shared_bps(self, senders: SceneSnapshot, association: IntArray) -> FloatArray:
         """Rates of the satellites that take band, (S,), from the gateway of each, G for the others, (S,)."""

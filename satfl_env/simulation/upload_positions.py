@@ -87,11 +87,11 @@ def moved(scene: Scene, senders: SceneSnapshot, gateway: IntArray, time_s: Float
 
     Args:
         scene: The scene.
-        senders: The geometry, with `sender` of each row, (S,).
+        senders: The geometry, with `sender` of each row, (S,), or None.
         gateway: Gateway of each row, (S,).
         time_s: Time of each row after the start of the scene, (S,).
     """
-    assert senders.sender is not None
+    sender = np.arange(len(time_s)) if senders.sender is None else senders.sender
     times, when = np.unique(time_s, return_inverse=True)
     gateways_m, position_m = senders.gateway_position_m, np.empty_like(senders.position_m)
     at_once = max(1, _STATES // scene.num_satellites)
@@ -100,6 +100,6 @@ def moved(scene: Scene, senders: SceneSnapshot, gateway: IntArray, time_s: Float
         row = np.flatnonzero((when >= first) & (when < first + at_once))
         own = when[row] - first
         drift_m = gateways_then_m[own, gateway[row]] - gateways_m[gateway[row]]
-        position_m[row] = satellites_then_m[own, senders.sender[row]] - drift_m
+        position_m[row] = satellites_then_m[own, sender[row]] - drift_m
     distance_m = np.linalg.norm(position_m[:, None] - gateways_m, axis=-1)
     return replace(senders, position_m=position_m, distance_m=distance_m)

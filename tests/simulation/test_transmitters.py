@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env import Decision, NetworkState, Outcome, Simulation, scenarios
+from satfl_env.links import RadioLinks
 from satfl_env.simulation.protocols import Fetched, OneContact, Opening, Participation, Transfers, settle
 from tests.factories import make_decision, make_state, physics_only
 
@@ -101,6 +102,23 @@ def test_beside_satellites_that_cannot_train_an_upload_takes_what_it_takes_alone
     alone_s = state.link_s[seen[0], gateway] / 2
     assert report.upload_s[seen[0]] == pytest.approx(alone_s, rel=1e-9)
     assert report.download_s[seen[0]] == report.upload_s[seen[0]]
+
+
+def test_links_are_asked_with_the_snapshot_itself_where_each_satellite_sends_for_itself():
+    seen = []
+
+    class Watched(RadioLinks):
+        def associated_rate_bps(self, snapshot, association, share=None):
+            seen.append(snapshot)
+            return super().associated_rate_bps(snapshot, association, share)
+
+    simulation = scenarios.build(physics_only(2, **IN_SIGHT_OF_ALL), parts={"links": Watched()})
+    state = simulation.reset(0)
+    before = simulation.snapshot
+    seen.clear()
+    simulation.step(random_decision(state, np.random.default_rng(0)))
+    assert seen
+    assert all(snapshot is before for snapshot in seen)
 
 
 def one_contact() -> Simulation:

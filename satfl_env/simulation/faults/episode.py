@@ -38,13 +38,12 @@ class NoFaults:
         """How long each satellite has worked since a time of its own, (S,)."""
         return time_s - since_s
 
-    def strike(self, part: Participation, opening: Opening, sender: IntArray) -> Participation:
+    def strike(self, part: Participation, opening: Opening) -> Participation:
         """What is left of a round when what fails in it has failed.
 
         Args:
             part: The round without faults.
             opening: The round at its start.
-            sender: The satellite that talks to each one's gateway for it, (S,).
         """
         return part
 
@@ -100,10 +99,11 @@ class EpisodeFaults(NoFaults):
         """The time without outages."""
         return self._satellites.working_s(since_s, time_s)
 
-    def strike(self, part: Participation, opening: Opening, sender: IntArray) -> Participation:
+    def strike(self, part: Participation, opening: Opening) -> Participation:
         """Outages that were known at the start of the round, and everything that breaks off in it; see `strike`."""
         state, decision = opening.state, opening.decision
-        _, gateway = decision.pairs
+        _, gateway = pair = decision.pairs
+        sender = opening.contacts.sender[pair]
         satellite_s = self._satellites.next_failure_s(state.time_s) - state.time_s
         gateway_s = self._gateways.next_failure_s(state.time_s) - state.time_s
         rng = self._rng(_CONTACTS, state.round)
