@@ -126,8 +126,8 @@ def _eclipses_among(orbits: Orbits, time_s: FloatArray) -> Intervals:
 
 def _sun_between_m(orbits: Orbits, time_s: FloatArray) -> FloatArray:
     """The Sun at evenly spaced times of an hour at most, (T, 3): its path is straight to ten kilometres."""
-    ends_m = inertial_sun_position_m(orbits.epoch, time_s[[0, -1]])
-    return np.linspace(*ends_m, len(time_s))
+    first_m, last_m = inertial_sun_position_m(orbits.epoch, time_s[[0, -1]])
+    return np.asarray(np.linspace(first_m, last_m, len(time_s)))
 
 
 def _clearance_rad(position_m: FloatArray, sun_m: FloatArray) -> FloatArray:
