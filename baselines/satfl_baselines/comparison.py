@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from satfl_baselines.evaluate import Decide, Episode, Run, loaded, play_all, require_function
-from satfl_baselines.policies import check_policy_name, policy_names
+from satfl_baselines.policies import make_policy, policy_names
 from satfl_baselines.results import ResultFolder
 from satfl_baselines.summary import Comparison
+from satfl_baselines.tuning.tuned import TUNED
 from satfl_env.scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def compare(
     """
     scenario, own = loaded(scenario), own or {}
     scenario.check_target(parts or {})
-    _check_policies(policies, own)
+    _check_policies(policies, own, scenario)
     folder = ResultFolder(out, scenario, policies, seeds, own=own, parts=parts, reward=reward)
     runs = [Run(policy, seed) for seed in seeds for policy in policies]
     episodes: dict[Run, Episode] = {run: folder.load(run) for run in runs if folder.has(run)}
@@ -68,11 +69,11 @@ def compare(
     return Comparison(tuple(policies), tuple(seeds), episodes)
 
 
-def _check_policies(policies: Sequence[str], own: Mapping[str, Decide]) -> None:
+def _check_policies(policies: Sequence[str], own: Mapping[str, Decide], scenario: Scenario) -> None:
     for name, policy in own.items():
-        if name in policy_names():
+        if name in (*policy_names(), TUNED):
             raise ValueError(f"own policy {name!r} has the name of one in the registry; choose another")
         require_function(f"own policy {name!r}", policy)
     for name in policies:
         if name not in own:
-            check_policy_name(name)
+            make_policy(name, scenario=scenario.name)

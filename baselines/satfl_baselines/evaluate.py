@@ -95,7 +95,7 @@ def run_episode(
         RuntimeError: If the policy itself raises; the message says where.
     """
     scenario = loaded(scenario)
-    decide = make_policy(policy, seed) if isinstance(policy, str) else require_function("policy", policy)
+    decide = make_policy(policy, seed, scenario.name) if isinstance(policy, str) else require_function("policy", policy)
     judge = Reward.of(scenario, reward)
     name = policy if isinstance(policy, str) else qualified_name(policy)
     return _play(build(scenario, parts=parts), scenario, decide, name, seed, judge)

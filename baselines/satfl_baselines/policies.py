@@ -11,7 +11,8 @@ from satfl_baselines import aggregation, association, clustering, frequency, rat
 from satfl_baselines.aggregation import gateway_mean
 from satfl_baselines.epochs import one_epoch_each
 from satfl_baselines.policy import Policy
-from satfl_baselines.rule import RuleNumbers, rule_policy
+from satfl_baselines.rule import RULES, rule_policy
+from satfl_baselines.tuning.tuned import TUNED, tuned_policy, tuned_scenarios
 from satfl_env.suggestions import did_you_mean
 
 _FULL = Policy(
@@ -41,9 +42,6 @@ _NEAREST_FEDAVG = replace(
     association=association.nearest,
     aggregation=aggregation.fed_avg,
 )
-_FINE = RuleNumbers(early_threshold=0.8, late_threshold=0.8, epochs_power=0.0, credit_power=0.0)
-_CURRICULUM = replace(_FINE, early_threshold=0.5, switch=0.4)
-_THRIFTY = replace(_CURRICULUM, charge_share=0.25, trim=1.0)
 # All policies but `random`, which has a generator.
 _POLICIES = (
     _FULL,
@@ -134,13 +132,15 @@ _POLICIES = (
         description="full, but every CPU at its highest frequency",
         frequency=frequency.maximum,
     ),
-    rule_policy(_FINE, "fine", "full, but the most similar tasks alone share a model; weights by samples"),
-    rule_policy(_CURRICULUM, "curriculum", "full's clusters for two fifths of the episode, then those of fine"),
+    rule_policy(RULES["fine"], "fine", "full, but the most similar tasks alone share a model; weights by samples"),
+    rule_policy(RULES["curriculum"], "curriculum", "full's clusters for two fifths of the episode, then those of fine"),
     rule_policy(
-        _THRIFTY, "thrifty", "curriculum, spending a quarter of the charge in a round, as slowly as time allows"
+        RULES["thrifty"],
+        "thrifty",
+        "curriculum, spending a quarter of the charge in a round, as slowly as time allows",
     ),
     replace(
-        rule_policy(_CURRICULUM),
+        rule_policy(RULES["curriculum"]),
         name="ration",
         description="curriculum, its charge planned over the contacts to come",
         association=ration.rationed_association,
@@ -151,28 +151,32 @@ _TABLE = {policy.name: policy for policy in _POLICIES}
 RANDOM = "random"
 
 
-def make_policy(name: str, seed: int = 0) -> Policy:
+def make_policy(name: str, seed: int = 0, scenario: str | None = None) -> Policy:
     """A policy of the registry.
 
     Args:
-        name: One of `policy_names()`.
+        name: One of `policy_names()`, or `tuned`.
         seed: Seeds the random rules; the others do not depend on it.
+        scenario: Name of the scenario, which `tuned` is chosen by; the others do not depend on it.
 
     Raises:
-        ValueError: If there is no policy of that name.
+        ValueError: If there is no policy of that name, or no tuned rule for the scenario.
     """
     check_policy_name(name)
+    if name == TUNED:
+        return tuned_policy(scenario)
     return _random_policy(np.random.default_rng(seed)) if name == RANDOM else _TABLE[name]
 
 
-def policy_names() -> tuple[str, ...]:
-    """Names of all policies."""
-    return (*_TABLE, RANDOM)
+def policy_names(scenario: str | None = None) -> tuple[str, ...]:
+    """Names of all policies; `tuned` is among them for the name of a scenario that the package has a tuned rule for."""
+    tuned = (TUNED,) if scenario in tuned_scenarios() else ()
+    return (*_TABLE, *tuned, RANDOM)
 
 
 def check_policy_name(name: str) -> None:
     """Raise `ValueError` if there is no policy of that name in the registry."""
-    known = policy_names()
+    known = (*_TABLE, TUNED, RANDOM)
     if name not in known:
         raise ValueError(f"unknown policy {name!r}{did_you_mean(str(name), known)}; there are: {', '.join(known)}")
 

@@ -5,13 +5,13 @@ The papers' policies and the reference policies `fine`, `curriculum` and `thrift
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import cache, partial
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from satfl_baselines import aggregation, association, clustering, frequency
@@ -19,11 +19,13 @@ from satfl_baselines.arrays import FloatArray
 from satfl_baselines.policy import Policy
 from satfl_env.settings import STRICT
 
-UnitShare = Annotated[float, Field(ge=0, le=1)]
-Power = Annotated[float, Field(ge=0, le=2)]
+# A number, and no text or truth value that could stand for one.
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+UnitShare = Annotated[Number, Field(ge=0, le=1)]
+Power = Annotated[Number, Field(ge=0, le=2)]
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(**STRICT, strict=True, allow_inf_nan=False))
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class RuleNumbers:
     """The numbers of a rule; the defaults are those of the policy `full`.
 
@@ -52,9 +54,9 @@ class RuleNumbers:
     credit_power: Power = 1.0
     gateway_mean: UnitShare = 0.0
     nearness: UnitShare = 0.0
-    load: Annotated[float, Field(ge=0, le=2)] = 0.0
+    load: Power = 0.0
     speed: UnitShare = 0.0
-    charge_share: Annotated[float, Field(ge=0.01, le=1)] = 1.0
+    charge_share: Annotated[Number, Field(ge=0.01, le=1)] = 1.0
     trim: UnitShare = 0.0
 
     @classmethod
@@ -77,6 +79,17 @@ class RuleNumbers:
         """Each number's place in its range, in [0, 1], (12,); see `from_vector`."""
         low, high = _ranges()
         return (np.array(list(asdict(self).values())) - low) / (high - low)
+
+
+_FINE = RuleNumbers(early_threshold=0.8, late_threshold=0.8, epochs_power=0.0, credit_power=0.0)
+_CURRICULUM = replace(_FINE, early_threshold=0.5, switch=0.4)
+# Rules by the names of their policies.
+RULES = {
+    "full": RuleNumbers(),
+    "fine": _FINE,
+    "curriculum": _CURRICULUM,
+    "thrifty": replace(_CURRICULUM, charge_share=0.25, trim=1.0),
+}
 
 
 def names() -> tuple[str, ...]:

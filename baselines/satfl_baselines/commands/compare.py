@@ -64,7 +64,7 @@ def compare(
     if rounds is not None:
         changes["rounds.episode"] = rounds
     config = load(scenario, **changes)
-    names = parse_policies(policies)
+    names = parse_policies(policies, config.name)
     brought: dict[str, Any] = {
         "own": own_policies(names),
         "parts": load_parts(parts),

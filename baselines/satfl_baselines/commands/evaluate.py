@@ -102,7 +102,7 @@ def _trial(
 
     if suite is None:
         config = load(scenario or DEFAULT_SCENARIO, **parse_overrides(overrides))
-        return Trial.of_scenario(config, parse_policies(against), seeds or DEFAULT_SEEDS)
+        return Trial.of_scenario(config, parse_policies(against, config.name), seeds or DEFAULT_SEEDS)
     if scenario or overrides or against:
         raise ValueError("a suite says what is played; --scenario, --set and --against go without --suite")
     return Trial.of_suite(suite, seeds)

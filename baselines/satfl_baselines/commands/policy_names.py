@@ -1,7 +1,9 @@
 """Policies as command lines name them.
 
-Names are of the registry, `MODULE:FUNCTION` for your own, or known to another package, which says so by an entry point
-of the group `satfl.policies`: a function that takes a name and returns the policy, or None if the name is none of its.
+Names are of the registry, `MODULE:FUNCTION` for your own, `FILE.yaml` for a tuned rule, or known to another package.
+That
+says so by an entry point of the group `satfl.policies`: a function that takes a name and returns the policy, or None if
+the name is none of its.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satfl_env.builtin import is_file
 from satfl_env.commands import import_object
 
 if TYPE_CHECKING:
@@ -28,11 +31,11 @@ def complete_policies(incomplete: str) -> list[str]:
     return [before + comma + name for name in policy_names() if name.startswith(last) and name not in given]
 
 
-def parse_policies(text: str) -> tuple[str, ...]:
-    """Distinct names of a comma-separated list, all of the registry if it is empty."""
+def parse_policies(text: str, scenario: str) -> tuple[str, ...]:
+    """Distinct names of a comma-separated list; all that the registry has for the scenario if it is empty."""
     from satfl_baselines.policies import policy_names
 
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or policy_names()
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or policy_names(scenario)
 
 
 def own_policies(names: Iterable[str]) -> Mapping[str, Decide]:
@@ -51,5 +54,9 @@ def _found(name: str) -> Decide | None:
     if ":" in name and not Path(name).is_dir():
         own: Decide = import_object(name)
         return own
+    if is_file(name):
+        from satfl_baselines.tuning.rule_file import read_rule
+
+        return read_rule(name).policy
     policies = (finder.load()(name) for finder in entry_points(group=FINDERS))
     return next((policy for policy in policies if policy is not None), None)

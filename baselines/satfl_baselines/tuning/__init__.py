@@ -1,0 +1,1 @@
+"""Tuning the numbers of the rule on a scenario: the search, its episodes, its folder, and files of tuned rules."""

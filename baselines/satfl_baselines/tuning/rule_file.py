@@ -1,0 +1,59 @@
+"""Rules as YAML files: the numbers, and how they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from satfl_baselines.files import first_problem, write_whole
+from satfl_baselines.policy import Policy
+from satfl_baselines.rule import RuleNumbers, rule_policy
+from satfl_baselines.tuning.tuned import TUNED
+from satfl_env.paths import expanded
+from satfl_env.scenarios.errors import prefixed
+from satfl_env.scenarios.reader import decode, read_yaml
+from satfl_env.scenarios.section import Section
+
+
+class RuleFile(Section):
+    """What a file says of a rule.
+
+    Attributes:
+        scenario: Name of the scenario that it was tuned on.
+        numbers: The numbers that differ from those of the policy `full`.
+        found: How they were found, and what they got.
+    """
+
+    scenario: str
+    numbers: RuleNumbers
+    found: Mapping[str, Any] = {}
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the numbers."""
+        return rule_policy(self.numbers, TUNED, f"the rule with its numbers tuned on {self.scenario}")
+
+
+def read_rule(path: str | Path) -> RuleFile:
+    """The rule of a YAML file.
+
+    Raises:
+        ValueError: If the file is not valid; the message names it and the field.
+        OSError: If it cannot be read.
+    """
+    with prefixed(f"rule {str(path)!r}: "):
+        raw = read_yaml(decode(expanded(str(path)).read_bytes()))
+        try:
+            return RuleFile.model_validate(raw)
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from error
+
+
+def write_rule(path: Path, rule: RuleFile) -> None:
+    """Write a rule as YAML, whole or not at all."""
+    text = yaml.safe_dump(rule.model_dump(mode="json"), sort_keys=False)
+    write_whole(path, f"# Made by `satfl tune-rules`.\n{text}".encode())

@@ -1,0 +1,35 @@
+"""The policy `tuned`: the package's rule for a scenario. Little is imported before it is made."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from satfl_baselines.policy import Policy
+
+TUNED = "tuned"
+FILE = f"{TUNED}.yaml"
+_FOLDER = Path(str(resources.files("satfl_baselines"))) / TUNED
+
+
+def tuned_scenarios() -> tuple[str, ...]:
+    """Names of the scenarios that the package has a tuned rule for."""
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
+
+
+def tuned_policy(scenario: str | None) -> Policy:
+    """The rule that was tuned on a scenario, given by its name.
+
+    Raises:
+        ValueError: If the package has none.
+    """
+    from satfl_baselines.tuning.rule_file import read_rule
+
+    known = tuned_scenarios()
+    if scenario not in known:
+        whose = "without a scenario" if scenario is None else f"for scenario {scenario!r}"
+        raise ValueError(
+            f"there is no policy {TUNED!r} {whose}, only for: {', '.join(known)}; `satfl tune-rules` makes a file "
+            f"{FILE}, which is a policy, too"
+        )
+    return read_rule(_FOLDER / f"{scenario}.yaml").policy
