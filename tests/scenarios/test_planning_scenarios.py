@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from satfl_baselines import make_policy
-from satfl_env import Decision, NetworkState, scenarios
+from satfl_env import Decision, NetworkState, Outcome, scenarios
 
 PHYSICS_ONLY = {"training.engine": "none"}
 
@@ -45,3 +46,14 @@ def test_on_leo_battery_a_greedy_rule_spends_all_at_once_and_loses_updates():
         )
         assert left_by_greedy < 0.5 < left_by_thrifty
         assert greedy < thrifty
+
+
+@pytest.mark.parametrize("name", ["earth", "earth-held-out"])
+def test_on_earth_the_battery_binds_now_and_then(name):
+    simulation = scenarios.build(scenarios.load(name, **PHYSICS_ONLY))
+    state, outcomes = simulation.reset(0), []
+    while not simulation.finished:
+        state, report = simulation.step(full(state))
+        outcomes.extend(report.outcome)
+    without_energy, returned = (outcomes.count(it) for it in (Outcome.OUT_OF_ENERGY, Outcome.RETURNED))
+    assert 0 < without_energy < returned

@@ -44,7 +44,7 @@ def test_everything_that_may_differ_does_and_stays_in_its_range():
         assert high - 0.1 * (high - low) < values.max() <= high
     names = {gateway.name for gateway in family.gateways}
     chosen = [{gateway.name for gateway in scene.gateways} for scene in scenes]
-    assert all(len(one) == scene.num_gateways == 6 and one < names for one, scene in zip(chosen, scenes, strict=True))
+    assert all(len(one) == scene.num_gateways == 8 and one < names for one, scene in zip(chosen, scenes, strict=True))
     assert set().union(*chosen) == names
     assert len({scene.orbits.epoch.jd for scene in scenes}) == len(scenes)
 
