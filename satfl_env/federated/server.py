@@ -34,7 +34,7 @@ class FedAvg:
     r"""A step along the update: $x \leftarrow x + \eta \Delta$ (algorithm 1 of Reddi et al. with gradient descent).
 
     Attributes:
-        server_rate: Step size eta; at 1 it is federated averaging.
+        server_rate: Step size eta; at 1 it is federated averaging. That of late updates is part of Delta.
     """
 
     kind: Literal["fedavg"] = "fedavg"
@@ -58,7 +58,7 @@ class FedAvgM:
     Classification", 2019, arXiv 1909.06335.
 
     Attributes:
-        server_rate: Step size eta.
+        server_rate: Step size eta; that of late updates is part of Delta.
         server_momentum: Share beta of the momentum that stays, in [0, 1).
     """
 
@@ -88,7 +88,7 @@ class FedAdam:
     The defaults are those of Flower.
 
     Attributes:
-        server_rate: Step size eta.
+        server_rate: Step size eta; that of late updates is part of Delta.
         beta_1: Share of the first moment that stays, in [0, 1).
         beta_2: Share of the second moment that stays, in [0, 1).
         tau: Degree of adaptivity: how far updates are from counting by their sign alone.

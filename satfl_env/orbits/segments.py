@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_env.orbits.gateways import Gateway, ground_segment
+from satfl_env.orbits.gateways import Gateway
+from satfl_env.orbits.ground_segment import ground_segment
 from satfl_env.orbits.hermite import Motion
 from satfl_env.orbits.propagation import Orbits, States
 from satfl_env.orbits.sights import Sight

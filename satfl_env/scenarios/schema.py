@@ -146,12 +146,16 @@ class Target(Section):
         return float(metrics[self.metric].mean()) >= self.value
 
 
+# Sections that switch nothing on by default, and have no null of their own.
+_OPTIONS = ("access", "compression", "fleet", "local")
+
+
 class Scenario(Section):
     """A whole scenario: constellation, links, on-board resources, data, model, training and rounds.
 
     `local` is what satellites minimise in training: their `loss`, or terms beside it.
     `server` is how gateways move their models along the combined updates; null means by one step of length 1.
-    `faults: null` means that nothing fails.
+    Null switches off `access`, `compression`, `faults`, `fleet`, `local` and `server`.
     `reward_scale` multiplies the environment's reward; 1 leaves the return the rise of the metric, in its own unit.
     """
 
@@ -173,6 +177,13 @@ class Scenario(Section):
     target: Target | None = None
     faults: Faults | None = None
     reward_scale: Positive = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_off(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {name: value for name, value in given.items() if value is not None or name not in _OPTIONS}
 
     @model_validator(mode="after")
     def _data_fits(self) -> Scenario:

@@ -20,7 +20,7 @@ from satfl_env.orbits import (
     sites,
     walker,
 )
-from satfl_env.orbits.gateways import ground_segment
+from satfl_env.orbits.ground_segment import ground_segment
 
 EPOCH = "2026-03-01T00:00:00"
 GATEWAYS = [site("Svalbard", min_elevation_deg=5), site("Kourou"), site("Awarua", min_elevation_deg=30)]

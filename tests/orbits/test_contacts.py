@@ -22,7 +22,7 @@ from satfl_env.orbits import (
     walker,
 )
 from satfl_env.orbits.crossings import bracketed_root
-from satfl_env.orbits.gateways import ground_segment
+from satfl_env.orbits.ground_segment import ground_segment
 from satfl_env.orbits.propagation import Orbits
 
 EPOCH = "2026-03-01T00:00:00"

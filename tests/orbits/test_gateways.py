@@ -8,7 +8,7 @@ from astropy.time import Time
 
 from satfl_env.orbits import Gateway, site, sites
 from satfl_env.orbits.frames import offline
-from satfl_env.orbits.gateways import ground_segment
+from satfl_env.orbits.ground_segment import ground_segment
 
 PLACES = [Gateway("a", 78.2, 15.4, 450.0), Gateway("b", -33.0, 289.0, 9000.0, 5.0), Gateway("c", 0.0, 0.0, 0.0, 0.0)]
 

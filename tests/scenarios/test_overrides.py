@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from satfl_env import scenarios
-from satfl_env.scenarios import ScenarioError
+from satfl_env.scenarios import Scenario, ScenarioError
 
 
 def nested(depth: int) -> Any:
@@ -90,3 +90,13 @@ def test_overrides_change_one_loading_alone():
     before = scenarios.load("leo-multitask")
     assert scenarios.load("leo-multitask", **{"rounds.episode": 3, "data.partition": {"samples": [5, 6]}}) != before
     assert scenarios.load("leo-multitask") == before
+
+
+OFF = ("access", "compression", "faults", "fleet", "local", "server")
+
+
+@pytest.mark.parametrize("name", ["rush-hour", "unequal", "storm", "leo-multitask"])
+def test_null_switches_options_off(name):
+    off = scenarios.load(name, **dict.fromkeys(OFF))
+    for option in OFF:
+        assert getattr(off, option) == Scenario.model_fields[option].default

@@ -40,7 +40,8 @@ class LateUpdates(OneContact):
             otherwise.
         staleness_power: An update is weighted by (1 + staleness)^-power, where staleness is the number of times that
             the models have changed since its model was fetched.
-        server_rate: Step size of a model along its combined updates.
+        server_rate: What the combined updates of a buffer are multiplied by: FedBuff's step size. A server optimiser's
+            own `server_rate` comes after it.
     """
 
     buffer: Count = 1
