@@ -11,13 +11,14 @@ from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from satfl_agents.cem import CEM
 from satfl_agents.networks import Network
 from satfl_env.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A learning algorithm of Stable-Baselines3.
+    """A learning algorithm in the form of Stable-Baselines3.
 
     Attributes:
         learner: Its class.
@@ -42,6 +43,7 @@ class Algorithm:
 
 _ANY, _CONTINUOUS, _DISCRETE = (spaces.Box, spaces.MultiDiscrete), (spaces.Box,), (spaces.MultiDiscrete,)
 ALGORITHMS = {
+    "cem": Algorithm(CEM, _ANY),
     "ppo": Algorithm(PPO, _ANY),
     "maskable-ppo": Algorithm(MaskablePPO, _DISCRETE),
     "recurrent-ppo": Algorithm(RecurrentPPO, _ANY, recurrent=True),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Literal
 
+import torch
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -19,6 +21,18 @@ from satfl_env.settings import Count
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 # Algorithms whose policies may have the same heads for every satellite.
 _HEADS: dict[type[BaseAlgorithm], type[BasePolicy]] = {PPO: SetPolicy, MaskablePPO: MaskableSetPolicy}
+
+
+# Parts of a learner's policy that it needs for learning only.
+_FOR_LEARNING = (
+    "critic",
+    "critic_target",
+    "actor_target",
+    "value_net",
+    "mlp_extractor.value_net",
+    "vf_features_extractor",
+    "lstm_critic",
+)
 
 
 class Network(Section):
@@ -64,3 +78,10 @@ class Network(Section):
             return layers
         features = {"width": self.width, **activation}
         return {"features_extractor_class": SetFeatures, "features_extractor_kwargs": features, **layers}
+
+
+def deciding(policy: BasePolicy) -> dict[str, torch.Tensor]:
+    """The numbers of a policy that decide, each once; critics are left out."""
+    numbers = chain(policy.named_parameters(), policy.named_buffers())
+    learning = tuple(f"{name}." for name in _FOR_LEARNING)
+    return {name: value for name, value in numbers if not name.startswith(learning)}

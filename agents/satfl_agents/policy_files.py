@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +24,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from satfl_agents.algorithms import algorithm
 from satfl_agents.forms import ActionForm, ObservationForm
-from satfl_agents.networks import Network
+from satfl_agents.networks import Network, deciding
 from satfl_agents.policy_folders import DESCRIPTION, policy_folder, pretrained_names
 from satfl_agents.space_files import SpaceFile, to_space
 from satfl_agents.surroundings import own_generators
@@ -35,16 +34,6 @@ from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean
 
 WEIGHTS = "weights.safetensors"
-# Parts of a learner's policy that it needs for learning only.
-_FOR_LEARNING = (
-    "critic",
-    "critic_target",
-    "actor_target",
-    "value_net",
-    "mlp_extractor.value_net",
-    "vf_features_extractor",
-    "lstm_critic",
-)
 
 
 class PolicyDescription(Section):
@@ -93,7 +82,7 @@ def save_policy(folder: str | Path, network: BasePolicy, description: PolicyDesc
         OSError: If it cannot be written.
     """
     folder = Path(folder)
-    weights = save({name: value.detach().cpu().contiguous() for name, value in _deciding(network).items()})
+    weights = save({name: value.detach().cpu().contiguous() for name, value in deciding(network).items()})
     versions = {name: metadata.version(name) for name in ("satfl-env", "stable-baselines3", "sb3-contrib", "torch")}
     description = description.model_copy(update={"versions": versions, "weights": _digest(weights)})
     with one_writer(folder):
@@ -166,7 +155,7 @@ def _network(
     made = algorithm(algo).policy_class(observation_space, network)
     with own_generators():
         policy = made(observation_space, action_space, lambda _: 0.0, **network.policy_kwargs)
-    own = _deciding(policy)
+    own = deciding(policy)
     for name in sorted(own.keys() | weights.keys()):
         there, needed = (tuple(of[name].shape) if name in of else "nothing" for of in (weights, own))
         if there != needed:
@@ -176,13 +165,6 @@ def _network(
             value.copy_(weights[name])
     policy.set_training_mode(False)
     return policy
-
-
-def _deciding(network: BasePolicy) -> dict[str, torch.Tensor]:
-    """The numbers of a network that decide, each once."""
-    numbers = chain(network.named_parameters(), network.named_buffers())
-    learning = tuple(f"{name}." for name in _FOR_LEARNING)
-    return {name: value for name, value in numbers if not name.startswith(learning)}
 
 
 def _digest(content: bytes) -> str:

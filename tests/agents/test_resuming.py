@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from satfl_env.scenarios import Scenario, load
 from tests.factories import physics_only
 
 ROUNDS = 40
+LEFT = ("curve.csv", "validation.csv", "policy/policy.json", "policy/weights.safetensors")
 PHYSICS = physics_only(3)
 LEARNING = load("leo-multitask", **{"rounds.episode": 3, "training.max_epochs": 2})
 QUICK: dict[str, Any] = {
@@ -43,6 +45,7 @@ CASES = {
     "sac": (PHYSICS, OFF_POLICY),
     "td3": (PHYSICS, OFF_POLICY | {"normalise_reward": True}),
     "tqc": (PHYSICS, OFF_POLICY),
+    "cem": (LEARNING, {"learner": {"population": 2, "elite": 1, "episodes": 1}}),
 }
 
 
@@ -70,8 +73,7 @@ def play(algo: str, path: Path, rules: Path, *, seed: int = 0, kill_at: int = 10
 
 
 def left_by(folder: RunFolder) -> dict[str, bytes]:
-    names = ("curve.csv", "validation.csv", "policy/policy.json", "policy/weights.safetensors")
-    return {name: (folder.path / name).read_bytes() for name in names}
+    return {name: (folder.path / name).read_bytes() for name in LEFT}
 
 
 @pytest.mark.parametrize("algo", CASES)
@@ -128,26 +130,33 @@ def test_an_environment_goes_back_to_a_state() -> None:
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    rng = random.Random(0)
+    rng, whole, killed = random.Random(0), tmp_path / "whole", tmp_path / "killed"
 
     def command(out: Path) -> list[str]:
-        hyper = ("envs=2", "learner.n_steps=20", "learner.batch_size=20", "checkpoint_every=40", "validation.every=200")
-        more = [word for change in hyper for word in ("--hyper", change)]
+        hyper = ("envs=2", "learner.n_steps=20", "learner.batch_size=20", "checkpoint_every=40")
+        more = [
+            word for change in (*hyper, "validation.every=200", "validation.seeds=2") for word in ("--hyper", change)
+        ]
         run = "from satfl_env.commands import main; main()"
-        return [sys.executable, "-c", run, "train", "--rounds", "2000", *more, "--out", str(out)]
+        return [sys.executable, "-c", run, "train", "--rounds", "600", *more, "--out", str(out)]
+
+    def compare() -> None:
+        subprocess.run(command(killed), check=True, capture_output=True)
+        for name in LEFT:
+            assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
     started = time.monotonic()
-    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    subprocess.run(command(whole), check=True, capture_output=True)
     lasted = time.monotonic() - started
-    killed, kills = tmp_path / "killed", 0
+    kills = 0
     while kills < 20:
         process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.0, 0.5 * lasted))
-        if process.poll() is not None:
-            break
-        os.kill(process.pid, signal.SIGKILL)
+        time.sleep(rng.uniform(0.0, lasted))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        elif process.returncode == 0:
+            compare()
+            shutil.rmtree(killed)
         process.wait()
-        kills += 1
-    subprocess.run(command(killed), check=True, capture_output=True)
-    for name in ("curve.csv", "validation.csv", "policy/policy.json", "policy/weights.safetensors"):
-        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    compare()

@@ -36,6 +36,7 @@ OFF_POLICY = {
     "learner.train_freq": 2,
     "learner.gradient_steps": 1,
 }
+CEM = {"learner.population": 3, "learner.elite": 1, "learner.episodes": 1}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def run(*arguments: object):
 
 
 def quick(algo: str, **changes: object) -> list[object]:
-    more = OFF_POLICY if algo in ("sac", "td3", "tqc") else ON_POLICY
+    more = CEM if algo == "cem" else OFF_POLICY if algo in ("sac", "td3", "tqc") else ON_POLICY
     hyper = QUICK | more | changes
     return ["--algo", algo, *(word for name, value in hyper.items() for word in ("--hyper", f"{name}={value}"))]
 
@@ -102,9 +103,9 @@ def test_every_algorithm_trains_and_leaves_a_policy_curves_and_a_comparison(tmp_
     assert code == 0
     assert "complete already" in output
     assert (out / "policy" / "weights.safetensors").read_bytes() == weights
-    code, output = run(*arguments, "--hyper", "learner.gamma=0.5")
+    code, output = run(*arguments, "--hyper", "envs=3")
     assert code == 2
-    assert "belongs to another training run: hyperparameters.learner.gamma is" in output
+    assert "belongs to another training run: hyperparameters.envs is 2 there and 3 here" in output
 
 
 def test_files_of_hyperparameters_belong_to_the_algorithms():

@@ -41,7 +41,7 @@ def complete_algorithm(incomplete: str) -> list[str]:
 Algo = Annotated[
     str,
     typer.Option(
-        help="ppo, maskable-ppo, recurrent-ppo, sac, td3 or tqc, of Stable-Baselines3 and sb3-contrib.",
+        help="ppo, maskable-ppo, recurrent-ppo, sac, td3 or tqc, of Stable-Baselines3 and sb3-contrib, or cem.",
         autocompletion=complete_algorithm,
     ),
 ]
