@@ -67,6 +67,14 @@ def test_weights_of_ten_satellites_serve_sixteen(made, actions):
     assert optimised == {id(parameter) for parameter in few.parameters()}
 
 
+def test_exploration_is_as_wide_for_every_satellite():
+    policy = SetPolicy(sets(4, 2), numbers(4, 2), lambda _: 1e-3, width=8)
+    with torch.no_grad():
+        policy.log_std.copy_(torch.arange(4.0))
+    spread = policy.get_distribution(drawn(sets(4, 2))).distribution.stddev[0].log()
+    assert spread.round().tolist() == [0.0] * 12 + [1.0] * 4 + [2.0] * 4 + [3.0] * 4
+
+
 def test_heads_follow_the_order_of_satellites_and_gateways():
     satellites, gateways = 5, 3
     space, rng = sets(satellites, gateways), np.random.default_rng(0)

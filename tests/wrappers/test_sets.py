@@ -175,6 +175,24 @@ def test_epochs_and_frequency_are_those_that_the_closed_form_gives():
     np.testing.assert_allclose(column(state, "pair", "best_epochs"), np.log10(1 + 400 * frequency // 1e10), rtol=1e-6)
 
 
+def test_the_upload_takes_from_the_energy_of_training():
+    state = whole_state(window_s=np.full((4, 2), 400.5), transmit_power_w=np.full(4, 100.0))
+    frequency = np.cbrt((100 - 100 * 0.5 / 2) / (5e-27 * 400))
+    np.testing.assert_allclose(column(state, "pair", "frequency"), frequency / 1e9, rtol=1e-6)
+    np.testing.assert_allclose(column(state, "pair", "upload"), np.log10(1 + 25 / 50), rtol=1e-6)
+
+
+def test_the_sun_changes_when_an_eclipse_begins_or_ends():
+    state = whole_state(2, eclipse_start_s=np.array([0.0, 300.0]), eclipse_end_s=np.array([990.0, 2400.0]))
+    assert column(state, "satellite", "sunlit").tolist() == [0, 1]
+    np.testing.assert_allclose(column(state, "satellite", "sun_change"), np.log10([100, 31]), rtol=1e-6)
+
+
+def test_the_midpoint_lies_between_the_least_and_the_most_similar_of_all():
+    similarity = np.array([[1.0, 1.0, 0.2], [1.0, 1.0, 0.65], [0.2, 0.65, 1.0]])
+    assert column(whole_state(3, similarity=similarity), "satellite", "similar_midpoint").tolist() == [0.5, 1.0, 0.5]
+
+
 def test_similarities_do_not_depend_on_how_many_satellites_there_are():
     one = np.array([[1.0, 0.8], [0.8, 1.0]])
     states = [whole_state(2 * copies, similarity=np.kron(np.ones((copies, copies)), one)) for copies in (3, 30)]
