@@ -117,20 +117,24 @@ class RadioLinks:
         """
         num_gateways = snapshot.distance_m.shape[1]
         share_hz = bandwidth_share_hz(association, num_gateways, self.bandwidth_hz, self.satellite_budget_hz, share)
+        # Often a few of many satellites send.
+        sends, rates_bps = np.flatnonzero(association < num_gateways), np.zeros(len(association))
+        share_hz = share_hz[sends]
         quality = sinr(
-            snapshot.position_m,
+            snapshot.position_m[sends],
             snapshot.gateway_position_m,
-            self._gain(snapshot),
-            association,
+            self._gain(snapshot, sends),
+            association[sends],
             share_hz,
             bandwidth_hz=self.bandwidth_hz,
-            transmit_power_w=_of_rows(self.transmit_power_w, snapshot),
+            transmit_power_w=_rows_of(_of_rows(self.transmit_power_w, snapshot), sends),
             noise_w=self._noise_w(share_hz),
             array_shape=self.array_shape,
             gateway_frame=snapshot.gateway_frame,
-            clear=snapshot.clear,
+            clear=None if snapshot.clear is None else snapshot.clear[sends],
         )
-        return rate_bps(share_hz, quality)
+        rates_bps[sends] = rate_bps(share_hz, quality)
+        return rates_bps
 
     def highest_rate_bps(self, min_distance_m: float) -> float:
         """Rate in bit/s of a satellite alone at the shortest slant range, the highest of a fleet.
@@ -144,12 +148,12 @@ class RadioLinks:
         band_hz = min(self.bandwidth_hz, self.satellite_budget_hz)
         return rate_bps(band_hz, power_w * gain / self._noise_w(band_hz))
 
-    def _gain(self, snapshot: Geometry) -> FloatArray:
-        """Linear gain of every pair once the gateway's array is steered to the satellite, (S, G)."""
+    def _gain(self, snapshot: Geometry, rows: IntArray | slice = slice(None)) -> FloatArray:
+        """Linear gain of the pairs in some rows once the gateway's array is steered to the satellite, (R, G)."""
         satellite_gain_dbi = _of_pairs(self.satellite_gain_dbi, snapshot)
-        gain = self._peak_gain(snapshot.distance_m, satellite_gain_dbi)
+        gain = self._peak_gain(snapshot.distance_m[rows], _rows_of(satellite_gain_dbi, rows))
         for factor in self._factors(snapshot, satellite_gain_dbi):
-            gain = gain * factor
+            gain = gain * factor[rows]
         return gain
 
     def _peak_gain(self, distance_m: FloatArray, satellite_gain_dbi: Each) -> FloatArray:
@@ -181,6 +185,11 @@ class RadioLinks:
 
     def _noise_w(self, bandwidth_hz: FloatArray | float) -> FloatArray:
         return thermal_noise_w(bandwidth_hz, self.noise_figure_db, self.noise_temperature_k)
+
+
+def _rows_of(value: Each, rows: IntArray | slice) -> Each:
+    """Some rows of a value that is not one number for all."""
+    return value if isinstance(value, float) else value[rows]
 
 
 def _of_rows(value: Each, snapshot: Geometry) -> Each:

@@ -1,7 +1,4 @@
-"""The SINR of each satellite among all that send.
-
-`association` is (S,), values 0..G: the gateway of each satellite, G for those that sit out.
-"""
+"""The SINR of each satellite among all that send."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ def sinr(
     gateway_frame: FloatArray | None = None,
     clear: BoolArray | None = None,
 ) -> FloatArray:
-    r"""SINR of every satellite at its gateway (SemSpaceFL, eq. 10-13).
+    r"""SINR of R satellites, all of which send, each at its gateway (SemSpaceFL, eq. 10-13).
 
     $$\mathrm{SINR}_s = \frac{p_s \, g_{sk}}
     {\sigma_s^2 + \frac{b_s}{B} \sum_{j \notin \mathcal{U}_k} p_j \, g_{jk} A_k(s, j)},
@@ -52,42 +49,38 @@ def sinr(
     fraction $b_s / B$ of it falls into the share of satellite s.
 
     Args:
-        position_m: Satellite positions, (S, 3), z up at the gateways.
+        position_m: Satellite positions, (R, 3), z up at the gateways.
         gateway_position_m: Gateway positions, (G, 3).
-        gain: Linear path gain (eq. 9), (S, G).
-        association: Gateway of each satellite, (S,).
-        share_hz: Bandwidth of each satellite, (S,).
+        gain: Linear path gain (eq. 9), (R, G).
+        association: Gateway of each satellite in 0..G-1, (R,).
+        share_hz: Bandwidth of each satellite, (R,).
         bandwidth_hz: Band of every gateway.
-        transmit_power_w: Transmit power of every satellite, one number or (S,).
-        noise_w: Noise power in each satellite's share, (S,).
+        transmit_power_w: Transmit power of every satellite, one number or (R,).
+        noise_w: Noise power in each satellite's share, (R,).
         array_shape: Elements of the gateways' arrays along their first and second local axis.
         gateway_frame: Local axes of each gateway in rows, the third its array's boresight, (G, 3, 3); None where they
             are x, y and z.
-        clear: Whether nothing stands between satellite and gateway, (S, G); None where that is so above the horizon.
+        clear: Whether nothing stands between satellite and gateway, (R, G); None where that is so above the horizon.
 
     Returns:
-        Linear SINR, (S,); 0 for satellites that sit out.
+        Linear SINR, (R,).
     """
-    num_gateways = gain.shape[1]
-    senders = np.flatnonzero(association < num_gateways)
-    own = association[senders], np.arange(len(senders))
-    direction = _directions(position_m[senders], gateway_position_m, gateway_frame)
-    power_w = transmit_power_w[senders] if isinstance(transmit_power_w, np.ndarray) else transmit_power_w
-    arriving_w = power_w * gain[senders].T
-    arrives = direction[..., 2] > 0 if clear is None else clear[senders].T
+    num_senders, num_gateways = gain.shape
+    own = association, np.arange(num_senders)
+    direction = _directions(position_m, gateway_position_m, gateway_frame)
+    arriving_w = transmit_power_w * gain.T
+    arrives = direction[..., 2] > 0 if clear is None else clear.T
     interfering_w = np.where(arrives, arriving_w, 0.0)
     interfering_w[own] = 0.0
-    at_once = max(1, _PAIRS // max(1, len(senders)))
+    at_once = max(1, _PAIRS // max(1, num_senders))
     output_w = np.concatenate(
         [
             _array_output_w(direction[first : first + at_once], interfering_w[first : first + at_once], array_shape)
             for first in range(0, num_gateways, at_once)
         ]
     )
-    interference_w = output_w[own] * share_hz[senders] / bandwidth_hz
-    quality = np.zeros(len(association))
-    quality[senders] = arriving_w[own] / (interference_w + noise_w[senders])
-    return quality
+    interference_w = output_w[own] * share_hz / bandwidth_hz
+    return np.asarray(arriving_w[own] / (interference_w + noise_w))
 
 
 def _directions(position_m: FloatArray, gateway_position_m: FloatArray, gateway_frame: FloatArray | None) -> FloatArray:

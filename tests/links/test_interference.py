@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env.links import RadioLinks, array_features, bandwidth_share_hz, sinr, upa_gain
+from satfl_env.links.channel import path_gain
 
 elements = st.integers(1, 17)
 
@@ -71,19 +75,39 @@ def test_sinr_of_many_satellites_is_that_of_all_pairs(count: int, noise_hz: floa
     gain = 1e3 / np.linalg.norm(position[:, None] - gateway, axis=-1) ** 2
     share = bandwidth_share_hz(association, 10, 1e9, 1e9)
     power_w = np.full(count, 10.0) if equal else rng.uniform(0.1, 40.0, count)
+    sends = association < 10
     found = sinr(
-        position,
+        position[sends],
         gateway,
-        gain,
-        association,
-        share,
+        gain[sends],
+        association[sends],
+        share[sends],
         bandwidth_hz=1e9,
-        transmit_power_w=10.0 if equal else power_w,
-        noise_w=noise_hz * share,
+        transmit_power_w=10.0 if equal else power_w[sends],
+        noise_w=noise_hz * share[sends],
         array_shape=(16, 16),
     )
     expected = pairwise_sinr(position, gateway, gain, association, power_w, noise_hz * share)
-    np.testing.assert_allclose(found, expected, rtol=1e-11)
+    np.testing.assert_allclose(found, expected[sends], rtol=1e-11)
+
+
+@pytest.mark.parametrize("options", [{}, {"satellite_pattern": "nadir", "scan_exponent": 1.3}])
+def test_satellites_that_sit_out_cost_nothing_and_change_nothing(at, monkeypatch, options) -> None:
+    asked = []
+
+    def watched(distance_m: np.ndarray, **values: Any) -> np.ndarray:
+        asked.append(distance_m.shape)
+        return path_gain(distance_m, **values)
+
+    monkeypatch.setattr(sys.modules["satfl_env.links.radio"], "path_gain", watched)
+    links, scene = RadioLinks(**options), at(1e6 * unit_vectors(9, 0), np.eye(2, 3))
+    association = np.array([2, 0, 2, 1, 1, 2, 2, 0, 2])
+    sends = association < 2
+    rate_bps = links.associated_rate_bps(scene, association)
+    assert asked == [(4, 2)]
+    only_they = links.associated_rate_bps(at(scene.position_m[sends], scene.gateway_position_m), association[sends])
+    np.testing.assert_array_equal(rate_bps[~sends], 0.0)
+    np.testing.assert_allclose(rate_bps[sends], only_they, rtol=1e-12)
 
 
 def test_without_senders_nobody_has_a_signal(at) -> None:
