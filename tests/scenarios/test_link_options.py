@@ -12,17 +12,11 @@ import satfl_env  # noqa: F401
 from satfl_env import scenarios
 from satfl_env.links import atmosphere
 from satfl_env.scenarios import ScenarioError
+from tests.combinations import pretended_itur
 from tests.factories import decide
+from tests.worlds import EIGHTEEN_SATELLITES, assert_a_twin_goes_on_from_the_middle
 
-SMALL = {
-    "training.engine": "none",
-    "data.test_samples": 4,
-    "data.partition": {"span_s": 7200.0, "max_samples": 20},
-    "constellation.satellites": 18,
-    "constellation.planes": 2,
-    "constellation.phasing": 1,
-    "rounds.episode": 4,
-}
+SMALL = {"training.engine": "none", **EIGHTEEN_SATELLITES}
 ANTENNAS = {
     "links.array_efficiency": 0.8,
     "links.array_shape": [32, 32],
@@ -41,17 +35,9 @@ GATEWAYS = [
 
 
 @pytest.fixture(autouse=True)
-def pretended_itur(monkeypatch) -> Iterator[None]:
-    """In place of `itur`: a loss that is the same everywhere."""
-    monkeypatch.setattr(atmosphere, "find_spec", lambda name: name)
-    monkeypatch.setattr(
-        atmosphere, "slant_path_loss_db", lambda site, elevation_deg, **rest: 3 / np.sin(np.radians(elevation_deg))
-    )
-    atmosphere._table.cache_clear()
-    atmosphere._tables.cache_clear()
-    yield
-    atmosphere._table.cache_clear()
-    atmosphere._tables.cache_clear()
+def without_itur(monkeypatch) -> Iterator[None]:
+    with pretended_itur(monkeypatch):
+        yield
 
 
 @pytest.mark.parametrize("options", [ANTENNAS, SKY])
@@ -64,18 +50,7 @@ def pretended_itur(monkeypatch) -> Iterator[None]:
     ],
 )
 def test_rounds_go_on_from_a_state_in_the_middle(options: dict, rounds: dict) -> None:
-    simulation, twin = (scenarios.build(scenarios.load("walker-earth", **SMALL, **options, **rounds)) for _ in range(2))
-    state = simulation.reset(3)
-    assert np.isfinite(state.rate_bps).all()
-    while not simulation.finished:
-        state, report = simulation.step(decide(state))
-        assert np.isfinite(report.energy_j).all()
-        if state.round == 2:
-            twin.set_state(simulation.get_state())
-        if state.round > 2:
-            twin_state, twin_report = twin.step(decide(twin.state))
-            np.testing.assert_array_equal(twin_report.upload_s, report.upload_s)
-            np.testing.assert_array_equal(twin_state.rate_bps, state.rate_bps)
+    assert_a_twin_goes_on_from_the_middle(scenarios.load("walker-earth", **SMALL, **options, **rounds))
 
 
 def test_a_relayed_pair_has_the_rate_of_its_relay() -> None:

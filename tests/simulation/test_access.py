@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import combinations, product
 from typing import Any
 
@@ -13,38 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_baselines import make_policy, run_episode
-from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, decision_to_action, scenarios
+from satfl_env import Decision, NetworkState, Outcome, Simulation, decision_to_action, scenarios
 from satfl_env.links import RadioLinks
 from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation import GatewayAccess
 from satfl_env.simulation.access import whole_parts
 from satfl_env.wrappers import BoxAction, DiscreteAction
-from tests.factories import decide, make_decision, make_state, physics_only
+from tests.factories import decide, make_decision, make_state, parts_of, physics_only
+from tests.worlds import RELAYED, SLOW, TEN_SATELLITES
 
-GLOBE: dict[str, Any] = {
-    "kind": "walker",
-    "satellites": 10,
-    "planes": 2,
-    "altitude_m": 3e6,
-    "inclination_deg": 70,
-    "epoch": "2026-03-20T00:00:00",
-    "gateways": ["Kourou", "Svalbard"],
-}
 WORLDS: dict[str, dict[str, Any]] = {
     "one-contact": {},
     "late": {"rounds.late": {"buffer": 2}},
-    "relays": {"constellation": GLOBE, "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}}},
+    "relays": RELAYED,
 }
-# Uploads of a few seconds, so that shares of the band show.
-SLOW = {"links.model_bits": 1e10, "onboard.cycles_per_sample": 1e8}
 
 
 def build(access: dict[str, Any], world: str = "one-contact", rounds: int = 4, **changes: Any) -> Simulation:
     return scenarios.build(physics_only(rounds, **SLOW, **WORLDS[world], access=access, **changes))
-
-
-def fields_of(record: NetworkState | RoundReport) -> dict[str, Any]:
-    return {part.name: getattr(record, part.name) for part in fields(record) if part.name != "on_request"}
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -53,8 +39,8 @@ def test_limits_that_bind_nobody_change_nothing(world):
     state, twin = limited.reset(0), free.reset(0)
     while not limited.finished:
         (state, report), (twin, expected) = limited.step(decide(state)), free.step(decide(twin))
-        np.testing.assert_equal(fields_of(report), fields_of(expected))
-        np.testing.assert_equal(fields_of(state), fields_of(twin))
+        np.testing.assert_equal(parts_of(report), parts_of(expected))
+        np.testing.assert_equal(parts_of(state), parts_of(twin))
 
 
 @settings(max_examples=150, deadline=None)
@@ -179,7 +165,7 @@ def test_whoever_is_not_served_takes_no_band_and_does_no_harm(world, sharing):
         simulation.set_state(before)
         alone = replace(decision, association=np.where(left_out, simulation.state.sits_out, decision.association))
         _, expected = simulation.step(alone)
-        found, wanted = fields_of(report), fields_of(expected)
+        found, wanted = parts_of(report), parts_of(expected)
         assert (wanted.pop("outcome")[left_out] == Outcome.SAT_OUT.value).all()
         found.pop("outcome")
         np.testing.assert_equal(found, wanted)
@@ -205,7 +191,7 @@ def test_whoever_could_not_take_part_anyway_holds_no_beam():
 def test_a_pool_of_one_sink_takes_one_beam():
     """Two clusters are two pools at a sink: with two beams all of them are served, however many satellites they are."""
     relay = {
-        "constellation": GLOBE,
+        "constellation": TEN_SATELLITES,
         "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}, "combine_on_board": True},
     }
     simulation = scenarios.build(physics_only(4, **SLOW, **relay, access={"beams": 2}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
@@ -22,30 +21,16 @@ from satfl_env.orbits import ConstellationScene, site, walker
 from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation.protocols import PlaneLinks, Relays
 from satfl_env.simulation.quantities import NonNegativeQuantity, PositiveQuantity
-from tests.factories import decide, physics_only
+from tests.factories import decide, parts_of, physics_only
+from tests.worlds import RELAYED, SLOW
 
 BATTERY = {"kind": "battery", "capacity_j": 2000.0, "initial_j": 1500.0, "harvest_w": 1.0, "standing_w": 1.5}
-GLOBE: dict[str, Any] = {
-    "kind": "walker",
-    "satellites": 10,
-    "planes": 2,
-    "altitude_m": 3e6,
-    "inclination_deg": 70,
-    "epoch": "2026-03-20T00:00:00",
-    "gateways": ["Kourou", "Svalbard"],
-}
 WORLDS: dict[str, dict[str, Any]] = {
     "draws": {},
     "battery": {"onboard.energy": BATTERY},
     "late": {"onboard.energy": BATTERY, "rounds.late": {"buffer": 2}},
-    "relays": {
-        "onboard.energy": BATTERY,
-        "constellation": GLOBE,
-        "rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e9}},
-    },
+    "relays": {"onboard.energy": BATTERY, **RELAYED},
 }
-# Uploads of a few seconds, so that transmission counts.
-SLOW = {"links.model_bits": 1e10, "onboard.cycles_per_sample": 1e8}
 
 
 def build(fleet: Any = (), world: str = "battery", rounds: int = 4, **changes: Any) -> Simulation:
@@ -62,11 +47,7 @@ def play(simulation: Simulation, seed: int = 0) -> list[NetworkState | RoundRepo
 
 
 def records(shown: list[NetworkState | RoundReport]) -> list[dict[str, Any]]:
-    return [fields_of(record) for record in shown]
-
-
-def fields_of(record: NetworkState | RoundReport) -> dict[str, Any]:
-    return {part.name: getattr(record, part.name) for part in fields(record) if part.name != "on_request"}
+    return [parts_of(record) for record in shown]
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -194,7 +175,7 @@ def test_what_is_drawn_depends_on_the_seed_alone_and_stays_for_the_episode():
     np.testing.assert_array_equal(restored.kappa, shown[0].kappa)
     for twin in (simulation, pickle.loads(pickle.dumps(simulation))):
         _, report = twin.step(decide(twin.state))
-        np.testing.assert_equal(fields_of(report), fields_of(shown[3]))
+        np.testing.assert_equal(parts_of(report), parts_of(shown[3]))
 
 
 def test_other_draws_of_an_episode_are_as_without_a_fleet():

@@ -12,16 +12,9 @@ from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation import Simulation
 from satfl_env.simulation.upload_positions import moved
 from tests.factories import decide
+from tests.worlds import EIGHTEEN_SATELLITES, assert_a_twin_goes_on_from_the_middle
 
 PHYSICS = {"training.engine": "none", "links.positions_at": "upload"}
-GLOBE = {
-    "data.test_samples": 4,
-    "data.partition": {"span_s": 7200.0, "max_samples": 20},
-    "constellation.satellites": 18,
-    "constellation.planes": 2,
-    "constellation.phasing": 1,
-    "rounds.episode": 4,
-}
 # Large models on few cycles: transfers and training take about as long.
 SLOW = {"links.model_bits": 2e11, "onboard.cycles_per_sample": 1e8, "onboard.energy.mean_j": 1e6}
 
@@ -67,7 +60,7 @@ def test_an_upload_is_made_from_where_the_satellite_is_after_fetching_and_traini
 
 
 def test_on_the_globe_an_upload_is_that_of_a_snapshot_of_its_time() -> None:
-    simulation = build("walker-earth", **GLOBE, **{"links.model_bits": 1e11, "training.max_epochs": 1})
+    simulation = build("walker-earth", **EIGHTEEN_SATELLITES, **{"links.model_bits": 1e11, "training.max_epochs": 1})
     state = simulation.reset(0)
     seen = int(state.window_s.max(axis=1).argmax())
     decision, gateway = alone(state, seen)
@@ -122,15 +115,8 @@ def test_nothing_differs_where_nothing_moves() -> None:
 )
 @pytest.mark.parametrize("links", [{}, {"links.scan_exponent": 1.2, "links.satellite_pattern": "nadir"}])
 def test_rounds_go_on_from_a_state_in_the_middle(rounds: dict, links: dict) -> None:
-    simulation, twin = (build("walker-earth", **GLOBE, **rounds, **links) for _ in range(2))
-    state = simulation.reset(3)
-    while not simulation.finished:
-        state, report = simulation.step(decide(state))
-        assert np.isfinite(report.upload_s).all()
-        if state.round == 2:
-            twin.set_state(simulation.get_state())
-        if state.round > 2:
-            np.testing.assert_array_equal(twin.step(decide(twin.state))[1].upload_s, report.upload_s)
+    scenario = scenarios.load("walker-earth", **PHYSICS, **EIGHTEEN_SATELLITES, **rounds, **links)
+    assert_a_twin_goes_on_from_the_middle(scenario)
 
 
 def globe_scene() -> ConstellationScene:
