@@ -24,13 +24,16 @@ class EpisodeRecorder(VecEnvWrapper):
 
     Args:
         envs: The environments.
+        goes_on: Whether learners are told of an episode's last round that the task goes on after it, as
+            Stable-Baselines3 takes a truncation.
 
     Attributes:
         records: The records so far.
     """
 
-    def __init__(self, envs: VecEnv) -> None:
+    def __init__(self, envs: VecEnv, *, goes_on: bool) -> None:
         super().__init__(envs)
+        self._goes_on = goes_on
         self.records: list[Record] = []
         self._rounds = 0
         self._sums = np.zeros((len(_SUMS), envs.num_envs))
@@ -49,7 +52,8 @@ class EpisodeRecorder(VecEnvWrapper):
             idle = float(np.mean(info["outcome"] == Outcome.SAT_OUT))
             self._sums[:, index] += rewards[index], 1.0, -terms["energy_j"], -terms["lost_updates"], idle
             if ended[index]:
-                infos[index] = {**info, "episode": self._finish(index, info)}
+                goes_on = self._goes_on and info["TimeLimit.truncated"]
+                infos[index] = {**info, "episode": self._finish(index, info), "TimeLimit.truncated": goes_on}
         return observations, rewards, ended, infos
 
     def get_state(self) -> dict[str, Any]:

@@ -151,7 +151,8 @@ def _make_envs(assignment: Assignment) -> VecEnv:
             workers=min(assignment.workers, settings.envs),
             scenario=assignment.scenario,
             **assignment.brought,
-        )
+        ),
+        goes_on=settings.goes_on,
     )
     if not settings.normalise_reward:
         return envs

@@ -88,7 +88,7 @@ def test_killed_runs_go_on_to_the_same_curve_and_policy(tmp_path: Path, algo: st
     assert left_by(whole) == left_by(killed)
 
 
-def test_the_seed_decides_and_processes_do_not(tmp_path: Path) -> None:
+def test_the_seed_decides_and_leaves_the_users_generators_alone(tmp_path: Path) -> None:
     random.seed(1)
     first = play("ppo", tmp_path / "first", tmp_path / "rules")
     np.random.seed(2)  # noqa: NPY002
@@ -126,6 +126,15 @@ def test_an_environment_goes_back_to_a_state() -> None:
     assert again[:3] == rest[:3]
     env.step(actions[0]), other.step(actions[0])
     np.testing.assert_array_equal(env.reset()[1]["seed"], other.reset()[1]["seed"])
+
+
+@pytest.mark.slow
+def test_processes_change_nothing(tmp_path: Path) -> None:
+    alone = play("recurrent-ppo", tmp_path / "alone", tmp_path / "rules")
+    with pytest.raises(Killed):
+        play("recurrent-ppo", tmp_path / "divided", tmp_path / "rules", kill_at=20, workers=2)
+    divided = play("recurrent-ppo", tmp_path / "divided", tmp_path / "rules", workers=2)
+    assert left_by(alone) == left_by(divided)
 
 
 @pytest.mark.slow
