@@ -63,8 +63,8 @@ class Hyperparameters(Section):
         network: The network of its policy.
         learner: Arguments of the algorithm's class in Stable-Baselines3.
         normalise_reward: Whether rewards are divided by the standard deviation of the return so far.
-        goes_on: Whether the state after an episode's last round has a value, as in a task that goes on; else what counts
-            is the episode, and nothing is worth saving beyond it.
+        goes_on: Whether the state after an episode's last round has a value, as in a task that goes on; else nothing
+            counts but the episode, and nothing is worth saving beyond it.
         clone: A start from a reference policy.
         validation: How the learner is judged while it learns.
         checkpoint_every: Rounds between two checkpoints.
