@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import jensenshannon
 
 from satfl_baselines.clustering import (
@@ -70,6 +72,16 @@ def test_clusters_are_those_of_a_closure_by_hand(similarity):
     relation = relation_matrix(similarity, midpoint_threshold(similarity))
     labels = jensen_shannon(make_state(len(similarity), similarity=similarity))
     assert labels.tolist() == closure_by_hand(relation)
+
+
+@settings(max_examples=100, deadline=None)
+@given(size=st.integers(0, 20), seed=st.integers(0, 2**32), density=st.floats(0, 0.3))
+def test_the_closure_has_the_connected_components_that_scipy_finds(size, seed, density):
+    half = np.random.default_rng(seed).random((size, size)) < density
+    labels = transitive_closure(half | half.T)
+    _, component = connected_components(csr_array(half), directed=False)
+    assert ((labels[:, None] == labels) == (component[:, None] == component)).all()
+    assert all(labels[label] == label <= index for index, label in enumerate(labels))
 
 
 @settings(max_examples=100, deadline=None)
