@@ -72,6 +72,9 @@ class RuleAction(DecisionAction, RecordConstructorArgs):
         chosen = {name: float(value) for name, value in (reference or {}).items()}
         _check_names("reference", tuple(chosen))
         _check_names("numbers", tuple(numbers))
+        for name, value in chosen.items():
+            if not _LOWEST[name] <= value <= _HIGHEST[name]:
+                raise ValueError(f"reference {name} must lie in [{_LOWEST[name]:g}, {_HIGHEST[name]:g}], got {value:g}")
         if not numbers:
             raise ValueError(f"numbers must be some of {', '.join(names())}, got none")
         form = RuleForm(RuleNumbers(**chosen), tuple(numbers))
