@@ -48,7 +48,7 @@ def without_itur(monkeypatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("choice", quick(CHOICES, 3), ids=name_of)
+@pytest.mark.parametrize("choice", quick(CHOICES, 2), ids=name_of)
 def test_copies_made_in_the_middle_go_on_as_the_original(choice: Choice):
     env = SatFLEnv(scenario_of(choice))
     env.reset(seed=SEED)
