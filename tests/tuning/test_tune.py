@@ -12,9 +12,10 @@ from satfl_baselines.commands import policy_names as names_on_command_lines
 from satfl_baselines.rule import RULES, names
 from satfl_baselines.seeds import TUNING
 from satfl_baselines.tuning import tuned
+from satfl_baselines.tuning.budget import Budget
 from satfl_baselines.tuning.episodes import Episodes, rule_episodes
 from satfl_baselines.tuning.rule_file import RuleFile, read_rule, write_rule
-from satfl_baselines.tuning.tune import Budget, search, tune_rules
+from satfl_baselines.tuning.tune import search, tune_rules
 from satfl_env.commands import make_app
 from satfl_env.scenarios import Scenario, load
 from tests.factories import physics_only
@@ -139,7 +140,9 @@ def test_files_that_are_no_rule_are_refused_by_name_and_field(tmp_path, text, wo
 
 def test_tuned_is_the_package_s_rule_for_a_scenario(tmp_path, monkeypatch):
     monkeypatch.setattr(tuned, "_FOLDER", tmp_path)
-    with pytest.raises(ValueError, match=r"no policy 'tuned' for scenario 'leo-multitask'.*`satfl tune-rules` makes"):
+    with pytest.raises(
+        ValueError, match=r"no policy 'tuned' for scenario 'leo-multitask'; .*for: none yet. `satfl tune"
+    ):
         compare(physics_only(1), ["tuned"], [0], tmp_path / "out")
     assert "tuned" not in policy_names("leo-multitask")
     numbers = RuleNumbers(early_threshold=0.3, load=1.0)
@@ -149,7 +152,9 @@ def test_tuned_is_the_package_s_rule_for_a_scenario(tmp_path, monkeypatch):
     assert make_policy("tuned", scenario="leo-multitask").description.endswith("tuned on leo-multitask")
     scenario = physics_only(2)
     assert run_episode(scenario, "tuned", 0) == run_episode(scenario, rule_policy(numbers), 0)
-    with pytest.raises(ValueError, match=r"no policy 'tuned' without a scenario, only for: leo-multitask;"):
+    with pytest.raises(
+        ValueError, match=r"no policy 'tuned' without a scenario; the package has tuned rules for: leo-multitask\."
+    ):
         make_policy("tuned")
 
 

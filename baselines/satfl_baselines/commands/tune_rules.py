@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satfl_baselines.tuning.budget import DEFAULT_START, Budget
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     Overrides,
@@ -30,18 +31,17 @@ if TYPE_CHECKING:
 def tune_rules(
     out: Annotated[Path, typer.Option(help="Folder of the search; the same command resumes an interrupted one.")],
     scenario: ScenarioName = DEFAULT_SCENARIO,
-    start: Annotated[str, typer.Option(help="Rule to start from: full, fine, curriculum or thrifty.")] = "curriculum",
-    generations: Annotated[int | None, typer.Option(min=1, help="Generations of candidates; 20 by default.")] = None,
-    population: Annotated[int | None, typer.Option(min=4, help="Candidates in each; 24 by default.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds that each of them plays; 8 by default.")] = None,
-    checks: Annotated[int | None, typer.Option(min=2, help="Seeds to check the result on; 30 by default.")] = None,
+    start: Annotated[str, typer.Option(help="Policy to start from, one that is a case of the rule.")] = DEFAULT_START,
+    generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = Budget.generations,
+    population: Annotated[int, typer.Option(min=4, help="Candidates in each.")] = Budget.population,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds that each of them plays.")] = Budget.seeds,
+    checks: Annotated[int, typer.Option(min=2, help="Seeds to check the result on.")] = Budget.checks,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the candidates.")] = 0,
     overrides: Overrides = None,
     workers: Workers = 1,
 ) -> None:
     """Tune the numbers of the reference rule on a scenario, by the cross-entropy method on tuning seeds."""
     # These take seconds to import, which --help need not wait for.
-    from satfl_baselines.tuning.tune import Budget
     from satfl_baselines.tuning.tune import tune_rules as tune
     from satfl_baselines.tuning.tuned import FILE
     from satfl_env.scenarios import load
@@ -49,8 +49,7 @@ def tune_rules(
 
     keeps_what_is_finished()
     config = load(scenario, **parse_overrides(overrides))
-    given = {"generations": generations, "population": population, "seeds": seeds, "checks": checks}
-    budget = Budget(**{name: number for name, number in given.items() if number is not None})
+    budget = Budget(generations=generations, population=population, seeds=seeds, checks=checks)
     with named(scenario), progress_bar(error_console(), "generations") as progress:
         rule = tune(config, out, start=start, budget=budget, seed=seed, workers=workers, progress=progress)
     console, found = output_console(), rule.found

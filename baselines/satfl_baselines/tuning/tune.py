@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict
 
 from satfl_baselines.arrays import FloatArray
@@ -19,12 +17,12 @@ from satfl_baselines.identity import identity, require_same
 from satfl_baselines.rule import RULES, RuleNumbers
 from satfl_baselines.seeds import TUNING
 from satfl_baselines.summary import Estimate
+from satfl_baselines.tuning.budget import DEFAULT_START, Budget
 from satfl_baselines.tuning.episodes import rule_episodes
 from satfl_baselines.tuning.rule_file import RuleFile, write_rule
 from satfl_baselines.tuning.tuned import FILE
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
-from satfl_env.settings import STRICT, Count
 from satfl_env.suggestions import did_you_mean
 
 CONFIG, SEARCH = "config.json", "search.json"
@@ -33,23 +31,6 @@ ELITE_SHARE = 0.25
 
 # Rules as points of the unit cube, (N, 12), and the seeds that each plays; to scores (N, number of seeds).
 Evaluate = Callable[[FloatArray, Sequence[int]], FloatArray]
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Budget:
-    """What a search may cost: `generations * population * seeds + 2 * checks` episodes.
-
-    Attributes:
-        generations: Generations of candidates.
-        population: Candidates in each.
-        seeds: Seeds that all candidates of a generation play; every generation has new ones.
-        checks: Other seeds on which the result is compared with the rule that the search started from.
-    """
-
-    generations: Count = 20
-    population: Annotated[Count, Field(ge=4)] = 24
-    seeds: Count = 8
-    checks: Annotated[Count, Field(ge=2)] = 30
 
 
 class Generation(TypedDict):
@@ -65,7 +46,7 @@ def tune_rules(
     scenario: Scenario,
     out: str | Path,
     *,
-    start: str = "curriculum",
+    start: str = DEFAULT_START,
     budget: Budget | None = None,
     seed: int = 0,
     workers: int = 1,

@@ -29,7 +29,7 @@ def tuned_policy(scenario: str | None) -> Policy:
     if scenario not in known:
         whose = "without a scenario" if scenario is None else f"for scenario {scenario!r}"
         raise ValueError(
-            f"there is no policy {TUNED!r} {whose}, only for: {', '.join(known)}; `satfl tune-rules` makes a file "
-            f"{FILE}, which is a policy, too"
+            f"there is no policy {TUNED!r} {whose}; the package has tuned rules for: {', '.join(known) or 'none yet'}. "
+            f"`satfl tune-rules` makes a file {FILE}, which is a policy, too"
         )
     return read_rule(_FOLDER / f"{scenario}.yaml").policy
