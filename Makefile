@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_DIR ?= results/first-light
 
-.PHONY: run test lint docs bench clean
+.PHONY: run test lint docs bench leaderboard clean
 
 # The stamp makes every command set up once and again only when the requirements change.
 .venv/ready: pyproject.toml constraints.txt
@@ -34,6 +34,12 @@ docs: .venv/docs-ready
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks
+
+# Plays what of the suite is not yet in results/v1, records it in the package, and makes the page anew.
+leaderboard: .venv/ready
+	$(BIN)/satfl evaluate --suite v1 --replay --workers 2 --out results/v1
+	cp results/v1/finals.json baselines/satfl_baselines/suites/v1.json
+	$(BIN)/satfl leaderboard $(wildcard docs/entries/v1/*.json) --suite v1 --out docs
 
 clean:
 	rm -rf .venv results site

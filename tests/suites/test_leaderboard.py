@@ -54,7 +54,7 @@ def made(out: Path, *files: Path) -> list[dict[str, str]]:
 def test_reference_policies_stand_by_themselves(tmp_path, recorded):
     rows = made(tmp_path / "out")
     assert rows[0]["policy"] == "full"
-    assert float(rows[0]["iqm"]) == pytest.approx(1)
+    assert float(rows[0]["mean"]) == pytest.approx(1)
     assert {row["kind"] for row in rows} == {"rule"}
     page = (tmp_path / "out" / "leaderboard.md").read_text()
     assert "first 6 of its\n50 held-out seeds" in page

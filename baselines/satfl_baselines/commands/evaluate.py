@@ -20,6 +20,7 @@ from satfl_env.commands import (
     progress_bar,
     say,
 )
+from satfl_env.commands.options import complete_scenario
 
 if TYPE_CHECKING:
     from satfl_baselines.suites.trial import Trial
@@ -49,7 +50,11 @@ def evaluate(
     ] = None,
     suite: SuiteName = None,
     scenario: Annotated[
-        str | None, typer.Option(help=f"Scenario to play, without a suite; {DEFAULT_SCENARIO} if not given.")
+        str | None,
+        typer.Option(
+            help=f"Built-in scenario or YAML file to play, without a suite; {DEFAULT_SCENARIO} if not given.",
+            autocompletion=complete_scenario,
+        ),
     ] = None,
     overrides: Overrides = None,
     against: Annotated[

@@ -46,7 +46,6 @@ def _entered(finals: Finals, entry: Finals, suite: Suite) -> Finals:
 def write_leaderboard(out: Path, suite: Suite, finals: Finals) -> None:
     """Write `leaderboard.md` and `leaderboard.csv` into a folder."""
     found = standings(finals.scores(suite.zero, suite.one), suite.references)
-    found.sort(key=lambda standing: -standing.iqm.value)
     rows = [_row(place, standing, suite, finals) for place, standing in enumerate(found, start=1)]
     with one_writer(out):
         write_csv(out / f"{NAME}.csv", rows)
@@ -83,7 +82,7 @@ def _page(found: Sequence[Standing], suite: Suite, finals: Finals) -> str:
         if standing.policy != best:
             beside = (_bounds(standing.difference, "+"), f"{standing.win_rate:.0%}")
         kind = _kind(standing.policy, suite, finals)
-        rows.append([str(place), f"`{standing.policy}`", kind, _bounds(standing.iqm), _bounds(standing.mean), *beside])
+        rows.append([str(place), f"`{standing.policy}`", kind, _bounds(standing.mean), _bounds(standing.iqm), *beside])
     means = [
         [f"`{standing.policy}`", *(f"{mean:.3f}" for mean in finals.values[standing.policy].mean(axis=0))]
         for standing in found
@@ -98,7 +97,7 @@ def _page(found: Sequence[Standing], suite: Suite, finals: Finals) -> str:
         zero=suite.zero,
         one=suite.one,
         best=best,
-        table=_table(["", "policy", "kind", "score: IQM", "score: mean", "difference", "wins"], rows),
+        table=_table(["", "policy", "kind", "score: mean", "score: IQM", "difference", "wins"], rows),
         metrics=", ".join(metric.replace("_", " ") for metric in metrics),
         scenarios=_table(["policy", *(f"`{name}`" for name in finals.scenarios)], means),
         budgets=", ".join(f"{name} (at most {rounds:,})" for name, rounds in suite.budgets.items()),

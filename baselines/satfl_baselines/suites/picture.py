@@ -25,8 +25,8 @@ def draw_standings(
     for place, standing in enumerate(found):
         style = line_style(place)
         value, low, high = (float(one) for one in standing.iqm)
-        means.plot([low, high], [place, place], linewidth=3, alpha=0.45, **style)
-        means.plot(value, place, marker="o", **style)
+        means.plot([low, high], [place, place], linewidth=3, alpha=0.45, color=style["color"])
+        means.plot(value, place, marker="o", color=style["color"])
         share = shares[standing.policy]
         profile.plot(thresholds, share.value, linewidth=1.6, **style)
         profile.fill_between(thresholds, share.low, share.high, alpha=0.1, linewidth=0, color=style["color"])
