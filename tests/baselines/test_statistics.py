@@ -112,8 +112,12 @@ def test_two_policies_are_drawn_again_independently():
 
 
 def test_a_scenario_is_drawn_again_by_itself():
-    own = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
-    assert interval(mean, own) == (0.5, 0.5, 0.5)
+    """Together, scores of opposite sign would cancel out in every resample; across scenarios, levels would mix."""
+    one = scores(10, 1, seed=6)
+    value, low, high = interval(mean, np.hstack([one, -one]))
+    assert value == pytest.approx(0)
+    assert low < -0.1 < 0.1 < high
+    assert interval(mean, np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])) == (0.5, 0.5, 0.5)
 
 
 def test_an_interval_has_the_shape_of_its_statistic_and_no_chance():
