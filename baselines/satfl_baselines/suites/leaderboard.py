@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from satfl_baselines.files import expressible, one_writer, write_csv, write_whole
+from satfl_baselines.files import expressible, write_csv, write_whole
 from satfl_baselines.statistics import Interval
 from satfl_baselines.suites.finals import FILE, Finals, read_finals
 from satfl_baselines.suites.standings import Standing, standings
@@ -47,9 +47,9 @@ def write_leaderboard(out: Path, suite: Suite, finals: Finals) -> None:
     """Write `leaderboard.md` and `leaderboard.csv` into a folder."""
     found = standings(finals.scores(suite.zero, suite.one), suite.references)
     rows = [_row(place, standing, suite, finals) for place, standing in enumerate(found, start=1)]
-    with one_writer(out):
-        write_csv(out / f"{NAME}.csv", rows)
-        write_whole(out / f"{NAME}.md", _page(found, suite, finals).encode())
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / f"{NAME}.csv", rows)
+    write_whole(out / f"{NAME}.md", _page(found, suite, finals).encode())
 
 
 def _row(place: int, standing: Standing, suite: Suite, finals: Finals) -> dict[str, Any]:
