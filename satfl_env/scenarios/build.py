@@ -138,7 +138,7 @@ def _make_model(scenario: Scenario, data: DataPart, scene: ScenePart) -> Trainab
         scenario,
         image_numbers=prod(facts.image_shape),
         parameters=layout.num_parameters,
-        shared=layout.num_shared(scenario.training.shared),
+        shared_parameters=layout.num_shared(scenario.training.shared),
     )
     check_memory(needs)
     return model

@@ -25,7 +25,9 @@ _PER_WAITING = 8
 _PER_WORKER = 300e6
 
 
-def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int = 0, shared: int = 0) -> list[Need]:
+def memory_needs(
+    scenario: Scenario, *, image_numbers: int = 0, parameters: int = 0, shared_parameters: int = 0
+) -> list[Need]:
     r"""What a scenario's parts need beside the loaded libraries and the image set: an estimate within a factor of 3.
 
     With $S$ satellites, $M$ observed similarities of every two of them, $G$ gateways, $K$ observed contacts of each
@@ -44,7 +46,7 @@ def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int 
         scenario: The scenario.
         image_numbers: Numbers in an image, d; 0 while they are not known.
         parameters: Parameters of the model, P; 0 while they are not known.
-        shared: Those that are federated, P'; 0 while they are not known.
+        shared_parameters: Those that are federated, P'; 0 while they are not known.
     """
     constellation, observation = scenario.constellation, scenario.observation
     pairs = constellation.num_satellites * constellation.num_gateways
@@ -60,9 +62,13 @@ def memory_needs(scenario: Scenario, *, image_numbers: int = 0, parameters: int 
         Need("contacts to come", _PER_FORESEEN_CONTACT * pairs * foreseen, "observation.contacts"),
         Need("satellites", _PER_SATELLITE * satellites, fewer),
         Need("models", _PER_PARAMETER * satellites * parameters, "model"),
-        Need("control variates", _PER_CONTROL_VARIATE * vectors * satellites * shared, "local"),
-        Need("error feedback", _PER_REMEMBERED * remembered * satellites * shared, "compression.error_feedback"),
-        Need("updates that may wait", _PER_WAITING * waiting * satellites * shared, "rounds.episode"),
+        Need("control variates", _PER_CONTROL_VARIATE * vectors * satellites * shared_parameters, "local"),
+        Need(
+            "error feedback",
+            _PER_REMEMBERED * remembered * satellites * shared_parameters,
+            "compression.error_feedback",
+        ),
+        Need("updates that may wait", _PER_WAITING * waiting * satellites * shared_parameters, "rounds.episode"),
         Need("worker processes", _PER_WORKER * (scenario.training.workers or 0), "training.workers"),
         *(need._replace(field=f"data.partition.{need.field}") for need in data),
     ]

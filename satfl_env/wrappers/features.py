@@ -85,12 +85,12 @@ GLOBAL_FEATURES = (
 """Columns of `globals`."""
 
 
-def set_observation(state: NetworkState, *, similarities: bool = True) -> SetArrays:
+def set_observation(state: NetworkState, *, similarities: bool) -> SetArrays:
     """What a learner sees of a state; `SetObservation` shows the same.
 
     Args:
         state: A state that has all parts, as the simulation's own one: an observed one lacks what is not observed.
-        similarities: Whether to look at the similarities, which take (S, S).
+        similarities: As for `SetObservation`.
 
     Returns:
         `satellite`, (S, F), with the columns `SATELLITE_FEATURES` and, from the similarities, `SIMILARITY_FEATURES`;

@@ -30,7 +30,7 @@ class SetObservation(gym.ObservationWrapper[SetArrays, Any, Observation], Record
 
     Args:
         env: `SatFLEnv`, or a wrapper of it.
-        similarities: As for `set_observation`.
+        similarities: Whether to look at the similarities, which take (S, S).
     """
 
     def __init__(self, env: gym.Env[Observation, Any], similarities: bool = True) -> None:

@@ -119,7 +119,9 @@ def test_what_an_episode_keeps_is_counted(what):
         state, _ = simulation.step(decide(state, cluster=labels % state.num_satellites, aggregate=waits))
         taken = max(taken, tensor_bytes(kept(simulation.get_state())))
     shared = simulation._learner.num_shared
-    counted = {need.what: need.num_bytes for need in memory_needs(scenario, parameters=shared, shared=shared)}
+    counted = {
+        need.what: need.num_bytes for need in memory_needs(scenario, parameters=shared, shared_parameters=shared)
+    }
     assert counted[what] / 10 < taken < counted[what]
 
 

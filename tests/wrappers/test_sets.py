@@ -65,7 +65,7 @@ def whole_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) 
 
 
 def column(state: NetworkState, key: str, feature: str) -> np.ndarray:
-    return set_observation(state)[key][..., FEATURES[key].index(feature)]
+    return set_observation(state, similarities=True)[key][..., FEATURES[key].index(feature)]
 
 
 def permuted(state: NetworkState, order: np.ndarray, turn: np.ndarray) -> NetworkState:
@@ -98,7 +98,7 @@ def test_every_feature_is_finite_and_of_the_order_of_one(scenario, changes):
     simulation = build(load(scenario, **{**PHYSICS_ONLY, **changes}))
     state, seen = simulation.reset(2), []
     while True:
-        seen.append(set_observation(state))
+        seen.append(set_observation(state, similarities=True))
         if simulation.finished:
             break
         state, _ = simulation.step(decide(state))
@@ -140,7 +140,10 @@ def test_rows_follow_the_order_of_satellites_and_gateways(data):
         waiting=rng.integers(0, 4, gateways),
     )
     order, turn = rng.permutation(satellites), rng.permutation(gateways)
-    seen, other = set_observation(state), set_observation(permuted(state, order, turn))
+    seen, other = (
+        set_observation(state, similarities=True),
+        set_observation(permuted(state, order, turn), similarities=True),
+    )
     np.testing.assert_allclose(other["satellite"], seen["satellite"][order], atol=1e-5)
     np.testing.assert_allclose(other["pair"], seen["pair"][order][:, turn], atol=1e-5)
     np.testing.assert_allclose(other["globals"], seen["globals"], atol=1e-5)
@@ -204,7 +207,7 @@ def test_similarities_do_not_depend_on_how_many_satellites_there_are():
 
 def test_a_satellite_alone_and_without_samples_has_features():
     state = whole_state(1, 1, samples=np.zeros(1, dtype=int), last_loss=np.zeros(1), energy_j=np.full(1, np.inf))
-    for values in set_observation(state).values():
+    for values in set_observation(state, similarities=True).values():
         assert np.isfinite(values).all()
         assert np.abs(values).max() <= LIMIT
 
@@ -212,7 +215,9 @@ def test_a_satellite_alone_and_without_samples_has_features():
 def test_similarities_can_be_left_out():
     state = whole_state()
     seen = set_observation(state, similarities=False)["satellite"]
-    np.testing.assert_array_equal(seen, set_observation(state)["satellite"][:, : len(SATELLITE_FEATURES)])
+    np.testing.assert_array_equal(
+        seen, set_observation(state, similarities=True)["satellite"][:, : len(SATELLITE_FEATURES)]
+    )
     env = SetObservation(gym.make("SatFL-v0", overrides=PHYSICS_ONLY), similarities=False)
     assert env.reset(seed=0)[0] in env.observation_space
     assert gym.make(env.spec).observation_space == env.observation_space
@@ -241,7 +246,7 @@ def test_wrapper_vector_and_function_show_the_same():
     (seen, _), (batch, _) = env.reset(seed=3), envs.reset(seed=[3, 4])
     envs.action_space.seed(0)
     for _ in range(3):
-        whole = set_observation(env.unwrapped.simulation.state)
+        whole = set_observation(env.unwrapped.simulation.state, similarities=True)
         for key, values in whole.items():
             np.testing.assert_array_equal(seen[key], values)
             np.testing.assert_array_equal(batch[key][0], values)
