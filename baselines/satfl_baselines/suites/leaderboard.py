@@ -53,17 +53,19 @@ def write_leaderboard(out: Path, suite: Suite, finals: Finals) -> None:
 
 
 def _row(place: int, standing: Standing, suite: Suite, finals: Finals) -> dict[str, Any]:
-    rounds = finals.training_rounds.get(standing.policy)
     means = zip(finals.scenarios, finals.values[standing.policy].mean(axis=0).tolist(), strict=True)
+    numbers = {**{name: value for name, value in standing.row().items() if name != "policy"}, **dict(means)}
     return {
         "place": place,
         "policy": standing.policy,
         "kind": _kind(standing.policy, suite, finals),
-        "training_rounds": rounds,
+        "training_rounds": finals.training_rounds.get(standing.policy),
         "version": finals.versions[standing.policy],
         "seeds": len(finals.seeds),
-        **expressible({name: value for name, value in standing.row().items() if name != "policy"}),
-        **expressible(dict(means)),
+        # Processors differ in the last digits, which the page in the documentation must not.
+        **expressible(
+            {name: round(value, 6) if isinstance(value, float) else value for name, value in numbers.items()}
+        ),
     }
 
 
