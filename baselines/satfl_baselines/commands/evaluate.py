@@ -85,7 +85,8 @@ def evaluate(
     with progress_bar(errors, "episodes") as progress:
         finals = trial.run(evaluated, out, own=own_policies(evaluated), known=known, workers=workers, progress=progress)
     if known is not None:
-        say(errors, f"results of {', '.join(known.values)} are those recorded in the package; --replay plays them")
+        there = ", ".join(name for name in known.values if name not in evaluated)
+        say(errors, f"results of {there} are those recorded in the package; --replay plays them")
     found = all_standings(finals, trial.rules(evaluated), trial.scale)
     write_report(out, found, finals, trial.scale, trial.name)
     for name, standings in found.items():
