@@ -87,6 +87,9 @@ def test_recorded_results_are_not_played_again_unless_asked(tmp_path, small, pla
     assert result.exit_code == 0, result.output
     assert "random, full are those recorded" in result.stderr
     assert played == [("fine", seed) for seed in HELD_OUT[:2]]
+    alone = run(tmp_path / "third", "--suite", "small")
+    assert alone.exit_code == 0, alone.output
+    assert len(played) == 2
     recorded = rows(tmp_path / "second")
     result = run(tmp_path / "second", "--suite", "small", "--policy", "fine", "--seeds", "2", "--replay")
     assert len(played) == 6

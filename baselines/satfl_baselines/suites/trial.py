@@ -93,6 +93,8 @@ class Trial:
         """
         there = () if known is None else known.values
         missing = [*evaluated, *(name for name in self.references if name not in there and name not in evaluated)]
+        if known is not None and not missing:
+            return known
         finals = play(self.scenarios, missing, self.seeds, out, own=own, workers=workers, progress=progress)
         rounds = {name: policy.training_rounds for name, policy in own.items() if hasattr(policy, "training_rounds")}
         finals = replace(finals, training_rounds=rounds)
