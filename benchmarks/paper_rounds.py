@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import checkpoint
 from benchmarks.pictures import synthetic
+from satfl_baselines import checkpoint
 from satfl_baselines.files import damaged, write_json
 from satfl_baselines.identity import identity, require_same
 from satfl_baselines.policies import make_policy

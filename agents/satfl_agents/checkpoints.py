@@ -1,21 +1,19 @@
 """Everything that a training run depends on, so that it goes on bit for bit after it was killed.
 
 It holds the learner (networks, optimisers, replay buffer, counters, what it saw last), the environments, and the
-global generators from which Stable-Baselines3 draws. It must be taken before a rollout begins. A checkpoint is a
-pickle of your own run: load none of others. Trained policies are kept in another form, see `policy_files`.
+global generators from which Stable-Baselines3 draws, as numbers, arrays and tensors that `satfl_baselines.checkpoint`
+writes. It must be taken before a rollout begins.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
@@ -24,7 +22,6 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from satfl_agents.episodes import EpisodeRecorder
 from satfl_agents.surroundings import generators, set_generators
 from satfl_agents.vec_env import SatFLVecEnv
-from satfl_baselines.files import damaged, write_whole
 
 # Of a learner, where it has them.
 _COUNTERS = (
@@ -35,11 +32,9 @@ _COUNTERS = (
     "_last_obs",
     "_last_original_obs",
     "_last_episode_starts",
-    "_last_lstm_states",
-    "ep_info_buffer",
-    "ep_success_buffer",
 )
-_NORMALISATION = ("ret_rms", "returns", "old_obs", "old_reward")
+_STATISTICS = ("ep_info_buffer", "ep_success_buffer")
+_NORMALISATION = ("returns", "old_obs", "old_reward")
 
 
 def training_state(learner: BaseAlgorithm) -> dict[str, Any]:
@@ -47,6 +42,8 @@ def training_state(learner: BaseAlgorithm) -> dict[str, Any]:
     _, tensors = learner._get_torch_save_params()
     return {
         "counters": {name: getattr(learner, name) for name in _COUNTERS if hasattr(learner, name)},
+        "statistics": {name: list(getattr(learner, name) or ()) for name in _STATISTICS},
+        "memory": _memory_state(learner),
         "parameters": learner.get_parameters(),
         "tensors": {name: recursive_getattr(learner, name) for name in tensors},
         "replay": _replay_state(getattr(learner, "replay_buffer", None)),
@@ -61,6 +58,10 @@ def set_training_state(learner: BaseAlgorithm, state: dict[str, Any]) -> None:
     for layer, its in zip(_layers(learner.env), state["environments"], strict=True):
         _set_environment_state(layer, its)
     vars(learner).update(state["counters"])
+    for name, values in state["statistics"].items():
+        setattr(learner, name, deque(values, maxlen=learner._stats_window_size))
+    if state["memory"] is not None:
+        vars(learner)["_last_lstm_states"] = RNNStates(*state["memory"])
     learner.set_parameters(state["parameters"])
     for name, value in state["tensors"].items():
         if value is not None:
@@ -68,29 +69,6 @@ def set_training_state(learner: BaseAlgorithm, state: dict[str, Any]) -> None:
     _set_replay_state(getattr(learner, "replay_buffer", None), state["replay"])
     learner.action_space.np_random.bit_generator.state = state["actions"]
     set_generators(state["generators"])
-
-
-def write_checkpoint(path: Path, state: dict[str, Any]) -> int:
-    """Write a state, whole or not at all; returns the bytes that it takes."""
-    content = io.BytesIO()
-    torch.save(state, content)
-    write_whole(path, content.getvalue())
-    return content.tell()
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A state that was written.
-
-    Raises:
-        ValueError: If the file is damaged; it is named.
-        OSError: If it cannot be read.
-    """
-    content = path.read_bytes()
-    try:
-        state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=False)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-        raise damaged(path, " ".join(str(error).split())) from error
-    return state
 
 
 def _layers(envs: VecEnv | None) -> Iterator[VecEnv]:
@@ -104,16 +82,18 @@ def _layers(envs: VecEnv | None) -> Iterator[VecEnv]:
 
 def _environment_state(envs: VecEnv) -> Any:
     if isinstance(envs, VecNormalize):
-        return {name: getattr(envs, name) for name in _NORMALISATION}
+        return {name: getattr(envs, name) for name in _NORMALISATION} | {"ret_rms": vars(envs.ret_rms)}
     if isinstance(envs, EpisodeRecorder):
         return envs.get_state()
     assert isinstance(envs, SatFLVecEnv)
-    return envs.env_method("get_state")
+    # The last round is for pictures alone, and made of objects.
+    return [state | {"last_round": None} for state in envs.env_method("get_state")]
 
 
 def _set_environment_state(envs: VecEnv, state: Any) -> None:
     if isinstance(envs, VecNormalize):
-        vars(envs).update(state)
+        vars(envs.ret_rms).update(state["ret_rms"])
+        vars(envs).update({name: state[name] for name in _NORMALISATION})
     elif isinstance(envs, EpisodeRecorder):
         envs.set_state(state)
     else:
@@ -124,6 +104,12 @@ def _set_environment_state(envs: VecEnv, state: Any) -> None:
 
 def _set_state(env: Any, state: dict[str, Any]) -> None:
     env.get_wrapper_attr("set_state")(state)
+
+
+def _memory_state(learner: BaseAlgorithm) -> tuple[Any, ...] | None:
+    """What a recurrent learner remembers of the episodes under way."""
+    memory = getattr(learner, "_last_lstm_states", None)
+    return None if memory is None else tuple(memory)
 
 
 def _replay_state(buffer: ReplayBuffer | None) -> dict[str, Any] | None:

@@ -22,10 +22,10 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from satfl_agents.checkpoints import read_checkpoint, write_checkpoint
 from satfl_agents.episodes import Record
 from satfl_agents.hyperparameters import Hyperparameters
 from satfl_agents.policy_folders import POLICY
+from satfl_baselines import checkpoint
 from satfl_baselines.files import is_new, one_writer, read_json, write_csv, write_json, write_whole
 from satfl_baselines.identity import identity, require_same
 from satfl_env.scenarios import Scenario
@@ -85,12 +85,12 @@ class RunFolder:
     def read_checkpoint(self) -> dict[str, Any] | None:
         """The state to go on from; None at the start."""
         path = self.path / "checkpoint.pt"
-        return read_checkpoint(path) if path.exists() else None
+        return checkpoint.load(path) if path.exists() else None
 
     def write_checkpoint(self, state: dict[str, Any]) -> int:
         """Keep a state to go on from; returns its bytes."""
         with one_writer(self.path):
-            return write_checkpoint(self.path / "checkpoint.pt", state)
+            return checkpoint.save(self.path / "checkpoint.pt", state)
 
     def write_curves(self, curve: list[Record], validation: list[Record]) -> None:
         """Write the records of training and of validation; there are none of training before an episode has ended."""

@@ -1,4 +1,4 @@
-"""The state of a simulation in a file, which appears whole or not at all and is read without running code."""
+"""The state of a long piece of work in a file, which appears whole or not at all and is read without running code."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from satfl_baselines.files import damaged, write_whole
 _ARRAY = "array"
 
 
-def save(path: Path, content: Any) -> None:
-    """Write numbers, texts, arrays and tensors, in mappings, lists and tuples.
+def save(path: Path, content: Any) -> int:
+    """Write numbers, texts, arrays and tensors, in mappings, lists and tuples; returns the bytes that they take.
 
     Raises:
         OSError: If the file cannot be written; what was there before then stays.
@@ -25,6 +25,7 @@ def save(path: Path, content: Any) -> None:
     stream = io.BytesIO()
     torch.save(_packed(content), stream)
     write_whole(path, stream.getvalue())
+    return stream.tell()
 
 
 def load(path: Path) -> Any:
