@@ -67,7 +67,7 @@ def make_vector(**kwargs: Any) -> SatFLVectorEnv:
     return SatFLVectorEnv(2, autoreset_mode="Disabled", **{"overrides": QUICK, **kwargs})
 
 
-@pytest.mark.parametrize("where", ["train", "learn", "evaluate", "finish", "reset"])
+@pytest.mark.parametrize("where", ["train", "learn", "evaluate_each", "finish", "reset"])
 @pytest.mark.parametrize("make", [lambda: SatFLEnv(overrides=QUICK), make_vector])
 def test_an_interrupt_anywhere_asks_for_a_reset_and_leaves_no_trace(make: Callable[[], Any], where: str):
     env, twin = make(), make()
