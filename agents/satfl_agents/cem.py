@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from satfl_agents.networks import deciding
+from satfl_agents.observations import rows
 from satfl_agents.vec_env import SatFLVecEnv
 from satfl_baselines.cross_entropy import Gaussian
 from satfl_baselines.seeds import TRAINING
@@ -120,7 +121,7 @@ class CEM(BaseAlgorithm):
         native._seeds = [seed for _, seed in runs]
         observations, returns, playing = envs.reset(), np.zeros(self.n_envs), np.ones(self.n_envs, dtype=np.bool_)
         while playing.any():
-            actions = [self._act(numbers, _row(observations, index)) for index, (numbers, _) in enumerate(runs)]
+            actions = [self._act(numbers, rows(observations, index)) for index, (numbers, _) in enumerate(runs)]
             observations, rewards, ended, _ = envs.step(np.stack(actions))
             returns += np.where(playing, rewards, 0.0)
             playing &= ~ended
@@ -144,9 +145,3 @@ class CEM(BaseAlgorithm):
 def _no_rate(_: float) -> float:
     """The learning rate of an optimiser that is not used."""
     return 0.0
-
-
-def _row(batch: Any, index: int) -> Any:
-    if isinstance(batch, dict):
-        return {name: part[index] for name, part in batch.items()}
-    return batch[index]

@@ -18,6 +18,7 @@ from stable_baselines3.td3.policies import TD3Policy
 
 from satfl_agents.forms import AnyEnv, wrapped
 from satfl_agents.hyperparameters import Cloning, Hyperparameters
+from satfl_agents.observations import rows
 from satfl_baselines import make_policy
 from satfl_baselines.seeds import TRAINING
 from satfl_env import SatFLEnv, decision_to_action
@@ -104,20 +105,12 @@ def _pass(
     order, total = rng.permutation(len(actions)), 0.0
     for first in range(0, len(order), batch_size):
         chosen = order[first : first + batch_size]
-        loss = _loss(
-            policy, obs_as_tensor(_rows(observations, chosen), policy.device), torch.as_tensor(actions[chosen])
-        )
+        loss = _loss(policy, obs_as_tensor(rows(observations, chosen), policy.device), torch.as_tensor(actions[chosen]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         total += loss.item() * len(chosen)
     return total / len(order)
-
-
-def _rows(observations: Any, chosen: NDArray[np.int64]) -> Any:
-    if isinstance(observations, Mapping):
-        return {name: part[chosen] for name, part in observations.items()}
-    return observations[chosen]
 
 
 def _loss(policy: BasePolicy, observations: Any, actions: torch.Tensor) -> torch.Tensor:

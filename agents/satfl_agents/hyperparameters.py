@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
+from satfl_agents.algorithms import algorithm
 from satfl_agents.forms import ActionForm, Form, ObservationForm
 from satfl_agents.networks import Network
 from satfl_env.scenarios.reader import read_yaml
 from satfl_env.scenarios.section import Section
-from satfl_env.settings import Count, Positive, Whole
+from satfl_env.settings import Count, Positive
 from satfl_env.suggestions import did_you_mean
 
+_FOLDER = resources.files("satfl_agents") / "hyperparameters"
 # What a scenario's section of a file replaces as a whole.
 _WHOLE = ("observation", "action")
 
@@ -81,13 +82,8 @@ class Hyperparameters(Section):
     goes_on: bool = False
     clone: Cloning = Cloning()
     validation: Validation = Validation()
-    checkpoint_every: Whole = Field(default=5000, ge=1)
+    checkpoint_every: Count = 5000
     tuned: bool = False
-
-
-def algorithm_names() -> tuple[str, ...]:
-    """Names of the algorithms, each with a file of hyperparameters."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
 def load_hyperparameters(algo: str, scenario: str, changes: Mapping[str, Any] | None = None) -> Hyperparameters:
@@ -116,10 +112,8 @@ def read_file(algo: str) -> dict[str, Any]:
     Raises:
         ValueError: If there is no such algorithm.
     """
-    names = algorithm_names()
-    if algo not in names:
-        raise ValueError(f"unknown algorithm {algo!r}{did_you_mean(algo, names)}; there are: {', '.join(names)}")
-    values: dict[str, Any] = read_yaml((_folder() / f"{algo}.yaml").read_text(encoding="utf-8"))
+    algorithm(algo)  # raises if there is none
+    values: dict[str, Any] = read_yaml((_FOLDER / f"{algo}.yaml").read_text(encoding="utf-8"))
     return values
 
 
@@ -151,7 +145,3 @@ def _checked(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Hyperpara
         place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
         near = did_you_mean(place, Hyperparameters.model_fields) if problem["type"] == "extra_forbidden" else ""
         raise ValueError(f"hyperparameter {place!r}: {problem['msg']}, got {problem['input']!r}{near}") from error
-
-
-def _folder() -> Path:
-    return Path(str(resources.files("satfl_agents") / "hyperparameters"))

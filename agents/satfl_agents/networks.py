@@ -21,8 +21,6 @@ from satfl_env.settings import Count
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 # Algorithms whose policies may have the same heads for every satellite.
 _HEADS: dict[type[BaseAlgorithm], type[BasePolicy]] = {PPO: SetPolicy, MaskablePPO: MaskableSetPolicy}
-
-
 # Parts of a learner's policy that it needs for learning only.
 _FOR_LEARNING = (
     "critic",

@@ -14,6 +14,7 @@ from satfl_agents.forms import Form, wrapped
 from satfl_agents.surroundings import one_thread
 from satfl_env import Decision, NetworkState
 from satfl_env.wrappers import OneDecision
+from satfl_env.wrappers.native import native_sizes
 
 # Makes the network for an observation and an action space; raises `ValueError` if its weights do not fit them.
 MakeNetwork = Callable[[spaces.Space[Any], spaces.Space[Any]], BasePolicy]
@@ -47,7 +48,7 @@ class TrainedPolicy:
     ) -> None:
         self._make_network, self._observation, self._action = make_network, observation, action
         native = OneDecision(observation_space, action_space)
-        self._trained_for = _size(native)
+        self._trained_for = native_sizes(native)
         self._memory: Any = None
         self._take_up(native)
 
@@ -57,7 +58,7 @@ class TrainedPolicy:
         Raises:
             ValueError: If the network serves only other numbers of satellites and gateways.
         """
-        if (state.num_satellites, state.num_gateways) != _size(self._native):
+        if (state.num_satellites, state.num_gateways) != native_sizes(self._native):
             self._resize(state.num_satellites, state.num_gateways)
         self._native.simulation.state = state
         observation, _ = self._env.reset()
@@ -90,9 +91,3 @@ class TrainedPolicy:
         if not isinstance(self._network, MaskableActorCriticPolicy):
             return {}
         return {"action_masks": self._env.get_wrapper_attr("action_masks")()}
-
-
-def _size(native: OneDecision) -> tuple[int, int]:
-    """Numbers of satellites and gateways."""
-    parts = native.action_space
-    return spaces.flatdim(parts["weights"]), spaces.flatdim(parts["gateway_weights"])

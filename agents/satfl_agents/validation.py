@@ -10,6 +10,7 @@ from satfl_agents.episodes import Record
 from satfl_agents.hyperparameters import Validation
 from satfl_baselines import Comparison, Run, compare, run_episode
 from satfl_baselines.seeds import VALIDATION
+from satfl_baselines.suites.standings import best_rule
 from satfl_env import Decision, NetworkState, Outcome
 from satfl_env.scenarios import Scenario
 
@@ -39,9 +40,9 @@ class Validator:
         self._seeds = seeds[: settings.seeds]
         rules = compare(scenario, settings.rules, self._seeds, references, **brought)
         self.metric = rules.primary[0] if scenario.target is None else scenario.target.metric
-        finals = {rule: float(rules.outcomes(rule)[self.metric].mean()) for rule in settings.rules}
-        self.best_rule = max(finals, key=lambda rule: finals[rule])
-        self._to_beat = finals[self.best_rule]
+        finals = {rule: rules.outcomes(rule)[self.metric] for rule in settings.rules}
+        self.best_rule = best_rule(finals, settings.rules)
+        self._to_beat = float(finals[self.best_rule].mean())
 
     def __call__(self, policy: Callable[[NetworkState], Decision]) -> Record:
         """Means over the episodes: metrics at their end, `return`, and what they cost, in the terms of training.

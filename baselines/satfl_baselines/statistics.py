@@ -27,6 +27,11 @@ class Interval(NamedTuple):
     low: FloatArray
     high: FloatArray
 
+    def __format__(self, number: str) -> str:
+        """The value with its bounds in brackets, each in a format of numbers; the value alone if there are none."""
+        value, low, high = (format(float(one), number) for one in self)
+        return value if np.isnan(self.low) else f"{value} [{low}, {high}]"
+
 
 def mean(scores: FloatArray) -> FloatArray:
     """Mean of all scores, (..., seeds, scenarios) -> (...)."""

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from satfl_baselines.paired import Change
 from satfl_baselines.reproduce import DIFFERENCES, Claim, difference_rows, quantities
-from satfl_baselines.statistics import Interval
 from satfl_baselines.suites.standings import Standing
 from satfl_baselines.summary import Comparison, Estimate
 
@@ -94,8 +93,8 @@ def standings_table(found: Sequence[Standing], title: str) -> Table:
     for standing in found:
         beside = ("best rule", "", "")
         if standing.policy != best:
-            beside = (_bounds(standing.difference, "+"), f"{standing.win_rate:.0%}", _bounds(standing.improvement))
-        table.add_row(standing.policy, _bounds(standing.mean), _bounds(standing.iqm), *beside)
+            beside = (f"{standing.difference:+.3f}", f"{standing.win_rate:.0%}", f"{standing.improvement:.3f}")
+        table.add_row(standing.policy, f"{standing.mean:.3f}", f"{standing.iqm:.3f}", *beside)
     return table
 
 
@@ -110,15 +109,10 @@ def changes_table(changes: Sequence[Change]) -> Table:
             str(change.seeds),
             f"{change.first:.4g}",
             f"{change.second:.4g}",
-            _bounds(change.difference, "+", ".4g"),
+            f"{change.difference:+.4g}",
             f"{change.rises:.0%}",
         )
     return table
-
-
-def _bounds(interval: Interval, sign: str = "", digits: str = ".3f") -> str:
-    value, low, high = (f"{float(one):{sign}{digits}}" for one in interval)
-    return value if np.isnan(interval.low) else f"{value} [{low}, {high}]"
 
 
 def claims_table(claims: Sequence[Claim]) -> Table:

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from satfl_baselines.statistics import (
+    Interval,
     interquartile_mean,
     interval,
     mean,
@@ -132,3 +133,8 @@ def test_a_single_seed_has_no_interval():
     value, low, high = interval(interquartile_mean, np.array([[1.0, 3.0]]))
     assert value == 2
     assert np.isnan([low, high]).all()
+
+
+def test_an_interval_is_written_with_its_bounds_where_it_has_some():
+    assert f"{Interval(np.array(0.5), np.array(-0.25), np.array(1.0)):+.2f}" == "+0.50 [-0.25, +1.00]"
+    assert f"{Interval(np.array(0.5), np.array(np.nan), np.array(np.nan)):.3f}" == "0.500"

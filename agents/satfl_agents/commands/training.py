@@ -33,9 +33,9 @@ NUM_TEST_EPISODES = 5
 
 def complete_algorithm(incomplete: str) -> list[str]:
     """Algorithms whose names begin with the given text."""
-    from satfl_agents.hyperparameters import algorithm_names
+    from satfl_agents.algorithms import ALGORITHMS
 
-    return [name for name in algorithm_names() if name.startswith(incomplete)]
+    return [name for name in ALGORITHMS if name.startswith(incomplete)]
 
 
 Algo = Annotated[

@@ -1,9 +1,8 @@
 """Policies as command lines name them.
 
 Names are of the registry, `MODULE:FUNCTION` for your own, `FILE.yaml` for a tuned rule, or known to another package.
-That
-says so by an entry point of the group `satfl.policies`: a function that takes a name and returns the policy, or None if
-the name is none of its.
+That says so by an entry point of the group `satfl.policies`: a function that takes a name and returns the policy, or
+None if the name is none of its.
 """
 
 from __future__ import annotations

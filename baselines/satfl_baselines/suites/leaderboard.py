@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from satfl_baselines.files import expressible, write_csv, write_whole
-from satfl_baselines.statistics import Interval
 from satfl_baselines.suites.finals import FILE, Finals, read_finals
 from satfl_baselines.suites.standings import Standing, standings
 from satfl_baselines.suites.suite import Suite, recorded_file
@@ -82,9 +81,9 @@ def _page(found: Sequence[Standing], suite: Suite, finals: Finals) -> str:
     for place, standing in enumerate(found, start=1):
         beside = ("best reference", "")
         if standing.policy != best:
-            beside = (_bounds(standing.difference, "+"), f"{standing.win_rate:.0%}")
+            beside = (f"{standing.difference:+.3f}", f"{standing.win_rate:.0%}")
         kind = _kind(standing.policy, suite, finals)
-        rows.append([str(place), f"`{standing.policy}`", kind, _bounds(standing.mean), _bounds(standing.iqm), *beside])
+        rows.append([str(place), f"`{standing.policy}`", kind, f"{standing.mean:.3f}", f"{standing.iqm:.3f}", *beside])
     means = [
         [f"`{standing.policy}`", *(f"{mean:.3f}" for mean in finals.values[standing.policy].mean(axis=0))]
         for standing in found
@@ -110,8 +109,3 @@ def _page(found: Sequence[Standing], suite: Suite, finals: Finals) -> str:
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _bounds(interval: Interval, sign: str = "") -> str:
-    value, low, high = (f"{float(one):{sign}.3f}" for one in interval)
-    return f"{value} [{low}, {high}]"
