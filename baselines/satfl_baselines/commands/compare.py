@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from satfl_baselines.commands.policy_names import complete_policies, own_policies, parse_policies
+from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     Overrides,
@@ -34,8 +34,7 @@ def compare(
     policies: Annotated[
         str,
         typer.Option(
-            help="Policies, separated by commas: names of `satfl list policies`, folders or names of trained ones, or "
-            "your own as MODULE:FUNCTION; all listed ones if not given.",
+            help=f"Policies, separated by commas: {KINDS}; all listed ones if not given.",
             autocompletion=complete_policies,
         ),
     ] = "",

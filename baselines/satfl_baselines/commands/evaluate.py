@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satfl_baselines.commands.policy_names import complete_policies, own_policies, parse_policies
+from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     Overrides,
@@ -44,8 +44,7 @@ def evaluate(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Policy to evaluate: a name of `satfl list policies`, the folder or name of a trained one, or your "
-            "own as MODULE:FUNCTION; may be repeated. Only reference policies are played if not given."
+            help=f"Policy to evaluate, may be repeated: {KINDS}. Only reference policies are played if not given."
         ),
     ] = None,
     suite: SuiteName = None,

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from satfl_baselines.evaluate import Decide
 
 FINDERS = "satfl.policies"
+# For the help of commands.
+KINDS = (
+    "names of `satfl list policies`, folders or names of trained ones, files of tuned rules, or your own as "
+    "MODULE:FUNCTION"
+)
 
 
 def complete_policies(incomplete: str) -> list[str]:
