@@ -1,8 +1,8 @@
 """The public names of the package and the modules they live in; each is imported when it is first used."""
 
+from .assignment import Assignment as Assignment
 from .hyperparameters import Hyperparameters as Hyperparameters
 from .hyperparameters import load_hyperparameters as load_hyperparameters
-from .learning import Assignment as Assignment
 from .learning import learn as learn
 from .per_satellite import PerSatelliteAction as PerSatelliteAction
 from .per_satellite import PerSatelliteBoxAction as PerSatelliteBoxAction

@@ -17,8 +17,9 @@ import pytest
 import torch
 
 pytest.importorskip("stable_baselines3")
+from satfl_agents.assignment import Assignment
 from satfl_agents.hyperparameters import Hyperparameters, load_hyperparameters
-from satfl_agents.learning import Assignment, learn
+from satfl_agents.learning import learn
 from satfl_agents.results import RunFolder
 from satfl_agents.validation import Validator
 from satfl_env import SatFLEnv
