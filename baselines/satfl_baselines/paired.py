@@ -10,7 +10,7 @@ from satfl_baselines.statistics import Interval, interval, mean, win_rate
 from satfl_baselines.summary import Comparison
 
 # Told beside the primary metrics.
-COSTS = ("time_s", "energy_j", "lost")
+BESIDE_METRICS = ("time_s", "energy_j", "lost")
 
 
 class Change(NamedTuple):
@@ -50,7 +50,7 @@ def changes(first: Mapping[Run, Episode], second: Mapping[Run, Episode]) -> list
         if not primary:
             raise ValueError(f"no metric in common: {', '.join(one.primary)} and {', '.join(other.primary)}")
         outcomes, others = one.outcomes(policy), other.outcomes(policy)
-        for quantity in (*primary, *COSTS):
+        for quantity in (*primary, *BESIDE_METRICS):
             before, after = outcomes[quantity], others[quantity]
             difference = (after - before)[:, None]
             found.append(
