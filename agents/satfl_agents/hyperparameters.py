@@ -82,7 +82,7 @@ class Hyperparameters(Section):
     goes_on: bool = False
     clone: Cloning = Cloning()
     validation: Validation = Validation()
-    checkpoint_every: Count = 5000
+    checkpoint_every: Count = 1000
     tuned: bool = False
 
 

@@ -61,6 +61,7 @@ def learn(
             state = folder.read_checkpoint()
             if state is not None:
                 run.set_state(state)
+                tell(f"going on from round {learner.num_timesteps}")
             elif assignment.hyperparameters.clone.policy:
                 tell(_cloned(learner, assignment))
             run.play(resumed=state is not None)
