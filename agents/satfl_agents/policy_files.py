@@ -150,7 +150,7 @@ def _network(
     """A network with its weights.
 
     Raises:
-        ValueError: If they do not fit the spaces.
+        ValueError: If they do not fit the spaces, or are not finite.
     """
     made = algorithm(algo).policy_class(observation_space, network)
     with own_generators():
@@ -160,6 +160,8 @@ def _network(
         there, needed = (tuple(of[name].shape) if name in of else "nothing" for of in (weights, own))
         if there != needed:
             raise ValueError(f"weights {name!r} are {there}, the network needs {needed}")
+        if not torch.isfinite(weights[name]).all():
+            raise ValueError(f"weights {name!r} are not all finite")
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(weights[name])

@@ -140,6 +140,15 @@ def test_files_that_are_not_those_of_a_policy_are_told_in_a_line(
     assert "\n" not in str(raised.value)
 
 
+def test_weights_that_are_not_finite_are_told(tmp_path: Path, env: SatFLEnv) -> None:
+    _, network, description = untrained(env, "ppo")
+    with torch.no_grad():
+        next(network.parameters()).fill_(np.nan)
+    save_policy(tmp_path, network, description)
+    with pytest.raises(ValueError, match=r"weights '.*' are not all finite"):
+        load_policy(tmp_path)
+
+
 def test_policies_that_are_not_there_are_told() -> None:
     with pytest.raises(ValueError, match=r"there is no trained policy 'leo': neither a folder with policy\.json"):
         load_policy("leo")
