@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from benchmarks.memory import forget_peak_mb, peak_mb
 from benchmarks.timing import duration_s
+from satfl_agents.surroundings import one_thread
 from satfl_agents.vec_env import SatFLVecEnv
 from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
@@ -97,11 +98,13 @@ def numbers(counts: tuple[int, ...], *, steps: int) -> dict[str, float]:
 def learning(rounds: int) -> dict[str, float]:
     """PPO with its usual settings on rounds that are played like those of a competent policy.
 
-    What the learner decides is replaced by what `full` decides; everything else is as in a real run.
+    What the learner decides is replaced by what `full` decides; everything else is as in a real run. The learner has
+    one thread, as in `satfl train`.
     """
     envs = SatFLVecEnv(LEARNING_ENVS, _led, workers=available_cores())
     learner = PPO("MlpPolicy", envs, n_steps=2048 // LEARNING_ENVS, seed=0, device="cpu")
-    seconds = duration_s(partial(learner.learn, rounds))
+    with one_thread():
+        seconds = duration_s(partial(learner.learn, rounds))
     envs.close()
     played = learner.num_timesteps
     return {
