@@ -21,6 +21,9 @@ from .envs import (
     decision_to_action as decision_to_action,
 )
 from .envs import (
+    judging_metric as judging_metric,
+)
+from .envs import (
     make_vector_env as make_vector_env,
 )
 from .envs import (

@@ -11,7 +11,7 @@ from satfl_agents.hyperparameters import Validation
 from satfl_baselines import Comparison, Run, compare, run_episode
 from satfl_baselines.seeds import VALIDATION
 from satfl_baselines.suites.standings import best_rule
-from satfl_env import Decision, NetworkState, Outcome
+from satfl_env import Decision, NetworkState, Outcome, judging_metric
 from satfl_env.scenarios import Scenario
 
 _LEARNED = "learned"
@@ -39,7 +39,7 @@ class Validator:
         self._scenario, self._brought = scenario, brought
         self._seeds = seeds[: settings.seeds]
         rules = compare(scenario, settings.rules, self._seeds, references, **brought)
-        self.metric = rules.primary[0] if scenario.target is None else scenario.target.metric
+        self.metric = judging_metric(rules.metrics, scenario.target)
         finals = {rule: rules.outcomes(rule)[self.metric] for rule in settings.rules}
         self.best_rule = best_rule(finals, settings.rules)
         self._to_beat = float(finals[self.best_rule].mean())

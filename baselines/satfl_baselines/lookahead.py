@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from satfl_baselines.evaluate import Decide
-from satfl_env import Decision, NetworkState, Simulation, primary_metrics
+from satfl_env import Decision, NetworkState, Simulation, judging_metric
 from satfl_env.arguments import checked_integer
 from satfl_env.scenarios import Scenario, Target, build, resolve
 
@@ -129,4 +129,4 @@ def _is_over(simulation: Simulation, target: Target | None) -> bool:
 
 def _metric(simulation: Simulation, target: Target | None) -> float:
     metrics = simulation.test.metrics
-    return float(metrics[primary_metrics(metrics)[0] if target is None else target.metric].mean())
+    return float(metrics[judging_metric(metrics, target)].mean())

@@ -1,6 +1,7 @@
 """Which seeds are for what: a result counts only on seeds that no choice was made on.
 
-The ranges are disjoint. Take as many as you need from their beginning: `HELD_OUT[:50]`.
+The ranges are disjoint. Take as many as you need from their beginning: `HELD_OUT[:50]`. The last held-out
+ones are those that `satfl train` shows at its end.
 
 - `TRAINING`: all that an environment draws by itself when it is reset without a seed, so a learner needs no list. Also
   the seeds 0, 1, ... that `satfl compare` plays, on which the papers are reproduced and rules are looked at.

@@ -19,7 +19,7 @@ from satfl_env.simulation import RoundReport
 from satfl_env.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from satfl_env.scenarios import Scenario
+    from satfl_env.scenarios import Scenario, Target
 
 FloatArray = NDArray[np.float64]
 Term = Callable[[RoundReport], float]
@@ -81,9 +81,9 @@ def primary_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
     return ("balanced_accuracy",) if "balanced_accuracy" in names else names
 
 
-def headline(metrics: Iterable[str]) -> str:
-    """The headline metric: the first of the primary ones."""
-    return primary_metrics(metrics)[0]
+def judging_metric(metrics: Iterable[str], target: Target | None = None) -> str:
+    """The one metric that judges: that of the scenario's target, else the headline, the first of the primary ones."""
+    return primary_metrics(metrics)[0] if target is None else target.metric
 
 
 class Reward:
@@ -155,7 +155,7 @@ class Reward:
 
 
 def _mean(metrics: Mapping[str, FloatArray], name: str | None) -> float:
-    return float(metrics[headline(metrics) if name is None else name].mean())
+    return float(metrics[judging_metric(metrics) if name is None else name].mean())
 
 
 def _weighted(choice: object) -> list[tuple[Any, Any]]:

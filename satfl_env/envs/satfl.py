@@ -19,7 +19,7 @@ from satfl_env.drawing import own_style
 from satfl_env.envs.frame import Frame
 from satfl_env.envs.info import no_round_info, round_info
 from satfl_env.envs.joint_step import play
-from satfl_env.envs.rewards import Reward, RewardChoice, headline
+from satfl_env.envs.rewards import Reward, RewardChoice, judging_metric
 from satfl_env.envs.spaces import (
     Action,
     BoolArray,
@@ -375,7 +375,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
 
     def _frame(self) -> Frame:
         test, target = self.simulation.test, self.scenario.target
-        metric = headline(test.metrics) if target is None else target.metric
+        metric = judging_metric(test.metrics, target)
         last = self._last_round
         return Frame(
             scenario=self.scenario.name,

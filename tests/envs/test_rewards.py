@@ -8,8 +8,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from satfl_env import SatFLEnv
+from satfl_env import SatFLEnv, judging_metric
 from satfl_env.envs.rewards import TERMS, Reward
+from satfl_env.scenarios import Target
 from satfl_env.simulation import Outcome, RoundReport
 
 REPORT = RoundReport(
@@ -200,3 +201,9 @@ def test_bad_rewards_are_rejected(reward, error, message):
 
 def test_a_function_without_a_name_goes_by_its_type():
     assert Reward(partial(busy)).terms(REPORT)["partial"] == 3
+
+
+def test_the_target_names_the_metric_that_judges():
+    assert judging_metric(("psnr_db", "ms_ssim")) == "psnr_db"
+    assert judging_metric(("accuracy", "balanced_accuracy")) == "balanced_accuracy"
+    assert judging_metric(("psnr_db", "ms_ssim"), Target(metric="ms_ssim", value=0.5)) == "ms_ssim"

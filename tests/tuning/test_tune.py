@@ -91,7 +91,7 @@ def test_an_episode_counts_as_it_ends_whatever_its_environment_plays_then():
             infos = {"metrics": {"balanced_accuracy": np.array(accuracy)}}
             return None, np.zeros(2), np.array(ended), np.zeros(2, dtype=bool), infos
 
-    assert Episodes(Scripted())(np.zeros((1, 12)), [8, 9]).tolist() == [[0.5, 0.7]]
+    assert Episodes(Scripted(), None)(np.zeros((1, 12)), [8, 9]).tolist() == [[0.5, 0.7]]
 
 
 def test_a_tiny_search_is_resumed_and_its_file_is_a_policy(tmp_path):

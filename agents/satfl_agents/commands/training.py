@@ -27,7 +27,7 @@ from satfl_env.commands import (
 if TYPE_CHECKING:
     from satfl_agents import Assignment
 
-# Episodes on seeds that no choice was made on, for the table at the end; `satfl evaluate` plays more.
+# For the table at the end: the last held-out seeds, since whoever trains again after a look has chosen on them.
 NUM_TEST_EPISODES = 5
 
 
@@ -127,7 +127,7 @@ def _test(learners: dict[str, Assignment], folders: dict[str, Path], out: Path, 
     comparison = compare(
         first.scenario,
         [*rules, *learners],
-        HELD_OUT[:NUM_TEST_EPISODES],
+        HELD_OUT[-NUM_TEST_EPISODES:],
         out / "held-out",
         own={name: load_policy(folders[name]) for name in learners},
         **brought,

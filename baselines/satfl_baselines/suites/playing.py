@@ -12,7 +12,7 @@ from satfl_baselines.arrays import FloatArray
 from satfl_baselines.comparison import compare
 from satfl_baselines.evaluate import Decide
 from satfl_baselines.suites.finals import Finals
-from satfl_env import __version__
+from satfl_env import __version__, judging_metric
 from satfl_env.scenarios import Scenario
 
 
@@ -49,7 +49,7 @@ def play(
             progress(before + finished, len(scenarios) * each)
 
         comparison = compare(scenario, policies, seeds, out / name, own=own, workers=workers, progress=advance)
-        metrics[name] = metric = comparison.primary[0]
+        metrics[name] = metric = judging_metric(comparison.metrics, scenario.target)
         columns.append({policy: comparison.outcomes(policy)[metric] for policy in policies})
     values = {policy: np.stack([column[policy] for column in columns], axis=1) for policy in policies}
     return Finals(metrics, tuple(seeds), values, dict.fromkeys(policies, __version__))

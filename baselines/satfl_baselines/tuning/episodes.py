@@ -13,8 +13,8 @@ from gymnasium import spaces
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.policy import Policy
 from satfl_baselines.rule import RuleNumbers, names, rule_policy
-from satfl_env import make_vector_env, primary_metrics
-from satfl_env.scenarios import Scenario
+from satfl_env import judging_metric, make_vector_env
+from satfl_env.scenarios import Scenario, Target
 from satfl_env.wrappers import DecisionAction
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ class Episodes:
 
     Args:
         envs: A vector environment of the scenario, see `rule_episodes`.
+        target: The scenario's target.
     """
 
-    def __init__(self, envs: Any) -> None:
-        self._envs = envs
+    def __init__(self, envs: Any, target: Target | None) -> None:
+        self._envs, self._target = envs, target
 
     def __call__(self, vectors: FloatArray, seeds: Sequence[int]) -> FloatArray:
-        """The headline metric at the end of an episode, for every rule on every seed.
+        """The metric that judges, at the end of an episode, for every rule on every seed.
 
         Args:
             vectors: The rules as points of the unit cube, (N, 12); see `RuleNumbers.from_vector`.
@@ -57,7 +58,7 @@ class Episodes:
         finals = np.full(len(filled), np.nan)
         while np.isnan(finals).any():
             _, _, terminated, truncated, infos = self._envs.step(vectors)
-            metric = primary_metrics(infos["metrics"])[0]
+            metric = judging_metric(infos["metrics"], self._target)
             ended = (terminated | truncated) & np.isnan(finals)
             finals[ended] = infos["metrics"][metric][ended]
         return finals[: len(runs)]
@@ -69,7 +70,7 @@ def rule_episodes(scenario: Scenario, most: int, workers: int = 1) -> Iterator[E
     number = min(most, workers * EPISODES_AT_ONCE)
     envs = make_vector_env(number, workers=min(workers, number), wrap=_in_numbers, scenario=scenario)
     try:
-        yield Episodes(envs)
+        yield Episodes(envs, scenario.target)
     finally:
         envs.close()
 

@@ -54,8 +54,8 @@ def tune_rules(
 ) -> RuleFile:
     """Tune the numbers of the rule on a scenario by the cross-entropy method.
 
-    A score is the mean of the headline metric at the end of episodes on tuning seeds, the same for all candidates of a
-    generation. The result is the mean of the last generation's distribution.
+    A score is the mean of the metric that judges, at the end of episodes on tuning seeds, the same for all
+    candidates of a generation. The result is the mean of the last generation's distribution.
 
     Args:
         scenario: The scenario.
