@@ -5,29 +5,30 @@ The papers' policies and the reference policies `fine`, `curriculum` and `thrift
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, partial
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field, TypeAdapter
-from pydantic.dataclasses import dataclass
+from pydantic import Field
 
 from satfl_baselines import aggregation, association, clustering, frequency
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.policy import Policy
-from satfl_env.settings import STRICT
+from satfl_env.arguments import as_number
 
 # A number, and no text or truth value that could stand for one.
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-UnitShare = Annotated[Number, Field(ge=0, le=1)]
-Power = Annotated[Number, Field(ge=0, le=2)]
+Number = Annotated[float, Field(strict=True)]
+# Ranges of numbers.
+_UNIT, _POWER, _SHARE = ({"range": bounds} for bounds in ((0.0, 1.0), (0.0, 2.0), (0.01, 1.0)))
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True)
 class RuleNumbers:
     """The numbers of a rule; the defaults are those of the policy `full`.
+
+    Raises `ValueError` if one is out of its range, or no number.
 
     Attributes:
         early_threshold: Similarity at which satellites share a model in the first rounds, as a position between the
@@ -46,18 +47,25 @@ class RuleNumbers:
         trim: How much of the frequency that buys no further epoch is left out: nothing (0) to all (1).
     """
 
-    early_threshold: UnitShare = 0.5
-    late_threshold: UnitShare = 0.5
-    switch: UnitShare = 0.0
-    samples_power: Power = 1.0
-    epochs_power: Power = 1.0
-    credit_power: Power = 1.0
-    gateway_mean: UnitShare = 0.0
-    nearness: UnitShare = 0.0
-    load: Power = 0.0
-    speed: UnitShare = 0.0
-    charge_share: Annotated[Number, Field(ge=0.01, le=1)] = 1.0
-    trim: UnitShare = 0.0
+    early_threshold: Number = field(default=0.5, metadata=_UNIT)
+    late_threshold: Number = field(default=0.5, metadata=_UNIT)
+    switch: Number = field(default=0.0, metadata=_UNIT)
+    samples_power: Number = field(default=1.0, metadata=_POWER)
+    epochs_power: Number = field(default=1.0, metadata=_POWER)
+    credit_power: Number = field(default=1.0, metadata=_POWER)
+    gateway_mean: Number = field(default=0.0, metadata=_UNIT)
+    nearness: Number = field(default=0.0, metadata=_UNIT)
+    load: Number = field(default=0.0, metadata=_POWER)
+    speed: Number = field(default=0.0, metadata=_UNIT)
+    charge_share: Number = field(default=1.0, metadata=_SHARE)
+    trim: Number = field(default=0.0, metadata=_UNIT)
+
+    def __post_init__(self) -> None:
+        for number in fields(self):
+            given, (low, high) = getattr(self, number.name), number.metadata["range"]
+            if not low <= (value := as_number(given)) <= high:
+                raise ValueError(f"{number.name} must lie in [{low:g}, {high:g}], got {given!r}")
+            object.__setattr__(self, number.name, value)
 
     @classmethod
     def from_vector(cls, vector: ArrayLike) -> RuleNumbers:
@@ -69,16 +77,30 @@ class RuleNumbers:
         Raises:
             ValueError: If there are not as many, or one is not a number.
         """
-        place = np.clip(np.asarray(vector, dtype=np.float64), 0.0, 1.0)
+        given = np.asarray(vector)
         low, high = _ranges()
-        if place.shape != low.shape or np.isnan(place).any():
-            raise ValueError(f"a rule is {len(low)} numbers in [0, 1], got {vector!r}")
+        # Text that spells a number, truth values and complex numbers are none.
+        if given.shape != low.shape or given.dtype.kind not in "iuf" or np.isnan(given).any():
+            raise ValueError(f"a rule is {len(low)} numbers in [0, 1], got {given.tolist()!r}")
+        place = np.clip(given.astype(np.float64), 0.0, 1.0)
         return cls(**dict(zip(names(), ((1 - place) * low + place * high).tolist(), strict=True)))
 
     def to_vector(self) -> FloatArray:
         """Each number's place in its range, in [0, 1], (12,); see `from_vector`."""
         low, high = _ranges()
         return (np.array(list(asdict(self).values())) - low) / (high - low)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the numbers, in the order of a vector."""
+    return tuple(number.name for number in fields(RuleNumbers))
+
+
+@cache
+def _ranges() -> tuple[FloatArray, FloatArray]:
+    """The lowest and the highest value of each number, each (12,)."""
+    low, high = np.array([number.metadata["range"] for number in fields(RuleNumbers)]).T
+    return low, high
 
 
 _FINE = RuleNumbers(early_threshold=0.8, late_threshold=0.8, epochs_power=0.0, credit_power=0.0)
@@ -90,11 +112,6 @@ RULES = {
     "curriculum": _CURRICULUM,
     "thrifty": replace(_CURRICULUM, charge_share=0.25, trim=1.0),
 }
-
-
-def names() -> tuple[str, ...]:
-    """Names of the numbers, in the order of a vector."""
-    return tuple(field.name for field in fields(RuleNumbers))
 
 
 def rule_policy(numbers: RuleNumbers, name: str = "rule", description: str = "a rule of twelve numbers") -> Policy:
@@ -124,11 +141,3 @@ def rule_policy(numbers: RuleNumbers, name: str = "rule", description: str = "a 
         ),
         gateways=partial(aggregation.gateway_between, mean_power=numbers.gateway_mean),
     )
-
-
-@cache
-def _ranges() -> tuple[FloatArray, FloatArray]:
-    """The lowest and the highest value of each number, each (12,)."""
-    numbers = TypeAdapter(RuleNumbers).json_schema()["properties"].values()
-    low, high = (np.array([number[bound] for number in numbers], dtype=np.float64) for bound in ("minimum", "maximum"))
-    return low, high

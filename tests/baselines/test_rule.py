@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from satfl_baselines import RuleNumbers, make_policy, rule_policy, run_episode
-from satfl_baselines.association import balanced
-from satfl_baselines.clustering import in_two_stages, threshold_between
+from satfl_baselines import Policy, RuleNumbers, make_policy, rule_policy, run_episode
+from satfl_baselines.aggregation import fed_sel
+from satfl_baselines.association import balanced, longest_window
+from satfl_baselines.clustering import in_two_stages, jensen_shannon, threshold_between
 from satfl_baselines.epochs import predicted_epochs
 from satfl_baselines.frequency import closed_form, just_in_time, thrifty
 from satfl_baselines.rule import names
@@ -18,9 +19,9 @@ from satfl_env import Decision, NetworkState, check_decision
 from tests.factories import make_state, physics_only
 
 UNCLUSTERED = {"early_threshold": 0.0, "late_threshold": 0.0}
+BOTH_PAPERS = Policy("both", "", longest_window, closed_form, jensen_shannon, fed_sel)
 # Policies of the papers, as the numbers in which they differ from `full`.
 PAPERS = {
-    "full": {},
     "semspacefl": UNCLUSTERED,
     "proposed-fedavg": {**UNCLUSTERED, "epochs_power": 0.0, "credit_power": 0.0},
     "proposed-fedavep": {**UNCLUSTERED, "credit_power": 0.0},
@@ -65,9 +66,12 @@ def test_policies_of_the_papers_are_cases_of_the_rule(name):
         assert_same(rule(state), make_policy(name)(state))
 
 
-def test_the_numbers_of_full_play_its_episode():
+def test_full_is_the_rules_of_both_papers_together():
+    for seed in range(20):
+        state = drawn_state(seed)
+        assert_same(make_policy("full")(state), BOTH_PAPERS(state))
     scenario = physics_only(4)
-    assert run_episode(scenario, rule_policy(RuleNumbers()), 1) == run_episode(scenario, "full", 1)
+    assert run_episode(scenario, "full", 1) == run_episode(scenario, BOTH_PAPERS, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,16 +97,47 @@ def test_vectors_reach_both_ends_of_every_range():
     assert RuleNumbers.from_vector(RuleNumbers().to_vector()) == RuleNumbers()
 
 
-@pytest.mark.parametrize("vector", [[0.5], [[0.5] * len(names())], [*[0.5] * (len(names()) - 1), np.nan]])
+@pytest.mark.parametrize(
+    "vector",
+    [
+        [0.5],
+        [[0.5] * len(names())],
+        [*[0.5] * (len(names()) - 1), np.nan],
+        ["0.5"] * len(names()),
+        [0.5j] * len(names()),
+        [True] * len(names()),
+        "fine",
+        None,
+    ],
+)
 def test_what_is_no_vector_of_a_rule_is_refused(vector):
     with pytest.raises(ValueError, match=r"a rule is 12 numbers in \[0, 1\], got "):
         RuleNumbers.from_vector(vector)
 
 
-@pytest.mark.parametrize("wrong", [{"speed": 1.1}, {"charge_share": 0.0}, {"load": True}, {"sped": 1.0}])
-def test_numbers_out_of_their_range_are_refused_by_name(wrong):
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"speed": 1.1}, "speed must lie in [0, 1], got 1.1"),
+        ({"charge_share": 0.0}, "charge_share must lie in [0.01, 1], got 0.0"),
+        ({"load": float("nan")}, "load must lie in [0, 2], got nan"),
+        ({"load": True}, "load must lie in [0, 2], got True"),
+        ({"trim": "0.5"}, "trim must lie in [0, 1], got '0.5'"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused_in_one_line(wrong, told):
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         RuleNumbers(**wrong)
+
+
+def test_unknown_numbers_are_refused_by_name():
+    with pytest.raises(TypeError, match="'sped'"):
+        RuleNumbers(sped=1.0)
+
+
+def test_numbers_of_any_kind_are_kept_as_plain_floats():
+    numbers = RuleNumbers(load=1, trim=np.float32(0.5))
+    assert [type(numbers.load), type(numbers.trim)] == [float, float]
 
 
 def test_thresholds_lie_between_the_lowest_and_the_highest_similarity():
