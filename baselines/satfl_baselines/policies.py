@@ -15,24 +15,20 @@ from satfl_baselines.rule import RULES, rule_policy
 from satfl_baselines.tuning.tuned import TUNED, tuned_policy, tuned_scenarios
 from satfl_env.suggestions import did_you_mean
 
-_FULL = Policy(
-    "full",
-    "both papers' rules together",
+_FULL = rule_policy(RULES["full"], "full", "both papers' rules together")
+_SEMSPACEFL = Policy(
+    "semspacefl",
+    "SemSpaceFL: longest window, closed-form frequency, FedSEL weights",
     association.longest_window,
     frequency.closed_form,
-    clustering.jensen_shannon,
+    clustering.one_cluster,
     aggregation.fed_sel,
 )
-_SEMSPACEFL = replace(
-    _FULL,
-    name="semspacefl",
-    description="SemSpaceFL: longest window, closed-form frequency, FedSEL weights",
-    clustering=clustering.one_cluster,
-)
 _TASK_CLUSTERING = replace(
-    _FULL,
+    _SEMSPACEFL,
     name="task-clustering",
     description="task clustering by label distributions, plain means inside clusters",
+    clustering=clustering.jensen_shannon,
     aggregation=aggregation.uniform,
 )
 _NEAREST_FEDAVG = replace(
