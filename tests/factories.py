@@ -39,7 +39,12 @@ def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) -
         cycles_per_sample=np.full(num_satellites, 1e8),
         kappa=np.full(num_satellites, 5e-27),
         max_epochs=np.full(num_satellites, 100),
-        on_request={"contact_start_s": never_s, "contact_end_s": never_s, "rounds_left": 1},
+        on_request={
+            "contact_start_s": never_s,
+            "contact_end_s": never_s,
+            "rounds_left": 1,
+            "beams": np.full(num_gateways, num_satellites),
+        },
     )
     return replace(state, **changes)
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from satfl_agents.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
+from satfl_agents.priority import PriorityAction
 from satfl_agents.rule_action import RuleAction
 from satfl_env.suggestions import did_you_mean
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation, SetObservation
@@ -22,6 +23,7 @@ ACTIONS: dict[str, Wrapper] = {
     "discrete": DiscreteAction,
     "per-satellite": PerSatelliteAction,
     "per-satellite-box": PerSatelliteBoxAction,
+    "priority": PriorityAction,
     "rule": RuleAction,
 }
 

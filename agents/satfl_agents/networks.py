@@ -7,20 +7,21 @@ from itertools import chain
 from typing import Any, Literal
 
 import torch
-from sb3_contrib import MaskablePPO
-from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import nn
 
 from satfl_agents.set_networks import WIDTH
-from satfl_agents.set_policies import MaskableSetPolicy, SetFeatures, SetPolicy
+from satfl_agents.set_policies import LinearPolicy, MaskableSetPolicy, SetFeatures, SetPolicy
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
-# Algorithms whose policies may have the same heads for every satellite.
-_HEADS: dict[type[BaseAlgorithm], type[BasePolicy]] = {PPO: SetPolicy, MaskablePPO: MaskableSetPolicy}
+# Policies with networks of a kind, by the names of the algorithms that have them.
+_POLICIES: dict[str, dict[str, type[BasePolicy]]] = {
+    "heads": {"PPO": SetPolicy, "MaskablePPO": MaskableSetPolicy, "CEM": SetPolicy},
+    "linear": {"PPO": LinearPolicy, "CEM": LinearPolicy},
+}
 # Parts of a learner's policy that it needs for learning only.
 _FOR_LEARNING = (
     "critic",
@@ -39,14 +40,15 @@ class Network(Section):
     Attributes:
         kind: `layers`: fully connected ones over the whole observation. `sets`: the same layers for every satellite and
             pair, then fully connected ones over what they give; for the observation `sets`. `heads`: the same heads for
-            every satellite as well; for the actions `per-satellite` too, by PPO and MaskablePPO.
-        hidden: Units of each fully connected layer, of the critics' as well; without meaning for `heads`.
+            every satellite as well; for the actions `per-satellite` too, by PPO, MaskablePPO and CEM. `linear`:
+            weighted sums of the features of sets; for the action `priority`, by PPO and CEM.
+        hidden: Units of each fully connected layer, of the critics' as well; for `layers` and `sets`.
         width: Length of the vectors of satellites and pairs, for `sets` and `heads`.
         activation: What follows each layer.
         more: Other arguments of the policy class of Stable-Baselines3, such as `lstm_hidden_size`.
     """
 
-    kind: Literal["layers", "sets", "heads"] = "layers"
+    kind: Literal["layers", "sets", "heads", "linear"] = "layers"
     hidden: tuple[Count, ...] = (64, 64)
     width: Count = WIDTH
     activation: Literal["tanh", "relu", "elu"] = "tanh"
@@ -58,18 +60,18 @@ class Network(Section):
         Raises:
             ValueError: If the algorithm has no such policies.
         """
-        if self.kind != "heads":
+        if self.kind not in _POLICIES:
             return usual
-        if learner not in _HEADS:
-            able = " and ".join(one.__name__ for one in _HEADS)
-            raise ValueError(f"networks of kind 'heads' are for {able}, got {learner.__name__}")
-        return _HEADS[learner]
+        able = _POLICIES[self.kind]
+        if learner.__name__ not in able:
+            raise ValueError(f"networks of kind {self.kind!r} are for {', '.join(able)}, got {learner.__name__}")
+        return able[learner.__name__]
 
     @property
     def policy_kwargs(self) -> dict[str, Any]:
         """The arguments of the policy class."""
         activation = {"activation_fn": ACTIVATIONS[self.activation]}
-        if self.kind == "heads":
+        if self.kind in _POLICIES:
             return {**activation, "width": self.width, **self.more}
         layers = {**activation, "net_arch": list(self.hidden), **self.more}
         if self.kind == "layers":

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from satfl_baselines import RuleNumbers, rule_policy
 from satfl_baselines.rule import names
@@ -39,13 +39,20 @@ class RuleForm:
 
     def rule(self, values: NDArray[Any]) -> RuleNumbers:
         """The changed rule: 0 leaves a number as it is, -1 stands for its lowest value and 1 for its highest."""
+        changes = np.asarray(values, dtype=np.float64).tolist()
         rule = asdict(self.reference)
-        for name, value in zip(self.numbers, np.asarray(values).tolist(), strict=True):
-            low, high = _LOWEST[name], _HIGHEST[name]
-            share, end = abs(value), low if value < 0 else high
-            # Rounding must not leave the range.
-            rule[name] = min(max((1 - share) * rule[name] + share * end, low), high)
+        rule |= {
+            name: float(changed(name, rule[name], change)) for name, change in zip(self.numbers, changes, strict=True)
+        }
         return RuleNumbers(**rule)
+
+
+def changed(name: str, value: float, change: ArrayLike) -> NDArray[np.float64]:
+    """A number of a rule after some changes: 0 leaves it as it is, -1 is its lowest value and 1 its highest."""
+    low, high = _LOWEST[name], _HIGHEST[name]
+    share, end = np.abs(change), np.where(np.less(change, 0), low, high)
+    # Rounding must not leave the range.
+    return np.asarray(np.clip((1 - share) * value + share * end, low, high))
 
 
 class RuleAction(DecisionAction, RecordConstructorArgs):
@@ -69,16 +76,20 @@ class RuleAction(DecisionAction, RecordConstructorArgs):
         reference: Mapping[str, float] | None = None,
     ) -> None:
         RecordConstructorArgs.__init__(self, numbers=numbers, reference=reference)
-        chosen = {name: float(value) for name, value in (reference or {}).items()}
-        _check_names("reference", tuple(chosen))
-        _check_names("numbers", tuple(numbers))
-        for name, value in chosen.items():
-            if not _LOWEST[name] <= value <= _HIGHEST[name]:
-                raise ValueError(f"reference {name} must lie in [{_LOWEST[name]:g}, {_HIGHEST[name]:g}], got {value:g}")
-        if not numbers:
-            raise ValueError(f"numbers must be some of {', '.join(names())}, got none")
-        form = RuleForm(RuleNumbers(**chosen), tuple(numbers))
-        super().__init__(env, form, spaces.Box(-1.0, 1.0, (len(numbers),), np.float32))
+        super().__init__(env, rule_form(numbers, reference), spaces.Box(-1.0, 1.0, (len(numbers),), np.float32))
+
+
+def rule_form(numbers: Sequence[str], reference: Mapping[str, float] | None) -> RuleForm:
+    """The form of some numbers of a rule that differs from `full` by others, as `RuleAction` takes them."""
+    chosen = {name: float(value) for name, value in (reference or {}).items()}
+    _check_names("reference", tuple(chosen))
+    _check_names("numbers", tuple(numbers))
+    for name, value in chosen.items():
+        if not _LOWEST[name] <= value <= _HIGHEST[name]:
+            raise ValueError(f"reference {name} must lie in [{_LOWEST[name]:g}, {_HIGHEST[name]:g}], got {value:g}")
+    if not numbers:
+        raise ValueError(f"numbers must be some of {', '.join(names())}, got none")
+    return RuleForm(RuleNumbers(**chosen), tuple(numbers))
 
 
 def _check_names(argument: str, given: tuple[str, ...]) -> None:

@@ -44,7 +44,7 @@ class SetEncoder(nn.Module):
 
     def __init__(self, observation_space: spaces.Dict, width: int, activation_fn: type[nn.Module]) -> None:
         super().__init__()
-        pair, satellite, whole = (_columns(observation_space, key) for key in ("pair", "satellite", "globals"))
+        pair, satellite, whole = (columns(observation_space, key) for key in ("pair", "satellite", "globals"))
         self.pair = _layers(pair, width, activation_fn)
         self.satellite = _layers(satellite + 2 * width, width, activation_fn)
         self.whole = _layers(whole + 2 * width, width, activation_fn)
@@ -146,7 +146,12 @@ def num_pairs(observation_space: spaces.Space[Any]) -> tuple[int, int]:
     return satellites, gateways
 
 
-def _columns(observation_space: spaces.Space[Any], key: str) -> int:
+def columns(observation_space: spaces.Space[Any], key: str) -> int:
+    """Number of features in a row of a set.
+
+    Raises:
+        ValueError: If observations are not sets.
+    """
     return _shape(observation_space, key)[-1]
 
 

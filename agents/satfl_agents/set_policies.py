@@ -3,7 +3,8 @@
 - `SetFeatures` reads the sets into a fixed number of features: a features extractor for any algorithm, where actions
   have a fixed length as those of `RuleAction`.
 - `SetPolicy` and `MaskableSetPolicy` have the same heads for every satellite: for `PerSatelliteAction` and
-  `PerSatelliteBoxAction` with PPO, and for `PerSatelliteAction` with MaskablePPO.
+  `PerSatelliteBoxAction` with PPO and CEM, and for `PerSatelliteAction` with MaskablePPO.
+- `LinearPolicy` is weighted sums of features alone: for `PriorityAction` with PPO and CEM.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from satfl_agents.linear_scores import LinearScores, numbers_of_rule
 from satfl_agents.set_networks import WIDTH, SatelliteHeads, SetEncoder, SetValue, further_choices, num_pairs
 from satfl_env.imports import to_install
 
@@ -107,21 +109,39 @@ class SetPolicy(ActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         if isinstance(self.action_dist, DiagGaussianDistribution):
-            parts = 1 + len(further_choices(self.observation_space, self.action_space))
-            # Part by part the same for all satellites.
-            self.log_std = nn.Parameter(torch.full((parts,), self.log_std_init))
-        _build(self, lr_schedule)
+            self.log_std = nn.Parameter(torch.full((len(self._parts()),), self.log_std_init))
+        _build(self, _heads(self), lr_schedule)
+
+    def _parts(self) -> list[int]:
+        """Lengths of the parts of an action; each is the same for all satellites and has one spread."""
+        satellites, gateways = num_pairs(self.observation_space)
+        further = len(further_choices(self.observation_space, self.action_space))
+        return [satellites * (gateways + 1)] + [satellites] * further
 
     def _get_action_dist_from_latent(self, latent_pi: Tensor) -> Distribution:
         if not isinstance(self.action_dist, DiagGaussianDistribution):
             return super()._get_action_dist_from_latent(latent_pi)
-        satellites, gateways = num_pairs(self.observation_space)
-        lengths = [satellites * (gateways + 1)] + [satellites] * (self.log_std.numel() - 1)
-        spread = self.log_std.repeat_interleave(torch.tensor(lengths, device=self.log_std.device))
+        spread = self.log_std.repeat_interleave(torch.tensor(self._parts(), device=self.log_std.device))
         return self.action_dist.proba_distribution(latent_pi, spread)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return super()._get_constructor_parameters() | {"width": self.width}
+
+
+class LinearPolicy(SetPolicy):
+    """Weighted sums of features, `LinearScores`, for PPO and CEM; the arguments are those of `SetPolicy`.
+
+    `action_space` is that of `PriorityAction`; `width` is that of the network for the value.
+    """
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        self.log_std = nn.Parameter(torch.full((len(self._parts()),), self.log_std_init))
+        _build(self, LinearScores(self.observation_space, self.action_space), lr_schedule)
+
+    def _parts(self) -> list[int]:
+        satellites, gateways = num_pairs(self.observation_space)
+        pairs = satellites * gateways
+        return [pairs, satellites, numbers_of_rule(self.observation_space, self.action_space)]
 
 
 class MaskableSetPolicy(MaskableActorCriticPolicy):
@@ -139,7 +159,7 @@ class MaskableSetPolicy(MaskableActorCriticPolicy):
         super().__init__(observation_space, action_space, lr_schedule, **kwargs | _UNCHANGED)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        _build(self, lr_schedule)
+        _build(self, _heads(self), lr_schedule)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._get_constructor_parameters()
@@ -149,12 +169,14 @@ class MaskableSetPolicy(MaskableActorCriticPolicy):
 _UNCHANGED = {"features_extractor_class": _Unchanged, "features_extractor_kwargs": {}}
 
 
-def _build(policy: Any, lr_schedule: Schedule) -> None:
+def _heads(policy: Any) -> SatelliteHeads:
+    sets = policy.observation_space
+    return SatelliteHeads(sets, further_choices(sets, policy.action_space), policy.width, policy.activation_fn)
+
+
+def _build(policy: Any, actor: nn.Module, lr_schedule: Schedule) -> None:
     """Give a policy its networks and its optimiser, in place of those of Stable-Baselines3."""
-    sets, choices = policy.observation_space, further_choices(policy.observation_space, policy.action_space)
-    policy.mlp_extractor = _ActorCritic(
-        SatelliteHeads(sets, choices, policy.width, policy.activation_fn),
-        SetValue(sets, policy.width, policy.activation_fn),
-    )
+    value = SetValue(policy.observation_space, policy.width, policy.activation_fn)
+    policy.mlp_extractor = _ActorCritic(actor, value)
     policy.action_net, policy.value_net = nn.Identity(), nn.Identity()
     policy.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)

@@ -61,6 +61,37 @@ def balanced(state: NetworkState, *, nearness: float, load: float) -> IntArray:
     return association
 
 
+def neediest(state: NetworkState) -> IntArray:
+    r"""Beams for the satellites whose models are worst and that have the longest time to train.
+
+    $$q_{s,g} = \ell_s \, T_{s,g}$$
+
+    $\ell_s$ is the loss in the satellite's last epoch, which stays high where it was not served for long, and $T_{s,g}$
+    its window. See `in_order_of`.
+    """
+    return in_order_of(state.last_loss[:, None] * state.window_s, state)
+
+
+def in_order_of(priority: FloatArray, state: NetworkState) -> IntArray:
+    """Each gateway's beams for the pairs of the highest priority, one gateway for each satellite.
+
+    Visible pairs have their turn in order of priority, of equal ones the longer window and then the lower satellite
+    first. A satellite for which no beam is left in sight sits out.
+
+    Args:
+        priority: Of every pair, (S, G).
+        state: The state.
+    """
+    satellites, gateways = np.nonzero(state.visible)
+    order = np.lexsort((-state.window_s[satellites, gateways], -priority[satellites, gateways]))
+    association, free = np.full(state.num_satellites, state.sits_out), state.beams.copy()
+    for satellite, gateway in zip(satellites[order].tolist(), gateways[order].tolist(), strict=True):
+        if association[satellite] == state.sits_out and free[gateway] > 0:
+            association[satellite] = gateway
+            free[gateway] -= 1
+    return association
+
+
 def at_gateway(values: FloatArray, association: IntArray) -> FloatArray:
     """Each satellite's entry of pairwise values (S, G) for its own gateway, (S,); 0 for those sitting out."""
     num_satellites, num_gateways = values.shape

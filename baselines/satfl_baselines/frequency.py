@@ -31,13 +31,16 @@ def closed_form(state: NetworkState, association: IntArray) -> FloatArray:
     return _closed_form(state, association, training_energy_j(state, association))
 
 
-def thrifty(state: NetworkState, association: IntArray, *, share: float, speed: float, trim: float) -> FloatArray:
+def thrifty(
+    state: NetworkState, association: IntArray, *, share: float | FloatArray, speed: float, trim: float
+) -> FloatArray:
     r"""A frequency that spends a share of the charge, is raised towards the highest, and leaves out what buys no epoch.
 
     $$f = f_s + v (f_\mathrm{max} - f_s), \qquad f' = f - u (f - f_K)$$
 
-    $f_s$ is the `closed_form` of a share of the energy, $v$ the speed and $u$ the trim, all in [0, 1]; $f_K$ is
-    `just_in_time` for $f$. With share 1, speed 0 and trim 0 this is `closed_form`, with speed 1 `maximum`.
+    $f_s$ is the `closed_form` of a share of the energy, a number or (S,), $v$ the speed and $u$ the trim, all in
+    [0, 1]; $f_K$ is `just_in_time` for $f$. With share 1, speed 0 and trim 0 this is `closed_form`, with speed 1
+    `maximum`.
     """
     slow = _closed_form(state, association, share * training_energy_j(state, association))
     fast = slow + speed * (state.cpu_max_hz - slow)

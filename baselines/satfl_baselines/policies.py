@@ -142,6 +142,12 @@ _POLICIES = (
         association=ration.rationed_association,
         frequency=ration.rationed_frequency,
     ),
+    replace(
+        rule_policy(RULES["curriculum"]),
+        name="neediest",
+        description="curriculum, beams to satellites of the highest loss and longest window",
+        association=association.neediest,
+    ),
 )
 _TABLE = {policy.name: policy for policy in _POLICIES}
 RANDOM = "random"

@@ -123,6 +123,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `rounds_to_merge` | `(1,)`      | 0   | `rounds.cloud_every`  | rounds until the cloud merges                |
     | `rounds_left`     | `(1,)`      | 0   | rounds in the episode | rounds until the episode's end               |
     | `waiting`         | `(G,)`      | 0   | S times rounds        | updates that wait at each gateway            |
+    | `beams`           | `(G,)`      | 0   | S                     | most satellites that a gateway serves        |
 
     With the scenario's section `faults`, or a part of that name, there are also `satellite_up`, `(S,)`, and
     `gateway_up`, `(G,)`, both `MultiBinary`: 1 for what works.

@@ -132,6 +132,7 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "rounds_to_merge": lambda: _box(rounds.cloud_every, (1,)),
         "rounds_left": lambda: _box(rounds.episode, (1,)),
         "waiting": lambda: _box(satellites * rounds.episode, (gateways,)),
+        "beams": lambda: _box(satellites, (gateways,)),
     }
     health = () if ingredients.faults is None else ("satellite_up", "gateway_up")
     shown = {*parts, *health, *(("waiting",) if rounds.decides else ())}

@@ -16,9 +16,9 @@ class Observation(ForecastSettings):
     """Which parts of the state are observed, and how far its forecast reaches.
 
     `leave_out` names parts that are not observed. `add` names some that are not by default: `contact_start_s` and
-    `contact_end_s`, `eclipse_start_s` and `eclipse_end_s`, `gateway_version`, `rounds_to_merge`,
-    `rounds_left`, `waiting`; see `satfl_env.NetworkState`. The simulation's own state has all of them. What nobody
-    reads is not computed.
+    `contact_end_s`, `eclipse_start_s` and `eclipse_end_s`, `gateway_version`, `rounds_to_merge`, `rounds_left`,
+    `waiting`, `beams`; see `satfl_env.NetworkState`. The simulation's own state has all of them. What nobody reads is
+    not computed.
     """
 
     leave_out: tuple[str, ...] = ()

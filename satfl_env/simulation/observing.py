@@ -13,7 +13,7 @@ from satfl_env.simulation.episode import Episode
 from satfl_env.simulation.models import ModelStore
 from satfl_env.simulation.progress import Progress
 from satfl_env.simulation.protocols import Contacts
-from satfl_env.simulation.state import NetworkState, as_numbers
+from satfl_env.simulation.state import IntArray, NetworkState, as_numbers
 from satfl_env.simulation.streams import numpy_generator
 
 
@@ -81,6 +81,12 @@ def _on_request(episode: Episode, progress: Progress, models: ModelStore) -> dic
         "eclipse_end_s": partial(forecast.eclipse_end_s, progress.time_s),
         "gateway_version": models.gateway_version,
         "waiting": models.num_waiting,
+        "beams": partial(_beams, episode),
         "rounds_to_merge": episode.ingredients.rounds.rounds_to_merge(progress.round),
         "rounds_left": episode.ingredients.rounds.episode - progress.round,
     }
+
+
+def _beams(episode: Episode) -> IntArray:
+    most, scene = episode.ingredients.access.most_served, episode.scene
+    return np.full(scene.num_gateways, scene.num_satellites if most is None else min(most, scene.num_satellites))

@@ -68,6 +68,7 @@ class NetworkState:
         rounds_to_merge: Rounds until the cloud merges the gateways' models; 1 if it does at the end of the coming one.
         rounds_left: Rounds until the end of the episode, the coming one included; 0 at its end.
         waiting: Updates that wait at each gateway to be aggregated, (G,); observed where the action decides on that.
+        beams: Most satellites that each gateway serves in a round, (G,); all S of them where there is no limit.
     """
 
     round: int
@@ -102,6 +103,7 @@ class NetworkState:
     rounds_to_merge: int = field(init=False)
     rounds_left: int = field(init=False)
     waiting: IntArray = field(init=False)
+    beams: IntArray = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: a policy looks at the network, it does not change it."""

@@ -24,6 +24,7 @@ CASES = {
     "ppo-choices": ("ppo", Form(kind="per-satellite"), HEADS),
     "ppo-numbers": ("ppo", Form(kind="per-satellite-box"), HEADS),
     "maskable-ppo": ("maskable-ppo", Form(kind="per-satellite"), HEADS),
+    "cem-priority": ("cem", Form(kind="priority", charge=True), Network(kind="linear", width=8)),
     "ppo-rule": ("ppo", Form(kind="rule"), POOLED),
     "sac-rule": ("sac", Form(kind="rule"), POOLED),
     "recurrent-ppo-rule": ("recurrent-ppo", Form(kind="rule"), REMEMBERING),
@@ -85,7 +86,7 @@ def test_a_policy_decides_for_other_numbers_as_its_network_does_there(
 
 def test_networks_that_do_not_fit_are_refused() -> None:
     env = SatFLEnv(physics_only(3))
-    with pytest.raises(ValueError, match="networks of kind 'heads' are for PPO and MaskablePPO, got SAC"):
+    with pytest.raises(ValueError, match="networks of kind 'heads' are for PPO, MaskablePPO, CEM, got SAC"):
         made(env, "sac", Form(kind="per-satellite-box"), HEADS)
     with pytest.raises(ValueError, match="the same parts for each of 10 satellites"):
         made(env, "ppo", Form(kind="rule"), HEADS)

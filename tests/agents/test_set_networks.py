@@ -12,10 +12,11 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO, SAC, TD3
 
+from satfl_agents.linear_scores import LinearScores
 from satfl_agents.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
 from satfl_agents.rule_action import RuleAction
 from satfl_agents.set_networks import SatelliteHeads, SetEncoder, further_choices
-from satfl_agents.set_policies import MaskableSetPolicy, SetFeatures, SetPolicy
+from satfl_agents.set_policies import LinearPolicy, MaskableSetPolicy, SetFeatures, SetPolicy
 from satfl_agents.vec_env import SatFLVecEnv
 from satfl_baselines import make_policy
 from satfl_env import SatFLEnv, decision_to_action
@@ -42,6 +43,10 @@ def numbers(satellites: int, gateways: int) -> spaces.Box:
     return spaces.Box(-1.0, 1.0, (satellites * (gateways + 4),), np.float32)
 
 
+def priorities(satellites: int, gateways: int) -> spaces.Box:
+    return spaces.Box(-1.0, 1.0, (satellites * (gateways + 1) + 2,), np.float32)
+
+
 def drawn(space: spaces.Dict, seed: int = 0, count: int = 2) -> dict[str, torch.Tensor]:
     rng = np.random.default_rng(seed)
     return {
@@ -51,7 +56,7 @@ def drawn(space: spaces.Dict, seed: int = 0, count: int = 2) -> dict[str, torch.
 
 @pytest.mark.parametrize(
     ("made", "actions"),
-    [(SetPolicy, choices), (SetPolicy, numbers), (MaskableSetPolicy, choices)],
+    [(SetPolicy, choices), (SetPolicy, numbers), (MaskableSetPolicy, choices), (LinearPolicy, priorities)],
 )
 def test_weights_of_ten_satellites_serve_sixteen(made, actions):
     few, many = (made(sets(*size), actions(*size), lambda _: 1e-3, width=8) for size in ((10, 3), (16, 5)))
@@ -172,3 +177,28 @@ def test_heads_that_imitate_full_choose_its_gateways_paces_and_clusters():
     unseen, right = shown(env, range(100, 104))
     guess = policy._predict(unseen, deterministic=True)
     torch.testing.assert_close(guess[:, :30], right[:, :30])
+
+
+def test_linear_scores_are_weighted_sums_and_zero_at_first():
+    space = sets(3, 2)
+    network, seen = LinearScores(space, priorities(3, 2)), drawn(space, count=1)
+    assert not network(seen).any()
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    pair, satellite, whole = (seen[key][0].numpy() for key in ("pair", "satellite", "globals"))
+    weights = {name: value.detach().numpy() for name, value in network.named_parameters()}
+    of_pair, of_satellite = np.split(weights["priority.weight"][0], [4])
+    expected = [pair[s, g] @ of_pair + satellite[s] @ of_satellite for s in range(3) for g in range(2)]
+    for s in range(3):
+        row = np.concatenate([satellite[s], pair[s].max(axis=0), whole])
+        expected.append(weights["charge.weight"][0] @ row + weights["charge.bias"][0])
+    expected += (weights["rule.weight"] @ whole + weights["rule.bias"]).tolist()
+    np.testing.assert_allclose(network(seen)[0].detach().numpy(), np.tanh(expected), rtol=1e-5)
+
+
+def test_linear_networks_are_for_priorities():
+    with pytest.raises(
+        ValueError, match="linear networks are for the actions of PriorityAction with 3 satellites and 2"
+    ):
+        LinearScores(sets(3, 2), spaces.Box(-1.0, 1.0, (9,), np.float32))

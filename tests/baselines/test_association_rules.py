@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satfl_baselines.association import at_gateway, longest_window, nearest, random_association, single_gateway
+from satfl_baselines.association import (
+    at_gateway,
+    in_order_of,
+    longest_window,
+    nearest,
+    neediest,
+    random_association,
+    single_gateway,
+)
 from tests.factories import make_state
 
 
@@ -63,3 +71,45 @@ def test_random_association_is_uniform_over_visible_gateways_and_seeded():
 def test_values_at_the_chosen_gateway():
     values = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     assert at_gateway(values, np.array([1, 0, 2])).tolist() == [2.0, 3.0, 0.0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    num_satellites=st.integers(1, 12),
+    num_gateways=st.integers(1, 4),
+    beams=st.integers(0, 4),
+    levels=st.integers(1, 50),
+)
+def test_nobody_with_a_higher_priority_wants_a_beam_that_another_has(seed, num_satellites, num_gateways, beams, levels):
+    pairs = random_pairs(seed, num_satellites, num_gateways)
+    free = np.full(num_gateways, beams)
+    state = make_state(num_satellites, num_gateways, **pairs, on_request={"beams": free})
+    # Few levels: many are equal.
+    priority = np.random.default_rng(seed).integers(levels, size=(num_satellites, num_gateways)).astype(float)
+    association = in_order_of(priority, state)
+    assert state.beams.tolist() == [beams] * num_gateways
+    assert (np.bincount(association, minlength=num_gateways + 1)[:num_gateways] <= beams).all()
+    for satellite, gateway in np.argwhere(pairs["visible"]).tolist():
+        own = association[satellite]
+        served = np.flatnonzero(association == gateway)
+        gets_better = own < num_gateways and priority[satellite, own] >= priority[satellite, gateway]
+        is_full = len(served) == beams and (priority[served, gateway] >= priority[satellite, gateway]).all()
+        assert gets_better or is_full
+    assert all(pairs["visible"][satellite, own] for satellite, own in enumerate(association) if own < num_gateways)
+
+
+def test_where_priorities_are_equal_the_longer_window_is_served():
+    window_s = np.array([[100.0, 90.0], [300.0, 80.0], [200.0, 70.0]])
+    state = make_state(3, 2, window_s=window_s, on_request={"beams": np.array([1, 1])})
+    assert in_order_of(np.zeros((3, 2)), state).tolist() == [1, 0, 2]
+
+
+def test_the_neediest_have_the_beams():
+    window_s = np.array([[400.0, 0.0], [300.0, 100.0], [100.0, 350.0], [350.0, 0.0]])
+    visible, loss = window_s > 0, np.array([0.5, 1.0, 2.0, 0.1])
+    state = make_state(4, 2, window_s=window_s, visible=visible, last_loss=loss, on_request={"beams": np.array([1, 1])})
+    # Products of loss and window: 700 and 300 of satellites 2 and 1 come first.
+    assert neediest(state).tolist() == [2, 0, 1, 2]
+    alone = make_state(4, 2, window_s=window_s, visible=visible, on_request={"beams": np.array([4, 4])})
+    assert neediest(alone).tolist() == longest_window(alone).tolist()

@@ -56,6 +56,7 @@ def test_names_are_those_of_the_papers_and_their_benchmarks():
         "curriculum",
         "thrifty",
         "ration",
+        "neediest",
         "random",
     }
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_baselines import make_policy, run_episode
-from satfl_env import Decision, NetworkState, Outcome, Simulation, decision_to_action, scenarios
+from satfl_env import Decision, NetworkState, Outcome, SatFLEnv, Simulation, decision_to_action, scenarios
 from satfl_env.links import RadioLinks
 from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation import GatewayAccess
@@ -366,3 +366,15 @@ class NoShares(RadioLinks):
 def test_bad_access_of_one_s_own_is_refused(parts, error, problem):
     with pytest.raises(error, match=problem):
         scenarios.build(physics_only(2), parts=parts)
+
+
+@pytest.mark.parametrize(
+    ("access", "beams"), [({}, 10), ({"beams": 2}, 2), ({"beams": 3, "subcarriers": 2}, 2), ({"beams": 99}, 10)]
+)
+def test_a_state_tells_how_many_a_gateway_serves(access, beams):
+    changes = {"training.engine": "none", "access": access, "observation.add": ["beams"]}
+    env = SatFLEnv("leo-multitask", overrides=changes)
+    observation, _ = env.reset(seed=0)
+    assert observation["beams"].tolist() == [beams] * 3
+    assert env.simulation.state.beams.tolist() == [beams] * 3
+    assert observation in env.observation_space

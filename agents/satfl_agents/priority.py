@@ -1,0 +1,88 @@
+"""Actions that say who comes first where a gateway cannot serve everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from satfl_agents.rule_action import RuleForm, changed, rule_form
+from satfl_baselines import rule_policy
+from satfl_baselines.association import in_order_of
+from satfl_baselines.frequency import thrifty
+from satfl_env import Decision, NetworkState
+from satfl_env.wrappers import DecisionAction
+from satfl_env.wrappers.native import native_sizes
+
+SET_NUMBERS = ("late_threshold", "samples_power")
+
+
+@dataclass(frozen=True)
+class PriorityForm:
+    """Priorities of pairs, shares of the charge and changes of a rule, `(numbers, NetworkState) -> Decision`.
+
+    Numbers in [-1, 1] are the priorities of all pairs, S times G, then each satellite's share of its charge, as changes
+    of the rule's `charge_share`, and then those of `rule`.
+
+    Attributes:
+        rule: The rule that is changed, and which of its numbers.
+        charge: Whether the shares of the charge are heard; if not, the rule's own holds for everyone.
+    """
+
+    rule: RuleForm
+    charge: bool
+
+    def __call__(self, values: NDArray[Any], state: NetworkState) -> Decision:
+        """What the changed rule decides if beams are given in order of priority."""
+        satellites, gateways = state.distance_m.shape
+        ends = (satellites * gateways, satellites * (gateways + 1))
+        priority, charge, changes = np.split(np.asarray(values, dtype=np.float64), ends)
+        rule = self.rule.rule(changes)
+        policy = replace(rule_policy(rule), association=partial(in_order_of, priority.reshape(satellites, gateways)))
+        if self.charge:
+            share = changed("charge_share", rule.charge_share, charge)
+            policy = replace(policy, frequency=partial(thrifty, share=share, speed=rule.speed, trim=rule.trim))
+        return policy(state)
+
+
+class PriorityAction(DecisionAction, RecordConstructorArgs):
+    """One `Box(-1, 1)` that gives beams in order of priority, and changes a reference rule besides.
+
+    | Length  | Part                                                                                                  |
+    |---------|-------------------------------------------------------------------------------------------------------|
+    | `S * G` | priorities of pairs, see `satfl_baselines.association.in_order_of`                                    |
+    | `S`     | share of the charge that a satellite may spend; 0 is the reference's `charge_share`                   |
+    | the rest| changes of the reference's numbers, as for `RuleAction`                                               |
+
+    At the zero action a satellite has the gateway with the longest window that has a beam left.
+
+    Args:
+        env: An environment with the native action space.
+        numbers: As for `RuleAction`.
+        reference: As for `RuleAction`.
+        charge: Whether the shares of the charge are heard; if not, the reference's own holds for everyone.
+
+    Raises:
+        TypeError: If the action space is not the native one.
+        ValueError: As for `RuleAction`.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        numbers: Sequence[str] = SET_NUMBERS,
+        reference: Mapping[str, float] | None = None,
+        charge: bool = False,
+    ) -> None:
+        RecordConstructorArgs.__init__(self, numbers=numbers, reference=reference, charge=charge)
+        form = PriorityForm(rule_form(numbers, reference), charge)
+        satellites, gateways = native_sizes(env)
+        length = satellites * (gateways + 1) + len(numbers)
+        super().__init__(env, form, spaces.Box(-1.0, 1.0, (length,), np.float32))
