@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from satfl_env.paths import require_file
+from satfl_env.scenarios.errors import plain_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,7 +105,7 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
     # After the place pydantic names the check that failed.
     place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
-    message = problem["msg"].removeprefix("Value error, ")
+    message = plain_words(problem).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 
 

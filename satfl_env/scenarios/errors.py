@@ -1,9 +1,13 @@
-"""The error of scenarios, and how messages get the place that they are about."""
+"""The error of scenarios, and how messages get the place that they are about and plain words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
+
+# Of problems in which pydantic speaks of tuples, as the code does; files have lists.
+_OF_LISTS = {"tuple_type", "too_short", "too_long"}
 
 
 class ScenarioError(ValueError):
@@ -31,3 +35,9 @@ def named(scenario: str) -> Iterator[None]:
         yield
     except ScenarioError as error:
         raise ScenarioError(f"scenario {scenario!r}: {error}") from error
+
+
+def plain_words(problem: Mapping[str, Any]) -> str:
+    """The message of one of the problems that a pydantic error lists, in words of files."""
+    message = str(problem["msg"])
+    return message.replace("tuple", "list").replace("Tuple", "List") if problem["type"] in _OF_LISTS else message

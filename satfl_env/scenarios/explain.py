@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from satfl_env.scenarios.errors import plain_words
 from satfl_env.scenarios.schema import Scenario
 from satfl_env.suggestions import did_you_mean, question
 
@@ -73,7 +74,7 @@ def _line(problem: Mapping[str, Any]) -> str:
         return f"{path}: missing"
     if kind == "value_error":
         return _own_words(str(problem["ctx"]["error"]), place)
-    return f"{path}: {problem['msg']}, got {problem['input']!r}"
+    return f"{path}: {plain_words(problem)}, got {problem['input']!r}"
 
 
 def _own_words(text: str, place: _Place) -> str:

@@ -180,6 +180,12 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
             {"constellation.altitude_m": 600},
             "constellation.altitude_m: Input should be greater than or equal to 100000, got 600",
         ),
+        ("leo-multitask", {"constellation.circles": 3}, "constellation.circles: Input should be a valid list, got 3"),
+        (
+            "leo-multitask",
+            {"links.array_shape": [1, 2, 3]},
+            "links.array_shape: List should have at most 2 items after validation, not 3, got [1, 2, 3]",
+        ),
     ],
 )
 def test_a_problem_is_one_line_that_says_what_is_allowed(name, overrides, problem):

@@ -81,6 +81,25 @@ def test_other_seeds_are_refused(tmp_path, recorded):
     assert "mine.json': results are of other seeds or metrics: 6 seeds" in result.stderr
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["no folder", "folder without results"])
+def test_results_that_are_not_there_are_named(tmp_path, recorded, there):
+    if there:
+        (tmp_path / "mine").mkdir()
+    result = CliRunner().invoke(APP, ["leaderboard", str(tmp_path / "mine"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "error: there is no '" in result.stderr
+    assert "name a result folder of `satfl evaluate --suite`, or its finals.json" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_results_are_named_once(tmp_path, recorded):
+    (tmp_path / "finals.json").write_bytes(recorded.read_bytes()[:-20])
+    result = CliRunner().invoke(APP, ["leaderboard", str(tmp_path / "finals.json"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert result.stderr.count("finals.json") == 1
+    assert "is damaged" in result.stderr
+
+
 def test_nobody_takes_another_one_s_name(tmp_path, recorded):
     for name in ("one", "two"):
         write_finals(tmp_path / f"{name}.json", results("mine"), SUITE)

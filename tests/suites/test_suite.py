@@ -69,6 +69,7 @@ def test_nor_may_its_scenarios_but_for_comments(file, monkeypatch):
         ({"one": "fine"}, "one must be one of the references, got 'fine'"),
         ({"seeds": 0}, "seeds: Input should be greater than or equal to 1"),
         ({"seed": 1}, "seed: Extra inputs are not permitted"),
+        ({"scenarios": "leo-multitask"}, "scenarios: Input should be a valid list"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(file, changes, message):

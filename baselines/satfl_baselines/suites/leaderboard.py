@@ -20,19 +20,28 @@ def gathered(suite: Suite, files: Sequence[Path]) -> Finals:
     """The recorded results of a suite's reference policies, and those of some files or folders of evaluations.
 
     Raises:
-        ValueError: If nothing is recorded and no file is given, a file is of another suite or of other seeds, or a
-            policy is in two; the file is named.
+        ValueError: If nothing is recorded and no file is given, a file is not there, of another suite or of other
+            seeds, or a policy is in two; the file is named.
         OSError: If a file cannot be read.
     """
     recorded = recorded_file(suite.name)
-    paths = [*([recorded] if recorded.exists() else []), *(path / FILE if path.is_dir() else path for path in files)]
+    paths = [*([recorded] if recorded.exists() else []), *map(_results_file, files)]
     if not paths:
         raise ValueError(f"no results of suite {suite.name!r} are recorded; name a folder of `satfl evaluate --suite`")
     finals = read_finals(paths[0], suite)
     for path in paths[1:]:
+        entry = read_finals(path, suite)
         with prefixed(f"file {str(path)!r}: "):
-            finals = _entered(finals, read_finals(path, suite), suite)
+            finals = _entered(finals, entry, suite)
     return finals
+
+
+def _results_file(path: Path) -> Path:
+    """The file of results that a path leads to, itself or as a folder."""
+    file = path / FILE if path.is_dir() else path
+    if not file.exists():
+        raise ValueError(f"there is no {str(file)!r}; name a result folder of `satfl evaluate --suite`, or its {FILE}")
+    return file
 
 
 def _entered(finals: Finals, entry: Finals, suite: Suite) -> Finals:
