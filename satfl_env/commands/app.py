@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from satfl_env.commands.console import one_line_errors, say_error, say_warning
 from satfl_env.commands.interrupts import end_on_signals
 from satfl_env.commands.streams import prepare_streams
+from satfl_env.suggestions import did_you_mean
 
 NAME = "satfl"
 COMMANDS = f"{NAME}.commands"
@@ -57,6 +58,13 @@ def make_app(commands: Iterable[EntryPoint] | None = None) -> typer.Typer:
 
 class _Group(TyperGroup):
     """Subcommands; whatever is wrong with their arguments or fails in them is told in one line."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The subcommand that the first argument names, with its name and the other arguments."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
+        return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the program, and end with an exit code unless it is only a part of another."""

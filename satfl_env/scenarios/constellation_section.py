@@ -155,7 +155,8 @@ class Orbiting(ConstellationSection):
         span_s = self.start_within_s + rounds.longest_s(0.0)
         if span_s > LONGEST_SPAN_S:
             raise ValueError(
-                f"start_within_s and the rounds of an episode must take at most {LONGEST_SPAN_S:g} s, got {span_s:g} s"
+                "start_within_s and the rounds of an episode (rounds.episode times rounds.cadence_s, or else "
+                f"rounds.minimum_s) must take at most {LONGEST_SPAN_S:g} s, got {span_s:g} s"
             )
 
     @property

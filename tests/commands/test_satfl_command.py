@@ -43,6 +43,13 @@ def test_the_subcommands_are_those_that_the_packages_bring():
     assert all(f" {name} " in result.stdout for name in COMMANDS)
 
 
+def test_an_unknown_subcommand_is_told_with_all_there_are():
+    result = run("play")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no command 'play'; there are: compare, " in result.stderr
+    assert "'compar', did you mean 'compare'" in run("compar").stderr
+
+
 def test_another_package_may_bring_its_own():
     app = make_app([EntryPoint("greet", "typer:echo", "satfl.commands"), EntryPoint("cut", "typer:style", "-")])
     assert {command.name for command in app.registered_commands} == {"greet", "cut"}
