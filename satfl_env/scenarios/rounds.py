@@ -12,7 +12,17 @@ from satfl_env.orbits import GrazingHeight
 from satfl_env.scenarios.constellation_section import ConstellationSection, TopologyKind
 from satfl_env.scenarios.section import Section, by_default
 from satfl_env.settings import STRICT, default_of
-from satfl_env.simulation import LateUpdates, OnboardAggregation, OneContact, Relays, RoundProtocol, RoundSettings
+from satfl_env.simulation import (
+    AsyncFLEO,
+    FedAsync,
+    FedGSM,
+    LateUpdates,
+    OnboardAggregation,
+    OneContact,
+    Relays,
+    RoundProtocol,
+    RoundSettings,
+)
 
 
 class Relay(Section):
@@ -36,11 +46,14 @@ class Relay(Section):
     combine_on_board: bool = False
 
 
+Late = Annotated[LateUpdates | FedAsync | AsyncFLEO | FedGSM, Field(discriminator="kind"), by_default(LateUpdates)]
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Rounds(RoundSettings):
     """Communication rounds. `late: null` means that updates come back in the round in which they are trained."""
 
-    late: LateUpdates | None = None
+    late: Late | None = None
     relay: Relay | None = None
 
     def protocol(self, constellation: ConstellationSection) -> RoundProtocol:

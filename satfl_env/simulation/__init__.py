@@ -20,6 +20,9 @@ from satfl_env.simulation.local_terms import (
 )
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import (
+    AsyncFLEO,
+    FedAsync,
+    FedGSM,
     GridLinks,
     LateUpdates,
     OnboardAggregation,
@@ -43,6 +46,7 @@ __all__ = [
     "STATE_PARTS",
     "UPLOAD_POSITIONS",
     "Access",
+    "AsyncFLEO",
     "ControlVariates",
     "DataFacts",
     "DataPart",
@@ -50,6 +54,8 @@ __all__ = [
     "Evaluation",
     "FaultModel",
     "Faults",
+    "FedAsync",
+    "FedGSM",
     "FedProx",
     "FederatedData",
     "FirstDecoders",

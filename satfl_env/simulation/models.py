@@ -152,6 +152,11 @@ class ModelStore:
         if models:
             self._put(tuple(np.array(list(models)).T), torch.stack(list(models.values())))
 
+    def model_of(self, group: Group) -> Tensor:
+        """The model (num_shared,) that a gateway holds of a cluster; the first model where it has none."""
+        row = self._row[group]
+        return self._models[row] if row >= 0 else self._first
+
     def get_state(self) -> dict[str, Any]:
         """Everything that changes: plain numbers, NumPy arrays and tensors."""
         return {
@@ -286,11 +291,10 @@ class ModelStore:
         """Move the model of a group along what its waiting updates combine to, `server_rate` times."""
         updates, weights, cloud_weight, _ = self.waiting.pop(group)
         self.num_waiting = self.num_waiting - len(updates) * (np.arange(len(self.num_waiting)) == group[0])
-        known, one_group = self._row[group], np.zeros(len(updates), dtype=np.int64)
-        model = self._models[known] if known >= 0 else self._first
+        one_group = np.zeros(len(updates), dtype=np.int64)
         step = combine_updates(updates, (weights / len(updates)).numpy(), one_group, combine)
         groups = np.array([group[0]]), np.array([group[1]])
-        self._put(groups, self.moved(groups, model[None], server_rate * step))
+        self._put(groups, self.moved(groups, self.model_of(group)[None], server_rate * step))
         self.cloud_weights[group] = cloud_weight
 
     def merge(self) -> tuple[FloatArray, BoolArray]:

@@ -125,13 +125,13 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "leo-multitask",
             {"rounds.late": 3},
-            "rounds.late: must be a section with the fields staleness_power, buffer, server_rate, got 3",
+            "rounds.late: must be a section with kind 'buffered', 'fedasync', 'asyncfleo', 'fedgsm', got 3",
         ),
         ("leo-multitask", {"batch_size": 3}, "batch_size: unknown key, did you mean 'training.batch_size'?"),
         (
             "leo-multitask",
             {"rounds.late": {"zzz": 3}},
-            "rounds.late.zzz: unknown key, allowed are staleness_power, buffer, server_rate",
+            "rounds.late.zzz: unknown key, allowed are staleness_power, buffer, server_rate, kind",
         ),
         (
             "leo-multitask",

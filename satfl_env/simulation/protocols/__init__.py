@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from satfl_env.simulation.protocols.asyncfleo import AsyncFLEO
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait, staleness_discount
+from satfl_env.simulation.protocols.fedasync import FedAsync
+from satfl_env.simulation.protocols.fedgsm import FedGSM
 from satfl_env.simulation.protocols.late_updates import LateUpdates
+from satfl_env.simulation.protocols.next_contact import NextContact
 from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.relays import Relays, relayed_contacts
@@ -21,10 +25,14 @@ from satfl_env.simulation.protocols.transmitters import Transfers, settle
 
 __all__ = [
     "Aggregation",
+    "AsyncFLEO",
     "Contacts",
+    "FedAsync",
+    "FedGSM",
     "Fetched",
     "GridLinks",
     "LateUpdates",
+    "NextContact",
     "OnboardAggregation",
     "OneContact",
     "Opening",
