@@ -18,8 +18,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from benchmarks.memory import forget_peak_mb, peak_mb
 from benchmarks.timing import duration_s
+from satfl_agents.envs.vec_env import SatFLVecEnv
 from satfl_agents.surroundings import one_thread
-from satfl_agents.vec_env import SatFLVecEnv
 from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
 from satfl_env.federated import available_cores

@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode
 from torch import nn
 from torch.distributions import Normal
 
-from satfl_agents.rule_action import RuleAction
+from satfl_agents import RuleAction
 from satfl_env import make_vector_env
 from satfl_env.wrappers import ScaledObservation
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("satfl_env", "satfl_baselines")
+PACKAGES = ("satfl_env", "satfl_baselines", "satfl_agents")
 
 
 def imported_by_the_stub(package: str) -> set[tuple[str, str]]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from satfl_agents.policy_folders import policy_folder
+from satfl_agents.policies.folders import policy_folder
 
 if TYPE_CHECKING:
-    from satfl_agents.trained_policy import TrainedPolicy
+    from satfl_agents.policies.trained import TrainedPolicy
     from satfl_env import Decision, NetworkState
 
 
@@ -43,7 +43,7 @@ def find_policy(name: str) -> NamedPolicy | None:
     if folder is None:
         return None
     # It needs Stable-Baselines3, which not everybody has.
-    from satfl_agents.policy_files import load_policy, read_description
+    from satfl_agents.policies.files import load_policy, read_description
 
     load_policy(folder)  # what is damaged is told before anything is played
     description = read_description(folder)
@@ -52,6 +52,6 @@ def find_policy(name: str) -> NamedPolicy | None:
 
 @cache
 def _loaded(policy: NamedPolicy) -> TrainedPolicy:
-    from satfl_agents.policy_files import load_policy
+    from satfl_agents.policies.files import load_policy
 
     return load_policy(policy.name)

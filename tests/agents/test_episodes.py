@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("stable_baselines3")
-from satfl_agents.episodes import EpisodeRecorder
-from satfl_agents.vec_env import SatFLVecEnv
+from satfl_agents.envs.episodes import EpisodeRecorder
+from satfl_agents.envs.vec_env import SatFLVecEnv
 from satfl_env import Outcome
 from satfl_env.wrappers import BoxAction, ScaledObservation
 from tests.factories import physics_only

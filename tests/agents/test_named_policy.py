@@ -9,7 +9,7 @@ pytest.importorskip("stable_baselines3")
 from typer.testing import CliRunner
 
 from satfl_agents.named_policy import find_policy
-from satfl_agents.policy_files import WEIGHTS, load_policy, save_policy
+from satfl_agents.policies.files import WEIGHTS, load_policy, save_policy
 from satfl_baselines import run_episode
 from satfl_baselines.commands import policy_names
 from satfl_baselines.qualified import describe

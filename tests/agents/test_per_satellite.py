@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
-from satfl_agents.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
-from satfl_agents.satellite_choices import PerSatelliteChoices, PerSatelliteNumbers
+from satfl_agents.forms.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
+from satfl_agents.forms.satellite_choices import PerSatelliteChoices, PerSatelliteNumbers
 from satfl_baselines import make_policy
 from satfl_env import NetworkState, check_decision, decision_to_action
 from satfl_env.wrappers import ScaledObservation

@@ -14,12 +14,12 @@ import torch
 pytest.importorskip("stable_baselines3")
 from stable_baselines3.common.policies import BasePolicy
 
-from satfl_agents.algorithms import ALGORITHMS
-from satfl_agents.forms import Form, wrapped
-from satfl_agents.networks import Network
-from satfl_agents.policy_files import PolicyDescription, load_policy, save_policy
-from satfl_agents.policy_folders import pretrained_names
-from satfl_agents.space_files import space_file, to_space
+from satfl_agents.algorithms.algorithm import ALGORITHMS
+from satfl_agents.forms.form import Form, wrapped
+from satfl_agents.networks.network import Network
+from satfl_agents.policies.files import PolicyDescription, load_policy, save_policy
+from satfl_agents.policies.folders import pretrained_names
+from satfl_agents.policies.spaces import space_file, to_space
 from satfl_env import SatFLEnv, decision_to_action
 from tests.factories import physics_only
 

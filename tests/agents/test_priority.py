@@ -15,8 +15,8 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 import satfl_env
-from satfl_agents.priority import PriorityAction, PriorityForm
-from satfl_agents.rule_action import RuleForm
+from satfl_agents.forms.priority import PriorityAction, PriorityForm
+from satfl_agents.forms.rule_action import RuleForm
 from satfl_baselines import RuleNumbers, make_policy, rule_policy
 from satfl_baselines.association import in_order_of
 from satfl_env import Decision, NetworkState, check_decision, decision_to_action

@@ -17,11 +17,11 @@ import pytest
 import torch
 
 pytest.importorskip("stable_baselines3")
-from satfl_agents.assignment import Assignment
-from satfl_agents.hyperparameters import Hyperparameters, load_hyperparameters
-from satfl_agents.learning import learn
-from satfl_agents.results import RunFolder
-from satfl_agents.validation import Validator
+from satfl_agents import Hyperparameters, load_hyperparameters
+from satfl_agents.training.assignment import Assignment
+from satfl_agents.training.learning import learn
+from satfl_agents.training.run_folder import RunFolder
+from satfl_agents.training.validation import Validator
 from satfl_env import SatFLEnv
 from satfl_env.scenarios import Scenario, load
 from tests.factories import physics_only

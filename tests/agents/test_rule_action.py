@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 import satfl_env  # noqa: F401  (registers SatFL-v0)
-from satfl_agents.rule_action import RuleAction, RuleForm
+from satfl_agents.forms.rule_action import RuleAction, RuleForm
 from satfl_baselines import RuleNumbers, make_policy
 from satfl_baselines.rule import names
 from satfl_env import Decision, NetworkState, check_decision, decision_to_action

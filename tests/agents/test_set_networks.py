@@ -12,12 +12,12 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO, SAC, TD3
 
-from satfl_agents.linear_scores import LinearScores
-from satfl_agents.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
-from satfl_agents.rule_action import RuleAction
-from satfl_agents.set_networks import SatelliteHeads, SetEncoder, further_choices
-from satfl_agents.set_policies import LinearPolicy, MaskableSetPolicy, SetFeatures, SetPolicy
-from satfl_agents.vec_env import SatFLVecEnv
+from satfl_agents.envs.vec_env import SatFLVecEnv
+from satfl_agents.forms.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
+from satfl_agents.forms.rule_action import RuleAction
+from satfl_agents.networks.linear_scores import LinearScores
+from satfl_agents.networks.set_networks import SatelliteHeads, SetEncoder, further_choices
+from satfl_agents.networks.set_policies import LinearPolicy, MaskableSetPolicy, SetFeatures, SetPolicy
 from satfl_baselines import make_policy
 from satfl_env import SatFLEnv, decision_to_action
 from satfl_env.wrappers import SetObservation

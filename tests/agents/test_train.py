@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 pytest.importorskip("stable_baselines3")
 from satfl_agents import load_policy
-from satfl_agents.algorithms import ALGORITHMS
-from satfl_agents.hyperparameters import load_hyperparameters
+from satfl_agents.algorithms.algorithm import ALGORITHMS
+from satfl_agents.hyperparameters.reading import load_hyperparameters
 from satfl_baselines import run_episode
 from satfl_baselines.seeds import VALIDATION
 from satfl_env.commands import make_app

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 pytest.importorskip("optuna")
-from satfl_agents import Assignment, load_hyperparameters, tuning
-from satfl_agents.hyperparameters import merged, read_file
+from satfl_agents import Assignment, load_hyperparameters
+from satfl_agents.hyperparameters.reading import merged, read_file
+from satfl_agents.training import tuning
 from tests.factories import physics_only
 
 SCENARIO = physics_only(2)

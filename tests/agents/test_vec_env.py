@@ -11,7 +11,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from satfl_agents.vec_env import SatFLVecEnv
+from satfl_agents.envs.vec_env import SatFLVecEnv
 from satfl_env import SatFLEnv
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation
 

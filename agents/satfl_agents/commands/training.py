@@ -33,7 +33,7 @@ NUM_TEST_EPISODES = 5
 
 def complete_algorithm(incomplete: str) -> list[str]:
     """Algorithms whose names begin with the given text."""
-    from satfl_agents.algorithms import ALGORITHMS
+    from satfl_agents.algorithms.algorithm import ALGORITHMS
 
     return [name for name in ALGORITHMS if name.startswith(incomplete)]
 
@@ -71,8 +71,7 @@ def train(
 ) -> None:
     """Train schedulers, then test them on episodes they have not seen."""
     # It takes seconds to import, which --help need not wait for.
-    from satfl_agents import Assignment
-    from satfl_agents.hyperparameters import load_hyperparameters
+    from satfl_agents import Assignment, load_hyperparameters
     from satfl_env.scenarios import load
 
     keeps_what_is_finished()

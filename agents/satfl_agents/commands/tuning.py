@@ -36,7 +36,7 @@ def tune(
     """Search hyperparameters; the best ones are written as the section of a file of the package."""
     # It takes seconds to import, which --help need not wait for.
     from satfl_agents import Assignment, load_hyperparameters
-    from satfl_agents.tuning import BEST, tune
+    from satfl_agents.training.tuning import BEST, tune
     from satfl_env.scenarios import load
 
     keeps_what_is_finished()

@@ -13,11 +13,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from satfl_agents.assignment import Assignment
-from satfl_agents.hyperparameters import nested, read_file, with_changes
-from satfl_agents.learning import learn
-from satfl_agents.results import RunFolder
-from satfl_agents.validation import Validator
+from satfl_agents.hyperparameters.reading import nested, read_file, with_changes
+from satfl_agents.training.assignment import Assignment
+from satfl_agents.training.learning import learn
+from satfl_agents.training.run_folder import RunFolder
+from satfl_agents.training.validation import Validator
 from satfl_baselines.files import write_whole
 from satfl_baselines.seeds import TUNING
 

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from satfl_agents.set_networks import columns, num_pairs
+from satfl_agents.networks.set_networks import columns, num_pairs
 
 
 class LinearScores(nn.Module):

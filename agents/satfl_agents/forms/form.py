@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import gymnasium as gym
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from satfl_agents.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
-from satfl_agents.priority import PriorityAction
-from satfl_agents.rule_action import RuleAction
+from satfl_agents.forms.per_satellite import PerSatelliteAction, PerSatelliteBoxAction
+from satfl_agents.forms.priority import PriorityAction
+from satfl_agents.forms.rule_action import RuleAction
 from satfl_env.suggestions import did_you_mean
 from satfl_env.wrappers import BoxAction, DiscreteAction, ScaledObservation, SetObservation
 

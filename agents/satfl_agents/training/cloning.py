@@ -16,9 +16,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.td3.policies import TD3Policy
 
-from satfl_agents.forms import AnyEnv, wrapped
-from satfl_agents.hyperparameters import Cloning, Hyperparameters
-from satfl_agents.observations import rows
+from satfl_agents.envs.observations import rows
+from satfl_agents.forms.form import AnyEnv, wrapped
+from satfl_agents.hyperparameters.sections import Cloning, Hyperparameters
 from satfl_baselines import make_policy
 from satfl_baselines.seeds import TRAINING
 from satfl_env import SatFLEnv, decision_to_action

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import BasePolicy
 
-from satfl_agents.forms import Form, wrapped
+from satfl_agents.forms.form import Form, wrapped
 from satfl_agents.surroundings import one_thread
 from satfl_env import Decision, NetworkState
 from satfl_env.wrappers import OneDecision

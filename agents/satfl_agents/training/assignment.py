@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from satfl_agents.algorithms import algorithm
-from satfl_agents.hyperparameters import Hyperparameters
+from satfl_agents.algorithms.algorithm import algorithm
+from satfl_agents.hyperparameters.sections import Hyperparameters
 from satfl_baselines.policies import check_policy_name
 from satfl_env.scenarios import Scenario
 from satfl_env.suggestions import did_you_mean

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from satfl_agents.satellite_choices import PACES, THRESHOLDS, WEIGHTS, PerSatelliteChoices, PerSatelliteNumbers
+from satfl_agents.forms.satellite_choices import PACES, THRESHOLDS, WEIGHTS, PerSatelliteChoices, PerSatelliteNumbers
 from satfl_env.wrappers import ReversibleAction
 from satfl_env.wrappers.native import association_mask, native_sizes
 

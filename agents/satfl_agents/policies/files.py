@@ -22,13 +22,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from stable_baselines3.common.policies import BasePolicy
 
-from satfl_agents.algorithms import algorithm
-from satfl_agents.forms import ActionForm, ObservationForm
-from satfl_agents.networks import Network, deciding
-from satfl_agents.policy_folders import DESCRIPTION, policy_folder, pretrained_names
-from satfl_agents.space_files import SpaceFile, to_space
+from satfl_agents.algorithms.algorithm import algorithm
+from satfl_agents.forms.form import ActionForm, ObservationForm
+from satfl_agents.networks.network import Network, deciding
+from satfl_agents.policies.folders import DESCRIPTION, policy_folder, pretrained_names
+from satfl_agents.policies.spaces import SpaceFile, to_space
+from satfl_agents.policies.trained import TrainedPolicy
 from satfl_agents.surroundings import own_generators
-from satfl_agents.trained_policy import TrainedPolicy
 from satfl_baselines.files import damaged, one_writer, read_json, write_json, write_whole
 from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean

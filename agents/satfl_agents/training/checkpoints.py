@@ -19,9 +19,9 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
-from satfl_agents.episodes import EpisodeRecorder
+from satfl_agents.envs.episodes import EpisodeRecorder
+from satfl_agents.envs.vec_env import SatFLVecEnv
 from satfl_agents.surroundings import generators, set_generators
-from satfl_agents.vec_env import SatFLVecEnv
 
 # Of a learner, where it has them.
 _COUNTERS = (

@@ -13,7 +13,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from satfl_agents.rule_action import RuleForm, changed, rule_form
+from satfl_agents.forms.rule_action import RuleForm, changed, rule_form
 from satfl_baselines import rule_policy
 from satfl_baselines.association import in_order_of
 from satfl_baselines.frequency import thrifty

@@ -13,20 +13,20 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from satfl_agents.algorithms import algorithm
-from satfl_agents.assignment import Assignment
-from satfl_agents.checkpoints import set_training_state, training_state
-from satfl_agents.cloning import clone
-from satfl_agents.episodes import EpisodeRecorder, Record
-from satfl_agents.forms import wrapped
-from satfl_agents.policy_files import PolicyDescription, save_policy
-from satfl_agents.results import RunFolder
-from satfl_agents.space_files import space_file
+from satfl_agents.algorithms.algorithm import algorithm
+from satfl_agents.envs.episodes import EpisodeRecorder, Record
+from satfl_agents.envs.vec_env import SatFLVecEnv
+from satfl_agents.forms.form import wrapped
+from satfl_agents.policies.files import PolicyDescription, save_policy
+from satfl_agents.policies.spaces import space_file
+from satfl_agents.policies.trained import TrainedPolicy
 from satfl_agents.surroundings import one_thread, own_generators
-from satfl_agents.tensorboard import TensorBoard
-from satfl_agents.trained_policy import TrainedPolicy
-from satfl_agents.validation import Validator
-from satfl_agents.vec_env import SatFLVecEnv
+from satfl_agents.training.assignment import Assignment
+from satfl_agents.training.checkpoints import set_training_state, training_state
+from satfl_agents.training.cloning import clone
+from satfl_agents.training.run_folder import RunFolder
+from satfl_agents.training.tensorboard import TensorBoard
+from satfl_agents.training.validation import Validator
 from satfl_env import SatFLEnv
 
 

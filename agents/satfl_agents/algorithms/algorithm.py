@@ -11,8 +11,8 @@ from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from satfl_agents.cem import CEM
-from satfl_agents.networks import Network
+from satfl_agents.algorithms.cem import CEM
+from satfl_agents.networks.network import Network
 from satfl_env.suggestions import did_you_mean
 
 

@@ -22,9 +22,9 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from satfl_agents.episodes import Record
-from satfl_agents.hyperparameters import Hyperparameters
-from satfl_agents.policy_folders import POLICY
+from satfl_agents.envs.episodes import Record
+from satfl_agents.hyperparameters.sections import Hyperparameters
+from satfl_agents.policies.folders import POLICY
 from satfl_baselines import checkpoint
 from satfl_baselines.files import is_new, one_writer, read_json, write_csv, write_json, write_whole
 from satfl_baselines.identity import identity, require_same

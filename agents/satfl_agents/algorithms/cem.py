@@ -13,9 +13,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy, Mul
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from satfl_agents.networks import deciding
-from satfl_agents.observations import rows
-from satfl_agents.vec_env import SatFLVecEnv
+from satfl_agents.envs.observations import rows
+from satfl_agents.envs.vec_env import SatFLVecEnv
+from satfl_agents.networks.network import deciding
 from satfl_baselines.cross_entropy import Gaussian
 from satfl_baselines.seeds import TRAINING
 

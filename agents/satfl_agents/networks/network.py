@@ -11,8 +11,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import nn
 
-from satfl_agents.set_networks import WIDTH
-from satfl_agents.set_policies import LinearPolicy, MaskableSetPolicy, SetFeatures, SetPolicy
+from satfl_agents.networks.set_networks import WIDTH
+from satfl_agents.networks.set_policies import LinearPolicy, MaskableSetPolicy, SetFeatures, SetPolicy
 from satfl_env.scenarios.section import Section
 from satfl_env.settings import Count
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from satfl_agents.episodes import Record
-from satfl_agents.hyperparameters import Validation
+from satfl_agents.envs.episodes import Record
+from satfl_agents.hyperparameters.sections import Validation
 from satfl_baselines import Comparison, Run, compare, run_episode
 from satfl_baselines.seeds import VALIDATION
 from satfl_baselines.suites.standings import best_rule

@@ -16,8 +16,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from satfl_agents.linear_scores import LinearScores, numbers_of_rule
-from satfl_agents.set_networks import WIDTH, SatelliteHeads, SetEncoder, SetValue, further_choices, num_pairs
+from satfl_agents.networks.linear_scores import LinearScores, numbers_of_rule
+from satfl_agents.networks.set_networks import WIDTH, SatelliteHeads, SetEncoder, SetValue, further_choices, num_pairs
 from satfl_env.imports import to_install
 
 try:

@@ -8,7 +8,7 @@ from typing import Any
 from stable_baselines3.common.logger import KVWriter
 from torch.utils.tensorboard import SummaryWriter
 
-from satfl_agents.episodes import Record
+from satfl_agents.envs.episodes import Record
 
 
 class TensorBoard(KVWriter):

@@ -1,0 +1,1 @@
+"""The forms in which learners see the network and act on it."""

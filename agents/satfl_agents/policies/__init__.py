@@ -1,0 +1,1 @@
+"""Trained policies: how they decide, and their files."""

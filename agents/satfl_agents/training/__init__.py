@@ -1,0 +1,1 @@
+"""Training: what a run learns, how it is judged and kept, and the search for hyperparameters."""
