@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,8 @@ def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[
     """
     changed = differences(there, here)
     if changed:
-        named = "; ".join(f"{name} is {one} there and {other} here" for name, one, other in changed[:4])
-        more = f"; and {len(changed) - 4} more" if len(changed) > 4 else ""
-        raise ValueError(f"folder {str(path)!r} belongs to another {kind}: {named}{more}")
+        named = first_of([f"{name} is {one} there and {other} here" for name, one, other in changed], 4)
+        raise ValueError(f"folder {str(path)!r} belongs to another {kind}: {'; '.join(named)}")
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -50,6 +49,12 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[
     one, other = _flat(_by_place(one)), _flat(_by_place(other))
     names = [name for name in other | one if name not in PLACES and one.get(name) != other.get(name)]
     return [(name, _short(one.get(name)), _short(other.get(name))) for name in names]
+
+
+def first_of(texts: Sequence[str], most: int, hint: str = "") -> list[str]:
+    """The first of some texts, and how many more there are; with a hint how to see them."""
+    hidden = len(texts) - most
+    return [*texts[:most], f"and {hidden} more{hint}"] if hidden > 0 else list(texts)
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
+from satfl_baselines.arrays import FloatArray
 from satfl_baselines.evaluate import Episode, Run
 from satfl_baselines.statistics import Interval, interval, mean, win_rate
 from satfl_baselines.summary import Comparison
 
 # Told beside the primary metrics.
 BESIDE_METRICS = ("time_s", "energy_j", "lost")
+# Values that differ by less than this share of them are equal: sums of the same numbers in another order.
+ROUNDING = 1e-12
 
 
 class Change(NamedTuple):
@@ -52,7 +58,7 @@ def changes(first: Mapping[Run, Episode], second: Mapping[Run, Episode]) -> list
         outcomes, others = one.outcomes(policy), other.outcomes(policy)
         for quantity in (*primary, *BESIDE_METRICS):
             before, after = outcomes[quantity], others[quantity]
-            difference = (after - before)[:, None]
+            difference = _difference(before, after)[:, None]
             found.append(
                 Change(
                     policy,
@@ -67,3 +73,13 @@ def changes(first: Mapping[Run, Episode], second: Mapping[Run, Episode]) -> list
     if not found:
         raise ValueError("no policy finished the same seed in both")
     return found
+
+
+def alone(first: Mapping[Run, Episode], second: Mapping[Run, Episode]) -> Mapping[str, int]:
+    """How many seeds each policy finished in the first folder and not in the second one."""
+    return Counter(run.policy for run in first if run not in second)
+
+
+def _difference(before: FloatArray, after: FloatArray) -> FloatArray:
+    """The second values less the first, 0 where rounding alone tells them apart."""
+    return np.where(np.isclose(before, after, rtol=ROUNDING, atol=0.0), 0.0, after - before)

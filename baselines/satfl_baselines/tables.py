@@ -9,10 +9,12 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from satfl_baselines.evaluate import COSTS
 from satfl_baselines.paired import Change
 from satfl_baselines.reproduce import DIFFERENCES, Claim, difference_rows, quantities
 from satfl_baselines.suites.standings import Standing
 from satfl_baselines.summary import Comparison, Estimate
+from satfl_env import Outcome
 
 
 def comparison_table(comparison: Comparison, title: str) -> Table:
@@ -38,12 +40,16 @@ def comparison_table(comparison: Comparison, title: str) -> Table:
     return table
 
 
-def divergence_lines(comparison: Comparison) -> list[str]:
-    """What each policy lost to divergence, over all seeds: one line for each that lost anything."""
+def loss_lines(comparison: Comparison) -> list[str]:
+    """Why no update of a policy came back at all, and what it lost to divergence: lines for policies with either."""
     lines = []
     for policy in comparison.policies:
-        outcomes = comparison.outcomes(policy)
-        updates, models = (int(outcomes[name].sum()) for name in ("diverged", "untestable"))
+        totals = {name: int(values.sum()) for name, values in comparison.outcomes(policy).items() if name in COSTS}
+        if not totals["returned"]:
+            reasons = {outcome.name.lower().replace("_", " "): totals[outcome.name.lower()] for outcome in Outcome}
+            told = ", ".join(f"{reason} {number}" for reason, number in reasons.items() if number)
+            lines.append(f"{policy}: no update came back; {told} (all seeds)")
+        updates, models = totals["diverged"], totals["untestable"]
         if updates or models:
             lines.append(
                 f"{policy}: {updates} updates lost to divergence, {models} tests of models gave no number (all seeds)"

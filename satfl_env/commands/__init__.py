@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.commands.app import main, make_app
-from satfl_env.commands.console import error_console, output_console, progress_bar, say
+from satfl_env.commands.console import error_console, output_console, progress_bar, say, say_warning
 from satfl_env.commands.interrupts import keeps_what_is_finished
 from satfl_env.commands.objects import import_object
 from satfl_env.commands.options import (
@@ -38,4 +38,5 @@ __all__ = [
     "parse_overrides",
     "progress_bar",
     "say",
+    "say_warning",
 ]

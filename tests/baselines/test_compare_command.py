@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def test_divergence_is_told_under_the_table_by_policy(tmp_path):
     for policy, updates in diverged.items():
         assert updates > 0
         assert f"\n{policy}: {updates} updates lost to divergence, " in told
+
+
+def test_why_no_update_came_back_is_told_under_the_table(tmp_path):
+    played = ("--policies", "full,random", "--seeds", "2", "--rounds", "2", "--set", "training.engine=none")
+    calm = run("compare", "--out", str(tmp_path / "calm"), *played)
+    assert "no update came back" not in calm.stdout
+    empty = run("compare", "--out", str(tmp_path / "empty"), *played, "--set", "onboard.energy={mean_j: 1e-9}")
+    # Ten satellites in two rounds on two seeds; `full` makes them so slow that time runs out first.
+    assert "\nfull: no update came back; out of time 40 (all seeds)\n" in empty.stdout
+    assert re.search(r"\nrandom: no update came back; out of time \d+, out of energy \d+ \(all seeds\)\n", empty.stdout)
 
 
 def test_json_alone_goes_to_standard_output(tmp_path):

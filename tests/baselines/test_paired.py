@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from satfl_baselines import compare
+from satfl_baselines.commands.pair import MOST_TOLD
 from satfl_baselines.evaluate import Run
 from satfl_baselines.paired import changes
 from satfl_baselines.results import finished
@@ -70,7 +71,34 @@ def test_the_command_says_what_differs(folders):
     assert result.exit_code == 0, result.output
     assert "scenario.onboard.cycles_per_sample: 1200000000.0 in" in result.stdout.replace("\n", " ")
     assert "thinking" in result.stdout
-    assert "random" not in result.stdout
+    assert f"seeds in {cheap} alone: full 1, thinking 1\n" in result.stdout
+    assert f"seeds in {dear} alone: full 2, random 4, thinking 2\n" in result.stdout
+    assert not result.stderr
+
+
+def test_settings_that_differ_are_told_in_short_or_all(folders, tmp_path):
+    cheap, *_ = folders
+    settings = ("training.batch_size", "training.max_epochs", "rounds.cloud_every", "rounds.minimum_s")
+    others = ("onboard.kappa", "onboard.cpu_max_hz", "onboard.cycles_per_sample", "links.carrier_hz")
+    changed = {**dict.fromkeys(settings, 7), **dict.fromkeys(others, 2e9)}
+    compare(physics_only(3, **changed), ["full"], [0], tmp_path / "else")
+    short, long = pair(cheap, tmp_path / "else"), pair("--all", cheap, tmp_path / "else")
+    told = [line.partition(":")[0] for line in long.stdout.splitlines() if f" in {tmp_path / 'else'}" in line]
+    assert set(told) >= {"rounds", *(f"scenario.{name}" for name in changed)}
+    assert [line.partition(":")[0] for line in short.stdout.splitlines()[:MOST_TOLD]] == told[:MOST_TOLD]
+    assert f"and {len(told) - MOST_TOLD} more; --all names them\n" in short.stdout
+    for result in (short, long):
+        assert "warning: ends of episodes of 2 rounds are compared with ends of episodes of 3" in result.stderr
+
+
+def test_what_rounding_alone_tells_apart_is_equal(folders):
+    _, _, cheap, _ = folders
+    nudged = {
+        run: [{name: value * (1 + 2**-50) for name, value in record.items()} for record in episode]
+        for run, episode in cheap.episodes.items()
+    }
+    for change in changes(cheap.episodes, nudged):
+        assert (*change.difference, change.rises) == (0, 0, 0, 0.5)
 
 
 def test_nothing_in_common_is_told(folders, tmp_path):
