@@ -19,6 +19,7 @@ from satfl_agents.forms.priority import PriorityAction, PriorityForm
 from satfl_agents.forms.rule_action import RuleForm
 from satfl_baselines import RuleNumbers, make_policy, rule_policy
 from satfl_baselines.association import in_order_of
+from satfl_baselines.rule import RULES
 from satfl_env import Decision, NetworkState, check_decision, decision_to_action
 from satfl_env.wrappers import ScaledObservation
 from tests.factories import make_state
@@ -68,6 +69,15 @@ def test_each_satellite_has_its_own_share_of_the_charge():
         assert decision.cpu_frequency[satellite] == pytest.approx(same(state).cpu_frequency[satellite], rel=1e-12)
     deaf = replace(form, charge=False)(np.concatenate([np.zeros(10), shares, [0.0, 0.0]]), state)
     assert_same(deaf, form(np.zeros(17), state))
+
+
+def test_an_imitated_policy_gives_the_same_beams():
+    state = scarce_state(last_loss=np.array([3.0, 1.0, 0.2, 2.0, 1.0]))
+    state = replace(state, on_request={**state.on_request, "rounds_left": 30})
+    form = PriorityForm(RuleForm(RULES["curriculum"], NUMBERS), charge=True)
+    decision = make_policy("neediest")(state)
+    assert (decision.association == state.sits_out).sum() == 2
+    assert_same(form(form.reverse(decision, state), state), decision)
 
 
 def test_the_wrapper_acts_as_the_function_decides():

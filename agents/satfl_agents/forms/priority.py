@@ -18,7 +18,7 @@ from satfl_baselines import rule_policy
 from satfl_baselines.association import in_order_of
 from satfl_baselines.frequency import thrifty
 from satfl_env import Decision, NetworkState
-from satfl_env.wrappers import DecisionAction
+from satfl_env.wrappers import ReversibleAction
 from satfl_env.wrappers.native import native_sizes
 
 SET_NUMBERS = ("late_threshold", "samples_power")
@@ -51,8 +51,14 @@ class PriorityForm:
             policy = replace(policy, frequency=partial(thrifty, share=share, speed=rule.speed, trim=rule.trim))
         return policy(state)
 
+    def reverse(self, decision: Decision, state: NetworkState) -> NDArray[Any]:
+        """Numbers for imitation: a priority of 1 for pairs that are together and -1 for the rest; the rule as it is."""
+        together = decision.association[:, None] == np.arange(state.num_gateways)
+        rest = np.zeros(state.num_satellites + len(self.rule.numbers))
+        return np.concatenate([np.where(together, 1.0, -1.0).ravel(), rest])
 
-class PriorityAction(DecisionAction, RecordConstructorArgs):
+
+class PriorityAction(ReversibleAction, RecordConstructorArgs):
     """One `Box(-1, 1)` that gives beams in order of priority, and changes a reference rule besides.
 
     | Length  | Part                                                                                                  |
