@@ -22,7 +22,7 @@ class Validation(Section):
 
     every: Count = 2000
     seeds: Count = 10
-    rules: tuple[str, ...] = ("full", "task-clustering")
+    rules: tuple[str, ...] = ("full", "fine", "curriculum", "ration", "neediest")
 
 
 class Cloning(Section):
