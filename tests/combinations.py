@@ -83,6 +83,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "late-relays": {"rounds.relay": RELAY, "rounds.late": {}},
         "grid": {"rounds.relay": {"topology": "grid", "isl": {"kind": "budget"}}},
         "on-board": {"rounds.relay": {**RELAY, "combine_on_board": True}},
+        "gossip": {"rounds.gossip": {**RELAY, "stages": [{"kind": "ring"}, {"kind": "neighbours"}]}},
     },
     "links": {
         "radio": {},
@@ -133,17 +134,31 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "model": {"link": {}, "images": IMAGES, "untrained": {"training.engine": "none"}},
 }
 OPTIONS = {factor: tuple(options) for factor, options in FACTORS.items()}
-RELAYED = ("relays", "late-relays", "grid", "on-board")
+LINKED = ("relays", "late-relays", "grid", "on-board", "gossip")
 # Pairs that cannot meet, each with how its refusal begins.
 REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
     **{
-        (("constellation", "planar"), ("protocol", option)): "rounds.relay needs constellation.kind 'walker'"
-        for option in RELAYED
+        (
+            ("constellation", "planar"),
+            ("protocol", option),
+        ): "rounds.relay and rounds.gossip need constellation.kind 'walker'"
+        for option in LINKED
     },
     (("constellation", "planar"), ("links", "atmosphere")): "links.atmosphere needs a constellation on the globe",
     **{
         (("access", option), ("links", "ideal")): "access.sharing must be 'equal' with the fixed rate of links.kind"
         for option in ("need", "action")
+    },
+    (("protocol", "gossip"), ("aggregate", "decided")): "rounds.aggregate does not go with gossip",
+    **{
+        (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip, in which no gateway"
+        for factor, option, name in (
+            ("server", "fedavgm", "server"),
+            ("server", "fedadam", "server"),
+            ("local", "scaffold", "local.kind 'scaffold'"),
+            ("compression", "sparse", "compression.download"),
+            ("faults", "faults", "faults.gateways"),
+        )
     },
 }
 ABSENT = {frozenset(pair) for pair in REFUSED}

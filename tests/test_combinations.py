@@ -97,8 +97,9 @@ def assert_bits_balance(choice: Mapping[str, str], env: SatFLEnv, report: RoundR
     ):
         full = round(BITS * bits_of(compression.get(way), parameters) / (32 * parameters))
         full += BITS * (choice.get("local") == "scaffold")
-        np.testing.assert_allclose(bits, np.where(took_s > 0, full, 0.0))
-        if choice.get("links") == "ideal" and env.scenario.rounds.relay is None:
+        full_bits = full * report.sends if way == "upload" else full
+        np.testing.assert_allclose(bits, np.where(took_s > 0, full_bits, 0.0))
+        if choice.get("links") == "ideal" and env.scenario.rounds.relay is env.scenario.rounds.gossip is None:
             propagation_s = took_s[report.returned] - full / RATE_BPS
             assert ((propagation_s > 0) & (propagation_s < 0.2)).all()
 

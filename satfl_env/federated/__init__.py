@@ -26,6 +26,7 @@ from satfl_env.federated.hardware import Hardware, available_cores, data_on, mod
 from satfl_env.federated.kernel import CompiledTest, channel_arrays
 from satfl_env.federated.local import LocalData, LocalTrainer, TrainingResult, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
+from satfl_env.federated.mixing import component_means, components, metropolis_weights
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.parameters import Layout, Shared
@@ -77,6 +78,8 @@ __all__ = [
     "cloud_aggregate",
     "combine_groups",
     "combine_updates",
+    "component_means",
+    "components",
     "coordinate_median",
     "data_on",
     "forward_flops",
@@ -84,6 +87,7 @@ __all__ = [
     "is_usable",
     "make_trainer",
     "map_in_threads",
+    "metropolis_weights",
     "model_on",
     "normalise_weights",
     "one_blas_thread",

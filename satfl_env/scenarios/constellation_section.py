@@ -73,7 +73,7 @@ class ConstellationSection(Section, ABC):
         Raises:
             ValueError: If there are no planes.
         """
-        raise ValueError(f"rounds.relay needs constellation.kind 'walker', got {self.kind!r}")
+        raise ValueError(f"rounds.relay and rounds.gossip need constellation.kind 'walker', got {self.kind!r}")
 
 
 class MeoGateway(Section):

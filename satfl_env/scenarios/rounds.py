@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from satfl_env import links
 from satfl_env.orbits import GrazingHeight
 from satfl_env.scenarios.constellation_section import ConstellationSection, TopologyKind
+from satfl_env.scenarios.gossip import Gossip
 from satfl_env.scenarios.section import Section, by_default
 from satfl_env.settings import STRICT, default_of
 from satfl_env.simulation import (
@@ -51,10 +52,14 @@ Late = Annotated[LateUpdates | FedAsync | AsyncFLEO | FedGSM, Field(discriminato
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Rounds(RoundSettings):
-    """Communication rounds. `late: null` means that updates come back in the round in which they are trained."""
+    """Communication rounds. `late: null` means that updates come back in the round in which they are trained.
+
+    With `gossip` satellites learn from each other, without gateways.
+    """
 
     late: Late | None = None
     relay: Relay | None = None
+    gossip: Gossip | None = None
 
     def protocol(self, constellation: ConstellationSection) -> RoundProtocol:
         """The protocol of the rounds.
@@ -62,6 +67,8 @@ class Rounds(RoundSettings):
         Raises:
             ValueError: If the constellation has no planes that satellites could have links in.
         """
+        if self.gossip is not None:
+            return self.gossip.protocol(constellation)
         protocol, relay = OneContact() if self.late is None else self.late, self.relay
         if relay is None:
             return protocol
@@ -69,6 +76,13 @@ class Rounds(RoundSettings):
         if relay.combine_on_board:
             return OnboardAggregation(topology, relay.isl, relay.grazing_height_m)
         return Relays(topology, relay.isl, protocol, relay.grazing_height_m)
+
+    @model_validator(mode="after")
+    def _no_gateways_in_gossip(self) -> Rounds:
+        for name, default in (("late", None), ("relay", None), ("aggregate", "scheduled")):
+            if self.gossip is not None and getattr(self, name) != default:
+                raise ValueError(f"{name} does not go with gossip, in which no gateway takes part")
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_aggregate(self) -> Rounds:

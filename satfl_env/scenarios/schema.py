@@ -215,6 +215,22 @@ class Scenario(Section):
         return self
 
     @model_validator(mode="after")
+    def _needs_no_gateway(self) -> Scenario:
+        """Check that nothing is switched on that gateways would do in rounds in which none takes part."""
+        if self.rounds.gossip is None:
+            return self
+        of_gateways = {
+            "server": self.server,
+            "local.kind 'scaffold'": self.local.kind == "scaffold",
+            "compression.download": self.compression.download,
+            "faults.gateways": self.faults and self.faults.gateways,
+        }
+        for name, given in of_gateways.items():
+            if given:
+                raise ValueError(f"{name} does not go with rounds.gossip, in which no gateway takes part")
+        return self
+
+    @model_validator(mode="after")
     def _rounds_fit(self) -> Scenario:
         self.rounds.protocol(self.constellation)
         with prefixed("constellation."):

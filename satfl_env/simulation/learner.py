@@ -21,7 +21,6 @@ from satfl_env.federated import (
     take_rows,
     usable_models,
 )
-from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.evaluation import Evaluation, EvaluationJob, Tester, evaluate_each, training_loss
 from satfl_env.simulation.models import ModelStore
 from satfl_env.simulation.server_store import ServerStore
@@ -102,18 +101,23 @@ class Learner:
         snr_db = self._ingredients.test_snr_db if snr_db is None else snr_db
         return self.model.draw_channel(num_images, torch_generator(seed, "noise"), snr_db=snr_db)
 
-    def hand_out(self, models: ModelStore, decision: Decision, fetches: BoolArray) -> tuple[IntArray, Tensor]:
-        """Satellites that fetch, (S,), get their gateway's model.
+    def hand_out(self, models: ModelStore, hand_out: Callable[[], None], fetches: BoolArray) -> tuple[IntArray, Tensor]:
+        """Satellites get the models that they leave the round with.
+
+        Args:
+            models: Who holds which model.
+            hand_out: Gives them out.
+            fetches: Satellites that get one, (S,).
 
         Returns:
             The satellites whose test changes, (R,), and the models to test, (R, P).
         """
         if self._ingredients.tested == "trained":
             judged = models.held.clone()
-            models.distribute(decision, fetches)
+            hand_out()
             return np.arange(len(judged)), judged
         # Satellites that fetch nothing still hold the model tested before, unless that was tested before aggregation.
-        models.distribute(decision, fetches)
+        hand_out()
         changed = np.flatnonzero(fetches)
         return changed, take_rows(models.held, changed)
 
@@ -142,7 +146,7 @@ class PhysicsOnly(Learner):
         """Models without parameters."""
         return ModelStore(first[:, :0], 0, num_gateways)
 
-    def hand_out(self, models: ModelStore, decision: Decision, fetches: BoolArray) -> tuple[IntArray, Tensor]:
+    def hand_out(self, models: ModelStore, hand_out: Callable[[], None], fetches: BoolArray) -> tuple[IntArray, Tensor]:
         """Nobody's test changes."""
         return np.zeros(0, dtype=np.int64), models.held[:0]
 

@@ -105,7 +105,7 @@ PARTS: Mapping[str, Part] = {
     "protocol": Part(
         "a round protocol, such as OneContact or a subclass of it",
         trials.try_protocol,
-        methods=("contacts", "participate", "start", "aggregate", "fetches"),
+        methods=("contacts", "participate", "start", "aggregate", "fetches", "hand_out"),
     ),
     "faults": Part(
         "an object that says what fails, such as Faults or one of a subclass of it",

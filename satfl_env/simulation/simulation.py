@@ -170,7 +170,8 @@ class Simulation:
         aggregation = protocol.aggregate(models, decision, arrivals, fetched, self.ingredients.combine)
         gateway_weights, equal_merges = self._merge() if self._merges(decision) else models.no_merge()
         fetches = protocol.fetches(outcome)
-        changed, judged = self._learner.hand_out(models, decision, fetches)
+        hand_out = partial(protocol.hand_out, models, decision, arrivals, self._view.contacts, fetches)
+        changed, judged = self._learner.hand_out(models, hand_out, fetches)
         self._local.distribute(decision, fetches)
         return LearnedRound(
             opened=opened,
@@ -217,6 +218,7 @@ class Simulation:
             **balance._asdict(),
             download_model_bits=self._episode.bits.download,
             upload_model_bits=self._episode.bits.upload,
+            sends=np.broadcast_to(part.sends, part.epochs.shape),
             staleness=aggregation.staleness,
             weights=aggregation.intake.weights,
             equal_weights=aggregation.intake.equal_weights,

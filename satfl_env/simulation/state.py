@@ -193,6 +193,8 @@ class RoundReport:
         spilled_j: Energy that came in and found no room, (S,).
         download_model_bits: Bits of a model that is fetched.
         upload_model_bits: Bits of an update that is returned.
+        sends: Models that each satellite that sends has sent, (S,): one to its gateway, or one to each of several
+            satellites.
         staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
             updates come back in the round they were trained in.
         weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
@@ -230,6 +232,7 @@ class RoundReport:
     spilled_j: FloatArray
     download_model_bits: float
     upload_model_bits: float
+    sends: FloatArray
     staleness: IntArray
     weights: FloatArray
     equal_weights: BoolArray
@@ -267,7 +270,7 @@ class RoundReport:
     @property
     def upload_bits(self) -> FloatArray:
         """Bits each satellite returned in the round, (S,); a transfer that broke off counts whole."""
-        return np.where(self.upload_s > 0, self.upload_model_bits, 0.0)
+        return np.where(self.upload_s > 0, self.sends * self.upload_model_bits, 0.0)
 
     @property
     def energy_j(self) -> FloatArray:

@@ -32,6 +32,7 @@ REPORT = RoundReport(
     spilled_j=np.zeros(4),
     download_model_bits=8e6,
     upload_model_bits=8e6,
+    sends=np.ones(4),
     staleness=np.zeros(4, dtype=np.int64),
     weights=np.array([1.0, 0.0, 0.0, 0.0]),
     equal_weights=np.zeros(4, dtype=np.bool_),

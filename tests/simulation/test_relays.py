@@ -211,5 +211,7 @@ def test_relays_bring_more_updates_back():
 
 
 def test_relays_need_planes():
-    with pytest.raises(ScenarioError, match=r"rounds\.relay needs constellation\.kind 'walker', got 'planar'"):
+    with pytest.raises(
+        ScenarioError, match=r"rounds\.relay and rounds\.gossip need constellation\.kind 'walker', got 'planar'"
+    ):
         scenarios.load("leo-multitask", **{"rounds.relay": {}})

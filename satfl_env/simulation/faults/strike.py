@@ -50,5 +50,6 @@ def strike(
         compute_energy_j=part.compute_energy_j * trained,
         transmit_energy_j=part.transmit_energy_j * sent,
         busy_s=received_s + trained_s + sent_s,
+        sends=part.sends,
     )
     return replace(part, **{name: np.where(hit, value, getattr(part, name)) for name, value in vars(struck).items()})

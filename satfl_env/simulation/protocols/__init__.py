@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from satfl_env.simulation.protocols.asyncfleo import AsyncFLEO
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait, staleness_discount
+from satfl_env.simulation.protocols.exchanges import Neighbours, Ring, Stage
 from satfl_env.simulation.protocols.fedasync import FedAsync
 from satfl_env.simulation.protocols.fedgsm import FedGSM
+from satfl_env.simulation.protocols.gossip import Gossip
 from satfl_env.simulation.protocols.late_updates import LateUpdates
 from satfl_env.simulation.protocols.next_contact import NextContact
 from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation
@@ -30,8 +32,10 @@ __all__ = [
     "FedAsync",
     "FedGSM",
     "Fetched",
+    "Gossip",
     "GridLinks",
     "LateUpdates",
+    "Neighbours",
     "NextContact",
     "OnboardAggregation",
     "OneContact",
@@ -39,7 +43,9 @@ __all__ = [
     "Participation",
     "PlaneLinks",
     "Relays",
+    "Ring",
     "RoundProtocol",
+    "Stage",
     "Topology",
     "Transfers",
     "aggregate_or_wait",

@@ -59,6 +59,12 @@ class NextContact:
         """All satellites that met their gateway, including those whose training diverged."""
         return np.isin(outcome, (Outcome.RETURNED, Outcome.FETCHED, Outcome.DIVERGED))
 
+    def hand_out(
+        self, models: ModelStore, decision: Decision, arrivals: Arrivals, contacts: Contacts, fetches: BoolArray
+    ) -> None:
+        """Satellites that fetch get their gateway's model."""
+        models.distribute(decision, fetches)
+
 
 def staleness_at_arrival(models: ModelStore, arrivals: Arrivals, fetched: Fetched) -> IntArray:
     """How often gateways have changed their models since each returned update's was fetched; 0 for the others, (S,)."""

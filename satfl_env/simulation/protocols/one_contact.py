@@ -81,3 +81,9 @@ class OneContact:
     def fetches(self, outcome: IntArray) -> BoolArray:
         """Satellites that returned an update; one that diverged starts from its gateway's model next time anyway."""
         return np.asarray(outcome == Outcome.RETURNED.value)
+
+    def hand_out(
+        self, models: ModelStore, decision: Decision, arrivals: Arrivals, contacts: Contacts, fetches: BoolArray
+    ) -> None:
+        """Satellites that fetch get their gateway's model."""
+        models.distribute(decision, fetches)

@@ -74,13 +74,27 @@ class Relays:
         """See `protocol`."""
         return self.protocol.fetches(outcome)
 
+    def hand_out(
+        self, models: ModelStore, decision: Decision, arrivals: Arrivals, contacts: Contacts, fetches: BoolArray
+    ) -> None:
+        """See `protocol`."""
+        self.protocol.hand_out(models, decision, arrivals, contacts, fetches)
+
     def _hop_s(self, model_bits: float, one_m: FloatArray, other_m: FloatArray) -> FloatArray:
-        """Time of a hop between places (..., 3); infinite where the Earth is in the way, or a place is NaN."""
-        distance_m = np.linalg.norm(one_m - other_m, axis=-1)
-        hop_s = link_time_s(model_bits, self.isl.rates_bps(distance_m), distance_m)
-        blocking_radius_m = EQUATORIAL_RADIUS_M + self.grazing_height_m
-        clear = line_of_sight(one_m, other_m, blocking_radius_m=blocking_radius_m)
-        return np.where(clear & np.isfinite(hop_s), hop_s, np.inf)
+        return hop_time_s(model_bits, one_m, other_m, isl=self.isl, grazing_height_m=self.grazing_height_m)
+
+
+def hop_time_s(
+    model_bits: float, one_m: FloatArray, other_m: FloatArray, *, isl: Isl, grazing_height_m: float
+) -> FloatArray:
+    """Time that a model takes from one place to another, (..., 3) each -> (...).
+
+    It is infinite where the Earth is in the way, or a place is NaN.
+    """
+    distance_m = np.linalg.norm(one_m - other_m, axis=-1)
+    hop_s = link_time_s(model_bits, isl.rates_bps(distance_m), distance_m)
+    clear = line_of_sight(one_m, other_m, blocking_radius_m=EQUATORIAL_RADIUS_M + grazing_height_m)
+    return np.where(clear & np.isfinite(hop_s), hop_s, np.inf)
 
 
 def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTimes) -> Contacts:
@@ -96,7 +110,7 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
     sender = np.repeat(own[:, None], num_gateways, axis=1)
     carry_s, reached = np.zeros(sender.shape), np.zeros(sender.shape, dtype=np.bool_)
     sinks = np.flatnonzero(snapshot.visible.any(axis=1))
-    from_sink_s = topology.carry_s(_working_m(snapshot), sinks, hop_s)
+    from_sink_s = topology.carry_s(working_m(snapshot), sinks, hop_s)
     for gateway in np.flatnonzero(snapshot.visible.any(axis=0)):
         seen = np.flatnonzero(snapshot.visible[sinks, gateway])
         # Time left for training and the gateway's link, by sink and satellite.
@@ -117,7 +131,7 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
     return Contacts(relayed, sender, carry_s)
 
 
-def _working_m(snapshot: SceneSnapshot) -> FloatArray:
+def working_m(snapshot: SceneSnapshot) -> FloatArray:
     """Positions of the satellites that work, NaN for the others: no model goes by way of them, (S, 3)."""
     if snapshot.satellite_up is None:
         return snapshot.position_m

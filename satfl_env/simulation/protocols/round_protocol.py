@@ -35,6 +35,14 @@ class Contacts:
     sender: IntArray
     carry_s: FloatArray
 
+    def round_trip_s(self, alone_s: FloatArray) -> FloatArray:
+        """Time to fetch a model and return one if nobody else takes band, (S, G).
+
+        Args:
+            alone_s: That of one way over the gateway's link, (S, G).
+        """
+        return 2 * (alone_s + self.carry_s)
+
     def rates_bps(
         self, rates: Callable[[IntArray], FloatArray], decision: Decision, transmits: BoolArray
     ) -> FloatArray:
@@ -171,6 +179,7 @@ class Participation:
         compute_energy_j: Energy spent on training.
         transmit_energy_j: Energy spent on returning the model.
         busy_s: Time until the satellite is done with the round.
+        sends: Models that it sends, one number or (S,): one to its gateway, or one to each of several satellites.
     """
 
     outcome: IntArray
@@ -181,6 +190,7 @@ class Participation:
     compute_energy_j: FloatArray
     transmit_energy_j: FloatArray
     busy_s: FloatArray
+    sends: Each = 1.0
 
     def __post_init__(self) -> None:
         """Make arrays of what a protocol of somebody's own may give as lists, or as numbers of another type."""
@@ -242,3 +252,8 @@ class RoundProtocol(Protocol):
 
     def fetches(self, outcome: IntArray) -> BoolArray:
         """Satellites that leave a round with the model of their gateway, (S,), from their `Outcome`."""
+
+    def hand_out(
+        self, models: ModelStore, decision: Decision, arrivals: Arrivals, contacts: Contacts, fetches: BoolArray
+    ) -> None:
+        """Satellites that leave a round with another model, (S,), get it: that of their gateway, or of each other."""
