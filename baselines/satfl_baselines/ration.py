@@ -22,8 +22,12 @@ ROUNDING = 1 + 1e-9
 
 def rationed_association(state: NetworkState) -> IntArray:
     """The visible gateway with the longest window, for those whose plan has an epoch now; others sit out."""
-    gateway = longest_window(state)
-    return np.where(rationed_epochs(state, gateway) > 0, gateway, state.sits_out)
+    return those_that_train(state, longest_window(state))
+
+
+def those_that_train(state: NetworkState, association: IntArray) -> IntArray:
+    """An association, (S,), without those whose plan has no epoch now; they sit out."""
+    return np.where(rationed_epochs(state, association) > 0, association, state.sits_out)
 
 
 def rationed_frequency(state: NetworkState, association: IntArray) -> FloatArray:

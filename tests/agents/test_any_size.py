@@ -24,7 +24,7 @@ CASES = {
     "ppo-choices": ("ppo", Form(kind="per-satellite"), HEADS),
     "ppo-numbers": ("ppo", Form(kind="per-satellite-box"), HEADS),
     "maskable-ppo": ("maskable-ppo", Form(kind="per-satellite"), HEADS),
-    "cem-priority": ("cem", Form(kind="priority", charge=True), Network(kind="linear", width=8)),
+    "cem-priority": ("cem", Form(kind="priority", charge="shares"), Network(kind="linear", width=8)),
     "ppo-rule": ("ppo", Form(kind="rule"), POOLED),
     "sac-rule": ("sac", Form(kind="rule"), POOLED),
     "recurrent-ppo-rule": ("recurrent-ppo", Form(kind="rule"), REMEMBERING),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -17,10 +17,12 @@ from satfl_agents.forms.rule_action import RuleForm, changed, rule_form
 from satfl_baselines import rule_policy
 from satfl_baselines.association import in_order_of
 from satfl_baselines.frequency import thrifty
+from satfl_baselines.ration import rationed_frequency, those_that_train
 from satfl_env import Decision, NetworkState
 from satfl_env.wrappers import ReversibleAction
 from satfl_env.wrappers.native import native_sizes
 
+Charge = Literal["rule", "shares", "planned"]
 SET_NUMBERS = ("late_threshold", "samples_power")
 
 
@@ -33,11 +35,12 @@ class PriorityForm:
 
     Attributes:
         rule: The rule that is changed, and which of its numbers.
-        charge: Whether the shares of the charge are heard; if not, the rule's own holds for everyone.
+        charge: Who says how the charge is spent: the `rule`, with its own share for everyone; the `shares` of the
+            action; or the plan of the policy `ration`, `planned`.
     """
 
     rule: RuleForm
-    charge: bool
+    charge: Charge
 
     def __call__(self, values: NDArray[Any], state: NetworkState) -> Decision:
         """What the changed rule decides if beams are given in order of priority."""
@@ -45,11 +48,15 @@ class PriorityForm:
         ends = (satellites * gateways, satellites * (gateways + 1))
         priority, charge, changes = np.split(np.asarray(values, dtype=np.float64), ends)
         rule = self.rule.rule(changes)
-        policy = replace(rule_policy(rule), association=partial(in_order_of, priority.reshape(satellites, gateways)))
-        if self.charge:
+        association = in_order_of(priority.reshape(satellites, gateways), state)
+        policy = rule_policy(rule)
+        if self.charge == "shares":
             share = changed("charge_share", rule.charge_share, charge)
             policy = replace(policy, frequency=partial(thrifty, share=share, speed=rule.speed, trim=rule.trim))
-        return policy(state)
+        elif self.charge == "planned":
+            association = those_that_train(state, association)
+            policy = replace(policy, frequency=rationed_frequency)
+        return replace(policy, association=lambda _: association)(state)
 
     def reverse(self, decision: Decision, state: NetworkState) -> NDArray[Any]:
         """Numbers for imitation: a priority of 1 for pairs that are together and -1 for the rest; the rule as it is."""
@@ -64,7 +71,7 @@ class PriorityAction(ReversibleAction, RecordConstructorArgs):
     | Length  | Part                                                                                                  |
     |---------|-------------------------------------------------------------------------------------------------------|
     | `S * G` | priorities of pairs, see `satfl_baselines.association.in_order_of`                                    |
-    | `S`     | share of the charge that a satellite may spend; 0 is the reference's `charge_share`                   |
+    | `S`     | share of the charge that a satellite may spend, if `charge` is `shares`; 0 is the reference's         |
     | the rest| changes of the reference's numbers, as for `RuleAction`                                               |
 
     At the zero action a satellite has the gateway with the longest window that has a beam left.
@@ -73,11 +80,12 @@ class PriorityAction(ReversibleAction, RecordConstructorArgs):
         env: An environment with the native action space.
         numbers: As for `RuleAction`.
         reference: As for `RuleAction`.
-        charge: Whether the shares of the charge are heard; if not, the reference's own holds for everyone.
+        charge: What says how the charge is spent: the `rule`, the `shares` of the action, or `planned`, the plan of the
+            policy `ration`, where satellites without an epoch in the plan sit out.
 
     Raises:
         TypeError: If the action space is not the native one.
-        ValueError: As for `RuleAction`.
+        ValueError: As for `RuleAction`, or if `charge` is none of these.
     """
 
     def __init__(
@@ -85,9 +93,11 @@ class PriorityAction(ReversibleAction, RecordConstructorArgs):
         env: gym.Env[Any, Any],
         numbers: Sequence[str] = SET_NUMBERS,
         reference: Mapping[str, float] | None = None,
-        charge: bool = False,
+        charge: Charge = "rule",
     ) -> None:
         RecordConstructorArgs.__init__(self, numbers=numbers, reference=reference, charge=charge)
+        if charge not in get_args(Charge):
+            raise ValueError(f"charge must be one of {', '.join(get_args(Charge))}, got {charge!r}")
         form = PriorityForm(rule_form(numbers, reference), charge)
         satellites, gateways = native_sizes(env)
         length = satellites * (gateways + 1) + len(numbers)
