@@ -121,6 +121,7 @@ def test_several_learners_have_a_folder_each_and_one_table(tmp_path, scenario_fi
     first, second = (rows(out / f"seed-{seed}" / "curve.csv") for seed in (0, 1))
     assert len(first) == len(second)
     load_policy(out / "seed-1")
+    assert (out / "learning.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_own_reward_is_what_is_learned_from(tmp_path, scenario_file, monkeypatch):

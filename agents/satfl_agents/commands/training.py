@@ -117,9 +117,12 @@ def _learn(assignment: Assignment, path: Path, rules: Path) -> None:
 def _test(learners: dict[str, Assignment], folders: dict[str, Path], out: Path, brought: dict[str, Any]) -> None:
     """Play held-out episodes with the policies learned and the rules, and say how they did."""
     from satfl_agents import load_policy
+    from satfl_agents.training.picture import draw_learning
     from satfl_baselines import compare, summarise
+    from satfl_baselines.files import one_writer, write_png
     from satfl_baselines.seeds import HELD_OUT
     from satfl_baselines.tables import comparison_table
+    from satfl_env import judging_metric
 
     first = next(iter(learners.values()))
     rules = first.hyperparameters.validation.rules
@@ -135,4 +138,8 @@ def _test(learners: dict[str, Assignment], folders: dict[str, Path], out: Path, 
     console = output_console()
     title = f"{first.algo} on {first.scenario.name}, {NUM_TEST_EPISODES} held-out episodes"
     console.print(comparison_table(comparison, title))
+    metric = judging_metric(comparison.metrics, first.scenario.target)
+    picture = draw_learning(folders, metric, f"{first.algo} on {first.scenario.name}")
+    with one_writer(out):
+        write_png(out / "learning.png", picture)
     say(console, f"Policies, learning curves and episodes are in {out}")

@@ -31,6 +31,7 @@ from satfl_baselines.identity import identity, require_same
 from satfl_env.scenarios import Scenario
 
 CONFIG = "config.json"
+VALIDATION = "validation.csv"
 # Left where a run is under way; the system takes the lock from a process that ends.
 IN_USE = "in-use.lock"
 
@@ -96,7 +97,7 @@ class RunFolder:
         """Write the records of training and of validation; there are none of training before an episode has ended."""
         with one_writer(self.path):
             write_csv(self.path / "curve.csv", curve, tuple(curve[0]) if curve else ("rounds", "return", "length"))
-            write_csv(self.path / "validation.csv", validation)
+            write_csv(self.path / VALIDATION, validation)
 
     def finish(self, rounds: int, seconds: float) -> None:
         """Mark the run as complete."""
