@@ -15,6 +15,7 @@ from satfl_env.links.contract import Geometry, Links
 from satfl_env.links.ideal import IdealLinks
 from satfl_env.links.isl import FixedIsl, Isl, IslBudget
 from satfl_env.links.itu import Site
+from satfl_env.links.noma import NomaLinks
 from satfl_env.links.radio import RadioLinks
 from satfl_env.links.rate import bandwidth_share_hz, link_time_s, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
@@ -27,6 +28,7 @@ __all__ = [
     "Isl",
     "IslBudget",
     "Links",
+    "NomaLinks",
     "RadioLinks",
     "Site",
     "array_features",

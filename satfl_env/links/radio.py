@@ -116,19 +116,20 @@ class RadioLinks:
             ValueError: If an association lies outside 0..G.
         """
         num_gateways = snapshot.distance_m.shape[1]
-        share_hz = bandwidth_share_hz(association, num_gateways, self.bandwidth_hz, self.satellite_budget_hz, share)
+        share_hz = self._bands_hz(association, num_gateways, share)
         # Often a few of many satellites send.
         sends, rates_bps = np.flatnonzero(association < num_gateways), np.zeros(len(association))
-        share_hz = share_hz[sends]
+        share_hz, gateways, gain = share_hz[sends], association[sends], self._gain(snapshot, sends)
+        power_w = _rows_of(_of_rows(self.transmit_power_w, snapshot), sends)
         quality = sinr(
             snapshot.position_m[sends],
             snapshot.gateway_position_m,
-            self._gain(snapshot, sends),
-            association[sends],
+            gain,
+            gateways,
             share_hz,
             bandwidth_hz=self.bandwidth_hz,
-            transmit_power_w=_rows_of(_of_rows(self.transmit_power_w, snapshot), sends),
-            noise_w=self._noise_w(share_hz),
+            transmit_power_w=power_w,
+            noise_w=self._noise_w(share_hz) + self._own_gateway_w(power_w, gain, gateways),
             array_shape=self.array_shape,
             gateway_frame=snapshot.gateway_frame,
             clear=None if snapshot.clear is None else snapshot.clear[sends],
@@ -143,6 +144,20 @@ class RadioLinks:
         """
         gain = self._peak_gain(np.array([min_distance_m]), self.satellite_gain_dbi)
         return float(self._alone_bps(self.transmit_power_w, gain).max())
+
+    def _bands_hz(self, association: IntArray, num_gateways: int, share: FloatArray | None) -> FloatArray:
+        """Bandwidth of each satellite, (S,); see `bandwidth_share_hz`."""
+        return bandwidth_share_hz(association, num_gateways, self.bandwidth_hz, self.satellite_budget_hz, share)
+
+    def _own_gateway_w(self, power_w: Each, gain: FloatArray, association: IntArray) -> FloatArray | float:
+        """Power that disturbs each of R satellites from others of its own gateway, in W: none, they are orthogonal.
+
+        Args:
+            power_w: Transmit powers, one number or (R,).
+            gain: Linear path gain, (R, G).
+            association: Gateways, (R,).
+        """
+        return 0.0
 
     def _alone_bps(self, power_w: Each, gain: FloatArray) -> FloatArray:
         band_hz = min(self.bandwidth_hz, self.satellite_budget_hz)

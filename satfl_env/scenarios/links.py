@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -26,15 +26,27 @@ class Uploads:
     upload_snr_db: Decibel | None = None
     positions_at: PositionsAt = "start"
 
+    # Why the band cannot be divided as `access.sharing` may say; None where it can.
+    undivided: ClassVar[str | None] = None
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class IdealLinks(Uploads, links.IdealLinks):
     """`links.IdealLinks`, and how a model is sent over them."""
 
+    undivided = "the fixed rate of links.kind 'ideal'"
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RadioLinks(Uploads, links.RadioLinks):
     """`links.RadioLinks`, and how a model is sent over them."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NomaLinks(Uploads, links.NomaLinks):
+    """`links.NomaLinks`, and how a model is sent over them."""
+
+    undivided = "the whole band for everyone of links.kind 'noma'"
 
 
 Compressor = Annotated[Quantised | TopK | RandomK, Field(discriminator="kind")]

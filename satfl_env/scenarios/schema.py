@@ -22,7 +22,7 @@ from satfl_env.paths import PathText
 from satfl_env.scenarios.constellation_section import Orbiting
 from satfl_env.scenarios.constellations import Constellation
 from satfl_env.scenarios.errors import ScenarioError, prefixed
-from satfl_env.scenarios.links import Compression, IdealLinks, RadioLinks
+from satfl_env.scenarios.links import Compression, IdealLinks, NomaLinks, RadioLinks
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.observation import Observation
 from satfl_env.scenarios.partitions import Partition
@@ -162,7 +162,9 @@ class Scenario(Section):
     name: str
     description: str = ""
     constellation: Annotated[Constellation, Field(discriminator="kind")]
-    links: Annotated[RadioLinks | IdealLinks, Field(discriminator="kind"), by_default(RadioLinks)] = RadioLinks()
+    links: Annotated[RadioLinks | NomaLinks | IdealLinks, Field(discriminator="kind"), by_default(RadioLinks)] = (
+        RadioLinks()
+    )
     access: GatewayAccess = GatewayAccess()
     onboard: Onboard = Onboard()
     fleet: tuple[Kind, ...] = ()
@@ -202,13 +204,11 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _links_fit(self) -> Scenario:
-        if self.links.kind == "ideal" and self.access.sharing != "equal":
-            raise ValueError(
-                f"access.sharing must be 'equal' with the fixed rate of links.kind 'ideal', got {self.access.sharing!r}"
-            )
+        if self.links.undivided and self.access.sharing != "equal":
+            raise ValueError(f"access.sharing must be 'equal' with {self.links.undivided}, got {self.access.sharing!r}")
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
-        if isinstance(self.links, RadioLinks) and self.links.atmosphere:
+        if isinstance(self.links, RadioLinks | NomaLinks) and self.links.atmosphere:
             sites = self._on_globe("links.atmosphere").sites
             with prefixed("links."):
                 self.links.check_sites(sites)

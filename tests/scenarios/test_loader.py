@@ -113,7 +113,7 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "leo-multitask",
             {"links.kind": "radoi"},
-            "links.kind: must be one of 'radio', 'ideal', got 'radoi', did you mean 'radio'?",
+            "links.kind: must be one of 'radio', 'noma', 'ideal', got 'radoi', did you mean 'radio'?",
         ),
         (
             "leo-multitask",
@@ -121,7 +121,7 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
             "compression.upload.kind: must be one of 'quantised', 'top-k', 'random-k', got 'quantized', "
             "did you mean 'quantised'?",
         ),
-        ("leo-multitask", {"links": 3}, "links: must be a section with kind 'radio', 'ideal', got 3"),
+        ("leo-multitask", {"links": 3}, "links: must be a section with kind 'radio', 'noma', 'ideal', got 3"),
         (
             "leo-multitask",
             {"rounds.late": 3},

@@ -71,6 +71,7 @@ def random_rounds(seed: int) -> list[dict[int, np.ndarray]]:
     ]
 
 
+@settings(deadline=None)
 @given(staleness=st.integers(0, 10**6), power=st.floats(0, 3), slope=st.floats(1e-3, 1e3), free=st.floats(0, 1e3))
 def test_the_functions_of_staleness_are_those_of_the_paper(staleness: int, power: float, slope: float, free: float):
     hinge = 1.0 if staleness <= free else 1.0 / (slope * (staleness - free) + 1.0)
@@ -80,6 +81,7 @@ def test_the_functions_of_staleness_are_those_of_the_paper(staleness: int, power
     assert found == pytest.approx([1.0, (staleness + 1.0) ** -power, hinge])
 
 
+@settings(deadline=None)
 @given(alpha=st.lists(st.floats(0, 1), max_size=8))
 def test_the_shares_of_mixed_models_and_what_stays_of_the_old_one_sum_to_1(alpha: list[float]):
     shares = mixed_shares(np.array(alpha))
@@ -131,6 +133,7 @@ def test_fedgsm_compensates_by_hand(power: int):
     np.testing.assert_allclose(ground.model - before, corrected, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32), strength=st.floats(0, 1e6), power=st.sampled_from([1, 2]))
 def test_compensation_never_exceeds_the_update_and_leaves_fresh_ones_alone(seed: int, strength: float, power: int):
     protocol = FedGSM(compensation=strength, hessian_power=power)
@@ -161,6 +164,7 @@ def test_groups_are_chains_of_similar_updates(seed: int, similarity: float, coun
     np.testing.assert_allclose(cosines(vectors), vectors @ vectors.T / np.outer(lengths, lengths), atol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12))
 def test_every_group_keeps_an_update_and_its_fresh_ones(members: list[tuple[int, bool]]):
     group, fresh = (np.array([it[place] for it in members], dtype=kind) for place, kind in ((0, int), (1, bool)))
