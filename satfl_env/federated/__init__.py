@@ -10,6 +10,7 @@ from satfl_env.federated.aggregation import (
     normalise_weights,
     raw_cloud_weights,
 )
+from satfl_env.federated.clients import ClientTrainer
 from satfl_env.federated.combine import (
     COMBINE_RULES,
     ClippedMean,
@@ -44,6 +45,7 @@ __all__ = [
     "ENGINES",
     "LARGEST_USABLE",
     "MODELS_AT_ONCE",
+    "ClientTrainer",
     "ClippedMean",
     "Combine",
     "CompiledTest",

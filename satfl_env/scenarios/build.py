@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from satfl_env.federated import (
-    Hardware,
+    ClientTrainer,
     Layout,
     LocalTrainer,
     TrainableModel,
-    TrainingSettings,
     make_trainer,
     torch_defaults,
     weighted_mean,
@@ -75,7 +74,7 @@ def build(
         upload_snr_db=scenario.links.upload_snr_db,
         test_snr_db=scenario.model.channel.test_snr_db,
         learner=PhysicsOnly if training.engine == "none" else Learner,
-        trainer=partial(_make_trainer, training.engine, settings=training, hardware=training),
+        trainer=partial(_make_trainer, scenario),
         shared=training.shared,
         first_decoders=training.first_decoders,
         tested=training.tested,
@@ -119,10 +118,12 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _make_trainer(engine: str, model: TrainableModel, settings: TrainingSettings, hardware: Hardware) -> LocalTrainer:
+def _make_trainer(scenario: Scenario, model: TrainableModel) -> LocalTrainer:
     """The trainer of a model; errors name the scenario's field."""
+    training, clients = scenario.training, scenario.rounds.clients
     with prefixed("training.", ScenarioError):
-        return make_trainer(engine, model, settings, hardware)
+        trainer = make_trainer(training.engine, model, training, training)
+    return trainer if clients == 1 else ClientTrainer(trainer, clients)
 
 
 def _make_model(scenario: Scenario, data: DataPart, scene: ScenePart) -> TrainableModel:

@@ -12,9 +12,10 @@ from satfl_env.orbits import GrazingHeight
 from satfl_env.scenarios.constellation_section import ConstellationSection, TopologyKind
 from satfl_env.scenarios.gossip import Gossip
 from satfl_env.scenarios.section import Section, by_default
-from satfl_env.settings import STRICT, default_of
+from satfl_env.settings import STRICT, Count, Positive, default_of
 from satfl_env.simulation import (
     AsyncFLEO,
+    EdgeServers,
     FedAsync,
     FedGSM,
     LateUpdates,
@@ -24,6 +25,17 @@ from satfl_env.simulation import (
     RoundProtocol,
     RoundSettings,
 )
+
+
+class Clients(Section):
+    """Devices on the ground train, `clients` of each satellite with a share of its samples; satellites average.
+
+    Each device has a CPU of `client_hz`, and a link of `client_rate_bps` to its satellite.
+    """
+
+    clients: Count = default_of(EdgeServers, "clients")
+    client_hz: Positive = default_of(EdgeServers, "client_hz")
+    client_rate_bps: Positive = default_of(EdgeServers, "client_rate_bps")
 
 
 class Relay(Section):
@@ -36,7 +48,7 @@ class Relay(Section):
     `isl` is what the links are: of one rate (`fixed`) or of a link budget (`budget`), and the power of sending on them.
 
     `combine_on_board` combines the updates of a cluster that reach a gateway through the same satellite in that one, so
-    that one model goes down instead of many.
+    that one model goes down instead of many. With `clients` they are those of devices on the ground, see `Clients`.
     """
 
     topology: TopologyKind = "plane"
@@ -45,6 +57,20 @@ class Relay(Section):
     )
     grazing_height_m: GrazingHeight = default_of(Relays, "grazing_height_m")
     combine_on_board: bool = False
+    clients: Clients | None = None
+
+    def protocol(self, constellation: ConstellationSection, protocol: RoundProtocol) -> RoundProtocol:
+        """The protocol of rounds in which models are relayed, around another one.
+
+        Raises:
+            ValueError: If the constellation has no planes that satellites could have links in.
+        """
+        links = constellation.topology(self.topology), self.isl
+        if self.clients is not None:
+            return EdgeServers(*links, self.grazing_height_m, **vars(self.clients))
+        if self.combine_on_board:
+            return OnboardAggregation(*links, self.grazing_height_m)
+        return Relays(*links, protocol, self.grazing_height_m)
 
 
 Late = Annotated[LateUpdates | FedAsync | AsyncFLEO | FedGSM, Field(discriminator="kind"), by_default(LateUpdates)]
@@ -69,13 +95,13 @@ class Rounds(RoundSettings):
         """
         if self.gossip is not None:
             return self.gossip.protocol(constellation)
-        protocol, relay = OneContact() if self.late is None else self.late, self.relay
-        if relay is None:
-            return protocol
-        topology = constellation.topology(relay.topology)
-        if relay.combine_on_board:
-            return OnboardAggregation(topology, relay.isl, relay.grazing_height_m)
-        return Relays(topology, relay.isl, protocol, relay.grazing_height_m)
+        protocol = OneContact() if self.late is None else self.late
+        return protocol if self.relay is None else self.relay.protocol(constellation, protocol)
+
+    @property
+    def clients(self) -> int:
+        """Devices of each satellite that train in its place; 1 where it trains itself."""
+        return 1 if self.relay is None or self.relay.clients is None else self.relay.clients.clients
 
     @model_validator(mode="after")
     def _no_gateways_in_gossip(self) -> Rounds:
@@ -86,6 +112,10 @@ class Rounds(RoundSettings):
 
     @model_validator(mode="after")
     def _one_way_to_aggregate(self) -> Rounds:
-        if self.late is not None and self.relay is not None and self.relay.combine_on_board:
+        if self.late is None or self.relay is None:
+            return self
+        if self.relay.combine_on_board:
             raise ValueError("relay.combine_on_board must be false with late updates, which gateways collect, got true")
+        if self.relay.clients is not None:
+            raise ValueError("relay.clients must be null with late updates, which gateways collect")
         return self

@@ -21,6 +21,7 @@ from satfl_env.simulation.local_terms import (
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import (
     AsyncFLEO,
+    EdgeServers,
     FedAsync,
     FedGSM,
     Gossip,
@@ -54,6 +55,7 @@ __all__ = [
     "DataFacts",
     "DataPart",
     "Decision",
+    "EdgeServers",
     "Evaluation",
     "FaultModel",
     "Faults",
