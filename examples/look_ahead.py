@@ -5,12 +5,25 @@ python examples/look_ahead.py --scenario leo-battery --seeds 5 --depth 6
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from satfl_baselines import Estimate, LookAhead, Policy, RuleNumbers, make_policy, rule_policy, run_episode
+from satfl_baselines import (
+    Comparison,
+    Estimate,
+    LookAhead,
+    Policy,
+    RuleNumbers,
+    Run,
+    make_policy,
+    rule_policy,
+    run_episode,
+)
+from satfl_baselines.arrays import FloatArray
+from satfl_env import judging_metric
+from satfl_env.scenarios import Scenario, load
 
 RULES = {
     name: make_policy(name) for name in ("full", "task-clustering", "fine", "curriculum", "thrifty", "individual")
@@ -28,28 +41,27 @@ def main(
     depth: Annotated[int, typer.Option(min=1, help="Rounds to look ahead.")] = 6,
 ) -> None:
     """Print the final metric of every rule, and that of looking ahead with the best one as base."""
-    final: dict[str, list[float]] = {}
+    config = load(scenario)
+    final: dict[str, FloatArray] = {}
     for name, rule in RULES.items():
-        final[name] = [_final(scenario, rule, seed) for seed in range(seeds)]
+        final[name] = _finals(config, [rule] * seeds)
         _print(name, final[name])
-    best = max(final, key=lambda name: np.mean(final[name]))
+    best = max(final, key=lambda name: final[name].mean())
     others = {name: rule for name, rule in RULES.items() if name != best}
-    ahead = [
-        _final(scenario, LookAhead(scenario, seed, others, base=RULES[best], depth=depth), seed)
-        for seed in range(seeds)
-    ]
+    ahead = _finals(config, [LookAhead(config, seed, others, base=RULES[best], depth=depth) for seed in range(seeds)])
     _print(f"look-ahead of {depth} rounds", ahead)
-    _print(f"... beyond {best}", np.subtract(ahead, final[best]).tolist())
+    _print(f"... beyond {best}", ahead - final[best])
 
 
-def _final(scenario: str, policy: Policy | LookAhead, seed: int) -> float:
-    """The headline metric at the end of an episode."""
-    last = run_episode(scenario, policy, seed)[-1]
-    return last["balanced_accuracy"] if "balanced_accuracy" in last else last["psnr_db"]
+def _finals(scenario: Scenario, policies: Sequence[Policy | LookAhead]) -> FloatArray:
+    """The metric that judges, at the end of an episode of each policy on a seed of its own: 0, 1, ..."""
+    episodes = {Run("", seed): run_episode(scenario, policy, seed) for seed, policy in enumerate(policies)}
+    played = Comparison(("",), tuple(range(len(policies))), episodes)
+    return played.outcomes("")[judging_metric(played.metrics, scenario.target)]
 
 
-def _print(name: str, values: list[float]) -> None:
-    estimate = Estimate.of(np.array(values))
+def _print(name: str, values: FloatArray) -> None:
+    estimate = Estimate.of(values)
     print(f"{name:28s} {estimate.mean:+.3f} ± {estimate.half_width:.3f}", flush=True)
 
 

@@ -115,10 +115,20 @@ def test_it_decides_on_its_own_episode_alone():
     assert np.isfinite(run_episode(TINY, look_ahead, 1)[-1]["balanced_accuracy"])
 
 
-def test_the_example_tells_what_looking_ahead_gains(tmp_path, capsys):
+@pytest.fixture(scope="module")
+def example():
+    return runpy.run_path(str(Path(__file__).parents[2] / "examples" / "look_ahead.py"))
+
+
+def test_the_example_takes_the_metric_of_the_target(example):
+    final = run_episode(EARLY, BASE, 0)[-1]
+    assert final["accuracy"] != final["balanced_accuracy"]
+    assert example["_finals"](EARLY, [BASE]).tolist() == [final["accuracy"]]
+
+
+def test_the_example_tells_what_looking_ahead_gains(tmp_path, capsys, example):
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump(TINY.model_dump(mode="json")))
-    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "look_ahead.py"))
     example["main"](str(file), 2, 4)
     lines = capsys.readouterr().out.splitlines()
     rules, (ahead, gain) = lines[:-2], lines[-2:]
