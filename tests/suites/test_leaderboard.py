@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from satfl_baselines import run_episode
-from satfl_baselines.suites import leaderboard, trial
+from satfl_baselines.suites import evaluation, leaderboard
 from satfl_baselines.suites.finals import Finals, read_finals, write_finals
 from satfl_baselines.suites.suite import load_suite, recorded_file
 from satfl_env.commands import make_app
@@ -40,7 +40,7 @@ def recorded(tmp_path, monkeypatch) -> Path:
     """The reference policies' recorded results, from `random` to `full`."""
     path = tmp_path / "v1.json"
     write_finals(path, results(*(name for name in SUITE.references if name != "full"), "full"), SUITE)
-    for module in (leaderboard, trial):
+    for module in (leaderboard, evaluation):
         monkeypatch.setattr(module, "recorded_file", lambda name: path)
     return path
 

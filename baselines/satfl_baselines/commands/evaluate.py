@@ -23,7 +23,7 @@ from satfl_env.commands import (
 from satfl_env.commands.options import complete_scenario
 
 if TYPE_CHECKING:
-    from satfl_baselines.suites.trial import Trial
+    from satfl_baselines.suites.evaluation import Evaluation
 
 DEFAULT_SEEDS = 50
 
@@ -78,39 +78,39 @@ def evaluate(
 
     keeps_what_is_finished()
     errors, console = error_console(), output_console()
-    trial = _trial(suite, scenario, overrides, against, seeds)
+    asked = _evaluation(suite, scenario, overrides, against, seeds)
     evaluated = tuple(dict.fromkeys(policy or ()))
-    known = None if replay else trial.recorded()
+    known = None if replay else asked.recorded()
     with progress_bar(errors, "episodes") as progress:
-        finals = trial.run(evaluated, out, own=own_policies(evaluated), known=known, workers=workers, progress=progress)
+        finals = asked.run(evaluated, out, own=own_policies(evaluated), known=known, workers=workers, progress=progress)
     if known is not None:
         there = ", ".join(name for name in known.values if name not in evaluated)
         say(errors, f"results of {there} are those recorded in the package; --replay plays them")
-    found = all_standings(finals, trial.rules(evaluated), trial.scale)
-    write_report(out, found, finals, trial.scale, trial.name)
+    found = all_standings(finals, asked.rules(evaluated), asked.scale)
+    write_report(out, found, finals, asked.scale, asked.name)
     for name, standings in found.items():
         quantity = finals.metrics.get(name, "scores")
         console.print(standings_table(standings, f"{name}, {quantity}, seeds: {len(finals.seeds)}"))
     say(console, f"Tables, picture and runs are in {out}")
 
 
-def _trial(
+def _evaluation(
     suite: str | None, scenario: str | None, overrides: list[str] | None, against: str, seeds: int | None
-) -> Trial:
+) -> Evaluation:
     """What was asked to be played.
 
     Raises:
         ValueError: If a suite is named and something else that it already says.
     """
-    from satfl_baselines.suites.trial import Trial
+    from satfl_baselines.suites.evaluation import Evaluation
     from satfl_env.scenarios import load
 
     if suite is None:
         config = load(scenario or DEFAULT_SCENARIO, **parse_overrides(overrides))
-        return Trial.of_scenario(config, parse_policies(against, config.name), seeds or DEFAULT_SEEDS)
+        return Evaluation.of_scenario(config, parse_policies(against, config.name), seeds or DEFAULT_SEEDS)
     if scenario or overrides or against:
         raise ValueError("a suite says what is played; --scenario, --set and --against go without --suite")
-    return Trial.of_suite(suite, seeds)
+    return Evaluation.of_suite(suite, seeds)
 
 
 def list_suites() -> Iterable[tuple[str, str]]:

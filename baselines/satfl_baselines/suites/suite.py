@@ -28,7 +28,7 @@ Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Suite(Section):
-    """What policies are judged on.
+    """What a file says that policies are judged on, the same for everybody.
 
     Attributes:
         name: Its name.

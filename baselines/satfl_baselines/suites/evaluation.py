@@ -1,4 +1,4 @@
-"""What policies are judged on: some scenarios, held-out seeds and reference policies, of a suite or chosen freely."""
+"""An evaluation: what `satfl evaluate` plays and beside what, of a suite or chosen freely."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from satfl_env.scenarios import Scenario
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What policies are judged on.
+class Evaluation:
+    """What is played to judge policies.
 
     Attributes:
         name: Its name.
@@ -35,7 +35,7 @@ class Trial:
     suite: Suite | None = None
 
     @classmethod
-    def of_suite(cls, name_or_path: str, seeds: int | None = None) -> Trial:
+    def of_suite(cls, name_or_path: str, seeds: int | None = None) -> Evaluation:
         """That of a suite, on its first seeds if a number is given.
 
         Raises:
@@ -48,7 +48,7 @@ class Trial:
         return cls(suite.name, suite.loaded(), suite.references, HELD_OUT[:number], suite)
 
     @classmethod
-    def of_scenario(cls, scenario: Scenario, references: Sequence[str], seeds: int) -> Trial:
+    def of_scenario(cls, scenario: Scenario, references: Sequence[str], seeds: int) -> Evaluation:
         """That of a single scenario, on the first held-out seeds."""
         return cls(scenario.name, {scenario.name: scenario}, references, HELD_OUT[:seeds])
 
