@@ -85,6 +85,11 @@ def test_a_file_gives_back_what_was_written(tmp_path):
         ({"seeds": [0, 1]}, "policy .* lacks a scenario or a seed"),
         ({"metrics": {"one": "accuracy"}}, "policy 'random' lacks a scenario or a seed"),
         ({"policies": []}, "damaged"),
+        ({"seeds": []}, r"damaged \(seeds: List should have at least 1 item"),
+        (
+            {"policies": {"full": {"version": "0", "training_rounds": None, "values": {"one": [None]}}}},
+            r"damaged \(policies\.full\.values\.one\.0: Input should be a valid number\)",
+        ),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, change, message):
@@ -93,6 +98,16 @@ def test_a_file_of_something_else_is_refused(tmp_path, change, message):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ValueError, match=message):
         read_finals(path, SUITE)
+
+
+def test_a_file_that_was_cut_or_is_no_json_is_refused(tmp_path):
+    path = tmp_path / "finals.json"
+    write_finals(path, finals(), SUITE)
+    whole = path.read_bytes()
+    for broken in (b"", whole[: len(whole) // 2], whole[:-3], b"\xff" + whole, b"NaN", b"[]"):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"finals\.json' is damaged"):
+            read_finals(path, SUITE)
 
 
 def test_some_of_the_seeds():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from importlib.metadata import EntryPoint
 
@@ -63,6 +64,31 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path):
     assert np.array_equal(search(Bowl(), first, budget, 3, tmp_path / "killed.json"), whole)
     assert (tmp_path / "killed.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert not np.array_equal(search(Bowl(), first, budget, 4, tmp_path / "other.json"), whole)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[1]",
+        '[{"mean": [0.5], "spread": [0.1], "best": 1.0, "average": 1.0}]',
+        json.dumps([{"mean": [float("nan")] * 12, "spread": [0.1] * 12, "best": 1.0, "average": 1.0}]),
+        json.dumps([{"mean": [0.5] * 12, "spread": [0.1] * 12, "best": 1.0, "average": 1.0}] * 3),
+    ],
+)
+def test_a_damaged_search_is_refused_by_name(tmp_path, content):
+    (tmp_path / "search.json").write_text(content)
+    with pytest.raises(ValueError, match=r"search\.json' is damaged"):
+        search(Bowl(), RULES["fine"].to_vector(), TINY, 0, tmp_path / "search.json")
+
+
+def test_the_same_seed_finds_the_same_files(tmp_path):
+    for folder in ("one", "two"):
+        tune_rules(tiny(), tmp_path / folder, start="fine", budget=TINY)
+    one, two = ({file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()} for folder in ("one", "two"))
+    assert one == two
+    assert set(one) >= {"config.json", "search.json", "tuned.yaml"}
 
 
 def test_episodes_are_those_that_run_episode_plays():

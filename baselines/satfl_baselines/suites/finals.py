@@ -19,7 +19,6 @@ from typing_extensions import TypedDict
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.files import damaged, read_json, write_json
-from satfl_baselines.stored import Number
 from satfl_baselines.suites.suite import Suite
 
 FILE = "finals.json"
@@ -30,7 +29,7 @@ class StoredPolicy(TypedDict):
 
     version: str
     training_rounds: int | None
-    values: dict[str, list[Number]]
+    values: dict[str, list[Annotated[float, Field(allow_inf_nan=False)]]]
 
 
 class Stored(TypedDict):

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.cross_entropy import Gaussian
-from satfl_baselines.files import is_new, one_writer, read_json, write_json
+from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_json
 from satfl_baselines.identity import identity, require_same
 from satfl_baselines.rule import RULES, RuleNumbers
 from satfl_baselines.seeds import TUNING
@@ -113,7 +113,7 @@ def search(
         file: Keeps the generations that are finished.
         progress: Called with the numbers of finished and of all generations.
     """
-    generations: list[Generation] = read_json(file, list[Generation]) if file.exists() else []
+    generations = _kept(file, len(first), budget) if file.exists() else []
     progress(len(generations), budget.generations)
     for index in range(len(generations), budget.generations):
         gaussian = _last(generations, first)
@@ -132,6 +132,22 @@ def search(
         write_json(file, generations)
         progress(len(generations), budget.generations)
     return _last(generations, first).mean
+
+
+def _kept(file: Path, numbers: int, budget: Budget) -> list[Generation]:
+    """The finished generations of a search for so many numbers.
+
+    Raises:
+        ValueError: If the file is damaged; it is named.
+    """
+    kept: list[Generation] = read_json(file, list[Generation])
+    if len(kept) > budget.generations:
+        raise damaged(file, f"it has {len(kept)} of {budget.generations} generations")
+    for index, generation in enumerate(kept):
+        values = [*generation["mean"], *generation["spread"]]
+        if {len(generation["mean"]), len(generation["spread"])} != {numbers} or not np.isfinite(values).all():
+            raise damaged(file, f"generation {index} has not {numbers} means and spreads")
+    return kept
 
 
 def _last(generations: Sequence[Generation], first: FloatArray) -> Gaussian:
