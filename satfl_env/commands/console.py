@@ -64,14 +64,14 @@ def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End with what is wrong and no traceback: exit code 2 on bad input, 1 if a package is missing or the run fails."""
+    """End with what is wrong and no traceback: exit code 2 on bad input, 1 if package, memory or run fail."""
     try:
         yield
     except BrokenPipeError:
         # Whoever reads the output may stop at any time, as `head` does. Python writes what is left when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
         say_error(str(error) or type(error).__name__)
         raise SystemExit(2 if isinstance(error, ValueError | TypeError | OSError) else 1) from error
 

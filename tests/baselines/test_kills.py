@@ -17,9 +17,18 @@ MAIN = "from satfl_env.commands import main; main()"
 FAST = ("--set", "training.engine=none", "--set", "data.partition.samples=[15, 20]")
 DIGITS = ("--set", "data.source=digits")  # need no folder of data
 COMPARE = ("compare", *FAST, "--rounds", "3", "--seeds", "3", "--policies", "full,random")
+EVALUATE = (
+    *("evaluate", *FAST, "--set", "rounds.episode=2", "--seeds", "3"),
+    *("--against", "full,random", "--policy", "fine"),
+)
 COMMANDS = {
     "compare": COMPARE,
     "compare with two workers": (*COMPARE, "--workers", "2"),
+    "evaluate": EVALUATE,
+    "tune-rules": (
+        *("tune-rules", *FAST, "--set", "rounds.episode=1"),
+        *("--generations", "2", "--population", "4", "--seeds", "1", "--checks", "2"),
+    ),
     "reproduce": ("reproduce", "fig2", "fig3", *FAST, *DIGITS, "--set", "rounds.episode=2", "--seeds", "2"),
 }
 
@@ -111,3 +120,12 @@ def test_killed_commands_end_in_the_same_files(tmp_path, command):
             assert files(broken) == files(tmp_path / "whole")
             folders += 1
     print(f"{killed} kills of {command}, {folders} folders")
+
+
+@pytest.mark.slow
+def test_two_evaluations_at_once_end_in_the_same_files_as_one(tmp_path):
+    finish(*EVALUATE, "--out", str(tmp_path / "alone"))
+    together = [start(*EVALUATE, "--out", str(tmp_path / "together")) for _ in range(2)]
+    told = [process.communicate()[1].decode() for process in together]
+    assert [process.returncode for process in together] == [0, 0], told
+    assert files(tmp_path / "together") == files(tmp_path / "alone")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -48,6 +50,17 @@ def test_an_unknown_subcommand_is_told_with_all_there_are():
     assert (result.exit_code, result.stdout) == (2, "")
     assert "there is no command 'play'; there are: compare, " in result.stderr
     assert "'compar', did you mean 'compare'" in run("compar").stderr
+
+
+def greedy() -> None:
+    np.empty(2**50)
+
+
+def test_too_little_memory_is_told_in_a_line():
+    app = make_app([EntryPoint("greedy", f"{__name__}:greedy", "satfl.commands")])
+    result = CliRunner().invoke(app, ["greedy"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert re.fullmatch(r"error: Unable to allocate .*\n", result.stderr)
 
 
 def test_another_package_may_bring_its_own():
