@@ -22,6 +22,8 @@ Number = FloatArray | float
 
 # At the best frequency both bounds on the epochs are equal; rounding must not cost an epoch there.
 ROUNDING = 1 + 1e-9
+# More are as many as these: beyond them a float has no place for one epoch more, and soon an integer none at all.
+MOST_EPOCHS = np.array(2.0**53)
 
 
 # What a computer states.
@@ -140,4 +142,4 @@ def whole_epochs(*budgets: tuple[Number, FloatArray]) -> IntArray:
     # Infinitely many epochs is the right limit as what they take goes to 0.
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         fit = [np.where(taken > 0, there_is / taken, 0.0) for there_is, taken in budgets]
-    return np.asarray(np.floor(np.maximum(reduce(np.minimum, fit), 0.0) * ROUNDING), dtype=np.int64)
+    return np.asarray(np.floor(np.maximum(reduce(np.minimum, [*fit, MOST_EPOCHS]), 0.0) * ROUNDING), dtype=np.int64)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from satfl_env.links.channel import SPEED_OF_LIGHT_MPS
 from satfl_env.orbits import (
     REACH_S,
     KeplerOrbits,
@@ -61,7 +62,7 @@ class PlanarConstellation(ConstellationSection):
     gateways_m: Annotated[tuple[Point, ...], Field(min_length=1)]
     coverage_radius_m: Positive
     altitude_m: Altitude = 500e3
-    speed_mps: Positive = 7600.0
+    speed_mps: Annotated[Positive, Field(le=SPEED_OF_LIGHT_MPS)] = 7600.0
 
     @property
     def num_satellites(self) -> int:

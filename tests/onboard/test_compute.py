@@ -87,6 +87,11 @@ def test_rounding_costs_no_epoch_where_both_bounds_are_exact(epochs: int, seed: 
     np.testing.assert_array_equal(found, epochs)
 
 
+def test_more_epochs_than_an_integer_holds_are_as_many_as_a_float_counts() -> None:
+    found = affordable_epochs(one(1.0), one(0.0), one(1.0), np.inf, one(1e9), cycles_per_sample=1e-60, kappa=5e-27)
+    assert found[0] == pytest.approx(2**53)
+
+
 def test_epochs_agree_with_adding_them_one_by_one() -> None:
     rng = np.random.default_rng(3)
     size = 200

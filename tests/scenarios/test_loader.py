@@ -180,6 +180,11 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
             {"constellation.altitude_m": 600},
             "constellation.altitude_m: Input should be greater than or equal to 100000, got 600",
         ),
+        (
+            "leo-multitask",
+            {"constellation.speed_mps": 3e8},
+            "constellation.speed_mps: Input should be less than or equal to 299792458, got 300000000.0",
+        ),
         ("leo-multitask", {"constellation.circles": 3}, "constellation.circles: Input should be a valid list, got 3"),
         (
             "leo-multitask",

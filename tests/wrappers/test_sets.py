@@ -205,6 +205,22 @@ def test_similarities_do_not_depend_on_how_many_satellites_there_are():
     assert column(states[1], "satellite", "similar_0.9")[0] == pytest.approx(29 / 59)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (field, value)
+        for field in ("onboard.cycles_per_sample", "onboard.kappa", "onboard.cpu_max_hz", "constellation.speed_mps")
+        for value in (1e-60, 1e60)
+        if (field, value) != ("constellation.speed_mps", 1e60)  # faster than light
+    ],
+)
+def test_numbers_far_outside_any_quantity_have_features(field, value):
+    simulation = build(load("leo-multitask", **{**PHYSICS_ONLY, field: value}))
+    state, _ = simulation.step(decide(simulation.reset(0)))
+    for values in set_observation(state, similarities=True).values():
+        assert (np.abs(values) <= LIMIT).all()
+
+
 def test_a_satellite_alone_and_without_samples_has_features():
     state = whole_state(1, 1, samples=np.zeros(1, dtype=int), last_loss=np.zeros(1), energy_j=np.full(1, np.inf))
     for values in set_observation(state, similarities=True).values():
