@@ -18,6 +18,7 @@ from satfl_baselines.ration import (
     training_time_s,
 )
 from satfl_env import NetworkState
+from satfl_env.scenarios import load, names
 from tests.factories import make_state, physics_only
 
 KAPPA, CYCLES = 5e-27, 1e10
@@ -113,3 +114,14 @@ def test_a_charge_that_hardly_refills_lasts_for_the_episode():
     assert late > late_if_greedy
     assert sum(one["lost"] for one in rationed) == 0
     assert sum(one["epochs"] for one in rationed) > sum(one["epochs"] for one in greedy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_it_plays_every_built_in_scenario(name):
+    if name == "semspacefl":
+        pytest.skip("semspacefl-mini has its numbers, and needs no data folder")
+    if name == "mega-shell":
+        pytest.skip("starlink-shell is as wide, and takes a tenth of the time")
+    episode = run_episode(load(name, **{"training.engine": "none", "rounds.episode": 3}), "ration", 0)
+    assert sum(record["epochs"] for record in episode) > 0
