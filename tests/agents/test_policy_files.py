@@ -18,7 +18,6 @@ from satfl_agents.algorithms.algorithm import ALGORITHMS
 from satfl_agents.forms.form import Form, wrapped
 from satfl_agents.networks.network import Network
 from satfl_agents.policies.files import PolicyDescription, load_policy, save_policy
-from satfl_agents.policies.folders import pretrained_names
 from satfl_agents.policies.spaces import space_file, to_space
 from satfl_env import SatFLEnv, decision_to_action
 from tests.factories import physics_only
@@ -152,8 +151,6 @@ def test_weights_that_are_not_finite_are_told(tmp_path: Path, env: SatFLEnv) -> 
 def test_policies_that_are_not_there_are_told() -> None:
     with pytest.raises(ValueError, match=r"there is no trained policy 'leo': neither a folder with policy\.json"):
         load_policy("leo")
-    for name in pretrained_names():
-        load_policy(name)
 
 
 FEWER = {"constellation.circles": [{"radius_m": 1.2e6, "satellites": 3}]}
