@@ -30,16 +30,26 @@ def complete_policies(incomplete: str) -> list[str]:
     """Lists of policies, separated by commas, that begin with the given text."""
     from satfl_baselines.policies import policy_names
 
+    return complete_names(incomplete, policy_names())
+
+
+def complete_names(incomplete: str, names: Iterable[str]) -> list[str]:
+    """Lists of some names, separated by commas, that begin with the given text."""
     before, comma, last = incomplete.rpartition(",")
     given = before.split(",")
-    return [before + comma + name for name in policy_names() if name.startswith(last) and name not in given]
+    return [before + comma + name for name in names if name.startswith(last) and name not in given]
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Distinct names of a comma-separated list."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def parse_policies(text: str, scenario: str) -> tuple[str, ...]:
     """Distinct names of a comma-separated list; all that the registry has for the scenario if it is empty."""
     from satfl_baselines.policies import policy_names
 
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or policy_names(scenario)
+    return split_names(text) or policy_names(scenario)
 
 
 def own_policies(names: Iterable[str]) -> Mapping[str, Decide]:

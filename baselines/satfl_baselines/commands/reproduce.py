@@ -1,4 +1,4 @@
-"""`satfl reproduce`: tables and figures of the papers."""
+"""`satfl reproduce`: tables and figures of the papers, and the table of the field."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from satfl_baselines.commands.policy_names import complete_names, own_policies, split_names
 from satfl_env.commands import (
     Overrides,
     Workers,
@@ -29,11 +30,19 @@ if TYPE_CHECKING:
 DEFAULT_SEEDS = 10
 
 
+def complete_systems(incomplete: str) -> list[str]:
+    """Lists of systems, separated by commas, that begin with the given text."""
+    from satfl_baselines.field.system import system_names
+
+    return complete_names(incomplete, system_names())
+
+
 class Paper(StrEnum):
-    """The papers whose tables and figures can be reproduced."""
+    """The papers whose tables and figures can be reproduced; `field` is the table of all systems."""
 
     TASK_CLUSTERING = "task-clustering"
     SEMSPACEFL = "semspacefl"
+    FIELD = "field"
 
 
 class Size(StrEnum):
@@ -48,7 +57,7 @@ def reproduce(
         list[str],
         typer.Argument(
             help="Of task-clustering: fig2 (accuracy of each task), fig3 (on average), gains (over the regime). "
-            "Of semspacefl: table2 to table5, fig3 to fig7."
+            "Of semspacefl: table2 to table5, fig3 to fig7. Of field: field, all systems side by side."
         ),
     ],
     paper: Annotated[
@@ -63,6 +72,13 @@ def reproduce(
     ] = None,
     size: Annotated[Size, typer.Option(help="Size of SemSpaceFL's images and model.")] = Size.TINY,
     quick: Annotated[bool, typer.Option("--quick", help="A short version of SemSpaceFL.")] = False,
+    systems: Annotated[
+        str,
+        typer.Option(
+            help="Systems of the field, separated by commas; all if not given.", autocompletion=complete_systems
+        ),
+    ] = "",
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; the scenario's if not given.")] = None,
     overrides: Overrides = None,
     workers: Workers = 1,
 ) -> None:
@@ -75,6 +91,8 @@ def reproduce(
     paper = paper_of(figures, paper)
     out = Path("results") / paper if out is None else out
     changes = parse_overrides(overrides) | ({} if data is None else {"data.data_dir": str(data)})
+    if rounds is not None:
+        changes["rounds.episode"] = rounds
     if paper == Paper.SEMSPACEFL:
         for table in semspacefl.reproduce(
             figures,
@@ -87,6 +105,8 @@ def reproduce(
             progress_bar=partial(progress_bar, errors, "episodes"),
         ):
             console.print(table)
+    elif paper == Paper.FIELD:
+        _reproduce_field(split_names(systems), changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
     else:
         _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
     say(console, f"Tables, curves and runs are in {out}")
@@ -97,7 +117,11 @@ def contents() -> Mapping[Paper, Sequence[str]]:
     from satfl_baselines.reproduce import Figure
     from satfl_baselines.semspacefl.command import NAMES
 
-    return {Paper.TASK_CLUSTERING: [figure.value for figure in Figure], Paper.SEMSPACEFL: NAMES}
+    return {
+        Paper.TASK_CLUSTERING: [figure.value for figure in Figure],
+        Paper.SEMSPACEFL: NAMES,
+        Paper.FIELD: [Paper.FIELD],
+    }
 
 
 def paper_of(figures: Sequence[str], paper: Paper | None) -> Paper:
@@ -137,6 +161,26 @@ def _reproduce_task_clustering(
         with progress_bar(errors, "episodes") as progress:
             points = study.play(make_scenario, range(seeds), out, workers=workers, progress=progress)
         console.print(gains_table(study.write(points, out)))
+
+
+def _reproduce_field(
+    names: Sequence[str],
+    changes: Mapping[str, Any],
+    seeds: int,
+    out: Path,
+    workers: int,
+    errors: Console,
+    console: Console,
+) -> None:
+    from satfl_baselines.field import playing
+    from satfl_baselines.field.command import write
+    from satfl_baselines.field.system import load_systems
+
+    systems = load_systems(names)
+    own = own_policies(dict.fromkeys(system.policy for system in systems))
+    with progress_bar(errors, "episodes") as progress:
+        played = playing.play(systems, changes, range(seeds), out, own=own, workers=workers, progress=progress)
+    console.print(write(played, out))
 
 
 def _task_clustering(changes: Mapping[str, Any], fields: Mapping[str, Any]) -> Scenario:

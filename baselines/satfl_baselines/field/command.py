@@ -1,0 +1,45 @@
+"""`satfl reproduce field`: plays what is missing, and writes the table as CSV and markdown, and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from satfl_baselines.field.table import field_rows, headings, markdown, metric_of, shown
+from satfl_baselines.files import one_writer, write_csv, write_png, write_whole
+from satfl_baselines.summary import Comparison
+from satfl_env.drawing import own_style
+
+
+def write(played: Mapping[str, Comparison], out: Path) -> Table:
+    """Write `field.csv`, `field.md` and `field.png`.
+
+    Args:
+        played: What `play` gave.
+        out: The folder.
+
+    Returns:
+        The table for the terminal.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    first = next(iter(played.values()))
+    rows, metric = field_rows(played), metric_of(first)
+    title = f"The systems of the field, {first.rounds} rounds, seeds: {len(first.seeds)}"
+    with one_writer(out), own_style():
+        # Matplotlib takes a while to import, and most commands never draw.
+        from satfl_baselines.field.picture import draw_field
+
+        write_csv(out / "field.csv", rows)
+        write_whole(out / "field.md", markdown(rows, metric).encode())
+        write_png(out / "field.png", draw_field(played, f"{title} (means)"))
+    columns = headings(metric)
+    table = Table("system", *columns.values(), title=f"{title} (mean ± 95 % interval)", box=SIMPLE_HEAD)
+    table.title_justify = "left"
+    for row in rows:
+        table.add_row(row["system"], *(shown(row, column) for column in columns))
+    return table

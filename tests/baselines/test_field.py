@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from typer.testing import CliRunner, Result
+
+from satfl_baselines import Comparison, Run
+from satfl_baselines.commands.policy_names import own_policies
+from satfl_baselines.evaluate import NOT_PLAYED
+from satfl_baselines.field import table
+from satfl_baselines.field.playing import play
+from satfl_baselines.field.system import BASELINE, load_systems, system_names
+from satfl_env import Outcome
+from satfl_env.commands import make_app
+
+QUICK = {"training.engine": "none", "rounds.episode": 2}
+
+
+def reproduce(out: Path, *arguments: str) -> Result:
+    given = ("--seeds", "2", "--rounds", "2", "--set", "training.engine=none", "--out", str(out))
+    return CliRunner().invoke(make_app(), ["reproduce", "field", *arguments, *given])
+
+
+def played(*curves: tuple[float, ...]) -> Comparison:
+    """A system by hand: the metric after each round, one curve per seed; rounds of an hour, four satellites."""
+    costs = {"energy_j": 500.0, "lost": 1.0, "returned": 2.0, "fetched": 1.0, "sat_out": 1.0}
+    bits = {"download_bits": 2e9, "upload_bits": 1e9}
+    episodes = {
+        Run("own", seed): [
+            {
+                **NOT_PLAYED,
+                "round": float(n),
+                "time_s": 3600.0 * n,
+                "test_loss": 1.0,
+                "clusters": 1.0,
+                "accuracy": value,
+            }
+            | (costs | bits if n else {})
+            for n, value in enumerate(curve)
+        ]
+        for seed, curve in enumerate(curves)
+    }
+    return Comparison(("own",), tuple(range(len(curves))), episodes)
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_every_system_plays_from_its_file_alone(name: str, tmp_path: Path):
+    (system,) = load_systems([name])
+    own = own_policies([system.policy])
+    ((_, comparison),) = play([system], QUICK, [0], tmp_path, own=own).items()
+    assert comparison.rounds == 2
+    curves = table.curves_of(comparison)
+    assert sum(curves[outcome.name.lower()][0, 1:] for outcome in Outcome).tolist() == [24, 24]
+
+
+def test_the_table_says_what_episodes_reach_and_spend():
+    rows = table.field_rows(
+        {BASELINE: played((0.2, 0.3, 0.5), (0.2, 0.4, 0.5)), "other": played((0.1, 0.8, 0.9), (0, 0.5, 0.7))}
+    )
+    first, other = rows
+    assert (other["metric"], other["hours_to_target"], other["reached"]) == (pytest.approx(0.8), 1.0, 1)
+    assert (first["hours_to_target"], first["reached"]) == (None, 0)
+    assert other["minus_baseline"] == pytest.approx(0.3)
+    t = stats.t.ppf(0.975, 1)
+    assert other["minus_baseline_ci95"] == pytest.approx(t * stats.sem([0.4, 0.2]))
+    assert first["minus_baseline"] == 0.0
+    assert {
+        name: other[name] for name in ("energy_kj", "sent_gbit", "returned", "lost", "idle_share")
+    } == pytest.approx({"energy_kj": 1.0, "sent_gbit": 6.0, "returned": 4.0, "lost": 2.0, "idle_share": 0.25})
+
+
+def test_the_page_shows_means_with_intervals_where_there_are_some():
+    text = table.markdown(table.field_rows({"alone": played((0.2, 0.9))}), "accuracy")
+    assert text.splitlines()[2] == "| `alone` | 0.900 | - | 1.00 | 0.5 | 3.0 | 1.0 | 0.250 | 1 of 1 |"
+
+
+def test_a_second_run_plays_what_is_missing(tmp_path: Path):
+    assert reproduce(tmp_path, "--systems", "fedsat").exit_code == 0
+    runs = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fedsat/runs/*")}
+    result = reproduce(tmp_path, "--systems", "fedsat,fedavg")
+    assert result.exit_code == 0, result.output
+    assert len(runs) == 2
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs
+    with (tmp_path / "field.csv").open() as file:
+        assert [row["system"] for row in csv.DictReader(file)] == ["fedavg", "fedsat"]
+    assert (tmp_path / "field.png").stat().st_size > 10_000
+
+
+def test_unknown_systems_are_refused_with_those_there_are(tmp_path: Path):
+    result = reproduce(tmp_path, "--systems", "fedsatt")
+    assert result.exit_code == 2
+    assert "unknown system 'fedsatt'" in " ".join(result.output.split())
+
+
+def test_two_systems_meet_the_same_satellites_and_data(tmp_path: Path):
+    systems = load_systems(["fedavg", "fedsat"])
+    comparisons = play(systems, QUICK, [0, 1], tmp_path)
+    first = [table.curves_of(own) for own in comparisons.values()]
+    np.testing.assert_array_equal(first[0]["test_loss"][:, 0], first[1]["test_loss"][:, 0])
