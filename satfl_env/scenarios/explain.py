@@ -39,11 +39,17 @@ def explain(name: str, error: ValidationError) -> str:
     return "\n".join([f"scenario {name!r} is not valid:", *lines])
 
 
-def problem_lines(error: ValidationError, section: Sequence[str] = ()) -> list[str]:
-    """One line for each of the first problems of a scenario, or of one of its sections, given by the fields to it."""
+def problem_lines(error: ValidationError, section: Sequence[str] = (), root: Section = Scenario) -> list[str]:
+    """One line for each of the first problems of a scenario, or of one of its sections.
+
+    Args:
+        error: What pydantic says.
+        section: The fields that lead to the section.
+        root: The whole, if it is not a scenario.
+    """
     problems = [{**problem, "loc": (*section, *problem["loc"])} for problem in error.errors(include_url=False)]
     told = [problem for problem in problems if not _follows(problem, problems)]
-    lines = [_line(problem) for problem in told[:_MOST_LINES]]
+    lines = [_line(problem, root) for problem in told[:_MOST_LINES]]
     hidden = len(told) - len(lines)
     return [*lines, f"and {hidden} more"] if hidden else lines
 
@@ -56,12 +62,12 @@ def _follows(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) 
     )
 
 
-def _line(problem: Mapping[str, Any]) -> str:
+def _line(problem: Mapping[str, Any], root: Section) -> str:
     kind, location = problem["type"], problem["loc"]
-    place = _find(location)
-    path = place.path or "scenario"
+    place = _find(location, root)
+    path = place.path or _name(root)
     if kind in _UNKNOWN_KEY:
-        return f"{path}: unknown key{_unknown_key(str(location[-1]), _find(location[:-1]))}"
+        return f"{path}: unknown key{_unknown_key(str(location[-1]), _find(location[:-1], root), root)}"
     if kind == "union_tag_not_found":
         return f"{path}.kind: missing, allowed are {_kinds(place.variants)}{_fitting_kinds(problem['input'], place)}"
     if kind == "union_tag_invalid":
@@ -73,22 +79,22 @@ def _line(problem: Mapping[str, Any]) -> str:
     if kind == "missing":
         return f"{path}: missing"
     if kind == "value_error":
-        return _own_words(str(problem["ctx"]["error"]), place)
+        return _own_words(str(problem["ctx"]["error"]), place, root)
     return f"{path}: {plain_words(problem)}, got {problem['input']!r}"
 
 
-def _own_words(text: str, place: _Place) -> str:
+def _own_words(text: str, place: _Place, root: Section) -> str:
     """The message of one of our own checks, which states the value and may begin with a field of its section."""
     prefix = f"{place.path}." if place.path else ""
     if re.split(r"\W", text, maxsplit=1)[0] in _fields(place.chosen):
         return prefix + text
-    return f"{place.path or 'scenario'}: {text}"
+    return f"{place.path or _name(root)}: {text}"
 
 
-def _find(location: Sequence[int | str]) -> _Place:
+def _find(location: Sequence[int | str], root: Section) -> _Place:
     """The place of a problem from pydantic's location, which contains kinds; the path does not."""
     path: list[str] = []
-    chosen: Sequence[Section] = (Scenario,)
+    chosen: Sequence[Section] = (root,)
     variants = chosen
     for part in location:
         of_kind = [section for section in chosen if _kind(section) == part]
@@ -120,6 +126,10 @@ def _fields_of(section: Any) -> dict[str, FieldInfo]:
     return getattr(section, "__pydantic_fields__", {})
 
 
+def _name(root: Section) -> str:
+    return root.__name__.lower()
+
+
 def _kind(section: Section) -> str | None:
     field = _fields_of(section).get("kind")
     return None if field is None else str(field.default)
@@ -146,20 +156,20 @@ def _fitting_kinds(value: Any, place: _Place) -> str:
     return f"; its keys are those of {_kinds(fitting)}" if keys and fitting else ""
 
 
-def _unknown_key(key: str, place: _Place) -> str:
+def _unknown_key(key: str, place: _Place, root: Section) -> str:
     """Where an unknown key belongs: to another kind, another spelling or another section."""
     owners = [section for section in place.variants if key in _fields_of(section)]
     if owners:
         return f" of kind {_kinds(place.chosen)}, belongs to kind {_kinds(owners)}"
     fields = _fields(place.chosen)
-    guess = did_you_mean(key, fields) or question(list(dict.fromkeys(_paths_to(key, Scenario)))[:3])
+    guess = did_you_mean(key, fields) or question(list(dict.fromkeys(paths_to(key, root)))[:3])
     return guess or f", allowed are {', '.join(fields)}"
 
 
-def _paths_to(key: str, section: Section) -> Iterator[str]:
+def paths_to(key: str, section: Section) -> Iterator[str]:
     """Dotted paths of all fields with a given name, in a section and the sections inside it."""
     for field in _fields_of(section):
         if field == key:
             yield key
         for inner in _sections_in((section,), field):
-            yield from (f"{field}.{path}" for path in _paths_to(key, inner))
+            yield from (f"{field}.{path}" for path in paths_to(key, inner))

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 pytest.importorskip("stable_baselines3")
 from satfl_agents import load_policy
 from satfl_agents.algorithms.algorithm import ALGORITHMS
-from satfl_agents.hyperparameters.reading import load_hyperparameters
 from satfl_baselines import run_episode
 from satfl_baselines.seeds import VALIDATION
 from satfl_env.commands import make_app
@@ -108,11 +107,6 @@ def test_every_algorithm_trains_and_leaves_a_policy_curves_and_a_comparison(tmp_
     assert "belongs to another training run: hyperparameters.envs is 2 there and 3 here" in output
 
 
-@pytest.mark.parametrize("algo", ALGORITHMS)
-def test_every_algorithm_has_a_file_of_hyperparameters(algo):
-    assert load_hyperparameters(algo, "rush-hour").rounds >= 1
-
-
 def test_several_learners_have_a_folder_each_and_one_table(tmp_path, scenario_file):
     out = tmp_path / "runs"
     code, output = run(*quick("ppo"), "--scenario", scenario_file, "--rounds", 16, "--seeds", 2, "--out", out)
@@ -161,8 +155,8 @@ def test_a_learner_starts_from_a_reference_policy(tmp_path, scenario_file):
     [
         (["--algo", "pop"], "unknown algorithm 'pop', did you mean"),
         (["--hyper", "learner.lr=1"], "hyperparameter learner.lr: ppo has no such setting"),
-        (["--hyper", "envz=1"], "hyperparameter 'envz': Extra inputs are not permitted, got 1, did you mean 'envs'?"),
-        (["--hyper", "envs=0"], "hyperparameter 'envs': Input should be greater than or equal to 1, got 0"),
+        (["--hyper", "learner.gamma=.nan"], "hyperparameter learner.gamma: Input should be a finite number, got nan"),
+        (["--hyper", "envz=1"], "hyperparameter envz: unknown key, did you mean 'envs'?"),
         (["--hyper", "action=bax"], "there is no form 'bax', did you mean 'box'"),
         (["--hyper", "gamma"], "--hyper takes KEY=VALUE"),
         (["--clone", "fool"], "unknown policy 'fool'; there are: full"),

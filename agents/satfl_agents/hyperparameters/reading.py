@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from satfl_agents.algorithms.algorithm import algorithm
 from satfl_agents.hyperparameters.sections import Hyperparameters
+from satfl_env.scenarios import Scenario
+from satfl_env.scenarios.explain import paths_to, problem_lines
 from satfl_env.scenarios.reader import read_yaml
-from satfl_env.suggestions import did_you_mean
+from satfl_env.scenarios.section import Section
 
 _FOLDER = resources.files(__package__)
 # What a scenario's section of a file replaces as a whole.
@@ -51,13 +53,13 @@ def read_file(algo: str) -> dict[str, Any]:
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Values with changes; sections are merged, forms replaced."""
-    return {
-        **values,
-        **{
-            name: merged(values.get(name, {}), value) if isinstance(value, Mapping) and name not in _WHOLE else value
-            for name, value in changes.items()
-        },
-    }
+
+    def after(name: str, value: Any) -> Any:
+        before = values.get(name)
+        sections = isinstance(before, Mapping) and isinstance(value, Mapping)
+        return merged(before, value) if sections and name not in _WHOLE else value
+
+    return {**values, **{name: after(name, value) for name, value in changes.items()}}
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +75,19 @@ def _checked(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Hyperpara
     try:
         return Hyperparameters(**merged(values, nested(changes)))
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
-        near = did_you_mean(place, Hyperparameters.model_fields) if problem["type"] == "extra_forbidden" else ""
-        raise ValueError(f"hyperparameter {place!r}: {problem['msg']}, got {problem['input']!r}{near}") from error
+        line = problem_lines(error, root=Hyperparameters)[0]
+        raise ValueError(f"hyperparameter {line}{_of_scenario(line.partition(':')[0], changes)}") from error
+
+
+def _of_scenario(place: str, changes: Mapping[str, Any]) -> str:
+    """Where to state what was changed at a place, if it is a setting of the scenario and no hyperparameter."""
+    for name in changes:
+        if f"{name}.".startswith(f"{place}.") and not list(_settings(name, Hyperparameters)):
+            for path in _settings(name, Scenario):
+                return f"; the scenario has such a setting: --set {path}=VALUE"
+    return ""
+
+
+def _settings(name: str, section: type[Section]) -> Iterator[str]:
+    """Dotted paths in a section that end with a name."""
+    return (path for path in paths_to(name.rpartition(".")[2], section) if f".{path}".endswith(f".{name}"))
