@@ -13,7 +13,6 @@ from satfl_agents.algorithms.algorithm import ALGORITHMS
 from satfl_agents.forms.form import Form, wrapped
 from satfl_agents.networks.network import Network
 from satfl_agents.policies.files import PolicyDescription, load_policy, save_policy
-from satfl_agents.policies.spaces import space_file
 from satfl_env import SatFLEnv, decision_to_action
 from tests.factories import physics_only
 
@@ -42,20 +41,6 @@ def made(env: SatFLEnv, algo: str, action: Form, network: Network) -> tuple[Any,
     return outer, policy(outer.observation_space, outer.action_space, lambda _: 0.0, **network.policy_kwargs)
 
 
-def described(env: SatFLEnv, algo: str, action: Form, network: Network) -> PolicyDescription:
-    return PolicyDescription(
-        algorithm=algo,
-        observation=SETS,
-        action=action,
-        network=network,
-        observation_space=space_file(env.observation_space),
-        action_space=space_file(env.action_space),
-        scenario=env.scenario.model_dump(mode="json"),
-        rounds=0,
-        seed=0,
-    )
-
-
 @pytest.mark.parametrize(("algo", "action", "network"), CASES.values(), ids=CASES)
 def test_a_policy_decides_for_other_numbers_as_its_network_does_there(
     tmp_path: Path, algo: str, action: Form, network: Network
@@ -63,7 +48,7 @@ def test_a_policy_decides_for_other_numbers_as_its_network_does_there(
     trained, other = SatFLEnv(physics_only(3)), SatFLEnv(physics_only(3, **OTHER))
     torch.manual_seed(5)
     _, first = made(trained, algo, action, network)
-    save_policy(tmp_path, first, described(trained, algo, action, network))
+    save_policy(tmp_path, first, PolicyDescription.of(trained, algo, SETS, action, network))
     policy = pickle.loads(pickle.dumps(load_policy(tmp_path)))
     outer, there = made(other, algo, action, network)
     there.load_state_dict(first.state_dict())

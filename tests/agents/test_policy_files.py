@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import random
@@ -12,12 +13,13 @@ import pytest
 import torch
 
 pytest.importorskip("stable_baselines3")
+from safetensors.torch import load_file, save_file
 from stable_baselines3.common.policies import BasePolicy
 
 from satfl_agents.algorithms.algorithm import ALGORITHMS
 from satfl_agents.forms.form import Form, wrapped
 from satfl_agents.networks.network import Network
-from satfl_agents.policies.files import PolicyDescription, load_policy, save_policy
+from satfl_agents.policies.files import WEIGHTS, PolicyDescription, load_policy, save_policy
 from satfl_agents.policies.spaces import space_file, to_space
 from satfl_env import SatFLEnv, decision_to_action
 from tests.factories import physics_only
@@ -43,17 +45,7 @@ def untrained(env: SatFLEnv, algo: str) -> tuple[gym.Env[Any, Any], BasePolicy, 
     """The environment in the algorithm's forms, a network with random weights, and what is to be told of it."""
     observation, action, network = CASES[algo]
     outer = wrapped(env, observation, action)
-    description = PolicyDescription(
-        algorithm=algo,
-        observation=observation,
-        action=action,
-        network=network,
-        observation_space=space_file(env.observation_space),
-        action_space=space_file(env.action_space),
-        scenario=env.scenario.model_dump(mode="json"),
-        rounds=0,
-        seed=0,
-    )
+    description = PolicyDescription.of(env, algo, observation, action, network)
     torch.manual_seed(3)
     made = ALGORITHMS[algo].policy_class(outer.observation_space, network)
     return outer, made(outer.observation_space, outer.action_space, lambda _: 0.0, **network.policy_kwargs), description
@@ -145,6 +137,17 @@ def test_weights_that_are_not_finite_are_told(tmp_path: Path, env: SatFLEnv) -> 
         next(network.parameters()).fill_(np.nan)
     save_policy(tmp_path, network, description)
     with pytest.raises(ValueError, match=r"weights '.*' are not all finite"):
+        load_policy(tmp_path)
+
+
+def test_weights_of_another_type_are_refused_and_named(tmp_path: Path, env: SatFLEnv) -> None:
+    _, network, description = untrained(env, "ppo")
+    save_policy(tmp_path, network, description)
+    weights = load_file(tmp_path / WEIGHTS)
+    weights["action_net.bias"] = weights["action_net.bias"].double()
+    save_file(weights, tmp_path / WEIGHTS)
+    change(tmp_path / "policy.json", weights=hashlib.sha256((tmp_path / WEIGHTS).read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match=r"'action_net\.bias' are .* of float64, the network needs .* of float32"):
         load_policy(tmp_path)
 
 

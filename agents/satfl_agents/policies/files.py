@@ -23,13 +23,14 @@ from safetensors.torch import load, save
 from stable_baselines3.common.policies import BasePolicy
 
 from satfl_agents.algorithms.algorithm import algorithm
-from satfl_agents.forms.form import ActionForm, ObservationForm
+from satfl_agents.forms.form import ActionForm, Form, ObservationForm
 from satfl_agents.networks.network import Network, deciding
 from satfl_agents.policies.folders import DESCRIPTION, policy_folder, pretrained_names
-from satfl_agents.policies.spaces import SpaceFile, to_space
+from satfl_agents.policies.spaces import SpaceFile, space_file, to_space
 from satfl_agents.policies.trained import TrainedPolicy
 from satfl_agents.surroundings import own_generators
 from satfl_baselines.files import damaged, one_writer, read_json, write_json, write_whole
+from satfl_env import SatFLEnv
 from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean
 
@@ -68,6 +69,31 @@ class PolicyDescription(Section):
     versions: Mapping[str, str] = {}
     weights: str = ""
     format: Literal[1] = 1
+
+    @classmethod
+    def of(
+        cls,
+        env: SatFLEnv,
+        algorithm: str,
+        observation: Form,
+        action: Form,
+        network: Network,
+        *,
+        rounds: int = 0,
+        seed: int = 0,
+    ) -> PolicyDescription:
+        """The description of a policy that was trained in these forms on an environment with the native spaces."""
+        return cls(
+            algorithm=algorithm,
+            observation=observation,
+            action=action,
+            network=network,
+            observation_space=space_file(env.observation_space),
+            action_space=space_file(env.action_space),
+            scenario=env.scenario.model_dump(mode="json"),
+            rounds=rounds,
+            seed=seed,
+        )
 
 
 def save_policy(folder: str | Path, network: BasePolicy, description: PolicyDescription) -> None:
@@ -150,14 +176,14 @@ def _network(
     """A network with its weights.
 
     Raises:
-        ValueError: If they do not fit the spaces, or are not finite.
+        ValueError: If they do not fit the spaces, are numbers of another type, or are not finite.
     """
     made = algorithm(algo).policy_class(observation_space, network)
     with own_generators():
         policy = made(observation_space, action_space, lambda _: 0.0, **network.policy_kwargs)
     own = deciding(policy)
     for name in sorted(own.keys() | weights.keys()):
-        there, needed = (tuple(of[name].shape) if name in of else "nothing" for of in (weights, own))
+        there, needed = (_form(of.get(name)) for of in (weights, own))
         if there != needed:
             raise ValueError(f"weights {name!r} are {there}, the network needs {needed}")
         if not torch.isfinite(weights[name]).all():
@@ -167,6 +193,11 @@ def _network(
             value.copy_(weights[name])
     policy.set_training_mode(False)
     return policy
+
+
+def _form(numbers: torch.Tensor | None) -> str:
+    """Shape and type of numbers, for messages."""
+    return "nothing" if numbers is None else f"{tuple(numbers.shape)} of {str(numbers.dtype).removeprefix('torch.')}"
 
 
 def _digest(content: bytes) -> str:
