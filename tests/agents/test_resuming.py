@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ import torch
 
 pytest.importorskip("stable_baselines3")
 from satfl_agents import Hyperparameters, load_hyperparameters
+from satfl_agents.hyperparameters.reading import with_changes
 from satfl_agents.training.assignment import Assignment
 from satfl_agents.training.learning import learn
 from satfl_agents.training.run_folder import RunFolder
@@ -59,17 +61,35 @@ def settings_of(algo: str) -> tuple[Scenario, Hyperparameters]:
     return scenario, load_hyperparameters(algo, scenario.name, QUICK | more)
 
 
-def play(algo: str, path: Path, rules: Path, *, seed: int = 0, kill_at: int = 10**9, workers: int = 1) -> RunFolder:
+def play(
+    algo: str,
+    path: Path,
+    rules: Path,
+    *,
+    seed: int = 0,
+    kill_at: int = 10**9,
+    workers: int = 1,
+    **changes: int,
+) -> RunFolder:
     """Train in a folder; it ends before round `kill_at`."""
     scenario, settings = settings_of(algo)
+    settings = with_changes(settings, changes)
     folder = RunFolder(path, scenario, settings, algo=algo, seed=seed)
+    told: list[str] = []
+    played = [(0, 0)]
 
-    def progress(done: int, _: int) -> None:
+    def progress(done: int, all_rounds: int) -> None:
         if done >= kill_at:
             raise Killed
+        played.append((done, all_rounds))
 
     assignment = Assignment(scenario, algo, settings, seed, workers=workers)
-    learn(assignment, folder, Validator(scenario, settings.validation, rules, {}), progress=progress)
+    validator = Validator(scenario, settings.validation, rules, {})
+    learn(assignment, folder, validator, progress=progress, tell=told.append)
+    # The rounds that are announced are those that are played, in whole rollouts.
+    (all_rounds,) = {total for _, total in played[1:]}
+    assert settings.rounds <= played[-1][0] == all_rounds
+    assert any(line.startswith(f"round {all_rounds} of {all_rounds}: ") for line in told)
     return folder
 
 
@@ -84,9 +104,31 @@ def test_killed_runs_go_on_to_the_same_curve_and_policy(tmp_path: Path, algo: st
         with pytest.raises(Killed):
             play(algo, tmp_path / "killed", tmp_path / "rules", kill_at=kill_at)
     assert not RunFolder(tmp_path / "killed", *settings_of(algo), algo=algo, seed=0).finished
-    killed = play(algo, tmp_path / "killed", tmp_path / "rules")
+    killed = play(algo, tmp_path / "killed", tmp_path / "rules", checkpoint_every=11)
     assert killed.finished
     assert left_by(whole) == left_by(killed)
+
+
+def test_folders_go_on_whatever_the_rounds_between_checkpoints_are(tmp_path: Path) -> None:
+    scenario, settings = settings_of("ppo")
+    RunFolder(tmp_path, scenario, settings, algo="ppo")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert "checkpoint_every" not in config["hyperparameters"]
+    # Folders written earlier have it among what results depend on.
+    config["hyperparameters"]["checkpoint_every"] = 7
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    RunFolder(tmp_path, scenario, with_changes(settings, {"checkpoint_every": 9}), algo="ppo")
+    with pytest.raises(ValueError, match=r"hyperparameters\.envs is 2 there and 3 here"):
+        RunFolder(tmp_path, scenario, with_changes(settings, {"envs": 3}), algo="ppo")
+
+
+def test_settings_that_do_not_fit_each_other_are_told_in_a_line(tmp_path: Path) -> None:
+    for algo, changes, message in (
+        ("ppo", {"learner.batch_size": 1}, "^hyperparameters learner: `batch_size` must be greater than 1"),
+        ("cem", {"learner.elite": 3}, r"learner\.elite must be at most the population 2, got 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            play(algo, tmp_path / algo, tmp_path / f"rules-{algo}", **changes)
 
 
 def test_the_seed_decides_and_leaves_the_users_generators_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,10 @@ from gymnasium import spaces
 from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import TrainFreq
 
 from satfl_agents.algorithms.cem import CEM
 from satfl_agents.networks.network import Network
@@ -23,11 +27,13 @@ class Algorithm:
     Attributes:
         learner: Its class.
         actions: The kinds of action space that it takes.
+        rollout_rounds: Rounds in a rollout of a learner, in all its environments; a run has whole rollouts.
         recurrent: Whether its policies remember what they saw.
     """
 
     learner: type[BaseAlgorithm]
     actions: tuple[type[spaces.Space[Any]], ...]
+    rollout_rounds: Callable[[Any], int]
     recurrent: bool = False
 
     def policy_class(self, observation_space: spaces.Space[Any], network: Network) -> type[BasePolicy]:
@@ -41,15 +47,24 @@ class Algorithm:
         return network.policy_class(self.learner, usual)
 
 
+def _of_steps(learner: OnPolicyAlgorithm) -> int:
+    return learner.n_steps * learner.n_envs
+
+
+def _of_training_steps(learner: OffPolicyAlgorithm) -> int:
+    assert isinstance(learner.train_freq, TrainFreq)
+    return learner.train_freq.frequency * learner.n_envs
+
+
 _ANY, _CONTINUOUS, _DISCRETE = (spaces.Box, spaces.MultiDiscrete), (spaces.Box,), (spaces.MultiDiscrete,)
 ALGORITHMS = {
-    "cem": Algorithm(CEM, _ANY),
-    "ppo": Algorithm(PPO, _ANY),
-    "maskable-ppo": Algorithm(MaskablePPO, _DISCRETE),
-    "recurrent-ppo": Algorithm(RecurrentPPO, _ANY, recurrent=True),
-    "sac": Algorithm(SAC, _CONTINUOUS),
-    "td3": Algorithm(TD3, _CONTINUOUS),
-    "tqc": Algorithm(TQC, _CONTINUOUS),
+    "cem": Algorithm(CEM, _ANY, CEM.generation_rounds),
+    "ppo": Algorithm(PPO, _ANY, _of_steps),
+    "maskable-ppo": Algorithm(MaskablePPO, _DISCRETE, _of_steps),
+    "recurrent-ppo": Algorithm(RecurrentPPO, _ANY, _of_steps, recurrent=True),
+    "sac": Algorithm(SAC, _CONTINUOUS, _of_training_steps),
+    "td3": Algorithm(TD3, _CONTINUOUS, _of_training_steps),
+    "tqc": Algorithm(TQC, _CONTINUOUS, _of_training_steps),
 }
 
 

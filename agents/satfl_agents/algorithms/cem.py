@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,9 @@ class CEM(BaseAlgorithm):
         policy_kwargs: Arguments of the policy.
         seed: Of everything that is drawn.
         device: Of the network.
+
+    Raises:
+        ValueError: If there are fewer networks than those that count.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -58,6 +62,8 @@ class CEM(BaseAlgorithm):
         seed: int | None = None,
         device: str = "cpu",
     ) -> None:
+        if elite > population:
+            raise ValueError(f"hyperparameter learner.elite must be at most the population {population}, got {elite}")
         self.population, self.elite, self.episodes = population, elite, episodes
         self.lowest_spread, self.rate = lowest_spread, rate
         super().__init__(policy, env, 0.0, policy_kwargs, seed=seed, device=device, support_multi_env=True)
@@ -90,6 +96,12 @@ class CEM(BaseAlgorithm):
         hook.on_training_end()
         return self
 
+    def generation_rounds(self) -> int:
+        """Rounds of a generation, in all environments."""
+        assert self.env is not None
+        (episode,) = {scenario.rounds.episode for scenario in self.env.get_attr("scenario")}
+        return math.ceil(self.population * self.episodes / self.n_envs) * self.n_envs * int(episode)
+
     def _play_generation(self, hook: BaseCallback) -> None:
         rng = np.random.default_rng([self.seed or 0, self._n_updates])
         mean = parameters_to_vector(self._numbers).detach().numpy().astype(np.float64)
@@ -118,7 +130,7 @@ class CEM(BaseAlgorithm):
         assert envs is not None
         native = envs.unwrapped
         assert isinstance(native, SatFLVecEnv)
-        native._seeds = [seed for _, seed in runs]
+        native.seed_each([seed for _, seed in runs])
         observations, returns, playing = envs.reset(), np.zeros(self.n_envs), np.ones(self.n_envs, dtype=np.bool_)
         while playing.any():
             actions = [self._act(numbers, rows(observations, index)) for index, (numbers, _) in enumerate(runs)]

@@ -55,6 +55,10 @@ class SatFLVecEnv(VecEnv):
         self._reset_options()
         return observations  # type: ignore[no-any-return]
 
+    def seed_each(self, seeds: Sequence[int]) -> None:
+        """Give every environment a seed of its own for the next `reset`, where `seed` gives them consecutive ones."""
+        self._seeds = list(seeds)
+
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
         self._actions = actions

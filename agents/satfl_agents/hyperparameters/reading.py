@@ -56,8 +56,9 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
     def after(name: str, value: Any) -> Any:
         before = values.get(name)
-        sections = isinstance(before, Mapping) and isinstance(value, Mapping)
-        return merged(before, value) if sections and name not in _WHOLE else value
+        if isinstance(before, Mapping) and isinstance(value, Mapping) and name not in _WHOLE:
+            return merged(before, value)
+        return value
 
     return {**values, **{name: after(name, value) for name, value in changes.items()}}
 

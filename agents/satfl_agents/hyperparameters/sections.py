@@ -58,7 +58,7 @@ class Hyperparameters(Section):
             counts but the episode, and nothing is worth saving beyond it.
         clone: A start from a reference policy.
         validation: How the learner is judged while it learns.
-        checkpoint_every: Rounds between two checkpoints.
+        checkpoint_every: Rounds between two checkpoints; a run may go on with another value.
         tuned: Whether `satfl tune` found these values for this scenario.
     """
 

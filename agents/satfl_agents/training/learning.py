@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,20 +15,17 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from satfl_agents.algorithms.algorithm import algorithm
-from satfl_agents.envs.episodes import EpisodeRecorder, Record
+from satfl_agents.envs.episodes import EpisodeRecorder
 from satfl_agents.envs.vec_env import SatFLVecEnv
 from satfl_agents.forms.form import wrapped
-from satfl_agents.policies.files import PolicyDescription, save_policy
-from satfl_agents.policies.spaces import space_file
-from satfl_agents.policies.trained import TrainedPolicy
 from satfl_agents.surroundings import one_thread, own_generators
 from satfl_agents.training.assignment import Assignment
 from satfl_agents.training.checkpoints import set_training_state, training_state
 from satfl_agents.training.cloning import clone
+from satfl_agents.training.judging import Judge
 from satfl_agents.training.run_folder import RunFolder
 from satfl_agents.training.tensorboard import TensorBoard
 from satfl_agents.training.validation import Validator
-from satfl_env import SatFLEnv
 
 
 def learn(
@@ -84,14 +82,17 @@ def _make_learner(assignment: Assignment, envs: VecEnv) -> BaseAlgorithm:
             f"{assignment.algo} takes actions of kind {takes}, and the form {settings.action.kind!r} gives "
             f"{type(envs.action_space).__name__}; choose another form: hyperparameter action"
         )
-    learner = chosen.learner(
-        chosen.policy_class(envs.observation_space, settings.network),
-        envs,
-        seed=assignment.seed,
-        device="cpu",
-        policy_kwargs=settings.network.policy_kwargs,
-        **settings.learner,
-    )
+    try:
+        learner = chosen.learner(
+            chosen.policy_class(envs.observation_space, settings.network),
+            envs,
+            seed=assignment.seed,
+            device="cpu",
+            policy_kwargs=settings.network.policy_kwargs,
+            **settings.learner,
+        )
+    except AssertionError as error:  # Stable-Baselines3 checks settings against each other in this way
+        raise ValueError(f"hyperparameters learner: {' '.join(str(error).split())}") from error
     # Stable-Baselines3 has seeded them with numbers that learners of neighbouring seeds share.
     envs.seed(int(np.random.SeedSequence(assignment.seed).generate_state(1)[0]))
     return learner
@@ -115,7 +116,7 @@ def _make_envs(assignment: Assignment) -> VecEnv:
 
 
 class _Run(BaseCallback):
-    """Judges, records and keeps a learner while it learns."""
+    """Has a learner judged, recorded and kept while it learns."""
 
     def __init__(
         self,
@@ -127,26 +128,19 @@ class _Run(BaseCallback):
         tell: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self._assignment, self._folder, self._validator = assignment, folder, validator
-        self._learner, self._progress, self._tell = learner, progress, tell
+        self._folder, self._learner, self._progress, self._tell = folder, learner, progress, tell
         self._settings = assignment.hyperparameters
         self._recorder = _recorder(learner.env)
-        self._native = SatFLEnv(assignment.scenario, **assignment.brought)
-        self._policy = TrainedPolicy(
-            lambda *_: learner.policy,
-            self._settings.observation,
-            self._settings.action,
-            self._native.observation_space,
-            self._native.action_space,
-        )
-        self._validation: list[Record] = []
+        self._judge = Judge(assignment, folder, validator, learner)
+        rollout = algorithm(assignment.algo).rollout_rounds(learner)
+        self._all_rounds = math.ceil(self._settings.rounds / rollout) * rollout
         self._kept_at = 0
         self._seconds = 0.0
 
     @property
     def best(self) -> float:
         """The best value so far of the metric that judges."""
-        return max(record[self._validator.metric] for record in self._validation)
+        return self._judge.best
 
     def play(self, *, resumed: bool) -> None:
         """Train until the end."""
@@ -161,47 +155,39 @@ class _Run(BaseCallback):
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         set_training_state(self._learner, state["training"])
-        self._validation, self._kept_at, self._seconds = state["validation"], state["kept_at"], state["seconds"]
+        self._judge.records, self._kept_at, self._seconds = state["validation"], state["kept_at"], state["seconds"]
 
     def _on_step(self) -> bool:
-        self._progress(min(self.num_timesteps, self._settings.rounds), self._settings.rounds)
+        self._progress(self.num_timesteps, self._all_rounds)
         return True
 
     def _on_rollout_start(self) -> None:
-        self._judge_if_due()
+        self._judge_if_due(self._settings.validation.every)
         if self.num_timesteps - self._kept_at >= self._settings.checkpoint_every:
             self._keep()
 
     def _on_training_end(self) -> None:
-        self._judge_if_due(last=True)
+        self._judge_if_due(1)
         self._keep()
 
-    def _judge_if_due(self, last: bool = False) -> None:
-        now = self._learner.num_timesteps
-        judged = self._validation[-1]["rounds"] if self._validation else -np.inf
-        if now - judged < (1 if last else self._settings.validation.every):
+    def _judge_if_due(self, every: int) -> None:
+        now, judged = self._learner.num_timesteps, self._judge.last_rounds
+        if now - judged < every:
             return
-        record = {"rounds": float(now), **self._validator(self._policy)}
-        metric = self._validator.metric
-        if not self._validation or record[metric] > self.best:
-            save_policy(self._folder.policy, self._learner.policy, self._description())
-        self._validation.append(record)
-        self._board.add("validation", record, now)
+        told = self._judge.judge()
+        self._board.add("validation", self._judge.records[-1], now)
         for episode in self._recorder.records:
             if episode["rounds"] > judged:
                 self._board.add("episode", episode, int(episode["rounds"]))
-        self._folder.write_curves(self._recorder.records, self._validation)
-        self._tell(
-            f"round {now} of {self._settings.rounds}: {metric.replace('_', ' ')} {record[metric]:.4f}, "
-            f"{record['gap']:+.4f} to {self._validator.best_rule}, {self._spent():.0f} s"
-        )
+        self._folder.write_curves(self._recorder.records, self._judge.records)
+        self._tell(f"round {now} of {self._all_rounds}: {told}, {self._spent():.0f} s")
 
     def _keep(self) -> None:
         self._kept_at = self._learner.num_timesteps
         size = self._folder.write_checkpoint(
             {
                 "training": training_state(self._learner),
-                "validation": self._validation,
+                "validation": self._judge.records,
                 "kept_at": self._kept_at,
                 "seconds": self._spent(),
             }
@@ -211,19 +197,6 @@ class _Run(BaseCallback):
     def _spent(self) -> float:
         """Seconds of the run so far, those before a kill included."""
         return self._seconds + time.perf_counter() - self._started
-
-    def _description(self) -> PolicyDescription:
-        return PolicyDescription(
-            algorithm=self._assignment.algo,
-            observation=self._settings.observation,
-            action=self._settings.action,
-            network=self._settings.network,
-            observation_space=space_file(self._native.observation_space),
-            action_space=space_file(self._native.action_space),
-            scenario=self._assignment.scenario.model_dump(mode="json"),
-            rounds=self._learner.num_timesteps,
-            seed=self._assignment.seed,
-        )
 
 
 def _recorder(envs: VecEnv | None) -> EpisodeRecorder:

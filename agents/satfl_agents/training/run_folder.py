@@ -1,7 +1,7 @@
 """The folder of a training run.
 
-    config.json            scenario, algorithm, hyperparameters, seed, version
-    hyperparameters.yaml   the hyperparameters once more, to read
+    config.json            what results depend on: scenario, algorithm, hyperparameters, seed, version
+    hyperparameters.yaml   all hyperparameters, to read
     curve.csv              a row for every episode of training
     validation.csv         a row for every judgement on validation seeds
     policy/                the policy that was best there, for `satfl_agents.load_policy`
@@ -34,6 +34,8 @@ CONFIG = "config.json"
 VALIDATION = "validation.csv"
 # Left where a run is under way; the system takes the lock from a process that ends.
 IN_USE = "in-use.lock"
+# Changes no result, so a run may go on with another value.
+_NO_PART = "checkpoint_every"
 
 
 class RunFolder:
@@ -52,7 +54,8 @@ class RunFolder:
     def __init__(self, path: Path, scenario: Scenario, hyperparameters: Hyperparameters, **settings: Any) -> None:
         self.path = path
         values = hyperparameters.model_dump(mode="json")
-        config = identity(scenario, hyperparameters=values, **settings)
+        results_of = {name: value for name, value in values.items() if name != _NO_PART}
+        config = identity(scenario, hyperparameters=results_of, **settings)
         if not is_new(path):
             require_same(path, "training run", _read_config(path), config)
         with one_writer(path):
@@ -109,4 +112,6 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not (path / CONFIG).is_file():
         raise ValueError(f"folder {str(path)!r} is not empty and holds no training run; choose a new or an empty one")
     config: dict[str, Any] = read_json(path / CONFIG, dict[str, Any])
+    if isinstance(config.get("hyperparameters"), dict):
+        config["hyperparameters"].pop(_NO_PART, None)  # folders written earlier have it
     return config
