@@ -107,6 +107,17 @@ def test_every_algorithm_trains_and_leaves_a_policy_curves_and_a_comparison(tmp_
     assert "belongs to another training run: hyperparameters.envs is 2 there and 3 here" in output
 
 
+@pytest.mark.parametrize(
+    "algo", [algo if algo == "cem" else pytest.param(algo, marks=pytest.mark.slow) for algo in ALGORITHMS]
+)
+def test_the_same_seed_gives_the_same_policy_and_the_same_curve(tmp_path, scenario_file, algo):
+    for out in ("first", "again"):
+        code, output = run(*quick(algo), "--scenario", scenario_file, "--rounds", 16, "--out", tmp_path / out)
+        assert code == 0, output
+    for name in ("policy/policy.json", "policy/weights.safetensors", "curve.csv", "validation.csv"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
 def test_several_learners_have_a_folder_each_and_one_table(tmp_path, scenario_file):
     out = tmp_path / "runs"
     code, output = run(*quick("ppo"), "--scenario", scenario_file, "--rounds", 16, "--seeds", 2, "--out", out)
