@@ -1,5 +1,13 @@
 """Training schedulers with Stable-Baselines3, and the policies that came of it: `satfl train`.
 
+    forms             in which learners see the network and act on it
+    networks          of learned policies
+    envs              in the form that Stable-Baselines3 takes
+    algorithms        that learn
+    hyperparameters   of the algorithms, with a file for each
+    policies          that were trained, and their files
+    training          a run: learning, judging, keeping, going on; and the search for hyperparameters
+
 The public names are listed in `__init__.pyi`.
 """
 

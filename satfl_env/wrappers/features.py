@@ -7,6 +7,7 @@ number of satellites and gateways.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from satfl_env.simulation import NetworkState
 FloatArray = NDArray[np.float64]
 # Arrays by key; Gymnasium types the values of `spaces.Dict` as `Any`.
 SetArrays = dict[str, Any]
+# Arrays of the same shape by the names of their columns.
+Features = dict[str, FloatArray]
 
 LIMIT = 5.0
 """Features lie in [-LIMIT, LIMIT], most in [-3, 3]; what is higher is cut, as energy that hardly ends."""
@@ -96,36 +99,39 @@ def set_observation(state: NetworkState, *, similarities: bool) -> SetArrays:
         `satellite`, (S, F), with the columns `SATELLITE_FEATURES` and, from the similarities, `SIMILARITY_FEATURES`;
         `pair`, (S, G, P), with `PAIR_FEATURES`; `globals`, (Q,), with `GLOBAL_FEATURES`. All finite.
     """
+    satellite, names = satellite_features(state), [*SATELLITE_FEATURES]
+    if similarities:
+        satellite, names = satellite | similarity_features(state), [*names, *SIMILARITY_FEATURES]
     return {
-        "satellite": _columns(satellite_features(state) + (similarity_features(state) if similarities else [])),
-        "pair": _columns(pair_features(state)),
-        "globals": _columns(global_features(state)),
+        "satellite": _columns(names, satellite),
+        "pair": _columns(PAIR_FEATURES, pair_features(state)),
+        "globals": _columns(GLOBAL_FEATURES, global_features(state)),
     }
 
 
-def satellite_features(state: NetworkState) -> list[FloatArray]:
-    """The columns `SATELLITE_FEATURES`, each (S,)."""
+def satellite_features(state: NetworkState) -> Features:
+    """Those of `SATELLITE_FEATURES`, each (S,)."""
     epoch_s, epoch_j = _epoch(state)
     sunlit = state.eclipse_start_s > 0
     until_change_s = np.where(sunlit, state.eclipse_start_s, state.eclipse_end_s)
     _, label, size = np.unique(state.cluster, return_inverse=True, return_counts=True)
-    return [
-        _log(state.energy_j / epoch_j),
-        _log_share(epoch_s),
-        _log_share(state.samples),
-        _log_share(state.last_loss),
-        _log(state.last_epochs),
-        _log_share(state.cpu_max_hz),
-        np.ones(state.num_satellites) if state.satellite_up is None else state.satellite_up.astype(float),
-        sunlit.astype(float),
-        _log(until_change_s / epoch_s),
-        state.visible.mean(axis=1),
-        size[label] / state.num_satellites,
-    ]
+    return {
+        "energy": _log(state.energy_j / epoch_j),
+        "epoch_time": _log_share(epoch_s),
+        "samples": _log_share(state.samples),
+        "loss": _log_share(state.last_loss),
+        "epochs": _log(state.last_epochs),
+        "frequency": _log_share(state.cpu_max_hz),
+        "up": np.ones(state.num_satellites) if state.satellite_up is None else state.satellite_up.astype(float),
+        "sunlit": sunlit.astype(float),
+        "sun_change": _log(until_change_s / epoch_s),
+        "sight": state.visible.mean(axis=1),
+        "cluster_size": size[label] / state.num_satellites,
+    }
 
 
-def similarity_features(state: NetworkState) -> list[FloatArray]:
-    """The columns `SIMILARITY_FEATURES`, each (S,); 0 for a satellite without others."""
+def similarity_features(state: NetworkState) -> Features:
+    """Those of `SIMILARITY_FEATURES`, each (S,); 0 for a satellite without others."""
     others = ~np.eye(state.num_satellites, dtype=np.bool_)
     mates = (state.cluster[:, None] == state.cluster) & others
     count, mate_count = max(state.num_satellites - 1, 1), np.maximum(mates.sum(axis=1), 1)
@@ -133,19 +139,20 @@ def similarity_features(state: NetworkState) -> list[FloatArray]:
     least = similarity.min(axis=1, where=others, initial=1.0) * others.any(axis=1)
     most = similarity.max(axis=1, where=others, initial=0.0)
     midpoint = (least.min() + most.max()) / 2
-    return [
-        least,
-        similarity.sum(axis=1, where=others) / count,
-        most,
-        similarity.sum(axis=1, where=mates) / mate_count,
-        update.sum(axis=1, where=mates) / mate_count,
-        update.sum(axis=1, where=others) / count,
-        *(_at_least(similarity, level, others) / count for level in (midpoint, *SIMILARITY_LEVELS)),
-    ]
+    return {
+        "similarity_least": least,
+        "similarity_mean": similarity.sum(axis=1, where=others) / count,
+        "similarity_most": most,
+        "similarity_cluster": similarity.sum(axis=1, where=mates) / mate_count,
+        "update_cluster": update.sum(axis=1, where=mates) / mate_count,
+        "update_mean": update.sum(axis=1, where=others) / count,
+        "similar_midpoint": _at_least(similarity, midpoint, others) / count,
+        **{f"similar_{level}": _at_least(similarity, level, others) / count for level in SIMILARITY_LEVELS},
+    }
 
 
-def pair_features(state: NetworkState) -> list[FloatArray]:
-    """The columns `PAIR_FEATURES`, each (S, G)."""
+def pair_features(state: NetworkState) -> Features:
+    """Those of `PAIR_FEATURES`, each (S, G)."""
     shape = state.distance_m.shape
     epoch_s, epoch_j = (values[:, None] for values in _epoch(state))
     window_s, link_s = np.where(state.visible, state.window_s, 0.0), state.link_s
@@ -168,49 +175,49 @@ def pair_features(state: NetworkState) -> list[FloatArray]:
     gateway_up = np.ones(shape[1]) if state.gateway_up is None else state.gateway_up
     per_gateway = (state.visible.mean(axis=0), gateway_up, _log(state.waiting))
     crowd, up, waiting = (np.broadcast_to(values, shape) for values in per_gateway)
-    return [
-        state.visible.astype(float),
-        _log(np.maximum(window_s - link_s, 0.0) / epoch_s),
-        window_s / np.maximum(window_s.max(axis=1, keepdims=True), 1e-9),
-        np.where(state.visible, _log10(np.minimum(link_s / np.maximum(window_s, 1e-9), 1.0)), 0.0),
-        _log(upload_j / epoch_j),
-        frequency / computer["cpu_max_hz"],
-        _log(np.minimum(epochs, state.max_epochs[:, None])),
-        _log10(state.distance_m / 1e6),
-        _log(state.rate_bps / 1e6),
-        crowd,
-        up,
-        (version > 0).astype(float),
-        _log(version.max(initial=0) - version),
-        waiting,
-        _log(state.contact_start_s[..., 0] / epoch_s),
-        _log(length_s[..., 0] / epoch_s),
-        _log(length_s.sum(axis=2) / epoch_s),
-    ]
+    return {
+        "visible": state.visible.astype(float),
+        "window": _log(np.maximum(window_s - link_s, 0.0) / epoch_s),
+        "window_share": window_s / np.maximum(window_s.max(axis=1, keepdims=True), 1e-9),
+        "link": np.where(state.visible, _log10(np.minimum(link_s / np.maximum(window_s, 1e-9), 1.0)), 0.0),
+        "upload": _log(upload_j / epoch_j),
+        "frequency": frequency / computer["cpu_max_hz"],
+        "best_epochs": _log(np.minimum(epochs, state.max_epochs[:, None])),
+        "distance": _log10(state.distance_m / 1e6),
+        "rate": _log(state.rate_bps / 1e6),
+        "crowd": crowd,
+        "up": up,
+        "holds": (version > 0).astype(float),
+        "behind": _log(version.max(initial=0) - version),
+        "waiting": waiting,
+        "next_start": _log(state.contact_start_s[..., 0] / epoch_s),
+        "next_length": _log(length_s[..., 0] / epoch_s),
+        "ahead": _log(length_s.sum(axis=2) / epoch_s),
+    }
 
 
-def global_features(state: NetworkState) -> list[FloatArray]:
-    """The columns `GLOBAL_FEATURES`, each ()."""
+def global_features(state: NetworkState) -> Features:
+    """Those of `GLOBAL_FEATURES`, each ()."""
     rounds = max(state.round + state.rounds_left, 1)
-    numbers = (
-        state.round / rounds,
-        np.log10(1.0 + state.rounds_left),
-        1.0 / state.rounds_to_merge,
-        np.log10(state.num_satellites),
-        np.log10(state.num_gateways),
-        _log(state.samples.mean()),
-        _log10(state.last_loss.mean()),
-        _log(state.last_epochs.mean()),
-        len(np.unique(state.cluster)) / state.num_satellites,
-    )
-    return [np.asarray(number, dtype=np.float64) for number in numbers]
+    numbers = {
+        "progress": state.round / rounds,
+        "rounds_left": np.log10(1.0 + state.rounds_left),
+        "merge": 1.0 / state.rounds_to_merge,
+        "satellites": np.log10(state.num_satellites),
+        "gateways": np.log10(state.num_gateways),
+        "samples": _log(state.samples.mean()),
+        "loss": _log10(state.last_loss.mean()),
+        "epochs": _log(state.last_epochs.mean()),
+        "clusters": len(np.unique(state.cluster)) / state.num_satellites,
+    }
+    return {name: np.asarray(number, dtype=np.float64) for name, number in numbers.items()}
 
 
-def _columns(features: list[FloatArray]) -> NDArray[np.float32]:
-    """Features as columns, within the limits."""
-    columns = np.empty((*features[0].shape, len(features)), dtype=np.float32)
-    for index, values in enumerate(features):
-        columns[..., index] = values
+def _columns(names: Sequence[str], features: Features) -> NDArray[np.float32]:
+    """Features as columns in the order of their names, within the limits."""
+    columns = np.empty((*features[names[0]].shape, len(names)), dtype=np.float32)
+    for index, name in enumerate(names):
+        columns[..., index] = features[name]
     return np.clip(columns, -LIMIT, LIMIT, out=columns)
 
 

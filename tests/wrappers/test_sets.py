@@ -22,6 +22,10 @@ from satfl_env.wrappers.features import (
     PAIR_FEATURES,
     SATELLITE_FEATURES,
     SIMILARITY_FEATURES,
+    global_features,
+    pair_features,
+    satellite_features,
+    similarity_features,
 )
 from tests.factories import decide, make_state
 
@@ -147,6 +151,14 @@ def test_rows_follow_the_order_of_satellites_and_gateways(data):
     np.testing.assert_allclose(other["satellite"], seen["satellite"][order], atol=1e-5)
     np.testing.assert_allclose(other["pair"], seen["pair"][order][:, turn], atol=1e-5)
     np.testing.assert_allclose(other["globals"], seen["globals"], atol=1e-5)
+
+
+def test_every_feature_has_a_column_under_its_name():
+    state = whole_state()
+    assert (*satellite_features(state),) == SATELLITE_FEATURES
+    assert (*similarity_features(state),) == SIMILARITY_FEATURES
+    assert (*pair_features(state),) == PAIR_FEATURES
+    assert (*global_features(state),) == GLOBAL_FEATURES
 
 
 def test_features_say_what_they_mean():
