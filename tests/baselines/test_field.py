@@ -12,10 +12,13 @@ from satfl_baselines import Comparison, Run
 from satfl_baselines.commands.policy_names import own_policies
 from satfl_baselines.evaluate import NOT_PLAYED
 from satfl_baselines.field import table
+from satfl_baselines.field.deadline import DEADLINE_ROUNDS, deadline
 from satfl_baselines.field.playing import play
+from satfl_baselines.field.satfed import satfed
 from satfl_baselines.field.system import BASELINE, load_systems, system_names
-from satfl_env import Outcome
+from satfl_env import Outcome, When
 from satfl_env.commands import make_app
+from tests.factories import make_state
 
 QUICK = {"training.engine": "none", "rounds.episode": 2}
 
@@ -94,6 +97,22 @@ def test_unknown_systems_are_refused_with_those_there_are(tmp_path: Path):
     result = reproduce(tmp_path, "--systems", "fedsatt")
     assert result.exit_code == 2
     assert "unknown system 'fedsatt'" in " ".join(result.output.split())
+
+
+def test_a_deadline_waits_until_everyone_is_back_or_time_is_up():
+    def decides(number: int, waiting: tuple[int, int]) -> set[int]:
+        visible = np.array([[True, False]] * 3 + [[False, False]])
+        state = make_state(4, round=number, visible=visible, on_request={"waiting": np.array(waiting)})
+        return set(deadline(state).aggregate.tolist())
+
+    assert decides(0, (0, 0)) == {When.WAIT}
+    assert decides(1, (0, 1)) == {When.NOW}  # three come in now
+    assert decides(DEADLINE_ROUNDS - 1, (0, 0)) == {When.NOW}
+
+
+def test_a_scarce_link_goes_to_the_highest_loss():
+    state = make_state(3, last_loss=np.array([0.1, 0.9, 0.5]), on_request={"beams": np.array([1, 0])})
+    assert satfed(state).association.tolist() == [2, 0, 2]
 
 
 def test_two_systems_meet_the_same_satellites_and_data(tmp_path: Path):

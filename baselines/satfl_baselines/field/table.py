@@ -98,7 +98,7 @@ def _row(name: str, comparison: Comparison, baseline: Comparison | None) -> dict
     for column, values in {**samples, "minus_baseline": against}.items():
         mean, half_width = _estimate(values)
         row |= {column: mean, f"{column}_ci95": half_width}
-    return expressible({**row, "reached": len(samples["hours_to_target"])})  # type: ignore[no-any-return]
+    return dict(expressible({**row, "reached": len(samples["hours_to_target"])}))
 
 
 def _estimate(samples: FloatArray) -> tuple[float, float]:
