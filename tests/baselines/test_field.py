@@ -18,6 +18,7 @@ from satfl_baselines.field.satfed import satfed
 from satfl_baselines.field.system import BASELINE, load_systems, system_names
 from satfl_env import Outcome, When
 from satfl_env.commands import make_app
+from satfl_env.scenarios.errors import ScenarioError
 from tests.factories import make_state
 
 QUICK = {"training.engine": "none", "rounds.episode": 2}
@@ -120,3 +121,9 @@ def test_two_systems_meet_the_same_satellites_and_data(tmp_path: Path):
     comparisons = play(systems, QUICK, [0, 1], tmp_path)
     first = [table.curves_of(own) for own in comparisons.values()]
     np.testing.assert_array_equal(first[0]["test_loss"][:, 0], first[1]["test_loss"][:, 0])
+
+
+def test_changes_that_do_not_go_with_a_system_name_it():
+    (system,) = load_systems(["fedsat"])
+    with pytest.raises(ScenarioError, match=r"^system 'fedsat': "):
+        system.scenario({"rounds.cloud_every": 0})

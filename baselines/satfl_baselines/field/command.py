@@ -38,8 +38,8 @@ def write(played: Mapping[str, Comparison], out: Path) -> Table:
         write_whole(out / "field.md", markdown(rows, metric).encode())
         write_png(out / "field.png", draw_field(played, f"{title} (means)"))
     columns = headings(metric)
-    table = Table("system", *columns.values(), title=f"{title} (mean ± 95 % interval)", box=SIMPLE_HEAD)
-    table.title_justify = "left"
+    title = f"{title} (mean ± 95 % interval)"
+    table = Table("system", *columns.values(), title=title, title_justify="left", box=SIMPLE_HEAD)
     for row in rows:
         table.add_row(row["system"], *(shown(row, column) for column in columns))
     return table

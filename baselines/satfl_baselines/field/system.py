@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from satfl_baselines.files import first_problem
 from satfl_env.scenarios import Scenario, load
-from satfl_env.scenarios.errors import prefixed
+from satfl_env.scenarios.errors import ScenarioError, prefixed
 from satfl_env.scenarios.reader import read_yaml
 from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean
@@ -48,10 +48,12 @@ class System(Section):
         """The scenario that it plays, with changes that hold for all systems.
 
         Raises:
-            ValueError: If they do not go together; the message names the system.
+            ScenarioError: If they do not go together; the message names the system.
         """
-        with prefixed(f"system {self.name!r}: "):
+        try:
             return load(SCENARIO, **{**changes, **self.settings})
+        except ScenarioError as error:
+            raise ScenarioError(f"system {self.name!r}: {error}") from error
 
 
 def system_names() -> tuple[str, ...]:
