@@ -18,7 +18,7 @@ from tests.factories import physics_only
 
 
 def test_there_are_some():
-    assert "rush-hour-cem" in pretrained_names()
+    assert {"earth-cem", "rush-hour-cem"} <= set(pretrained_names())
 
 
 @pytest.mark.parametrize("name", pretrained_names())
