@@ -44,6 +44,7 @@ def make_state(num_satellites: int = 4, num_gateways: int = 2, **changes: Any) -
             "contact_end_s": never_s,
             "rounds_left": 1,
             "beams": np.full(num_gateways, num_satellites),
+            "cluster_loss": np.zeros((num_satellites, 1)),
         },
     )
     return replace(state, **changes)

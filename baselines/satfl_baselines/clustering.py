@@ -83,6 +83,19 @@ def similar_updates(state: NetworkState, threshold: Threshold = "midpoint") -> I
     return similar_groups(state.update_similarity, threshold) if state.round == 1 else state.cluster
 
 
+def lowest_loss(state: NetworkState) -> IntArray:
+    """Every satellite in the cluster whose model has the lowest loss on its own samples (IFCA).
+
+    A. Ghosh, J. Chung, D. Yin, K. Ramchandran, "An Efficient Framework for Clustered Federated Learning", NeurIPS 2020
+    (arXiv 2006.04088). Satellites fetch the models of K clusters, the setting `rounds.broadcast`; with one it is
+    unclustered learning. IFCA starts from K models drawn at random. Here all start from one, and part ways in the first
+    round, for which satellites are dealt out to the clusters in turn.
+    """
+    if state.round == 0:
+        return np.asarray(np.arange(state.num_satellites) % state.cluster_loss.shape[1])
+    return np.asarray(state.cluster_loss.argmin(axis=1))
+
+
 def one_cluster(state: NetworkState) -> IntArray:
     """Everyone together: unclustered federated learning."""
     return np.zeros(state.num_satellites, dtype=np.int64)

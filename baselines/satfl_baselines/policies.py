@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from satfl_baselines import aggregation, association, clustering, frequency, ration
+from satfl_baselines import aggregation, association, clustering, fedgroup, frequency, ration
 from satfl_baselines.aggregation import gateway_mean
 from satfl_baselines.epochs import one_epoch_each
 from satfl_baselines.policy import Policy
@@ -77,6 +77,20 @@ _POLICIES = (
         name="update-clustering",
         description="task clustering without labels: by the cosine of the first round's updates",
         clustering=clustering.similar_updates,
+    ),
+    replace(
+        _TASK_CLUSTERING,
+        name="ifca",
+        description="IFCA: the cluster whose model has the lowest loss (with rounds.broadcast), weights by samples",
+        clustering=clustering.lowest_loss,
+        aggregation=aggregation.fed_avg,
+    ),
+    replace(
+        _TASK_CLUSTERING,
+        name="fedgroup",
+        description="FedGroup: three groups by the directions of the first updates, weights by samples",
+        clustering=fedgroup.grouped_updates,
+        aggregation=aggregation.fed_avg,
     ),
     _NEAREST_FEDAVG,
     replace(

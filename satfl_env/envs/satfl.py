@@ -124,6 +124,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `rounds_left`     | `(1,)`      | 0   | rounds in the episode | rounds until the episode's end               |
     | `waiting`         | `(G,)`      | 0   | S times rounds        | updates that wait at each gateway            |
     | `beams`           | `(G,)`      | 0   | S                     | most satellites that a gateway serves        |
+    | `cluster_loss`    | `(S, K)`    | 0   | 10                    | loss under each of `rounds.broadcast` models |
 
     With the scenario's section `faults`, or a part of that name, there are also `satellite_up`, `(S,)`, and
     `gateway_up`, `(G,)`, both `MultiBinary`: 1 for what works.

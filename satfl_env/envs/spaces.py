@@ -133,9 +133,11 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
         "rounds_left": lambda: _box(rounds.episode, (1,)),
         "waiting": lambda: _box(satellites * rounds.episode, (gateways,)),
         "beams": lambda: _box(satellites, (gateways,)),
+        "cluster_loss": lambda: _box(MAX_LOSS, (satellites, rounds.broadcast)),
     }
     health = () if ingredients.faults is None else ("satellite_up", "gateway_up")
-    shown = {*parts, *health, *(("waiting",) if rounds.decides else ())}
+    chosen = (("waiting",) if rounds.decides else ()) + (("cluster_loss",) if rounds.broadcast > 1 else ())
+    shown = {*parts, *health, *chosen}
     return spaces.Dict([(part, make()) for part, make in makers.items() if part in shown])
 
 

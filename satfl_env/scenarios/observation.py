@@ -17,8 +17,8 @@ class Observation(ForecastSettings):
 
     `leave_out` names parts that are not observed. `add` names some that are not by default: `contact_start_s` and
     `contact_end_s`, `eclipse_start_s` and `eclipse_end_s`, `gateway_version`, `rounds_to_merge`, `rounds_left`,
-    `waiting`, `beams`; see `satfl_env.NetworkState`. The simulation's own state has all of them. What nobody reads is
-    not computed.
+    `waiting`, `beams`, `cluster_loss`; see `satfl_env.NetworkState`. The simulation's own state has all of them. What
+    nobody reads is not computed.
     """
 
     leave_out: tuple[str, ...] = ()

@@ -105,7 +105,7 @@ class Rounds(RoundSettings):
 
     @model_validator(mode="after")
     def _no_gateways_in_gossip(self) -> Rounds:
-        for name, default in (("late", None), ("relay", None), ("aggregate", "scheduled")):
+        for name, default in (("late", None), ("relay", None), ("aggregate", "scheduled"), ("broadcast", 1)):
             if self.gossip is not None and getattr(self, name) != default:
                 raise ValueError(f"{name} does not go with gossip, in which no gateway takes part")
         return self

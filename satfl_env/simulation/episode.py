@@ -93,8 +93,16 @@ def start_episode(ingredients: Ingredients, seed: int, num_shared: int) -> Episo
         ingredients: What it is made of.
         seed: Its seed.
         num_shared: Number of parameters that go over the links.
+
+    Raises:
+        ValueError: If satellites are to fetch the models of more clusters than there are satellites.
     """
     scene = ingredients.scene(numpy_generator(seed, "orbits"))
+    if ingredients.rounds.broadcast > scene.num_satellites:
+        raise ValueError(
+            f"rounds.broadcast must be at most the number of satellites, {scene.num_satellites}, got "
+            f"{ingredients.rounds.broadcast}"
+        )
     data = ingredients.data(scene, numpy_generator(seed, "split"))
     fleet = ingredients.fleet.draw(scene.num_satellites, numpy_generator(seed, "fleet"))
     span_s = ingredients.rounds.longest_s(scene.horizon_s)
@@ -114,7 +122,8 @@ def start_episode(ingredients: Ingredients, seed: int, num_shared: int) -> Episo
 def _bits(ingredients: Ingredients, num_shared: int) -> TransferBits:
     model_bits = ingredients.model_bits or 32.0 * num_shared
     compression, extra = ingredients.compression, ingredients.local.extra_vectors
+    broadcast = ingredients.rounds.broadcast
     return TransferBits(
-        download=whole_bits(model_bits * (compression.download_share(num_shared) + extra)),
+        download=whole_bits(model_bits * (broadcast * compression.download_share(num_shared) + extra)),
         upload=whole_bits(model_bits * (compression.upload_share(num_shared) + extra)),
     )

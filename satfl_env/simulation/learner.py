@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from satfl_env.federated import (
+    LARGEST_USABLE,
     Layout,
     LocalData,
     LocalTrainer,
@@ -132,6 +133,26 @@ class Learner:
     def training_loss(self, held: Tensor, data: LocalData, generator: torch.Generator) -> FloatArray:
         """Mean loss of each satellite's model on its own training samples, (S,)."""
         return training_loss(self._tester(held), held, data, self.model.draw_channel, generator)
+
+    def cluster_loss(
+        self, models: ModelStore, clusters: int, data: LocalData, seed: int, round_index: int
+    ) -> FloatArray:
+        """Mean loss of each satellite's training samples under the newest models of the first K clusters, (S, K).
+
+        Decoders that stay on board are the satellites' own. All models see the same channel. Where no gateway has a
+        model of a cluster the loss counts 1e12. With a single cluster there is nothing to choose between: zeros.
+        """
+        if clusters == 1:
+            return np.zeros((len(models.held), 1))
+        losses = np.full((len(models.held), clusters), LARGEST_USABLE)
+        for cluster in range(clusters):
+            newest = models.newest(cluster)
+            if newest is None:
+                continue
+            tried = models.held.clone()
+            tried[:, : models.num_shared] = newest
+            losses[:, cluster] = self.training_loss(tried, data, torch_generator(seed, "noise", 1, round_index))
+        return losses
 
     def _tester(self, models: Tensor) -> Tester:
         """What tests models with parameters of this type: machine code, where they are trained by such, or PyTorch."""

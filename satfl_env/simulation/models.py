@@ -157,6 +157,12 @@ class ModelStore:
         row = self._row[group]
         return self._models[row] if row >= 0 else self._first
 
+    def newest(self, cluster: int) -> Tensor | None:
+        """The model (num_shared,) of a cluster that was made last at any gateway; None if no gateway has one."""
+        row, version = self._row[:, cluster], self.gateway_version[:, cluster]
+        gateway = int(np.where(row >= 0, version, -1).argmax())
+        return self._models[row[gateway]] if row[gateway] >= 0 else None
+
     def get_state(self) -> dict[str, Any]:
         """Everything that changes: plain numbers, NumPy arrays and tensors."""
         return {

@@ -13,7 +13,7 @@ from satfl_env.simulation.episode import Episode
 from satfl_env.simulation.models import ModelStore
 from satfl_env.simulation.progress import Progress
 from satfl_env.simulation.protocols import Contacts
-from satfl_env.simulation.state import IntArray, NetworkState, as_numbers
+from satfl_env.simulation.state import FloatArray, IntArray, NetworkState, as_numbers
 from satfl_env.simulation.streams import numpy_generator
 
 
@@ -33,8 +33,14 @@ class View(NamedTuple):
     state: NetworkState
 
 
-def observe(episode: Episode, progress: Progress, models: ModelStore) -> View:
+def observe(episode: Episode, progress: Progress, models: ModelStore, cluster_loss: FloatArray) -> View:
     """Observe the network at the current time.
+
+    Args:
+        episode: What stays as it is.
+        progress: What has changed by now.
+        models: Who holds which model.
+        cluster_loss: Loss of each satellite under the model of each cluster that it fetches, (S, K).
 
     Raises:
         ValueError: If the scene, the links or the energy gives NaN.
@@ -66,7 +72,8 @@ def observe(episode: Episode, progress: Progress, models: ModelStore) -> View:
         **episode.faults.health(progress.time_s),
         **episode.constants,
     }
-    return View(direct, contacts, snapshot, NetworkState.of(parts, _on_request(episode, progress, models)))
+    on_request = {**_on_request(episode, progress, models), "cluster_loss": cluster_loss}
+    return View(direct, contacts, snapshot, NetworkState.of(parts, on_request))
 
 
 def _on_request(episode: Episode, progress: Progress, models: ModelStore) -> dict[str, Any]:

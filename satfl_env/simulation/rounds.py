@@ -24,6 +24,8 @@ class RoundSettings:
         cloud_every: Number of rounds after which the cloud merges the gateways' models.
         minimum_s: Shortest duration of a round that ends when the last participant is back; unused with a cadence.
         cadence_s: Fixed duration of a round; None ends it when the last participant is back.
+        broadcast: Models that a satellite fetches in a round: those of the clusters 0 to `broadcast` - 1. More than one
+            lets a policy choose by `NetworkState.cluster_loss`.
         aggregate: Whether gateways and the cloud aggregate as scheduled, or as the action decides. What waits is kept
             until then: at most one update of each satellite and round of the episode.
     """
@@ -33,6 +35,7 @@ class RoundSettings:
     cloud_every: Count = 1
     minimum_s: Positive = 60.0
     cadence_s: Positive | None = None
+    broadcast: Count = 1
     aggregate: Literal["scheduled", "decided"] = "scheduled"
 
     @property

@@ -430,7 +430,14 @@ class Simulation:
     def _observe(self) -> None:
         """Observe the network at the current time."""
         self._models.downlink = downlink(self.ingredients.compression, self._require_seed(), self._progress.round)
-        self._view = observe(self._episode, self._progress, self._models)
+        cluster_loss = self._learner.cluster_loss(
+            self._models,
+            self.ingredients.rounds.broadcast,
+            self._episode.data.train,
+            self._require_seed(),
+            self._progress.round,
+        )
+        self._view = observe(self._episode, self._progress, self._models, cluster_loss)
 
     def _merge(self) -> tuple[FloatArray, BoolArray]:
         """The cloud merges the gateways' models, and what goes with them; see `ModelStore.merge`."""

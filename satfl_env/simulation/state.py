@@ -69,6 +69,10 @@ class NetworkState:
         rounds_left: Rounds until the end of the episode, the coming one included; 0 at its end.
         waiting: Updates that wait at each gateway to be aggregated, (G,); observed where the action decides on that.
         beams: Most satellites that each gateway serves in a round, (G,); all S of them where there is no limit.
+        cluster_loss: Mean loss of each satellite's training samples under the newest model of each cluster 0 to K - 1,
+            (S, K), with K the setting `rounds.broadcast`; its own decoder where that stays on board. 1e12 where no
+            gateway has a model of the cluster; 0 with K = 1, where there is nothing to choose between. Observed where
+            K is more than one. It is what satellites find once they have fetched the K models.
     """
 
     round: int
@@ -104,6 +108,7 @@ class NetworkState:
     rounds_left: int = field(init=False)
     waiting: IntArray = field(init=False)
     beams: IntArray = field(init=False)
+    cluster_loss: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: a policy looks at the network, it does not change it."""

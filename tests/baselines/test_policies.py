@@ -49,6 +49,8 @@ def test_names_are_those_of_the_papers_and_their_benchmarks():
         "task-clustering",
         "gap-clustering",
         "update-clustering",
+        "ifca",
+        "fedgroup",
         "unclustered",
         "individual",
         "max-frequency",
