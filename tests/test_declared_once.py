@@ -23,6 +23,7 @@ DIFFERENT = {
     "bandwidth_hz": "of links to gateways, and of those between satellites",
     "extra_vectors": "of each kind of terms beside the loss",
     "server_rate": "of late updates, and of each server optimiser",
+    "widths": "of layers of convolutions, and of narrower models",
     "num_envs": "Gymnasium's own, of each vector environment",
 }
 

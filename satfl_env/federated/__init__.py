@@ -20,7 +20,15 @@ from satfl_env.federated.combine import (
     coordinate_median,
     weighted_mean,
 )
-from satfl_env.federated.compression import Compression, Compressor, Quantised, RandomK, TopK
+from satfl_env.federated.compression import (
+    FLOAT_BITS,
+    Compression,
+    Compressor,
+    LinkCompressor,
+    Quantised,
+    RandomK,
+    TopK,
+)
 from satfl_env.federated.cost import forward_flops
 from satfl_env.federated.engines import ENGINES, check_engine, make_trainer
 from satfl_env.federated.hardware import Hardware, available_cores, data_on, model_on, one_blas_thread, thread_limit
@@ -31,9 +39,11 @@ from satfl_env.federated.mixing import component_means, components, metropolis_w
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.parameters import Layout, Shared
+from satfl_env.federated.progressive import Progressive
 from satfl_env.federated.rows import take_rows, write_rows
 from satfl_env.federated.server import FedAdam, FedAvg, FedAvgM, ServerOptimiser, server_step
 from satfl_env.federated.stacked import StackedTrainer
+from satfl_env.federated.structures import overlapping_mean, width_mask
 from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.torch_defaults import torch_defaults
 from satfl_env.federated.trainer import RowTrainer
@@ -43,6 +53,7 @@ from satfl_env.federated.workers import WorkerError, Workers, packed
 __all__ = [
     "COMBINE_RULES",
     "ENGINES",
+    "FLOAT_BITS",
     "LARGEST_USABLE",
     "MODELS_AT_ONCE",
     "ClientTrainer",
@@ -57,10 +68,12 @@ __all__ = [
     "GeometricMedian",
     "Hardware",
     "Layout",
+    "LinkCompressor",
     "LocalData",
     "LocalObjective",
     "LocalTrainer",
     "LoopTrainer",
+    "Progressive",
     "Quantised",
     "RandomK",
     "RowTrainer",
@@ -93,6 +106,7 @@ __all__ = [
     "model_on",
     "normalise_weights",
     "one_blas_thread",
+    "overlapping_mean",
     "packed",
     "raw_cloud_weights",
     "server_step",
@@ -101,5 +115,6 @@ __all__ = [
     "torch_defaults",
     "usable_models",
     "weighted_mean",
+    "width_mask",
     "write_rows",
 ]

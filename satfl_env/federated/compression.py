@@ -6,15 +6,20 @@ takes. Any object of the form of `Compressor` is one.
 
 from __future__ import annotations
 
+import copy
 from math import ceil, log2
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, SkipValidation, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.settings import STRICT, STRICT_WITH_OBJECTS, Count, Share
+
+FloatArray = NDArray[np.float64]
 
 FLOAT_BITS = 32
 """Bits of a number that is not compressed."""
@@ -33,6 +38,17 @@ class Compressor(Protocol):
 
     def variance(self, vectors: Tensor) -> Tensor:
         r"""Expected squared error of an unbiased compressor over $\lVert x \rVert^2$, (n,); 0 if it draws nothing."""
+
+
+@runtime_checkable
+class LinkCompressor(Compressor, Protocol):
+    """A compressor of updates whose size follows each satellite's link; `size_bits` is its largest."""
+
+    def fitting_bits(self, room_bits: FloatArray, num_parameters: int) -> FloatArray:
+        """Bits of compressed vectors of P numbers, from those that each link carries in its contact, of any shape."""
+
+    def of_size(self, size_bits: FloatArray, num_parameters: int) -> Compressor:
+        """The compressor of n vectors, each to the bits (n,) that `fitting_bits` has given it."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -56,26 +72,15 @@ class Quantised:
 
     def size_bits(self, num_parameters: int) -> float:
         """Bits of one compressed vector of P numbers."""
-        return float(self.bits * num_parameters + 2 * FLOAT_BITS)
+        return quantised_bits(self.bits, num_parameters)
 
     def compress(self, vectors: Tensor, generator: torch.Generator) -> Tensor:
         """What the receiver decompresses, (n, P), of vectors (n, P)."""
-        lowest, step = self._grid(vectors)
-        draw = torch.rand(vectors.shape, generator=generator, dtype=vectors.dtype)
-        level = ((vectors - lowest) / step + draw).floor_().clamp_(max=2**self.bits - 1)
-        return lowest + step * level
+        return quantise(vectors, 2**self.bits - 1, generator)
 
     def variance(self, vectors: Tensor) -> Tensor:
         r"""$\sum_i (x_i - l_i)(l_i + \Delta - x_i) / \lVert x \rVert^2$ with $l_i$ the level below $x_i$, (n,)."""
-        lowest, step = self._grid(vectors)
-        share = ((vectors - lowest) / step).frac()
-        return _relative((share * (1 - share)).sum(dim=1) * step[:, 0] ** 2, vectors)
-
-    def _grid(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Lowest number and step of each vector, each (n, 1); a step of 1 where all numbers are equal."""
-        lowest, highest = vectors.amin(dim=1, keepdim=True), vectors.amax(dim=1, keepdim=True)
-        step = (highest - lowest) / (2**self.bits - 1)
-        return lowest, step.masked_fill(step == 0, 1.0)
+        return quantisation_variance(vectors, 2**self.bits - 1)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -177,6 +182,15 @@ class Compression:
         """Bits of a model of P parameters as it is sent, over those of 32 bits a parameter."""
         return _share(self.download, num_parameters)
 
+    def of_size(self, size_bits: FloatArray, num_parameters: int) -> Compression:
+        """The same for n updates of P parameters, each of a size of its own, (n,), where sizes follow links."""
+        if not isinstance(self.upload, LinkCompressor):
+            return self
+        sized = copy.copy(self)
+        # Settings are frozen, and take what a scenario can state alone.
+        vars(sized)["upload"] = self.upload.of_size(size_bits, num_parameters)
+        return sized
+
     def fetch(self, models: Tensor, generator: torch.Generator) -> Tensor:
         """Models as they arrive at satellites, (n, P)."""
         if self.download is None or not models.numel():
@@ -198,6 +212,33 @@ class Compression:
         wanted = updates + memory
         sent = _compressed(self.upload, wanted, generator) / (1 + self.upload.variance(wanted)[:, None])
         return sent, wanted - sent
+
+
+def quantised_bits(bits: int, num_parameters: int) -> float:
+    """Bits of a vector of P numbers of b bits, with its lowest and step."""
+    return float(bits * num_parameters + 2 * FLOAT_BITS)
+
+
+def quantise(vectors: Tensor, steps: Tensor | int, generator: torch.Generator) -> Tensor:
+    """Vectors (n, P) on even grids of so many steps, one number or (n, 1); see `Quantised`."""
+    lowest, step = _grid(vectors, steps)
+    draw = torch.rand(vectors.shape, generator=generator, dtype=vectors.dtype)
+    level = ((vectors - lowest) / step + draw).floor_().clamp_(max=steps)
+    return lowest + step * level
+
+
+def quantisation_variance(vectors: Tensor, steps: Tensor | int) -> Tensor:
+    """Relative variance of that, (n,); see `Quantised.variance`."""
+    lowest, step = _grid(vectors, steps)
+    share = ((vectors - lowest) / step).frac()
+    return _relative((share * (1 - share)).sum(dim=1) * step[:, 0] ** 2, vectors)
+
+
+def _grid(vectors: Tensor, steps: Tensor | int) -> tuple[Tensor, Tensor]:
+    """Lowest number and step of each vector, each (n, 1); a step of 1 where all numbers are equal."""
+    lowest, highest = vectors.amin(dim=1, keepdim=True), vectors.amax(dim=1, keepdim=True)
+    step = (highest - lowest) / steps
+    return lowest, step.masked_fill(step == 0, 1.0)
 
 
 def _kept(share: float, num_parameters: int) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satfl_env.links.channel import SPEED_OF_LIGHT_MPS
+from satfl_env.settings import Each
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -52,12 +53,13 @@ def rate_bps(bandwidth_hz: FloatArray | float, sinr: FloatArray) -> FloatArray:
     return np.asarray(bandwidth_hz * np.log1p(sinr) / np.log(2))
 
 
-def link_time_s(model_bits: float, rate_bps: FloatArray, distance_m: FloatArray) -> FloatArray:
+def link_time_s(model_bits: Each, rate_bps: FloatArray, distance_m: FloatArray) -> FloatArray:
     r"""One-way transfer time of a model of $M$ bits (SemSpaceFL, eq. 16-17); infinite where the rate is 0.
 
     $$t = \frac{M}{R} + \frac{d}{c}$$
 
-    `rate_bps` (bit/s, not negative) and `distance_m` have the same shape, as does the result.
+    `rate_bps` (bit/s, not negative) and `distance_m` have the same shape, as do the result, and the bits unless they
+    are one number.
     """
     sending = np.divide(model_bits, rate_bps, out=np.full(rate_bps.shape, np.inf), where=rate_bps > 0)
     return np.asarray(sending + distance_m / SPEED_OF_LIGHT_MPS)

@@ -82,6 +82,7 @@ def build(
         rounds=scenario.rounds,
         forecast=scenario.observation,
         device=training.device,
+        structures=scenario.structures,
     )
     try_parts(ingredients, own)
     return Simulation(ingredients, torch_threads=torch_threads)

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from satfl_env import federated, links
-from satfl_env.federated import Quantised, RandomK, TopK
+from satfl_env.federated import Progressive, Quantised, RandomK, TopK
 from satfl_env.settings import STRICT, Decibel, Positive
 from satfl_env.simulation import PositionsAt
 
@@ -50,6 +50,7 @@ class NomaLinks(Uploads, links.NomaLinks):
 
 
 Compressor = Annotated[Quantised | TopK | RandomK, Field(discriminator="kind")]
+Upload = Annotated[Quantised | TopK | RandomK | Progressive, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -60,5 +61,5 @@ class Compression(federated.Compression):
     vector over 32 per shared parameter.
     """
 
-    upload: Compressor | None = None
+    upload: Upload | None = None
     download: Compressor | None = None

@@ -16,7 +16,16 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env.data import NUM_CLASSES, check_source
-from satfl_env.federated import FedAdam, FedAvg, FedAvgM, Hardware, Shared, TrainingSettings, check_engine
+from satfl_env.federated import (
+    FedAdam,
+    FedAvg,
+    FedAvgM,
+    Hardware,
+    LinkCompressor,
+    Shared,
+    TrainingSettings,
+    check_engine,
+)
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.paths import PathText
 from satfl_env.scenarios.constellation_section import Orbiting
@@ -38,6 +47,7 @@ from satfl_env.simulation import (
     Kinds,
     PlainLoss,
     Scaffold,
+    Structures,
     Tested,
 )
 
@@ -155,7 +165,8 @@ class Scenario(Section):
 
     `local` is what satellites minimise in training: their `loss`, or terms beside it.
     `server` is how gateways move their models along the combined updates; null means by one step of length 1.
-    Null switches off `access`, `compression`, `faults`, `fleet`, `local` and `server`.
+    With `structures` satellites with weaker computers train narrower models.
+    Null switches off `access`, `compression`, `faults`, `fleet`, `local`, `server` and `structures`.
     `reward_scale` multiplies the environment's reward; 1 leaves the return the rise of the metric, in its own unit.
     """
 
@@ -175,6 +186,7 @@ class Scenario(Section):
     observation: Observation = Observation()
     compression: Compression = Compression()
     local: Annotated[PlainLoss | FedProx | Scaffold, Field(discriminator="kind"), by_default(PlainLoss)] = PlainLoss()
+    structures: Structures | None = None
     server: Annotated[FedAvg | FedAvgM | FedAdam, Field(discriminator="kind")] | None = None
     target: Target | None = None
     faults: Faults | None = None
@@ -223,6 +235,8 @@ class Scenario(Section):
             "server": self.server,
             "local.kind 'scaffold'": self.local.kind == "scaffold",
             "compression.download": self.compression.download,
+            "compression.upload.kind 'progressive'": isinstance(self.compression.upload, LinkCompressor),
+            "structures": self.structures,
             "faults.gateways": self.faults and self.faults.gateways,
         }
         for name, given in of_gateways.items():
@@ -237,6 +251,23 @@ class Scenario(Section):
             self.constellation.check(self.rounds)
         if self.faults is not None:
             self.faults.check(self.rounds.longest_s(self.constellation.horizon_s))
+        return self
+
+    @model_validator(mode="after")
+    def _structures_fit(self) -> Scenario:
+        """Check that nothing is switched on that takes all satellites to train the same numbers."""
+        late, relay, upload = self.rounds.late, self.rounds.relay, self.compression.upload
+        whole_alone = {
+            "server": self.server is not None,
+            "local.kind 'scaffold'": self.local.kind == "scaffold",
+            "compression.upload.kind 'progressive'": isinstance(upload, LinkCompressor),
+            "rounds.relay.combine_on_board": relay is not None and relay.combine_on_board,
+            "rounds.broadcast": self.rounds.broadcast > 1,
+            "rounds.late.kind 'fedasync'": late is not None and late.kind == "fedasync",
+        }
+        for name, given in whole_alone.items():
+            if self.structures is not None and given:
+                raise ValueError(f"{name} does not go with structures, where satellites train parts of a model")
         return self
 
     @model_validator(mode="after")

@@ -39,6 +39,7 @@ from satfl_env.simulation.protocols import (
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
 from satfl_env.simulation.state import MORE_PARTS, STATE_PARTS, NetworkState, RoundReport
+from satfl_env.simulation.structures import Structures
 from satfl_env.simulation.together import SimulationGroup
 from satfl_env.simulation.updates import Outcome
 from satfl_env.simulation.upload_positions import UPLOAD_POSITIONS, PositionsAt
@@ -95,6 +96,7 @@ __all__ = [
     "ScenePart",
     "Simulation",
     "SimulationGroup",
+    "Structures",
     "Tested",
     "Topology",
     "When",

@@ -29,6 +29,7 @@ from satfl_env.simulation.learner import FirstDecoders, Learner, Tested
 from satfl_env.simulation.local_terms import LocalRule
 from satfl_env.simulation.protocols import RoundProtocol
 from satfl_env.simulation.rounds import RoundSettings
+from satfl_env.simulation.structures import Structures
 from satfl_env.simulation.upload_positions import UploadPositions
 
 ScenePart = Callable[[np.random.Generator], Scene]
@@ -112,6 +113,7 @@ class Ingredients:
         forecast: How much of what is to come is known, and how far ahead.
         device: Where models are tested: `cpu`, `cuda` or `cuda:<index>`.
         faults: What may fail; None means that nothing does.
+        structures: Which part of the model each satellite trains; None means all of it.
     """
 
     scene: ScenePart
@@ -141,6 +143,7 @@ class Ingredients:
     forecast: ForecastSettings
     device: str = Hardware.device
     faults: FaultModel | None = None
+    structures: Structures | None = None
 
     @property
     def equipment(self) -> Equipment:

@@ -27,6 +27,7 @@ from satfl_env.simulation.models import ModelStore
 from satfl_env.simulation.server_store import ServerStore
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 from satfl_env.simulation.streams import torch_generator
+from satfl_env.simulation.structures import OwnParts, PartStore
 from satfl_env.simulation.testers import CompiledTester, TorchTester
 
 FirstDecoders = Literal["own", "common"]
@@ -90,8 +91,10 @@ class Learner:
         generator = torch_generator(seed, "weights", 0)
         return first_models(self.model, generator, num_satellites, self.num_shared, own_decoders=own_decoders)
 
-    def store(self, first: Tensor, num_gateways: int) -> ModelStore:
-        """Who holds which model at the start."""
+    def store(self, first: Tensor, num_gateways: int, parts: OwnParts | None = None) -> ModelStore:
+        """Who holds which model at the start, or which part of one."""
+        if parts is not None:
+            return PartStore(first, self.num_shared, num_gateways, parts.mask)
         optimiser = self._ingredients.server_optimiser
         if optimiser is None:
             return ModelStore(first, self.num_shared, num_gateways)
@@ -163,7 +166,7 @@ class Learner:
 class PhysicsOnly(Learner):
     """Goes with a trainer that trains nothing: all models stay as they are, only the physics is simulated."""
 
-    def store(self, first: Tensor, num_gateways: int) -> ModelStore:
+    def store(self, first: Tensor, num_gateways: int, parts: OwnParts | None = None) -> ModelStore:
         """Models without parameters."""
         return ModelStore(first[:, :0], 0, num_gateways)
 

@@ -29,7 +29,7 @@ Group = tuple[int, int]
 Groups = tuple[IntArray, IntArray]
 # From models (n, num_shared) as gateways send them to what arrives; the number tells a round's two occasions apart.
 Downlink = Callable[[Tensor, int], Tensor]
-_BEFORE_TRAINING, _AFTER_TRAINING = 0, 1
+BEFORE_TRAINING, AFTER_TRAINING = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +226,7 @@ class ModelStore:
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
-            self._fetch(start, known, row[row >= 0], _BEFORE_TRAINING)
+            self._fetch(start, known, row[row >= 0], BEFORE_TRAINING)
         if new.size:
             _, index = self._groups(decision, new)
             equal = 1.0 / np.bincount(index)[index]
@@ -330,13 +330,16 @@ class ModelStore:
 
     def distribute(self, decision: Decision, fetches: BoolArray) -> None:
         """Satellites that fetch, (S,), get their gateway's present model of their cluster, the first model if none."""
-        members = np.flatnonzero(fetches)
+        self._deliver(self.held, decision, np.flatnonzero(fetches), AFTER_TRAINING)
+
+    def _deliver(self, target: Tensor, decision: Decision, members: IntArray, occasion: int) -> None:
+        """Write what satellites (R,) fetch as the shared part of their models: the first model if there is none."""
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
-            self._fetch(self.held, known, row[row >= 0], _AFTER_TRAINING)
+            self._fetch(target, known, row[row >= 0], occasion)
         if new.size:
-            self.held[torch.from_numpy(new), : self.num_shared] = self._first
+            target[torch.from_numpy(new), : self.num_shared] = self._first
 
     def _fetch(self, target: Tensor, satellites: IntArray, row: IntArray, occasion: int) -> None:
         """Write what arrives of these rows of the gateways' table as the shared part of some satellites' models."""

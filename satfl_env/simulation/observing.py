@@ -52,7 +52,9 @@ def observe(episode: Episode, progress: Progress, models: ModelStore, cluster_lo
     for name in ("distance_m", "window_s"):
         as_numbers(f"{name} of the scene at {progress.time_s:g} s", getattr(snapshot, name))
     rate_bps = as_numbers("rates of the links", links.solo_rate_bps(snapshot))
-    link_s = contacts.round_trip_s(link_time_s(episode.bits.mean, rate_bps, snapshot.distance_m))
+    window_s = np.minimum(snapshot.window_s, episode.ingredients.rounds.limit_s)
+    mean_bits = episode.bits.mean_of_pairs(rate_bps, window_s)
+    link_s = contacts.round_trip_s(link_time_s(mean_bits, rate_bps, snapshot.distance_m))
     rng = numpy_generator(episode.seed, "energy", progress.round)
     available_j = as_numbers("available energy", energy.available_j(progress.charge_j, rng))
     parts = {

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from satfl_env.orbits import SceneSnapshot
+from satfl_env.settings import Each
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.episode import Episode
 from satfl_env.simulation.observing import View
@@ -17,8 +18,11 @@ from satfl_env.simulation.state import BoolArray, FloatArray, IntArray, as_numbe
 from satfl_env.simulation.upload_positions import DecidedLinks, moved
 
 
-def who_takes_part(episode: Episode, view: View, progress: Progress, decision: Decision) -> Participation:
-    """Who trains in a round, for how long, and what it costs, faults included."""
+def who_takes_part(episode: Episode, view: View, progress: Progress, decision: Decision) -> tuple[Participation, Each]:
+    """Who trains in a round, for how long, and what it costs, faults included; and the bits of each one's update, (S,).
+
+    The bits are one number where all updates have the same.
+    """
     ingredients, contacts, supply = episode.ingredients, view.contacts, episode.supply
     links = _RoundLinks(episode, view, decision)
     now = links.now()
@@ -33,12 +37,12 @@ def who_takes_part(episode: Episode, view: View, progress: Progress, decision: D
         stored_j=supply.stored_j(progress.charge_j),
         standing_w=supply.standing_w,
         contacts=contacts,
-        upload_size=episode.bits.upload / episode.bits.mean,
     )
     timed, transfers = ingredients.upload_positions(ingredients.protocol, opening, now, links.later)
     serves = partial(ingredients.access.served, view.state, decision)
-    part = settle(ingredients.protocol, timed, transfers, partial(contacts.served, serves, decision))
-    return episode.faults.strike(part, opening)
+    part, shared = settle(ingredients.protocol, timed, transfers, partial(contacts.served, serves, decision))
+    upload_bits = np.rint(shared.upload_size * episode.bits.mean)
+    return episode.faults.strike(part, opening), upload_bits
 
 
 class _RoundLinks:
@@ -49,6 +53,7 @@ class _RoundLinks:
         self._pair = decision.pairs
         self._in_sight = decision.associated & view.state.visible[self._pair]
         self._carry_s = view.contacts.carry_s[self._pair]
+        self._window_s = np.minimum(view.state.window_s[self._pair], episode.ingredients.rounds.limit_s)
         self._senders = self._at_start()
 
     def now(self) -> DecidedLinks:
@@ -79,7 +84,12 @@ class _RoundLinks:
     def _from(self, senders: SceneSnapshot, alone_bps: FloatArray) -> DecidedLinks:
         """The links from senders in rows, with the rates of those in sight if no other transmits, (S,)."""
         shared_bps = partial(self._shared_bps, senders)
-        times = partial(self._episode.bits.times, distance_m=senders.distance_m[self._pair], carry_s=self._carry_s)
+        times = partial(
+            self._episode.bits.times,
+            distance_m=senders.distance_m[self._pair],
+            carry_s=self._carry_s,
+            window_s=self._window_s,
+        )
 
         def among(transmits: BoolArray) -> Transfers:
             rate_bps = self._view.contacts.rates_bps(shared_bps, self._decision, transmits)

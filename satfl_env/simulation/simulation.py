@@ -15,7 +15,7 @@ from satfl_env.arguments import checked_integer, checked_seed
 from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
 from satfl_env.onboard import EnergyBalance
 from satfl_env.orbits import Scene, SceneSnapshot
-from satfl_env.settings import MOST
+from satfl_env.settings import MOST, Each
 from satfl_env.simulation.decision import Decision, check_decision
 from satfl_env.simulation.downlink import downlink
 from satfl_env.simulation.episode import Episode, start_episode
@@ -42,11 +42,13 @@ class OpenRound(NamedTuple):
         decision: The decision.
         participation: Who trains, and what it costs.
         job: The training to be done.
+        upload_bits: Bits of an update that is returned, one number or (S,).
     """
 
     decision: Decision
     participation: Participation
     job: TrainingJob
+    upload_bits: Each
 
 
 class LearnedRound(NamedTuple):
@@ -144,7 +146,7 @@ class Simulation:
         cohort = self.ingredients.rounds.cohort
         if cohort is not None:
             decision = limit_cohort(decision, self.state, cohort, numpy_generator(seed, "cohort", round_index))
-        part = who_takes_part(self._episode, self._view, self._progress, decision)
+        part, upload_bits = who_takes_part(self._episode, self._view, self._progress, decision)
         job = TrainingJob(
             parameters=protocol.start(self._models, decision, part.trains),
             data=self._episode.data.train,
@@ -152,17 +154,17 @@ class Simulation:
             seeds=satellite_seeds(seed, round_index, len(part.epochs)),
             objective=self._local.objective(protocol, decision, part.trains),
         )
-        return OpenRound(decision, part, job)
+        return OpenRound(decision, part, job, upload_bits)
 
     def learn(self, opened: OpenRound, result: TrainingResult) -> LearnedRound:
         """Second part, after training: gateways and cloud aggregate, and hand the new models out."""
-        decision, part, job = opened
+        decision, part, job, _ = opened
         protocol, models = self.ingredients.protocol, self._models
         usable = partial(self._learner.usable, self._episode.data.train)
         result, upsets = self._episode.faults.upset(result, part, job.parameters, self._progress.round, usable)
         outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
         arrivals, update_similarity, upload_memory = self._receive(
-            job, result, returned=outcome == Outcome.RETURNED.value
+            opened, result, returned=outcome == Outcome.RETURNED.value
         )
         outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
         self._local.learn(decision, arrivals, result.mean_gradient)
@@ -197,7 +199,7 @@ class Simulation:
 
     def finish(self, learned: LearnedRound, test: Evaluation) -> tuple[NetworkState, RoundReport]:
         """Last part, after the test of the models: report on the round, and observe the network at its end."""
-        before, rounds, (decision, part, _) = self._progress, self.ingredients.rounds, learned.opened
+        before, rounds, (decision, part, _, _) = self._progress, self.ingredients.rounds, learned.opened
         aggregation, train_loss, fetches = learned.aggregation, learned.result.last_loss, learned.fetches
         test = before.test.updated(learned.job.satellites, test)
         duration_s = rounds.duration_s(part.busy_s)
@@ -217,7 +219,7 @@ class Simulation:
             charge_before_j=before.charge_j,
             **balance._asdict(),
             download_model_bits=self._episode.bits.download,
-            upload_model_bits=self._episode.bits.upload,
+            upload_model_bits=learned.opened.upload_bits,
             sends=np.broadcast_to(part.sends, part.epochs.shape),
             staleness=aggregation.staleness,
             weights=aggregation.intake.weights,
@@ -394,10 +396,10 @@ class Simulation:
     def _start(self, seed: int) -> NetworkState:
         learner = self._learner
         self._seed = seed
-        self._episode = episode = start_episode(self.ingredients, seed, learner.num_shared)
+        self._episode = episode = start_episode(self.ingredients, seed, learner.layout, learner.num_shared)
         num_satellites = episode.scene.num_satellites
         first = learner.first_models(seed, num_satellites)
-        self._models = learner.store(first, episode.scene.num_gateways)
+        self._models = learner.store(first, episode.scene.num_gateways, episode.parts)
         self._local = self.ingredients.local.episode(first[:, : self._models.num_shared])
         self._test_draw = self._draw_test_channel()
         remembered = self._models.num_shared * self.ingredients.compression.error_feedback
@@ -449,15 +451,15 @@ class Simulation:
         return decision.aggregates(-1, scheduled=self.ingredients.rounds.merges(self._progress.round))
 
     def _receive(
-        self, job: TrainingJob, result: TrainingResult, *, returned: BoolArray
+        self, opened: OpenRound, result: TrainingResult, *, returned: BoolArray
     ) -> tuple[Arrivals, UpdateSimilarity, Tensor]:
         """What arrives at the gateways, the similarity of updates known so far, and what satellites remember."""
         shared, before, seed = self._models.num_shared, self._progress, self._require_seed()
+        job = opened.job
         start, trained = job.parameters[:, :shared], result.parameters[:, :shared]
         draws = partial(torch_generator, seed, "uplink", before.round)
-        sent, returned, memory = compress_updates(
-            self.ingredients.compression, start, trained, returned, before.upload_memory, draws
-        )
+        compression = self._episode.compression(opened.upload_bits, returned)
+        sent, returned, memory = compress_updates(compression, start, trained, returned, before.upload_memory, draws)
         noise = partial(torch_generator, seed, "uploads", before.round)
         received, updates, returned = receive_updates(start, sent, returned, self.ingredients.upload_snr_db, noise)
         similarity = before.update_similarity.refreshed(updates, returned)

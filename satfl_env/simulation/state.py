@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from satfl_env.settings import Each
 from satfl_env.simulation.updates import Outcome, is_lost
 
 FloatArray = NDArray[np.float64]
@@ -196,8 +197,8 @@ class RoundReport:
         harvested_j: Energy that came in, (S,).
         standing_j: Energy drawn by everything but training and transmission, (S,).
         spilled_j: Energy that came in and found no room, (S,).
-        download_model_bits: Bits of a model that is fetched.
-        upload_model_bits: Bits of an update that is returned.
+        download_model_bits: Bits of a model that is fetched, one number or (S,).
+        upload_model_bits: Bits of an update that is returned, one number or (S,).
         sends: Models that each satellite that sends has sent, (S,): one to its gateway, or one to each of several
             satellites.
         staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
@@ -235,8 +236,8 @@ class RoundReport:
     harvested_j: FloatArray
     standing_j: FloatArray
     spilled_j: FloatArray
-    download_model_bits: float
-    upload_model_bits: float
+    download_model_bits: Each
+    upload_model_bits: Each
     sends: FloatArray
     staleness: IntArray
     weights: FloatArray

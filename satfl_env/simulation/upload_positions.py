@@ -72,9 +72,9 @@ def at_upload(
     then = later(estimate.busy_s - estimate.upload_s)
 
     def among(transmits: BoolArray) -> Transfers:
-        return Transfers(now.among(transmits).download_s, then.among(transmits).upload_s)
+        return then.among(transmits)._replace(download_s=now.among(transmits).download_s)
 
-    return replace(opening, upload_s=then.alone.upload_s), among
+    return opening.with_transfers(then.alone._replace(download_s=opening.download_s)), among
 
 
 UPLOAD_POSITIONS: dict[PositionsAt, UploadPositions] = {"start": at_start, "upload": at_upload}

@@ -9,27 +9,27 @@ import pytest
 
 from satfl_env import Outcome
 from satfl_env.links import link_time_s
-from satfl_env.simulation.protocols import Fetched, LateUpdates, OneContact, Opening
+from satfl_env.simulation.protocols import Fetched, LateUpdates, OneContact, Opening, Transfers
 from satfl_env.simulation.transfer_bits import TransferBits
 from tests.factories import make_decision, make_state
 
-RATE_BPS, DISTANCE_M = np.array([1e6, 2e6, 0.0]), np.array([3e8, 6e8, 3e8])
+RATE_BPS, DISTANCE_M, WINDOW_S = np.array([1e6, 2e6, 0.0]), np.array([3e8, 6e8, 3e8]), np.full(3, 100.0)
 
 
 def test_each_way_takes_as_long_as_its_bits():
     bits, nothing = TransferBits(download=8e6, upload=2e6), np.zeros(3)
-    times = bits.times(RATE_BPS, DISTANCE_M, nothing)
+    times = bits.times(RATE_BPS, DISTANCE_M, nothing, WINDOW_S)
     np.testing.assert_allclose(times.download_s, [9.0, 6.0, np.inf], rtol=1e-3)
     np.testing.assert_allclose(times.upload_s, [3.0, 3.0, np.inf], rtol=1e-3)
 
 
 def test_both_ways_together_take_what_two_models_of_mean_size_take():
     bits, carry_s = TransferBits(download=8e6, upload=2e6), np.array([1.0, 2.0, 3.0])
-    times = bits.times(RATE_BPS, DISTANCE_M, carry_s)
+    times = bits.times(RATE_BPS, DISTANCE_M, carry_s, WINDOW_S)
     both_s = 2 * (link_time_s(5e6, RATE_BPS, DISTANCE_M) + carry_s)
     np.testing.assert_allclose(times.download_s + times.upload_s, both_s)
     # What other satellites carry goes by the bits, too.
-    alone = bits.times(RATE_BPS, DISTANCE_M, np.zeros(3))
+    alone = bits.times(RATE_BPS, DISTANCE_M, np.zeros(3), WINDOW_S)
     np.testing.assert_allclose(times.download_s[:2] - alone.download_s[:2], [1.6, 3.2])
     np.testing.assert_allclose(times.upload_s[:2] - alone.upload_s[:2], [0.4, 0.8])
 
@@ -56,7 +56,7 @@ def opening(**changes) -> Opening:
 def test_a_round_with_other_transfer_times_keeps_what_does_not_depend_on_them_and_no_more():
     before = opening()
     window_s, epoch = before.window_s, before.epoch
-    after = before.with_transfers(np.array([60.0]), np.array([20.0]))
+    after = before.with_transfers(Transfers(np.array([60.0]), np.array([20.0])))
     assert after.window_s is window_s
     assert after.epoch is epoch
     assert (before.download_s[0], after.download_s[0], after.upload_s[0]) == (30.0, 60.0, 20.0)

@@ -45,7 +45,7 @@ def share_out(state: NetworkState, decision: Decision) -> tuple[Participation, i
 
     alone_s = np.full(state.num_satellites, ALONE_S)
     nothing = Fetched(np.array(np.nan), np.array(0), np.array(0.0))
-    part = settle(
+    part, _ = settle(
         OneContact(),
         Opening(state, decision, alone_s, alone_s, nothing, 10.0, 0.0, np.inf, np.array(np.inf), 0.0, None, 0.0),
         transfers,

@@ -21,10 +21,11 @@ from satfl_env.simulation.protocols.round_protocol import (
     Opening,
     Participation,
     RoundProtocol,
+    Transfers,
     direct_contacts,
 )
 from satfl_env.simulation.protocols.topologies import GridLinks, PlaneLinks, Topology
-from satfl_env.simulation.protocols.transmitters import Transfers, settle
+from satfl_env.simulation.protocols.transmitters import settle
 
 __all__ = [
     "Aggregation",

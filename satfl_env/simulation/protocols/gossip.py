@@ -25,7 +25,14 @@ from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.exchanges import Exchange, IslGraph, Neighbours, Stage, isl_graph, one_after_another
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.relays import Relays
-from satfl_env.simulation.protocols.round_protocol import Aggregation, Contacts, Fetched, Opening, Participation
+from satfl_env.simulation.protocols.round_protocol import (
+    Aggregation,
+    Contacts,
+    Fetched,
+    Opening,
+    Participation,
+    Transfers,
+)
 from satfl_env.simulation.protocols.topologies import GridLinks
 from satfl_env.simulation.state import BoolArray, FloatArray
 
@@ -111,7 +118,9 @@ class Gossip(OneContact):
         upload_s, sending_s = exchange.time_s * opening.upload_size, exchange.sending_s * opening.upload_size
         isl_w = opening.transmit_power_w if self.isl.transmit_power_w is None else self.isl.transmit_power_w
         mean_w = isl_w * np.divide(sending_s, upload_s, out=np.zeros_like(upload_s), where=upload_s > 0)
-        timed = replace(opening, transmit_power_w=mean_w).with_transfers(np.zeros_like(upload_s), upload_s)
+        timed = replace(opening, transmit_power_w=mean_w).with_transfers(
+            Transfers(np.zeros_like(upload_s), upload_s, opening.upload_size)
+        )
         part = super().participate(timed)
         return replace(part, sends=np.where(part.trains, exchange.sends, 0.0))
 

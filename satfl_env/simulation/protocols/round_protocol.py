@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -88,6 +88,20 @@ class Fetched:
     cpu_hz: FloatArray
 
 
+class Transfers(NamedTuple):
+    """How long model transfers take, (S,); infinite for satellites that do not transmit.
+
+    Attributes:
+        download_s: Time to fetch a model.
+        upload_s: Time to return one.
+        upload_size: Bits of one that is returned, as a share of those of a model of mean size, one number or (S,).
+    """
+
+    download_s: FloatArray
+    upload_s: FloatArray
+    upload_size: Each = 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class Opening:
     """What is known when a round opens.
@@ -105,7 +119,8 @@ class Opening:
         stored_j: Energy that each satellite has before it browns out, (S,); infinite where that cannot happen.
         standing_w: Power that satellites draw all the time, from what is stored, one number or (S,).
         contacts: How satellites reach gateways.
-        upload_size: Bits of a model that is returned, as a share of those that `contacts.carry_s` holds for.
+        upload_size: Bits of a model that is returned, as a share of those that `contacts.carry_s` holds for, one number
+            or (S,).
     """
 
     state: NetworkState
@@ -119,7 +134,7 @@ class Opening:
     stored_j: FloatArray
     standing_w: Each
     contacts: Contacts
-    upload_size: float
+    upload_size: Each
 
     @cached_property
     def visible(self) -> BoolArray:
@@ -147,10 +162,10 @@ class Opening:
         """Power that takes from `state.energy_j` while a satellite returns its model, one number or (S,)."""
         return self.counts_transmission * self.transmit_power_w
 
-    def with_transfers(self, download_s: FloatArray, upload_s: FloatArray) -> Opening:
-        """The round with other transfer times; what does not depend on them is not computed again."""
+    def with_transfers(self, transfers: Transfers) -> Opening:
+        """The round with other transfers; what does not depend on them is not computed again."""
         opening = copy.copy(self)
-        vars(opening).update(download_s=download_s, upload_s=upload_s)
+        vars(opening).update(transfers._asdict())
         return opening
 
     def spendable_j(self, upload_s: FloatArray) -> FloatArray:

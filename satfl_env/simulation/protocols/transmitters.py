@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
-from satfl_env.simulation.protocols.round_protocol import Opening, Participation, RoundProtocol
-from satfl_env.simulation.state import BoolArray, FloatArray
+from satfl_env.simulation.protocols.round_protocol import Opening, Participation, RoundProtocol, Transfers
+from satfl_env.simulation.state import BoolArray
 from satfl_env.simulation.updates import Outcome
-
-
-class Transfers(NamedTuple):
-    """How long model transfers take, (S,); infinite for satellites that do not transmit.
-
-    Attributes:
-        download_s: Time to fetch a model.
-        upload_s: Time to return one.
-    """
-
-    download_s: FloatArray
-    upload_s: FloatArray
 
 
 def settle(
@@ -30,7 +17,7 @@ def settle(
     opening: Opening,
     transfers: Callable[[BoolArray], Transfers],
     served: Callable[[BoolArray], BoolArray],
-) -> Participation:
+) -> tuple[Participation, Transfers]:
     """Let those who take part share the band, and no one else.
 
     How long a transfer takes depends on who else transmits, and who transmits on how long it takes. The rule: whoever
@@ -43,15 +30,19 @@ def settle(
         opening: The round at its start, with the transfer times of links that nobody else uses.
         transfers: Gives the transfer times from the satellites that transmit, (S,).
         served: Gives those that gateways serve, of the satellites that could take part alone, (S,).
+
+    Returns:
+        Who takes part, and the transfers of those who do.
     """
     part = protocol.participate(opening)
     asks = part.transfers & np.isfinite(opening.download_s + opening.upload_s)
     transmits = served(asks)
     outcome = np.where(asks & ~transmits, Outcome.NOT_SERVED.value, part.outcome)
     while True:
-        part = protocol.participate(opening.with_transfers(*transfers(transmits)))
+        shared = transfers(transmits)
+        part = protocol.participate(opening.with_transfers(shared))
         outcome = np.where(transmits, part.outcome, outcome)
         fits = transmits & part.transfers
         if (fits == transmits).all():
-            return replace(part, outcome=outcome)
+            return replace(part, outcome=outcome), shared
         transmits = fits
