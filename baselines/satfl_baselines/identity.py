@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from satfl_baselines.files import read_json
 from satfl_baselines.qualified import describe
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
@@ -27,6 +28,22 @@ def identity(scenario: Scenario, **settings: Any) -> dict[str, Any]:
 def depended_on(record: Mapping[str, Any]) -> dict[str, Any]:
     """What of a record results depend on."""
     return {name: value for name, value in _flat(record).items() if name not in PLACES}
+
+
+def read_record(file: Path, kind: str, form: Any = dict[str, Any]) -> Any:
+    """The record of a folder that is not new, checked against a form that pydantic knows.
+
+    Raises:
+        ValueError: If the folder holds no results of that kind: "comparison" or "search".
+        OSError: If it cannot be read.
+    """
+    none = f"folder {str(file.parent)!r} is not empty and holds no {kind}"
+    if not file.exists():
+        raise ValueError(f"{none}; choose a new or an empty one")
+    try:
+        return read_json(file, form)
+    except ValueError as error:
+        raise ValueError(f"{none}: {error}") from error
 
 
 def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

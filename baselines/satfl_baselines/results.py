@@ -27,7 +27,7 @@ from typing_extensions import TypedDict
 
 from satfl_baselines.evaluate import Decide, Episode, Run
 from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_csv, write_json, write_png
-from satfl_baselines.identity import depended_on, identity, require_same
+from satfl_baselines.identity import depended_on, identity, read_record, require_same
 from satfl_baselines.qualified import describe
 from satfl_baselines.stored import read_episode, write_episode
 from satfl_baselines.summary import Comparison, Estimate
@@ -272,15 +272,7 @@ def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
 
 def _read_manifest(path: Path) -> Manifest | None:
     """The manifest of a folder; None if the folder is new or empty."""
-    if is_new(path):
-        return None
-    none = f"folder {str(path)!r} is not empty and holds no comparison"
-    if not (path / MANIFEST).exists():
-        raise ValueError(f"{none}; choose a new or an empty one")
-    try:
-        manifest: Manifest = read_json(path / MANIFEST, Manifest)
-    except ValueError as error:
-        raise ValueError(f"{none}: {error}") from error
+    manifest: Manifest | None = None if is_new(path) else read_record(path / MANIFEST, "comparison", Manifest)
     return manifest
 
 

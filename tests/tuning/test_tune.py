@@ -83,6 +83,16 @@ def test_a_damaged_search_is_refused_by_name(tmp_path, content):
         search(Bowl(), RULES["fine"].to_vector(), TINY, 0, tmp_path / "search.json")
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no search; choose a new or an empty one"):
+        tune_rules(tiny(), tmp_path, budget=TINY)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"holds no search: file '.*config\.json' is damaged"):
+        tune_rules(tiny(), tmp_path, budget=TINY)
+    assert {file.name for file in tmp_path.iterdir()} == {"notes.txt", "config.json"}
+
+
 def test_the_same_seed_finds_the_same_files(tmp_path):
     for folder in ("one", "two"):
         tune_rules(tiny(), tmp_path / folder, start="fine", budget=TINY)

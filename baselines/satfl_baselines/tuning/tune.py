@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.cross_entropy import Gaussian
 from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_json
-from satfl_baselines.identity import identity, require_same
+from satfl_baselines.identity import identity, read_record, require_same
 from satfl_baselines.rule import RULES, RuleNumbers
 from satfl_baselines.seeds import TUNING
 from satfl_baselines.summary import Estimate
@@ -78,7 +78,7 @@ def tune_rules(
         raise ValueError(f"unknown rule {start!r}{did_you_mean(start, tuple(RULES))}; there are: {', '.join(RULES)}")
     config = identity(scenario, start=start, seed=seed, **asdict(budget))
     if not is_new(out):
-        require_same(out, "search", read_json(out / CONFIG, dict[str, Any]), config)
+        require_same(out, "search", read_record(out / CONFIG, "search"), config)
     first = RULES[start].to_vector()
     with one_writer(out):
         write_json(out / CONFIG, config)
