@@ -244,7 +244,7 @@ def test_links_are_followed_and_devices_stay_devices(tmp_path):
 
 
 @given(st.lists(st.text(st.characters(codec=None), min_size=1, max_size=300), min_size=2, max_size=5, unique=True))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_of_any_policies_are_safe_and_distinct(folder, policies):
     there = opened(folder)
     files = [there._run_path(Run(policy, 0)) for policy in policies]
