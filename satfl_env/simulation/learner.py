@@ -170,6 +170,12 @@ class PhysicsOnly(Learner):
         """Models without parameters."""
         return ModelStore(first[:, :0], 0, num_gateways)
 
+    def cluster_loss(
+        self, models: ModelStore, clusters: int, data: LocalData, seed: int, round_index: int
+    ) -> FloatArray:
+        """Zeros, (S, K): nothing is learned that one could choose by."""
+        return np.zeros((len(models.held), clusters))
+
     def hand_out(self, models: ModelStore, hand_out: Callable[[], None], fetches: BoolArray) -> tuple[IntArray, Tensor]:
         """Nobody's test changes."""
         return np.zeros(0, dtype=np.int64), models.held[:0]

@@ -72,8 +72,8 @@ class NetworkState:
         beams: Most satellites that each gateway serves in a round, (G,); all S of them where there is no limit.
         cluster_loss: Mean loss of each satellite's training samples under the newest model of each cluster 0 to K - 1,
             (S, K), with K the setting `rounds.broadcast`; its own decoder where that stays on board. 1e12 where no
-            gateway has a model of the cluster; 0 with K = 1, where there is nothing to choose between. Observed where
-            K is more than one. It is what satellites find once they have fetched the K models.
+            gateway has a model of the cluster; 0 with K = 1, where there is nothing to choose between, and where nobody
+            trains. Observed where K is more than one. It is what satellites find once they have fetched the K models.
     """
 
     round: int

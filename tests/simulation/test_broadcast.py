@@ -116,6 +116,12 @@ def test_it_is_observed_and_ifca_decides_alike_on_observations():
         state, _ = simulation.step(policy(state))
 
 
+def test_where_nobody_trains_there_is_nothing_to_choose_by():
+    state, report = play(build(**THREE, **{"training.engine": "none"}), 2)[-1]
+    assert report.returned.any()
+    np.testing.assert_array_equal(state.cluster_loss, np.zeros((state.num_satellites, 3)))
+
+
 def test_more_clusters_than_satellites_are_refused():
     simulation = build(**{"rounds.broadcast": 11})
     with pytest.raises(ValueError, match=r"rounds\.broadcast must be at most the number of satellites, 10, got 11"):
