@@ -16,6 +16,7 @@ from satfl_env.orbits.intervals import Intervals
 from satfl_env.orbits.kepler import KeplerOrbits, orbits_from_boinor, orbits_from_states
 from satfl_env.orbits.line_of_sight import GrazingHeight, line_of_sight
 from satfl_env.orbits.planar import PlanarScene, remaining_window_s, uniform_phases
+from satfl_env.orbits.planes import plane_numbers
 from satfl_env.orbits.propagation import Orbits, earth_fixed_states
 from satfl_env.orbits.sampled import as_foreseen
 from satfl_env.orbits.scene import ForeseenScene, Scene, SceneSnapshot, positions_m
@@ -58,6 +59,7 @@ __all__ = [
     "make_epoch",
     "orbits_from_boinor",
     "orbits_from_states",
+    "plane_numbers",
     "positions_m",
     "remaining_window_s",
     "samples",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,15 +30,15 @@ def samples() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.iterdir())}
 
 
-def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbits:
-    """The satellites of a file.
+def load_elements(path: str | Path | Iterable[str | Path], epoch: Time | str | None = None) -> Sgp4Orbits:
+    """The satellites of a file, or of several.
 
     It is OMM if its name ends in .csv, .json, .xml or .kvn, TLE if it ends in .tle, .2le or .3le, both in upper or
     lower case. With any other name its first line decides. Of several sets of one satellite, which share a catalogue
     number, the newest that is not newer than the epoch is flown, or the oldest if all are newer; see `one_of_each`.
 
     Args:
-        path: The file, UTF-8, of at most 100 MB; `~` is your home.
+        path: The file, UTF-8, of at most 100 MB; `~` is your home. Or several, read as if they were one.
         epoch: As in `Sgp4Orbits`.
 
     Raises:
@@ -46,7 +46,18 @@ def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbi
         ValueError: If an element set is malformed or not one of SGP4, naming the file, and its line and columns or its
             message and field; as in `Sgp4Orbits`.
     """
-    path, start = expanded(path), None if epoch is None else make_epoch(epoch)
+    paths = [expanded(one) for one in ([path] if isinstance(path, str | Path) else path)]
+    start = None if epoch is None else make_epoch(epoch)
+    sets = [given for one in paths for given in _sets_of(one)]
+    try:
+        flown = one_of_each(sets, start)
+        names = [given.name or f"NORAD {given.number:05}" for given in flown]
+        return Sgp4Orbits([given.record for given in flown], names, start)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(map(str, paths))}: {error}") from error
+
+
+def _sets_of(path: Path) -> list[ElementSet]:
     if not path.exists():
         guess = did_you_mean(path.name, samples())
         raise FileNotFoundError(f"there is no file of orbital elements {str(path)!r}{guess}")
@@ -54,13 +65,12 @@ def load_elements(path: str | Path, epoch: Time | str | None = None) -> Sgp4Orbi
         require_file(path)
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"a file of elements has at most {MAX_FILE_BYTES} bytes, got {path.stat().st_size}")
-        sets = one_of_each(_sets(decoded(path.read_bytes()), path.suffix.lower()), start)
+        sets = list(_sets(decoded(path.read_bytes()), path.suffix.lower()))
         if not sets:
             raise ValueError("a constellation needs at least one satellite, got a file without elements")
-        names = [given.name or f"NORAD {given.number:05}" for given in sets]
-        return Sgp4Orbits([given.record for given in sets], names, start)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return sets
 
 
 def _sets(text: str, ending: str) -> Iterator[ElementSet]:

@@ -22,14 +22,14 @@ class FamilyScene(ConstellationScene):
     def __init__(self, orbits: Orbits, gateways: Sequence[Gateway | SpaceGateway], family: ConstellationScene) -> None:
         super().__init__(orbits, gateways, horizon_s=family.horizon_s)
         self.min_distance_m, self.max_distance_m = family.min_distance_m, family.max_distance_m
-        self._family = family
+        self._max_position_m, self._max_speed_mps = family.max_position_m, family.max_speed_mps
 
     @property
     def max_position_m(self) -> float:
         """Upper bound of the absolute value of every satellite coordinate."""
-        return self._family.max_position_m
+        return self._max_position_m
 
     @property
     def max_speed_mps(self) -> float:
         """Upper bound of every satellite's speed against the ground."""
-        return self._family.max_speed_mps
+        return self._max_speed_mps

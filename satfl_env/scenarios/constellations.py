@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -11,27 +10,17 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from satfl_env.links.channel import SPEED_OF_LIGHT_MPS
-from satfl_env.orbits import (
-    REACH_S,
-    KeplerOrbits,
-    PlanarScene,
-    Sgp4Orbits,
-    load_elements,
-    samples,
-    uniform_phases,
-    walker,
-)
+from satfl_env.orbits import KeplerOrbits, PlanarScene, uniform_phases, walker
 from satfl_env.paths import PathText
+from satfl_env.scenarios.catalogue_family import CatalogueFamily
 from satfl_env.scenarios.constellation_section import (
-    LONGEST_SPAN_S,
     Altitude,
     ConstellationSection,
     Inclination,
     SameOrbits,
     TopologyKind,
 )
-from satfl_env.scenarios.decay import RULES, Decay
-from satfl_env.scenarios.errors import prefixed
+from satfl_env.scenarios.published_section import Published, elements_path
 from satfl_env.scenarios.section import Section
 from satfl_env.scenarios.walker_family import WalkerFamily
 from satfl_env.settings import Count, Finite, Positive, Whole, default_of
@@ -163,7 +152,7 @@ class WalkerConstellation(SameOrbits):
         return self
 
 
-class ElementsConstellation(SameOrbits):
+class ElementsConstellation(Published):
     """Published orbital elements, propagated by SGP4; `epoch: null` means the newest epoch of the elements.
 
     `elements` is a shipped sample's name (`sentinel-like`, `polar-like`) or a file, TLE or OMM; see `load_elements`. In
@@ -177,55 +166,21 @@ class ElementsConstellation(SameOrbits):
     kind: Literal["tle"] = "tle"
     size_field: ClassVar[str] = "elements"
     elements: PathText
-    epoch: str | None = None
-    decay: Decay = "refuse"
 
     @property
     def path(self) -> Path:
         """The file of orbital elements."""
-        return samples().get(self.elements, Path(self.elements))
+        return elements_path(self.elements)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The same."""
+        return (self.path,)
 
     @property
     def num_satellites(self) -> int:
         """Number of satellites of the elements, S; `decay: leave-out` may fly fewer."""
         return self.orbits().num_satellites
 
-    def orbits(self) -> Sgp4Orbits:
-        """The orbits of the elements, which are read once."""
-        return self._read
 
-    @cached_property
-    def _read(self) -> Sgp4Orbits:
-        return load_elements(self.path, self.epoch)
-
-    def check(self, rounds: RoundSettings) -> None:
-        """Check that times stay in the range of dates and satellites stay up, as `decay` has it."""
-        super().check(rounds)
-        self.flown(rounds)
-
-    def flown(self, rounds: RoundSettings) -> Sgp4Orbits:
-        """The orbits of the satellites that stay up for long enough, as `decay` has it."""
-        orbits = self.orbits()
-        scene = self._scene_of(orbits)
-        span_s = self.start_within_s + rounds.longest_s(scene.horizon_s) + scene.look_ahead_s
-        # Who comes down after all episodes flies in them, but may be gone within a forecast.
-        decay_s = orbits.decays_s(min(span_s + REACH_S, LONGEST_SPAN_S))
-        during, after = decay_s <= span_s, (decay_s > span_s) & np.isfinite(decay_s)
-        if after.any():
-            orbits = orbits.ending(np.where(after, decay_s, np.inf))
-        return RULES[self.decay](orbits, np.where(during, decay_s, np.inf), self.start_within_s)
-
-    @model_validator(mode="after")
-    def _readable(self) -> ElementsConstellation:
-        try:
-            orbits = self.orbits()
-        except FileNotFoundError as error:
-            raise ValueError(f"elements: {error}; shipped samples: {', '.join(samples())}") from error
-        except (OSError, ValueError) as error:
-            raise ValueError(f"elements: {error}") from error
-        with prefixed(self._too_long):
-            orbits.advanced(self.start_within_s)
-        return self
-
-
-Constellation = PlanarConstellation | WalkerConstellation | WalkerFamily | ElementsConstellation
+Constellation = PlanarConstellation | WalkerConstellation | WalkerFamily | ElementsConstellation | CatalogueFamily

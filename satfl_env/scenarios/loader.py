@@ -23,7 +23,7 @@ from satfl_env.scenarios.plain import plain
 from satfl_env.scenarios.reader import decode, read_yaml
 from satfl_env.scenarios.schema import Scenario
 
-# Fields that hold a path.
+# Fields that hold a path, or a list of them.
 _PATHS = (("constellation", "elements"), ("data", "data_dir"))
 
 
@@ -156,8 +156,16 @@ def _anchor_paths(raw: dict[str, Any], folder: Path) -> None:
         if not isinstance(fields, dict):
             continue
         value = fields.get(field)
-        if isinstance(value, str) and value and value not in samples():
-            fields[field] = str((folder / expanded(value)).absolute())
+        if isinstance(value, str):
+            fields[field] = _anchored_path(value, folder)
+        elif isinstance(value, list):
+            fields[field] = [_anchored_path(item, folder) if isinstance(item, str) else item for item in value]
+
+
+def _anchored_path(path: str, folder: Path) -> str:
+    if not path or path in samples():
+        return path
+    return str((folder / expanded(path)).absolute())
 
 
 def _override(raw: dict[str, Any], path: str, value: Any) -> None:

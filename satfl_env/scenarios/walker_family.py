@@ -10,12 +10,13 @@ from pydantic import Field, field_validator, model_validator
 
 from satfl_env.orbits import ConstellationScene, FamilyScene, KeplerOrbits, walker
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
-from satfl_env.scenarios.constellation_section import Altitude, Inclination, Orbiting
+from satfl_env.scenarios.constellation_section import Altitude, Inclination
+from satfl_env.scenarios.family_section import Family
 from satfl_env.settings import Count, default_of
 from satfl_env.simulation import RoundSettings, ScenePart
 
 
-class WalkerFamily(Orbiting):
+class WalkerFamily(Family):
     """Walker constellations over gateways, of which each episode draws one; the rest is as for the kind `walker`.
 
     Drawn uniformly, from the seed's stream `orbits`: the number of planes among `planes`, each of which divides
@@ -27,23 +28,11 @@ class WalkerFamily(Orbiting):
     kind: Literal["walker-family"] = "walker-family"
     size_field: ClassVar[str] = "satellites"
     pattern: Literal["delta", "star"] = default_of(walker, "pattern")
-    satellites: Count
     planes: Annotated[tuple[Count, ...], Field(min_length=1)]
     altitude_m: tuple[Altitude, Altitude]
     inclination_deg: tuple[Inclination, Inclination]
-    gateways_drawn: Count
     epoch: str
     j2: bool = default_of(walker, "j2")
-
-    @property
-    def num_satellites(self) -> int:
-        """Number of satellites, S."""
-        return self.satellites
-
-    @property
-    def num_gateways(self) -> int:
-        """Number of gateways in an episode, G."""
-        return self.gateways_drawn
 
     def sample_orbits(self) -> KeplerOrbits:
         """The lowest and the highest orbit, over the equator, where the Earth's oblateness adds most to the speed."""
@@ -67,9 +56,7 @@ class WalkerFamily(Orbiting):
             raan_deg=rng.uniform(0.0, 360.0),
             j2=self.j2,
         )
-        chosen = rng.permutation(len(family.gateways))[: self.gateways_drawn]
-        started = orbits.advanced(rng.uniform(0.0, self.start_within_s))
-        return FamilyScene(started, [family.gateways[index] for index in chosen], family)
+        return self._drawn_scene(orbits, family, rng)
 
     @field_validator("altitude_m", "inclination_deg")
     @classmethod
@@ -80,13 +67,6 @@ class WalkerFamily(Orbiting):
         return value
 
     @model_validator(mode="after")
-    def _can_be_drawn(self) -> WalkerFamily:
-        for planes in self.planes:
-            if self.satellites % planes:
-                raise ValueError(f"planes must divide satellites = {self.satellites}, got {planes}")
-        if self.gateways_drawn > len(self.gateways):
-            raise ValueError(
-                f"gateways_drawn must be at most {len(self.gateways)}, as many as gateways, got {self.gateways_drawn}"
-            )
+    def _starts_in_range(self) -> WalkerFamily:
         self._check_latest_start(self.epoch)
         return self

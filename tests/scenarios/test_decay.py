@@ -79,7 +79,7 @@ def test_a_satellite_comes_down_when_sgp4_has_it_below_100_km(elements: str) -> 
 
 def test_elements_are_read_and_followed_once(monkeypatch: pytest.MonkeyPatch, elements: str) -> None:
     done: list[str] = []
-    for place in ("scenarios.constellations.load_elements", "orbits.sgp4_orbits.time_of_decay_s"):
+    for place in ("scenarios.published_section.load_elements", "orbits.sgp4_orbits.time_of_decay_s"):
         counted = partial(call, done, resolve_name(f"satfl_env.{place}"))
         monkeypatch.setattr(f"satfl_env.{place}", counted)
     scenario = scenarios.load("sentinel", **overrides(elements, decay="leave-out"))
