@@ -152,5 +152,5 @@ def test_impossible_families_are_refused_by_field(overrides, words):
 
 
 def test_planes_that_differ_have_no_fixed_links():
-    with pytest.raises(ScenarioError, match=r"needs constellation\.kind 'walker', got 'walker-family'"):
+    with pytest.raises(ScenarioError, match=r"need constellation\.kind 'walker', got 'walker-family'"):
         scenarios.load("earth", **{"rounds.relay": {"isl": {"kind": "fixed", "rate_bps": 1e8}}})
