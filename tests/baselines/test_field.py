@@ -15,13 +15,27 @@ from satfl_baselines.field import table
 from satfl_baselines.field.deadline import DEADLINE_ROUNDS, deadline
 from satfl_baselines.field.playing import play
 from satfl_baselines.field.satfed import satfed
-from satfl_baselines.field.system import BASELINE, load_systems, system_names
+from satfl_baselines.field.system import BASELINE, SCENARIO, load_systems, system_names
 from satfl_env import Outcome, When
 from satfl_env.commands import make_app
+from satfl_env.scenarios import load
 from satfl_env.scenarios.errors import ScenarioError
 from tests.factories import make_state
 
 QUICK = {"training.engine": "none", "rounds.episode": 2}
+# How models are learned and sent, which is what systems are.
+LEARNING = {"rounds", "server", "local", "compression", "structures"}
+# What else rows change, as docs/field.md lists it.
+SCENE = {
+    "fedhap": {"gateways"},
+    "nomafedhap": {"gateways", "links"},
+    "geo": {"gateways"},
+    "meo": {"gateways"},
+    "one-beam": {"access"},
+    "satfed": {"access"},
+    "unequal": {"fleet"},
+    "fedsn": {"fleet"},
+}
 
 
 def reproduce(out: Path, *arguments: str) -> Result:
@@ -63,7 +77,8 @@ def test_every_system_plays_from_its_file_alone(name: str, tmp_path: Path):
 
 def test_the_table_says_what_episodes_reach_and_spend():
     rows = table.field_rows(
-        {BASELINE: played((0.2, 0.3, 0.5), (0.2, 0.4, 0.5)), "other": played((0.1, 0.8, 0.9), (0, 0.5, 0.7))}
+        {BASELINE: played((0.2, 0.3, 0.5), (0.2, 0.4, 0.5)), "other": played((0.1, 0.8, 0.9), (0, 0.5, 0.7))},
+        {BASELINE: BASELINE, "other": BASELINE},
     )
     first, other = rows
     assert (other["metric"], other["hours_to_target"], other["reached"]) == (pytest.approx(0.8), 1.0, 1)
@@ -77,9 +92,20 @@ def test_the_table_says_what_episodes_reach_and_spend():
     } == pytest.approx({"energy_kj": 1.0, "sent_gbit": 6.0, "returned": 4.0, "lost": 2.0, "idle_share": 0.25})
 
 
+def test_a_system_is_compared_with_the_row_that_it_names():
+    curves = {BASELINE: played((0.1, 0.2)), "scarce": played((0.1, 0.5)), "queues": played((0.1, 0.75))}
+    rows = table.field_rows(curves, {BASELINE: BASELINE, "scarce": BASELINE, "queues": "scarce"})
+    assert [(row["baseline"], row["minus_baseline"]) for row in rows[1:]] == [(BASELINE, 0.3), ("scarce", 0.25)]
+
+
+def test_systems_on_other_access_and_computers_have_their_own_baseline():
+    named = {system.name: system.against for system in load_systems() if system.against != BASELINE}
+    assert named == {"satfed": "one-beam", "fedsn": "unequal"}
+
+
 def test_the_page_shows_means_with_intervals_where_there_are_some():
-    text = table.markdown(table.field_rows({"alone": played((0.2, 0.9))}), "accuracy")
-    assert text.splitlines()[2] == "| `alone` | 0.900 | - | 1.00 | 0.5 | 3.0 | 1.0 | 0.250 | 1 of 1 |"
+    text = table.markdown(table.field_rows({"alone": played((0.2, 0.9))}, {"alone": BASELINE}), "accuracy")
+    assert text.splitlines()[2] == "| `alone` | 0.900 | - | 1.00 | 0.5 | 3.0 | 1.0 | 0.250 | 1 of 1 | `fedavg` |"
 
 
 def test_a_second_run_plays_what_is_missing(tmp_path: Path):
@@ -116,14 +142,32 @@ def test_a_scarce_link_goes_to_the_highest_loss():
     assert satfed(state).association.tolist() == [2, 0, 2]
 
 
-def test_two_systems_meet_the_same_satellites_and_data(tmp_path: Path):
+def test_systems_start_from_the_same_models_and_data(tmp_path: Path):
     systems = load_systems(["fedavg", "fedsat"])
-    comparisons = play(systems, QUICK, [0, 1], tmp_path)
-    first = [table.curves_of(own) for own in comparisons.values()]
-    np.testing.assert_array_equal(first[0]["test_loss"][:, 0], first[1]["test_loss"][:, 0])
+    comparisons = play(systems, {"rounds.episode": 1, "training.max_epochs": 1}, [0, 1], tmp_path)
+    losses = [table.curves_of(own)["test_loss"][:, 0].tolist() for own in comparisons.values()]
+    assert losses[0] == losses[1]
+    assert losses[0][0] != losses[0][1]
 
 
-def test_changes_that_do_not_go_with_a_system_name_it():
+@pytest.mark.parametrize("name", system_names())
+def test_a_system_changes_the_scene_only_where_the_page_says_so(name: str):
+    (system,) = load_systems([name])
+    own, shared = (scenario.model_dump() for scenario in (system.scenario({}), load(SCENARIO)))
+    for places in (own, shared):
+        places["gateways"] = places["constellation"].pop("gateways")
+    assert {part for part in shared if own[part] != shared[part]} - LEARNING == SCENE.get(name, set())
+
+
+@pytest.mark.parametrize("change", ["rounds.late", "rounds.late.buffer", "rounds"])
+def test_a_change_of_what_a_system_sets_is_refused(change: str):
     (system,) = load_systems(["fedsat"])
-    with pytest.raises(ScenarioError, match=r"^system 'fedsat': "):
+    message = f"system 'fedsat': '{change}' cannot be changed, its file sets 'rounds.late'"
+    with pytest.raises(ScenarioError, match=f"^{message}$"):
+        system.scenario({change: {}})
+
+
+def test_changes_that_do_not_go_with_a_system_name_it_in_one_line():
+    (system,) = load_systems(["fedsat"])
+    with pytest.raises(ScenarioError, match=r"^system 'fedsat': .* not valid: rounds.cloud_every: .*, got 0$"):
         system.scenario({"rounds.cloud_every": 0})

@@ -180,7 +180,7 @@ def _reproduce_field(
     own = own_policies(dict.fromkeys(system.policy for system in systems))
     with progress_bar(errors, "episodes") as progress:
         played = playing.play(systems, changes, range(seeds), out, own=own, workers=workers, progress=progress)
-    console.print(write(played, out))
+    console.print(write(played, {system.name: system.against for system in systems}, out))
 
 
 def _task_clustering(changes: Mapping[str, Any], fields: Mapping[str, Any]) -> Scenario:

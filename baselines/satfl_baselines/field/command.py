@@ -14,11 +14,12 @@ from satfl_baselines.summary import Comparison
 from satfl_env.drawing import own_style
 
 
-def write(played: Mapping[str, Comparison], out: Path) -> Table:
+def write(played: Mapping[str, Comparison], against: Mapping[str, str], out: Path) -> Table:
     """Write `field.csv`, `field.md` and `field.png`.
 
     Args:
         played: What `play` gave.
+        against: The name of the system that each of them is compared with.
         out: The folder.
 
     Returns:
@@ -28,7 +29,7 @@ def write(played: Mapping[str, Comparison], out: Path) -> Table:
         OSError: If the folder cannot be written.
     """
     first = next(iter(played.values()))
-    rows, metric = field_rows(played), metric_of(first)
+    rows, metric = field_rows(played, against), metric_of(first)
     title = f"The systems of the field, {first.rounds} rounds, seeds: {len(first.seeds)}"
     with one_writer(out), own_style():
         # Matplotlib takes a while to import, and most commands never draw.
@@ -39,7 +40,7 @@ def write(played: Mapping[str, Comparison], out: Path) -> Table:
         write_png(out / "field.png", draw_field(played, f"{title} (means)"))
     columns = headings(metric)
     title = f"{title} (mean ± 95 % interval)"
-    table = Table("system", *columns.values(), title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table("system", *columns.values(), "baseline", title=title, title_justify="left", box=SIMPLE_HEAD)
     for row in rows:
-        table.add_row(row["system"], *(shown(row, column) for column in columns))
+        table.add_row(row["system"], *(shown(row, column) for column in columns), row["baseline"])
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ class System(Section):
         source: The paper that it is from.
         policy: Its policy: a name of the registry, or `MODULE:FUNCTION`.
         settings: What it changes in the scenario `field`, by dotted name as in overrides: a round protocol, a server
-            rule, compression. Constellation, data, links to the ground and energy stay the same.
+            rule, compression; gateways, access or computers only where the system is about these.
+        against: The system that the table compares it with.
         claim: What the paper claims.
         chosen: What was chosen where the paper leaves it open, and what is simpler here.
     """
@@ -41,6 +43,7 @@ class System(Section):
     source: str
     policy: str
     settings: Mapping[str, Any] = {}
+    against: str = BASELINE
     claim: str
     chosen: str = ""
 
@@ -48,12 +51,17 @@ class System(Section):
         """The scenario that it plays, with changes that hold for all systems.
 
         Raises:
-            ScenarioError: If they do not go together; the message names the system.
+            ScenarioError: If a change is of what the system itself sets, or they do not go together; the message names
+                the system.
         """
+        for change, own in product(changes, self.settings):
+            if _overlap(change, own):
+                raise ScenarioError(f"system {self.name!r}: {change!r} cannot be changed, its file sets {own!r}")
         try:
-            return load(SCENARIO, **{**changes, **self.settings})
+            return load(SCENARIO, **changes, **self.settings)
         except ScenarioError as error:
-            raise ScenarioError(f"system {self.name!r}: {error}") from error
+            problems = " ".join(map(str.strip, str(error).splitlines()))
+            raise ScenarioError(f"system {self.name!r}: {problems}") from error
 
 
 def system_names() -> tuple[str, ...]:
@@ -68,17 +76,28 @@ def load_systems(names: Sequence[str] = ()) -> tuple[System, ...]:
     Raises:
         ValueError: If there is no such system, or its file is not valid; the message names it.
     """
-    known = system_names()
     for name in names:
-        if name not in known:
-            raise ValueError(f"unknown system {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
-    return tuple(_read(name) for name in known if name in names or not names)
+        _require_known(name)
+    return tuple(_read(name) for name in system_names() if name in names or not names)
 
 
 def _read(name: str) -> System:
     with prefixed(f"system {name!r}: "):
         raw = read_yaml(_FOLDER.joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
         try:
-            return System.model_validate({"name": name, **raw})
+            system = System.model_validate({"name": name, **raw})
         except ValidationError as error:
             raise ValueError(first_problem(error)) from error
+        _require_known(system.against)
+        return system
+
+
+def _require_known(name: str) -> None:
+    known = system_names()
+    if name not in known:
+        raise ValueError(f"unknown system {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one of two dotted names is the other, or a field inside it."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")

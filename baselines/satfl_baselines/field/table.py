@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.field.system import BASELINE
 from satfl_baselines.files import expressible
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env import Outcome, judging_metric
 
-# Of the metric that judges; about what the baseline reaches in a day.
+# Of the metric that judges; the baseline reaches it within an episode, which is eight hours.
 TARGET = 0.8
 S_PER_HOUR = 3600.0
 
@@ -80,22 +79,26 @@ COLUMNS: Mapping[str, Column] = {
 }
 
 
-def field_rows(played: Mapping[str, Comparison]) -> list[dict[str, Any]]:
+def field_rows(played: Mapping[str, Comparison], against: Mapping[str, str]) -> list[dict[str, Any]]:
     """One row per system: means over seeds with half widths of their 95 % intervals.
 
     `reached` is the number of seeds that reach the target; `hours_to_target` is over those. `minus_baseline` is the
-    difference of the metric to the baseline's, paired by seed, if that was played.
+    difference of the metric to that of `baseline`, paired by seed, if that was played.
+
+    Args:
+        played: Each system's episodes by its name.
+        against: The name of the system that each of them is compared with.
     """
-    return [_row(name, own, played.get(BASELINE)) for name, own in played.items()]
+    return [_row(name, own, against[name], played.get(against[name])) for name, own in played.items()]
 
 
-def _row(name: str, comparison: Comparison, baseline: Comparison | None) -> dict[str, Any]:
+def _row(name: str, comparison: Comparison, against: str, baseline: Comparison | None) -> dict[str, Any]:
     samples = {column: quantity.of(comparison) for column, quantity in COLUMNS.items()}
     to_target = samples["hours_to_target"]
     samples["hours_to_target"] = to_target[np.isfinite(to_target)]
-    against = np.full(0, np.nan) if baseline is None else samples["metric"] - final(baseline)
-    row: dict[str, Any] = {"system": name, "seeds": len(comparison.seeds)}
-    for column, values in {**samples, "minus_baseline": against}.items():
+    minus = np.full(0, np.nan) if baseline is None else samples["metric"] - final(baseline)
+    row: dict[str, Any] = {"system": name, "baseline": against, "seeds": len(comparison.seeds)}
+    for column, values in {**samples, "minus_baseline": minus}.items():
         mean, half_width = _estimate(values)
         row |= {column: mean, f"{column}_ci95": half_width}
     return dict(expressible({**row, "reached": len(samples["hours_to_target"])}))
@@ -124,7 +127,7 @@ def headings(metric: str) -> Mapping[str, str]:
     """What stands over the columns that are shown."""
     return {
         "metric": metric.replace("_", " "),
-        "minus_baseline": f"minus {BASELINE}",
+        "minus_baseline": "minus baseline",
         "hours_to_target": f"hours to {TARGET}",
         "energy_kj": "energy (kJ)",
         "sent_gbit": "sent (Gbit)",
@@ -136,8 +139,9 @@ def headings(metric: str) -> Mapping[str, str]:
 def markdown(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
     """The table for a page."""
     columns = headings(metric)
-    lines = [["system", *columns.values(), "reached"], ["---"] * (len(columns) + 2)]
+    lines = [["system", *columns.values(), "reached", "baseline"], ["---"] * (len(columns) + 3)]
     for row in rows:
         reached = f"{row['reached']} of {row['seeds']}"
-        lines.append([f"`{row['system']}`", *(shown(row, column) for column in columns), reached])
+        values = (shown(row, column) for column in columns)
+        lines.append([f"`{row['system']}`", *values, reached, f"`{row['baseline']}`"])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
