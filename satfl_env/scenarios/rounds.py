@@ -48,7 +48,8 @@ class Relay(Section):
     `isl` is what the links are: of one rate (`fixed`) or of a link budget (`budget`), and the power of sending on them.
 
     `combine_on_board` combines the updates of a cluster that reach a gateway through the same satellite in that one, so
-    that one model goes down instead of many. With `clients` they are those of devices on the ground, see `Clients`.
+    that one model goes down instead of many. With `clients` they are those of devices on the ground,
+    which are combined so anyway; see `Clients`.
     """
 
     topology: TopologyKind = "plane"
@@ -59,18 +60,24 @@ class Relay(Section):
     combine_on_board: bool = False
     clients: Clients | None = None
 
+    @model_validator(mode="after")
+    def _clients_are_combined_anyway(self) -> Relay:
+        if self.clients is not None and self.combine_on_board:
+            raise ValueError("combine_on_board must be false with clients, whose models are combined anyway, got true")
+        return self
+
     def protocol(self, constellation: ConstellationSection, protocol: RoundProtocol) -> RoundProtocol:
         """The protocol of rounds in which models are relayed, around another one.
 
         Raises:
             ValueError: If the constellation has no planes that satellites could have links in.
         """
-        links = constellation.topology(self.topology), self.isl
+        linked = constellation.topology(self.topology), self.isl
         if self.clients is not None:
-            return EdgeServers(*links, self.grazing_height_m, **vars(self.clients))
+            return EdgeServers(*linked, self.grazing_height_m, **vars(self.clients))
         if self.combine_on_board:
-            return OnboardAggregation(*links, self.grazing_height_m)
-        return Relays(*links, protocol, self.grazing_height_m)
+            return OnboardAggregation(*linked, self.grazing_height_m)
+        return Relays(*linked, protocol, self.grazing_height_m)
 
 
 Late = Annotated[LateUpdates | FedAsync | AsyncFLEO | FedGSM, Field(discriminator="kind"), by_default(LateUpdates)]
