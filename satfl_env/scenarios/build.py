@@ -53,15 +53,16 @@ def build(
         torch_threads: Threads PyTorch may use inside a round; None leaves the process's setting alone.
 
     Raises:
-        ScenarioError: If there is no such scenario, or a field does not fit the model, the images, this machine or its
-            memory; the message names it. What depends on the satellites, such as the split of the images, is checked by
-            `reset`.
+        ScenarioError: If there is no such scenario, or a field does not fit the model, the images, the parts, this
+            machine or its memory; the message names it. What depends on the satellites, such as the split of the
+            images, is checked by `reset`.
         FileNotFoundError: If the image source needs a data folder that is not there.
         TypeError: If a part's name is unknown or a part has the wrong form; the message names it.
         ValueError: If a part returns impossible numbers.
     """
     scenario, own = resolve(scenario), check_parts(parts)
     scenario.check_target(own)
+    scenario.check_structures(own)
     if "scene" not in own:
         check_memory(memory_needs(scenario))
     training = scenario.training

@@ -7,7 +7,7 @@ _deg, _mps (m/s), _db, _dbi.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -262,12 +262,11 @@ class Scenario(Section):
             "local.kind 'scaffold'": self.local.kind == "scaffold",
             "compression.upload.kind 'progressive'": isinstance(upload, LinkCompressor),
             "rounds.relay.combine_on_board": relay is not None and relay.combine_on_board,
+            "rounds.relay.clients": relay is not None and relay.clients is not None,
             "rounds.broadcast": self.rounds.broadcast > 1,
             "rounds.late.kind 'fedasync'": late is not None and late.kind == "fedasync",
         }
-        for name, given in whole_alone.items():
-            if self.structures is not None and given:
-                raise ValueError(f"{name} does not go with structures, where satellites train parts of a model")
+        self._refuse_with_structures([name for name, given in whole_alone.items() if given])
         return self
 
     @model_validator(mode="after")
@@ -291,6 +290,14 @@ class Scenario(Section):
         """Raise `ScenarioError` if the target's metric is none of the model's, unless parts have another `model`."""
         if self.target is not None and "model" not in parts:
             self.target.check(self.model.metrics)
+
+    def check_structures(self, parts: Collection[str]) -> None:
+        """Raise `ScenarioError` if parts have one that gateways with models in parts would not use."""
+        self._refuse_with_structures([f"parts[{name!r}]" for name in ("combine", "server") if name in parts])
+
+    def _refuse_with_structures(self, given: Sequence[str]) -> None:
+        if self.structures is not None and given:
+            raise ScenarioError(f"{given[0]} does not go with structures, where satellites train parts of a model")
 
     def make_fleet(self) -> Kinds:
         """The kinds of satellites.

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from satfl_env import Outcome, Simulation, scenarios
-from satfl_env.federated import Layout, overlapping_mean, width_mask
+from satfl_env.federated import FedAvg, Layout, overlapping_mean, weighted_mean, width_mask
+from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation import Structures
 from satfl_env.simulation.structures import widest
 from tests.factories import decide
@@ -194,8 +195,17 @@ def test_equal_satellites_train_whole_models():
         ({"local": {"kind": "scaffold"}}, "local.kind 'scaffold'"),
         ({"compression.upload": {"kind": "progressive"}}, "compression.upload.kind 'progressive'"),
         ({"rounds.broadcast": 2}, "rounds.broadcast"),
+        ({"rounds.relay": {"combine_on_board": True}}, "rounds.relay.combine_on_board"),
+        ({"rounds.relay": {"clients": {"clients": 2}}}, "rounds.relay.clients"),
     ],
 )
 def test_what_takes_all_to_train_the_same_is_refused(changes, name):
     with pytest.raises(ValueError, match=f"{name} does not go with structures"):
         build(**changes)
+
+
+@pytest.mark.parametrize(("name", "part"), [("combine", weighted_mean), ("server", FedAvg())])
+def test_parts_that_would_not_be_used_are_refused(name, part):
+    scenario = scenarios.load("leo-multitask", **QUICK, **WIDTHS)
+    with pytest.raises(ScenarioError, match=rf"parts\['{name}'\] does not go with structures"):
+        scenarios.build(scenario, parts={name: part})
