@@ -220,7 +220,7 @@ class Simulation:
             **balance._asdict(),
             download_model_bits=self._episode.bits.download,
             upload_model_bits=learned.opened.upload_bits,
-            sends=np.broadcast_to(part.sends, part.epochs.shape),
+            sends=np.where(part.upload_s > 0, part.sends, 0.0),
             staleness=aggregation.staleness,
             weights=aggregation.intake.weights,
             equal_weights=aggregation.intake.equal_weights,

@@ -74,6 +74,7 @@ class NetworkState:
             (S, K), with K the setting `rounds.broadcast`; its own decoder where that stays on board. 1e12 where no
             gateway has a model of the cluster; 0 with K = 1, where there is nothing to choose between, and where nobody
             trains. Observed where K is more than one. It is what satellites find once they have fetched the K models.
+            All K are tested in every round, whether it is read or not.
     """
 
     round: int
@@ -199,8 +200,8 @@ class RoundReport:
         spilled_j: Energy that came in and found no room, (S,).
         download_model_bits: Bits of a model that is fetched, one number or (S,).
         upload_model_bits: Bits of an update that is returned, one number or (S,).
-        sends: Models that each satellite that sends has sent, (S,): one to its gateway, or one to each of several
-            satellites.
+        sends: Models that each satellite has sent, (S,): one to its gateway, or one to each of several satellites; 0
+            where it has sent nothing. A transfer that broke off counts whole.
         staleness: How often the models have changed since the satellite fetched the one it trained from, (S,); 0 where
             updates come back in the round they were trained in.
         weights: Aggregation weights actually used, (S,); sum to 1 in each (gateway, cluster) group, 0 for lost updates.
@@ -276,7 +277,7 @@ class RoundReport:
     @property
     def upload_bits(self) -> FloatArray:
         """Bits each satellite returned in the round, (S,); a transfer that broke off counts whole."""
-        return np.where(self.upload_s > 0, self.sends * self.upload_model_bits, 0.0)
+        return self.sends * self.upload_model_bits
 
     @property
     def energy_j(self) -> FloatArray:

@@ -146,6 +146,16 @@ def test_time_advances_until_the_last_is_back_or_by_the_cadence():
         assert (report.download_s + report.compute_s + report.upload_s <= 150.0 + 1e-6).all()
 
 
+def test_only_who_returns_an_update_has_sent_a_model():
+    simulation = build(**{"training.engine": "none", "rounds.episode": 2})
+    decision = decide(simulation.reset(0))
+    decision.association[::2] = simulation.state.sits_out
+    _, report = simulation.step(decision)
+    assert 0 < report.returned.sum() < len(report.sends) / 2 + 1
+    np.testing.assert_array_equal(report.sends, report.returned)
+    np.testing.assert_array_equal(report.upload_bits, report.returned * report.upload_model_bits)
+
+
 def test_a_round_that_everyone_sits_out_only_passes_time():
     simulation = build()
     state = simulation.reset(0)

@@ -122,7 +122,7 @@ class Gossip(OneContact):
             Transfers(np.zeros_like(upload_s), upload_s, opening.upload_size)
         )
         part = super().participate(timed)
-        return replace(part, sends=np.where(part.trains, exchange.sends, 0.0))
+        return replace(part, sends=exchange.sends)
 
     def _exchange(self, graph: IslGraph) -> Exchange:
         return one_after_another([stage.exchange(graph) for stage in self.stages])
