@@ -14,7 +14,7 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from satfl_env.federated import Combine, take_rows
-from satfl_env.settings import STRICT, Count, Positive
+from satfl_env.settings import STRICT, Count, NonNegative, Positive, default_of
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.buffers import staleness_discount
@@ -24,7 +24,7 @@ from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched
 
 
 @dataclass(frozen=True, config=STRICT)
-class LateUpdates(NextContact, OneContact):
+class LateUpdates(NextContact):
     """Updates are trained between two contacts and returned at the second (FedSat, FedBuff).
 
     Attributes:
@@ -38,6 +38,7 @@ class LateUpdates(NextContact, OneContact):
 
     buffer: Count = 1
     server_rate: Positive = 1.0
+    staleness_power: NonNegative = default_of(OneContact, "staleness_power")
     kind: Literal["buffered"] = "buffered"
 
     def aggregate(

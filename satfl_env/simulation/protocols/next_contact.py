@@ -5,22 +5,18 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from satfl_env.orbits import SceneSnapshot
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.costs import cost_of_training, epochs_in_time_and_affordable
+from satfl_env.simulation.protocols.direct import Direct
 from satfl_env.simulation.protocols.epoch_cost import EpochCost
-from satfl_env.simulation.protocols.round_protocol import Contacts, Fetched, Opening, Participation, direct_contacts
+from satfl_env.simulation.protocols.round_protocol import Fetched, Opening, Participation
 from satfl_env.simulation.state import BoolArray, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 
-class NextContact:
+class NextContact(Direct):
     """Satellites train between two contacts and return their update at the second; how it counts is left open."""
-
-    def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
-        """Every satellite talks to gateways directly."""
-        return direct_contacts(snapshot)
 
     def participate(self, opening: Opening) -> Participation:
         """Satellites return what they have trained since their last contact; only the transfers have to fit this one.
@@ -58,12 +54,6 @@ class NextContact:
     def fetches(self, outcome: IntArray) -> BoolArray:
         """All satellites that met their gateway, including those whose training diverged."""
         return np.isin(outcome, (Outcome.RETURNED, Outcome.FETCHED, Outcome.DIVERGED))
-
-    def hand_out(
-        self, models: ModelStore, decision: Decision, arrivals: Arrivals, contacts: Contacts, fetches: BoolArray
-    ) -> None:
-        """Satellites that fetch get their gateway's model."""
-        models.distribute(decision, fetches)
 
 
 def staleness_at_arrival(models: ModelStore, arrivals: Arrivals, fetched: Fetched) -> IntArray:

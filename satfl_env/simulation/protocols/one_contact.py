@@ -7,26 +7,19 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.federated import Combine
-from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import STRICT, NonNegative
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.costs import cost_of_training, epochs_in_time_and_affordable
-from satfl_env.simulation.protocols.round_protocol import (
-    Aggregation,
-    Contacts,
-    Fetched,
-    Opening,
-    Participation,
-    direct_contacts,
-)
+from satfl_env.simulation.protocols.direct import Direct
+from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched, Opening, Participation
 from satfl_env.simulation.state import BoolArray, IntArray
 from satfl_env.simulation.updates import Outcome, first_reason
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class OneContact:
+class OneContact(Direct):
     """Fetch the model, train and return the update within one contact (SemSpaceFL, section III-F).
 
     Attributes:
@@ -35,10 +28,6 @@ class OneContact:
     """
 
     staleness_power: NonNegative = 0.5
-
-    def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
-        """Every satellite talks to gateways directly."""
-        return direct_contacts(snapshot)
 
     def participate(self, opening: Opening) -> Participation:
         """Satellites train if an epoch fits the contact and the energy (SemSpaceFL, section III-F).
@@ -81,9 +70,3 @@ class OneContact:
     def fetches(self, outcome: IntArray) -> BoolArray:
         """Satellites that returned an update; one that diverged starts from its gateway's model next time anyway."""
         return np.asarray(outcome == Outcome.RETURNED.value)
-
-    def hand_out(
-        self, models: ModelStore, decision: Decision, arrivals: Arrivals, contacts: Contacts, fetches: BoolArray
-    ) -> None:
-        """Satellites that fetch get their gateway's model."""
-        models.distribute(decision, fetches)
