@@ -195,8 +195,6 @@ def test_equal_satellites_train_whole_models():
         ({"local": {"kind": "scaffold"}}, "local.kind 'scaffold'"),
         ({"compression.upload": {"kind": "progressive"}}, "compression.upload.kind 'progressive'"),
         ({"rounds.broadcast": 2}, "rounds.broadcast"),
-        ({"rounds.relay": {"combine_on_board": True}}, "rounds.relay.combine_on_board"),
-        ({"rounds.relay": {"clients": {"clients": 2}}}, "rounds.relay.clients"),
     ],
 )
 def test_what_takes_all_to_train_the_same_is_refused(changes, name):
