@@ -52,7 +52,7 @@ FAULTS = {
     "satellites": {"mtbf_s": 2000.0, "mttr_s": 300.0},
     "gateways": {"mtbf_s": 4000.0, "mttr_s": 300.0},
     "contact_loss": 0.1,
-    "transfer_mtbf_s": 60.0,
+    "transfer_mtbf_s": 600.0,
     "upsets_per_bit_day": 1e-4,
 }
 MORE = [

@@ -118,7 +118,7 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "leo-multitask",
             {"compression.upload": {"kind": "quantized", "bits": 4}},
-            "compression.upload.kind: must be one of 'quantised', 'top-k', 'random-k', got 'quantized', "
+            "compression.upload.kind: must be one of 'quantised', 'top-k', 'random-k', 'progressive', got 'quantized', "
             "did you mean 'quantised'?",
         ),
         ("leo-multitask", {"links": 3}, "links: must be a section with kind 'radio', 'noma', 'ideal', got 3"),

@@ -154,7 +154,7 @@ def test_every_engine_drops_a_model_that_only_its_next_use_shows_to_have_diverge
     model, data, start = simulation._learner.model, simulation._episode.data.train, simulation._models.held
     # A single step of one minibatch: the loss before it is finite, and so are the parameters after it.
     settings = TrainingSettings(batch_size=64, learning_rate=1e9, optimizer="sgd", batches_per_epoch=1)
-    trainer = make_trainer(engine, model, settings, simulation.ingredients.trainer.keywords["hardware"])
+    trainer = make_trainer(engine, model, settings, scenarios.load("task-clustering-mini").training)
     epochs, seeds = np.array([1, 0, 1]), np.arange(3, dtype=np.uint64)
     result = trainer.train(start, data, epochs, seeds)
     rows, loss, usable, _ = trainer.train_rows(
