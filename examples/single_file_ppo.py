@@ -3,23 +3,28 @@
 In the manner of CleanRL's `ppo_continuous_action.py` (S. Huang et al., JMLR 23, 2022): every choice can be seen and
 changed. `satfl train` does the same with Stable-Baselines3, and keeps, judges and resumes what it learns.
 
-    python examples/single_file_ppo.py --rounds 40000
+    python examples/single_file_ppo.py --rounds 40000 --out results/single-file
+    tensorboard --logdir results/single-file
+    satfl evaluate --scenario leo-multitask --policy results/single-file --against full
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 from torch.distributions import Normal
+from torch.utils.tensorboard import SummaryWriter
 
-from satfl_agents import RuleAction
-from satfl_env import make_vector_env
+from satfl_agents import Form, Network, PolicyDescription, RuleAction, save_policy
+from satfl_env import SatFLEnv, make_vector_env
 from satfl_env.wrappers import ScaledObservation
 
 
@@ -82,6 +87,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--lam", type=float, default=0.95)
     parser.add_argument("--clip", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("results/single-file"), help="folder of curves and policy")
     return parser.parse_args()
 
 
@@ -90,9 +96,23 @@ def wrap(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     return ScaledObservation(RuleAction(env))
 
 
+def save(agent: Agent, args: argparse.Namespace) -> None:
+    """Write the policy as `satfl train` does: what decides has the same layers there, under other names."""
+    native, network = SatFLEnv(args.scenario), Network()
+    seen = wrap(native)
+    policy = ActorCriticPolicy(seen.observation_space, seen.action_space, lambda _: 0.0, **network.policy_kwargs)
+    layers = {"mlp_extractor.policy_net": agent.actor[:-1], "action_net": agent.actor[-1]}
+    weights = {f"{name}.{key}": value for name, part in layers.items() for key, value in part.state_dict().items()}
+    policy.load_state_dict({**policy.state_dict(), **weights, "log_std": agent.log_std})
+    forms = Form(kind="scaled"), Form(kind="rule")
+    description = PolicyDescription.of(native, "ppo", *forms, network, rounds=args.rounds, seed=args.seed)
+    save_policy(args.out / "policy", policy, description)
+
+
 def main() -> None:
-    """Train, and say how the episodes go."""
+    """Train, say how the episodes go, and keep the policy."""
     args = parsed()
+    curves = SummaryWriter(args.out)
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(args.seed)
     envs = make_vector_env(args.envs, wrap=wrap, scenario=args.scenario, autoreset_mode=AutoresetMode.SAME_STEP)
@@ -138,8 +158,16 @@ def main() -> None:
                 nn.utils.clip_grad_norm_(agent.parameters(), 0.5)
                 optimizer.step()
         if finals:
-            print(f"round {done + args.steps * args.envs}: balanced accuracy {np.mean(finals):.4f}", flush=True)
+            played = done + args.steps * args.envs
+            print(f"round {played}: balanced accuracy {np.mean(finals):.4f}", flush=True)
+            curves.add_scalar("balanced_accuracy", np.mean(finals), played)
+            curves.add_scalar("policy_loss", policy_loss, played)
+            curves.add_scalar("value_loss", value_loss, played)
+            curves.add_scalar("std", agent.log_std.exp().mean(), played)
     envs.close()
+    curves.close()
+    save(agent, args)
+    print(f"policy in {args.out}")
 
 
 if __name__ == "__main__":
