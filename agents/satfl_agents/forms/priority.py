@@ -14,6 +14,7 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from satfl_agents.forms.rule_action import RuleForm, changed, rule_form
+from satfl_agents.priority_layout import parts_of_priority
 from satfl_baselines import rule_policy
 from satfl_baselines.association import in_order_of
 from satfl_baselines.frequency import thrifty
@@ -45,8 +46,8 @@ class PriorityForm:
     def __call__(self, values: NDArray[Any], state: NetworkState) -> Decision:
         """What the changed rule decides if beams are given in order of priority."""
         satellites, gateways = state.distance_m.shape
-        ends = (satellites * gateways, satellites * (gateways + 1))
-        priority, charge, changes = np.split(np.asarray(values, dtype=np.float64), ends)
+        parts = parts_of_priority(satellites, gateways, len(self.rule.numbers))
+        priority, charge, changes = np.split(np.asarray(values, dtype=np.float64), np.cumsum(parts[:-1]))
         rule = self.rule.rule(changes)
         association = in_order_of(priority.reshape(satellites, gateways), state)
         policy = rule_policy(rule)
@@ -99,6 +100,5 @@ class PriorityAction(ReversibleAction, RecordConstructorArgs):
         if charge not in get_args(Charge):
             raise ValueError(f"charge must be one of {', '.join(get_args(Charge))}, got {charge!r}")
         form = PriorityForm(rule_form(numbers, reference), charge)
-        satellites, gateways = native_sizes(env)
-        length = satellites * (gateways + 1) + len(numbers)
+        length = sum(parts_of_priority(*native_sizes(env), len(numbers)))
         super().__init__(env, form, spaces.Box(-1.0, 1.0, (length,), np.float32))

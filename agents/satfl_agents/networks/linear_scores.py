@@ -10,6 +10,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from satfl_agents.networks.set_networks import columns, num_pairs
+from satfl_agents.priority_layout import parts_of_priority
 
 
 class LinearScores(nn.Module):
@@ -49,7 +50,8 @@ def numbers_of_rule(observation_space: spaces.Dict, action_space: spaces.Space[A
         ValueError: If actions are not those of `PriorityAction`.
     """
     satellites, gateways = num_pairs(observation_space)
-    numbers = action_space.shape[0] - satellites * (gateways + 1) if isinstance(action_space, spaces.Box) else 0
+    others = sum(parts_of_priority(satellites, gateways, 0))
+    numbers = action_space.shape[0] - others if isinstance(action_space, spaces.Box) else 0
     if numbers < 1:
         raise ValueError(
             f"linear networks are for the actions of PriorityAction with {satellites} satellites and {gateways} "

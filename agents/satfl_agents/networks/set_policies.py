@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from satfl_agents.networks.linear_scores import LinearScores, numbers_of_rule
 from satfl_agents.networks.set_networks import WIDTH, SatelliteHeads, SetEncoder, SetValue, further_choices, num_pairs
+from satfl_agents.priority_layout import parts_of_priority
 from satfl_env.imports import to_install
 
 try:
@@ -139,9 +140,8 @@ class LinearPolicy(SetPolicy):
         _build(self, LinearScores(self.observation_space, self.action_space), lr_schedule)
 
     def _parts(self) -> list[int]:
-        satellites, gateways = num_pairs(self.observation_space)
-        pairs = satellites * gateways
-        return [pairs, satellites, numbers_of_rule(self.observation_space, self.action_space)]
+        rule_numbers = numbers_of_rule(self.observation_space, self.action_space)
+        return parts_of_priority(*num_pairs(self.observation_space), rule_numbers)
 
 
 class MaskableSetPolicy(MaskableActorCriticPolicy):
