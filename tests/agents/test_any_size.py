@@ -71,7 +71,7 @@ def test_a_policy_decides_for_other_numbers_as_its_network_does_there(
 
 def test_networks_that_do_not_fit_are_refused() -> None:
     env = SatFLEnv(physics_only(3))
-    with pytest.raises(ValueError, match="networks of kind 'heads' are for PPO, MaskablePPO, CEM, got SAC"):
+    with pytest.raises(ValueError, match=r"networks of kind 'heads' are for cem, ppo, maskable-ppo, got sac$"):
         made(env, "sac", Form(kind="per-satellite-box"), HEADS)
     with pytest.raises(ValueError, match="the same parts for each of 10 satellites"):
         made(env, "ppo", Form(kind="rule"), HEADS)

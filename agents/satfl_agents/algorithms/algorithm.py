@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gymnasium import spaces
@@ -17,6 +17,7 @@ from stable_baselines3.common.type_aliases import TrainFreq
 
 from satfl_agents.algorithms.cem import CEM
 from satfl_agents.networks.network import Network
+from satfl_agents.networks.set_policies import LinearPolicy, MaskableSetPolicy, SetPolicy
 from satfl_env.suggestions import did_you_mean
 
 
@@ -25,16 +26,20 @@ class Algorithm:
     """A learning algorithm in the form of Stable-Baselines3.
 
     Attributes:
+        name: What users call it.
         learner: Its class.
         actions: The kinds of action space that it takes.
         rollout_rounds: Rounds in a rollout of a learner, in all its environments; a run has whole rollouts.
         recurrent: Whether its policies remember what they saw.
+        policies: Its classes of policies for the kinds of network that need their own.
     """
 
+    name: str
     learner: type[BaseAlgorithm]
     actions: tuple[type[spaces.Space[Any]], ...]
     rollout_rounds: Callable[[Any], int]
     recurrent: bool = False
+    policies: Mapping[str, type[BasePolicy]] = field(default_factory=dict)
 
     def policy_class(self, observation_space: spaces.Space[Any], network: Network) -> type[BasePolicy]:
         """The class of policies that see observations of a space.
@@ -42,9 +47,16 @@ class Algorithm:
         Raises:
             ValueError: If the algorithm has no policies with such a network.
         """
+        if network.own_policies:
+            return self._own_policy_class(network.kind)
         inputs = "MultiInput" if isinstance(observation_space, spaces.Dict) else "Mlp"
-        usual = self.learner.policy_aliases[f"{inputs}{'Lstm' if self.recurrent else ''}Policy"]
-        return network.policy_class(self.learner, usual)
+        return self.learner.policy_aliases[f"{inputs}{'Lstm' if self.recurrent else ''}Policy"]
+
+    def _own_policy_class(self, kind: str) -> type[BasePolicy]:
+        if kind not in self.policies:
+            able = ", ".join(name for name, other in ALGORITHMS.items() if kind in other.policies)
+            raise ValueError(f"networks of kind {kind!r} are for {able}, got {self.name}")
+        return self.policies[kind]
 
 
 def _of_steps(learner: OnPolicyAlgorithm) -> int:
@@ -57,14 +69,18 @@ def _of_training_steps(learner: OffPolicyAlgorithm) -> int:
 
 
 _ANY, _CONTINUOUS, _DISCRETE = (spaces.Box, spaces.MultiDiscrete), (spaces.Box,), (spaces.MultiDiscrete,)
+_SET_POLICIES: Mapping[str, type[BasePolicy]] = {"heads": SetPolicy, "linear": LinearPolicy}
 ALGORITHMS = {
-    "cem": Algorithm(CEM, _ANY, CEM.generation_rounds),
-    "ppo": Algorithm(PPO, _ANY, _of_steps),
-    "maskable-ppo": Algorithm(MaskablePPO, _DISCRETE, _of_steps),
-    "recurrent-ppo": Algorithm(RecurrentPPO, _ANY, _of_steps, recurrent=True),
-    "sac": Algorithm(SAC, _CONTINUOUS, _of_training_steps),
-    "td3": Algorithm(TD3, _CONTINUOUS, _of_training_steps),
-    "tqc": Algorithm(TQC, _CONTINUOUS, _of_training_steps),
+    each.name: each
+    for each in (
+        Algorithm("cem", CEM, _ANY, CEM.generation_rounds, policies=_SET_POLICIES),
+        Algorithm("ppo", PPO, _ANY, _of_steps, policies=_SET_POLICIES),
+        Algorithm("maskable-ppo", MaskablePPO, _DISCRETE, _of_steps, policies={"heads": MaskableSetPolicy}),
+        Algorithm("recurrent-ppo", RecurrentPPO, _ANY, _of_steps, recurrent=True),
+        Algorithm("sac", SAC, _CONTINUOUS, _of_training_steps),
+        Algorithm("td3", TD3, _CONTINUOUS, _of_training_steps),
+        Algorithm("tqc", TQC, _CONTINUOUS, _of_training_steps),
+    )
 }
 
 
