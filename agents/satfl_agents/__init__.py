@@ -1,7 +1,7 @@
 """Training schedulers with Stable-Baselines3, and the policies that came of it: `satfl train`.
 
     forms             in which learners see the network and act on it
-    networks          of learned policies
+    networks          that learned policies are made of
     envs              in the form that Stable-Baselines3 takes
     algorithms        that learn
     hyperparameters   of the algorithms, with a file for each

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,6 +53,13 @@ def line_style(index: int) -> dict[str, Any]:
     }
 
 
+def plain_panel(panel: Axes, lines: Literal["both", "x", "y"] = "both") -> None:
+    """Faint lines behind what is drawn, across both axes or one, and no frame above and to the right."""
+    panel.grid(axis=lines, color="0.9", linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
 def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
     for index, policy in enumerate(comparison.policies):
         curves = comparison.curves(policy)
@@ -66,9 +73,7 @@ def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
     panel.set_ylabel(label(metric))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.margins(x=0)
-    panel.grid(color="0.9", linewidth=0.8)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    plain_panel(panel)
 
 
 def label(quantity: str) -> str:
@@ -99,8 +104,7 @@ def draw_gains(rows: Sequence[Mapping[str, Any]]) -> Figure:
         panel.axhline(0.0, color="0.4", linewidth=0.8)
         panel.set_xticks(range(len(own)), [row["value"] for row in own])
         panel.set_xlabel(factor)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(axis="y", color="0.9", linewidth=0.8)
+        plain_panel(panel, lines="y")
     figure.supylabel("Gain of clustering (points)")
     figure.suptitle(f"Seeds: {rows[0]['seeds']} (mean, 95 % interval)", fontsize=11)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)

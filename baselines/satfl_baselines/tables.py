@@ -40,7 +40,7 @@ def comparison_table(comparison: Comparison, title: str) -> Table:
     return table
 
 
-def loss_lines(comparison: Comparison) -> list[str]:
+def lost_update_lines(comparison: Comparison) -> list[str]:
     """Why no update of a policy came back at all, and what it lost to divergence: lines for policies with either."""
     lines = []
     for policy in comparison.policies:

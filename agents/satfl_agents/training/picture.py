@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from satfl_agents.training.run_folder import VALIDATION
-from satfl_baselines.plot import label, legend, line_style
+from satfl_baselines.plot import label, legend, line_style, plain_panel
 
 
 def draw_learning(folders: Mapping[str, Path], metric: str, title: str) -> Figure:
@@ -32,8 +32,6 @@ def draw_learning(folders: Mapping[str, Path], metric: str, title: str) -> Figur
     panel.set_ylabel(f"{label(metric)} on validation seeds")
     panel.set_title(title, fontsize=11, loc="left")
     panel.margins(x=0)
-    panel.grid(color="0.9", linewidth=0.8)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    plain_panel(panel)
     legend(figure, [*folders, "best rule"])
     return figure

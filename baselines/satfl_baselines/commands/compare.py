@@ -53,7 +53,7 @@ def compare(
     from satfl_baselines import comparison as playing
     from satfl_baselines.files import write_json
     from satfl_baselines.results import summarise
-    from satfl_baselines.tables import comparison_table, loss_lines
+    from satfl_baselines.tables import comparison_table, lost_update_lines
     from satfl_env.scenarios import load
     from satfl_env.scenarios.errors import named
 
@@ -87,7 +87,7 @@ def compare(
         write_json(Path(json_path), summary)
     console = output_console()
     console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
-    for line in loss_lines(comparison):
+    for line in lost_update_lines(comparison):
         say(console, line)
     say(console, f"Tables, curves and runs are in {out}")
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from satfl_baselines.field.table import S_PER_HOUR, curves_of, metric_of
-from satfl_baselines.plot import label, legend, line_style
+from satfl_baselines.plot import label, legend, line_style, plain_panel
 from satfl_baselines.summary import Comparison
 
 
@@ -25,9 +25,7 @@ def draw_field(played: Mapping[str, Comparison], title: str) -> Figure:
         over_energy.plot(curves["energy_j"].cumsum(axis=1).mean(axis=0) / 1e3, metric, linewidth=1.4, **style)
     for panel, heading in ((over_time, "Simulated time (h)"), (over_energy, "Energy of all satellites (kJ)")):
         panel.set_xlabel(heading)
-        panel.grid(color="0.9", linewidth=0.8)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
+        plain_panel(panel)
     over_time.set_ylabel(label(metric_of(next(iter(played.values())))))
     figure.suptitle(title, fontsize=11)
     legend(figure, played)

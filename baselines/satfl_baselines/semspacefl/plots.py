@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from satfl_baselines.plot import COLOURS, legend
+from satfl_baselines.plot import COLOURS, legend, plain_panel
 
 Line = tuple[Sequence[float], ...]
 
@@ -34,9 +34,7 @@ def draw_panels(panels: Sequence[Panel], title: str) -> Figure:
                 low, high = np.subtract(y, half_width[0]), np.add(y, half_width[0])
                 axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
-        axes.grid(color="0.9", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain_panel(axes)
     figure.suptitle(title, fontsize=11)
     legend(figure, panels[0].lines)
     return figure

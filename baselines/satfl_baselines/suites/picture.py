@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.plot import label, line_style
+from satfl_baselines.plot import label, line_style, plain_panel
 from satfl_baselines.statistics import Interval
 from satfl_baselines.suites.standings import Standing
 from satfl_env.printable import printable
@@ -37,11 +36,5 @@ def draw_standings(
     profile.set_xlabel(label(quantity))
     profile.set_ylabel("Share of runs above")
     for panel in (means, profile):
-        _plain(panel)
+        plain_panel(panel)
     return figure
-
-
-def _plain(panel: Axes) -> None:
-    panel.grid(color="0.9", linewidth=0.8)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
