@@ -100,7 +100,8 @@ def test_rules_pass_both_checks_without_warnings():
         ({"numbers": ["load", "load"]}, "numbers must name each number once, got 'load' twice"),
         ({"numbers": []}, "numbers must be some of early_threshold, .*, got none"),
         ({"reference": {"sped": 0.5}}, "reference must be some of .*, got 'sped', did you mean 'speed'"),
-        ({"reference": {"load": 2.5}}, r"reference load must lie in \[0, 2\], got 2.5$"),
+        ({"reference": {"load": 2.5}}, r"^reference load must lie in \[0, 2\], got 2.5$"),
+        ({"reference": {"load": "1"}}, r"^reference load must lie in \[0, 2\], got '1'$"),
     ],
 )
 def test_bad_arguments_are_rejected(arguments, message):

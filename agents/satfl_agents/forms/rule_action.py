@@ -81,15 +81,16 @@ class RuleAction(DecisionAction, RecordConstructorArgs):
 
 def rule_form(numbers: Sequence[str], reference: Mapping[str, float] | None) -> RuleForm:
     """The form of some numbers of a rule that differs from `full` by others, as `RuleAction` takes them."""
-    chosen = {name: float(value) for name, value in (reference or {}).items()}
+    chosen = dict(reference or {})
     _check_names("reference", tuple(chosen))
     _check_names("numbers", tuple(numbers))
-    for name, value in chosen.items():
-        if not _LOWEST[name] <= value <= _HIGHEST[name]:
-            raise ValueError(f"reference {name} must lie in [{_LOWEST[name]:g}, {_HIGHEST[name]:g}], got {value:g}")
     if not numbers:
         raise ValueError(f"numbers must be some of {', '.join(names())}, got none")
-    return RuleForm(RuleNumbers(**chosen), tuple(numbers))
+    try:
+        rule = RuleNumbers(**chosen)
+    except ValueError as error:
+        raise ValueError(f"reference {error}") from error
+    return RuleForm(rule, tuple(numbers))
 
 
 def _check_names(argument: str, given: tuple[str, ...]) -> None:
