@@ -26,8 +26,8 @@ from satfl_agents.envs.episodes import Record
 from satfl_agents.hyperparameters.sections import Hyperparameters
 from satfl_agents.policies.folders import POLICY
 from satfl_baselines import checkpoint
-from satfl_baselines.files import is_new, one_writer, read_json, write_csv, write_json, write_whole
-from satfl_baselines.identity import identity, require_same
+from satfl_baselines.files import is_new, one_writer, write_csv, write_json, write_whole
+from satfl_baselines.identity import identity, read_record, require_same
 from satfl_env.scenarios import Scenario
 
 CONFIG = "config.json"
@@ -54,10 +54,11 @@ class RunFolder:
     def __init__(self, path: Path, scenario: Scenario, hyperparameters: Hyperparameters, **settings: Any) -> None:
         self.path = path
         values = hyperparameters.model_dump(mode="json")
-        results_of = {name: value for name, value in values.items() if name != _NO_PART}
-        config = identity(scenario, hyperparameters=results_of, **settings)
+        config = _results_of(identity(scenario, hyperparameters=values, **settings))
         if not is_new(path):
-            require_same(path, "training run", _read_config(path), config)
+            # Folders written earlier have all hyperparameters.
+            there = _results_of(read_record(path / CONFIG, "training run"))
+            require_same(path, "training run", there, config)
         with one_writer(path):
             write_json(path / CONFIG, config)
             write_whole(path / "hyperparameters.yaml", yaml.safe_dump(values, sort_keys=False).encode())
@@ -108,10 +109,9 @@ class RunFolder:
             write_json(self.path / "finished.json", {"rounds": rounds, "seconds": round(seconds, 1)})
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    if not (path / CONFIG).is_file():
-        raise ValueError(f"folder {str(path)!r} is not empty and holds no training run; choose a new or an empty one")
-    config: dict[str, Any] = read_json(path / CONFIG, dict[str, Any])
-    if isinstance(config.get("hyperparameters"), dict):
-        config["hyperparameters"].pop(_NO_PART, None)  # folders written earlier have it
-    return config
+def _results_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a run's record its results depend on."""
+    settings = config.get("hyperparameters")
+    if not isinstance(settings, dict):
+        return config
+    return {**config, "hyperparameters": {name: value for name, value in settings.items() if name != _NO_PART}}
