@@ -115,4 +115,4 @@ def test_dotted_names_are_sections(flat: dict[str, int]) -> None:
         found: Any = sections
         for part in path.split("."):
             found = found[part]
-        assert found == value or isinstance(found, dict)
+        assert found == value
