@@ -146,9 +146,21 @@ def inertial_sun_position_m(epoch: Time, time_s: FloatArray) -> FloatArray:
 
 
 def _sun_position_m(times: Time) -> FloatArray:
-    """Apparent position of the Sun in GCRS at each time, (T, 3)."""
+    """Apparent position of the Sun in GCRS at each time, (T, 3).
+
+    It is that of astropy's `get_sun` to the last bit, by the same functions of ERFA, without the objects around them.
+    """
+    erfa = import_tidily("erfa")
     with offline():
-        return np.asarray(astropy("coordinates").get_sun(times).cartesian.xyz.to_value("m").T)
+        tdb = times.tdb
+    from_sun, from_barycentre = erfa.epv00(tdb.jd1, tdb.jd2)
+    earth, speed_of_light = from_sun["p"], erfa.CMPS * erfa.DAYSEC / erfa.DAU
+    velocity, distance = from_barycentre["v"] / speed_of_light, np.sqrt(np.sum(earth**2, axis=-1))
+    contraction = (1 - np.sum(velocity**2, axis=-1)) ** 0.5
+    direction = erfa.ab(earth / distance[:, None], -velocity, distance, contraction)
+    # Astropy goes by way of angles, which costs last bits.
+    longitude, latitude, radius = erfa.p2s(-distance[:, None] * direction)
+    return np.asarray(erfa.s2p(longitude % (2 * np.pi), latitude, radius) * erfa.DAU)
 
 
 def _rotation(source: str, target: str, times: Time) -> FloatArray:

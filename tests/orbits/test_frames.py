@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy import units
-from astropy.coordinates import GCRS, ITRS, TEME, CartesianDifferential, CartesianRepresentation
+from astropy.coordinates import GCRS, ITRS, TEME, CartesianDifferential, CartesianRepresentation, get_sun
 from astropy.time import Time
 from astropy.utils import iers
 from hypothesis import given, settings
@@ -120,3 +120,11 @@ def test_any_text_is_an_epoch_in_range_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert "2000-01-01" <= epoch.isot <= "2036-01-01"
+
+
+@pytest.mark.parametrize("epoch", ["2000-01-01T00:00:00", "2016-12-31T23:59:00", "2026-03-20T12:34:56", "2035-06-30"])
+def test_the_sun_is_that_of_astropy_to_the_last_bit(epoch: str) -> None:
+    start, time_s = make_epoch(epoch), np.linspace(0.0, 3e7, 100)
+    with offline():
+        gcrs = get_sun(times_after(start, time_s)).cartesian.xyz.to_value("m").T
+    np.testing.assert_array_equal(frames.inertial_sun_position_m(start, time_s), gcrs @ gcrs_to_teme(start).T)
