@@ -156,7 +156,7 @@ class Orbiting(ConstellationSection):
         if span_s > LONGEST_SPAN_S:
             raise ValueError(
                 "start_within_s and the rounds of an episode (rounds.episode times rounds.cadence_s, or else "
-                f"rounds.minimum_s) must take at most {LONGEST_SPAN_S:g} s, got {span_s:g} s"
+                f"rounds.minimum_s or rounds.gossip.round_s) must take at most {LONGEST_SPAN_S:g} s, got {span_s:g} s"
             )
 
     @property

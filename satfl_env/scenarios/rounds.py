@@ -105,6 +105,14 @@ class Rounds(RoundSettings):
         protocol = OneContact() if self.late is None else self.late
         return protocol if self.relay is None else self.relay.protocol(constellation, protocol)
 
+    def longest_s(self, horizon_s: float) -> float:
+        """Duration of the longest possible episode in s; satellites that gossip are busy for `gossip.round_s` at most.
+
+        Args:
+            horizon_s: Longest contact in s, which nothing else keeps a satellite busy for longer than.
+        """
+        return super().longest_s(horizon_s if self.gossip is None else max(horizon_s, self.gossip.round_s))
+
     @property
     def clients(self) -> int:
         """Devices of each satellite that train in its place; 1 where it trains itself."""

@@ -131,7 +131,7 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "leo-multitask",
             {"rounds.late": {"zzz": 3}},
-            "rounds.late.zzz: unknown key, allowed are staleness_power, buffer, server_rate, kind",
+            "rounds.late.zzz: unknown key, allowed are buffer, server_rate, staleness_power, kind",
         ),
         (
             "leo-multitask",

@@ -272,6 +272,7 @@ def test_a_satellite_that_is_down_carries_no_model() -> None:
         ({"rounds.gossip": {"stages": []}}, "rounds.gossip.stages"),
         ({"rounds.gossip": {"stages": [{"kind": "star"}]}}, "rounds.gossip.stages"),
         ({"rounds.gossip": {"round_s": 0}}, "rounds.gossip.round_s"),
+        ({"rounds.gossip": {"round_s": 1e30}}, "or rounds.gossip.round_s. must take at most"),
     ],
 )
 def test_what_does_not_go_with_gossip_is_refused(changes: dict[str, Any], message: str) -> None:

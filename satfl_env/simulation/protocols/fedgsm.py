@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from satfl_env.federated import Combine
-from satfl_env.settings import STRICT, NonNegative
+from satfl_env.settings import STRICT, Count, NonNegative
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols.late_updates import LateUpdates
@@ -45,7 +45,7 @@ class FedGSM(LateUpdates):
 
     kind: Literal["fedgsm"] = "fedgsm"  # type: ignore[assignment]
     compensation: Annotated[NonNegative, Field(le=1e6)] = 2.0
-    hessian_power: Literal[1, 2] = 1
+    hessian_power: Annotated[Count, Field(le=2)] = 1
 
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
