@@ -146,16 +146,22 @@ def assert_closed(envs: ProcessVectorEnv, why: str) -> None:
     envs.close()
 
 
-def test_an_interrupted_step_closes_instead_of_answering_late():
+def test_an_interrupted_step_closes_instead_of_answering_late(tmp_path):
     class Slow(gym.Wrapper):
         def step(self, action: object) -> tuple:
+            (tmp_path / "stepping").touch()
             time.sleep(60)
             return self.env.step(action)
 
     envs = ProcessVectorEnv(2, workers=2, wrap=lambda env: Slow(BoxAction(env)), overrides=PHYSICS_ONLY)
     envs.reset(seed=0)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def interrupt() -> None:
+        while not (tmp_path / "stepping").exists():  # before that the interrupt would meet the test itself
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         envs.step(envs.action_space.sample())
     assert_closed(envs, "a request broke off: KeyboardInterrupt")
