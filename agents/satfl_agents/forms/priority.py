@@ -69,11 +69,11 @@ class PriorityForm:
 class PriorityAction(ReversibleAction, RecordConstructorArgs):
     """One `Box(-1, 1)` that gives beams in order of priority, and changes a reference rule besides.
 
-    | Length  | Part                                                                                                      |
-    |---------|-----------------------------------------------------------------------------------------------------------|
-    | `S * G` | priorities of pairs, see `satfl_baselines.association.in_order_of`                                        |
-    | `S`     | share of the charge that a satellite may spend; 0 is the reference's. Unheard unless `charge` is `shares` |
-    | the rest| changes of the reference's numbers, as for `RuleAction`                                                   |
+    | Length  | Part                                                                                                  |
+    |---------|-------------------------------------------------------------------------------------------------------|
+    | `S * G` | priorities of pairs, see `satfl_baselines.association.in_order_of`                                    |
+    | `S`     | share of the charge a satellite may spend, heard if `charge` is `shares`; 0 is the reference's        |
+    | the rest| changes of the reference's numbers, as for `RuleAction`                                               |
 
     At the zero action a satellite has the gateway with the longest window that has a beam left.
 
