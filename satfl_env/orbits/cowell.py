@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from satfl_env.imports import to_install
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, GRAVITY_M3PS2, J2
 from satfl_env.orbits.hermite import motion_between
 from satfl_env.orbits.kepler import KeplerOrbits
@@ -33,6 +34,7 @@ class CowellOrbits:
         span_s: Time after the epoch for which states are available, positive and at most a year.
 
     Raises:
+        ImportError: If `boinor` is not installed; the message says how to.
         ValueError: If the span is out of its range, or an orbit comes down to the Earth within it.
     """
 
@@ -107,9 +109,12 @@ class CowellOrbits:
 def _integrate(position_m: FloatArray, velocity_mps: FloatArray, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Positions and velocities of one satellite at each time (T,), (T, 3) each."""
     # Imported here: its compilation takes seconds, which only this option should pay.
-    from boinor.core.perturbations import J2_perturbation
-    from boinor.core.propagation import cowell
-    from boinor.core.propagation.base import func_twobody
+    try:
+        from boinor.core.perturbations import J2_perturbation
+        from boinor.core.propagation import cowell
+        from boinor.core.propagation.base import func_twobody
+    except ImportError as error:
+        raise ImportError(f"CowellOrbits needs boinor: {to_install('orbits')}") from error
 
     def force(time: float, state: FloatArray, gravity: float) -> FloatArray:
         rate: FloatArray = func_twobody(time, state, gravity)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from astropy import units
@@ -154,6 +156,15 @@ def test_integrated_motion_stays_outside_the_earth() -> None:
     orbits = walker(4, 1, 0, altitude_m=10.5e3, inclination_deg=90, epoch=EPOCH)
     with pytest.raises(ValueError, match=r"orbits must stay outside the Earth for span_s 6000, got one 6377\d\d\d m"):
         CowellOrbits(orbits, span_s=6000.0)
+
+
+def test_without_boinor_integration_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boinor", None)
+    for name in [name for name in sys.modules if name.startswith("boinor.")]:
+        monkeypatch.delitem(sys.modules, name)
+    orbits = walker(4, 1, 0, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
+    with pytest.raises(ImportError, match=r"^CowellOrbits needs boinor: pip install -e '\.\[orbits\]'$"):
+        CowellOrbits(orbits, span_s=600.0)
 
 
 @pytest.mark.parametrize("j2", [False, True])
