@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
@@ -28,6 +29,9 @@ def shell_variables(shell: str, line: str) -> dict[str, str]:
 @pytest.fixture
 def complete(monkeypatch, capsys) -> Callable[[str, str], set[str]]:
     """The words that a shell is offered for a line."""
+    # The program would take interrupts and warnings from the tests that follow.
+    monkeypatch.setattr("satfl_env.commands.app.end_on_signals", lambda: None)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
 
     def ask(shell: str, line: str) -> set[str]:
         for name, value in {"COLUMNS": "80", **shell_variables(shell, line)}.items():

@@ -146,15 +146,6 @@ def assert_closed(envs: ProcessVectorEnv, why: str) -> None:
     envs.close()
 
 
-@pytest.fixture
-def interruptible():
-    """Python's own way with an interrupt, whatever was played before."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_step_closes_instead_of_answering_late(tmp_path):
     class Slow(gym.Wrapper):
         def step(self, action: object) -> tuple:
