@@ -101,5 +101,8 @@ from .simulation import (
 from .simulation import (
     check_decision as check_decision,
 )
+from .wrappers import (
+    parallel_env as parallel_env,
+)
 
 __version__: str

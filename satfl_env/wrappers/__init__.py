@@ -1,4 +1,4 @@
-"""Wrappers for learning libraries: flat actions, action masks, scaled observations, observations as sets."""
+"""Wrappers for learning libraries: flat actions, action masks, scaled observations, sets, several agents."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from satfl_env.wrappers.decision_action import DecisionAction, ReversibleAction
 from satfl_env.wrappers.discrete_action import DiscreteAction
 from satfl_env.wrappers.features import set_observation
 from satfl_env.wrappers.one_decision import OneDecision
+from satfl_env.wrappers.parallel import parallel_env
 from satfl_env.wrappers.scaled_observation import ScaledObservation
 from satfl_env.wrappers.sets import SetObservation
 
@@ -18,5 +19,6 @@ __all__ = [
     "ReversibleAction",
     "ScaledObservation",
     "SetObservation",
+    "parallel_env",
     "set_observation",
 ]
