@@ -12,7 +12,7 @@ from satfl_env.imports import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, __file__)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Gymnasium warns when an id is registered twice, as happens when the package is reloaded.
 if "SatFL-v0" not in gym.registry:

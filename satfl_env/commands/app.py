@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Iterable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from satfl_env import __version__
 from satfl_env.commands.console import one_line_errors, say_error, say_warning
 from satfl_env.commands.interrupts import end_on_signals
 from satfl_env.commands.streams import prepare_streams
@@ -47,13 +48,24 @@ def make_app(commands: Iterable[EntryPoint] | None = None) -> typer.Typer:
 
     # With a callback, a single command is still a subcommand.
     @app.callback(invoke_without_command=True)
-    def satfl(context: typer.Context) -> None:
+    def satfl(
+        context: typer.Context,
+        version: Annotated[
+            bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        ] = False,
+    ) -> None:
         if context.invoked_subcommand is None:
             typer.echo(context.get_help())
 
     for command in sorted(commands, key=lambda command: command.name):
         app.command(command.name)(command.load())
     return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{NAME} {__version__}")
+        raise typer.Exit
 
 
 class _Group(TyperGroup):

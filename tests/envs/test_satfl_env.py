@@ -6,7 +6,6 @@ import importlib
 import pickle
 import subprocess
 import sys
-import tomllib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -427,11 +426,6 @@ def test_the_environment_is_registered_once():
         importlib.reload(satfl_env)
     assert gym.spec("SatFL-v0").entry_point == "satfl_env:SatFLEnv"
     assert gym.spec("SatFL-v0").max_episode_steps is None
-
-
-def test_the_package_tells_its_version():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
-    assert satfl_env.__version__ == project["project"]["version"]
 
 
 def test_losses_up_to_ten_are_shown_as_they_are():
