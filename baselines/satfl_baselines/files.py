@@ -16,6 +16,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
+from satfl_env.drawing import DEFAULT_FORMATS, UNDATED, own_style
 from satfl_env.paths import require_file
 from satfl_env.scenarios.errors import plain_words
 
@@ -129,11 +130,13 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     write_whole(path, text.getvalue().encode(errors="backslashreplace"))
 
 
-def write_png(path: Path, figure: Figure) -> None:
-    """Write a picture."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_whole(path, picture.getvalue())
+def write_figure(path: Path, figure: Figure, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
+    """Write a picture in some formats of `satfl_env.drawing`, each to a file of its own: `<path>.<format>`."""
+    for name in formats:
+        picture = io.BytesIO()
+        with own_style():
+            figure.savefig(picture, format=name, metadata=UNDATED.get(name))
+        write_whole(path.with_name(f"{path.name}.{name}"), picture.getvalue())
 
 
 def expressible(content: Any) -> Any:

@@ -13,10 +13,10 @@ import numpy as np
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.comparison import compare
-from satfl_baselines.files import write_csv, write_png
+from satfl_baselines.files import write_csv, write_figure
 from satfl_baselines.results import curve_rows, summarise
 from satfl_baselines.summary import OF, Comparison, Estimate
-from satfl_env.drawing import own_style
+from satfl_env.drawing import DEFAULT_FORMATS, own_style
 from satfl_env.scenarios import Scenario
 
 SCENARIO = "task-clustering"
@@ -66,24 +66,26 @@ def play(
     return comparison
 
 
-def write(comparison: Comparison, figures: Sequence[Figure], out: Path) -> None:
-    """Write curves as PNG and CSV, paired differences, clusters on every seed, and claims."""
+def write(
+    comparison: Comparison, figures: Sequence[Figure], out: Path, formats: Sequence[str] = DEFAULT_FORMATS
+) -> None:
+    """Write curves as pictures and CSV, paired differences, clusters on every seed, and claims."""
     *of_tasks, average = quantities(comparison).values()
     for figure in figures:
         shown = of_tasks if figure == Figure.FIG2 else [average]
         write_csv(out / f"{figure}.csv", curve_rows(comparison, shown))
-        _draw(comparison, figure, shown, out)
+        _draw(comparison, figure, shown, out, formats)
     write_csv(out / "differences.csv", difference_rows(comparison))
     write_csv(out / "clusters.csv", cluster_rows(comparison))
     write_csv(out / "claims.csv", [asdict(claim) for claim in claims(comparison)])
 
 
 @own_style()
-def _draw(comparison: Comparison, figure: Figure, shown: Sequence[str], out: Path) -> None:
+def _draw(comparison: Comparison, figure: Figure, shown: Sequence[str], out: Path, formats: Sequence[str]) -> None:
     # Matplotlib takes a while to import, and most who import this package never draw.
     from satfl_baselines.plot import draw_curves
 
-    write_png(out / f"{figure}.png", draw_curves(comparison, f"{figure}, seeds: {len(comparison.seeds)}", shown))
+    write_figure(out / figure, draw_curves(comparison, f"{figure}, seeds: {len(comparison.seeds)}", shown), formats)
 
 
 def quantities(comparison: Comparison) -> dict[str, str]:

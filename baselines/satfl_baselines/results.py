@@ -5,7 +5,7 @@
     runs/<policy>-<seed>.json   one finished episode each: its records, the first with a seal of them and of what
                                 they belong to
     summary.csv, summary.json   outcomes of each policy: means and half widths of their 95 % intervals
-    curves.csv, curves.png      the same round by round
+    curves.csv, curves.png      the same round by round; pictures in other formats if asked for
     .lock                       locked by the one who writes
 
 Files appear whole or not at all, so that an interrupted comparison continues where it stopped, and several processes
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -26,12 +26,12 @@ from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
 from satfl_baselines.evaluate import Decide, Episode, Run
-from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_csv, write_json, write_png
+from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_csv, write_figure, write_json
 from satfl_baselines.identity import depended_on, identity, read_record, require_same
 from satfl_baselines.qualified import describe
 from satfl_baselines.stored import read_episode, write_episode
 from satfl_baselines.summary import Comparison, Estimate
-from satfl_env.drawing import own_style
+from satfl_env.drawing import DEFAULT_FORMATS, own_style
 from satfl_env.scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -227,12 +227,13 @@ def _file_name(policy: str) -> str:
     return f"{name[:LONGEST_NAME]}-{hashlib.sha256(policy.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
-def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
+def summarise(path: str | Path, comparison: Comparison, formats: Sequence[str] = DEFAULT_FORMATS) -> dict[str, Any]:
     """Write tables, curves and picture of a comparison into its result folder.
 
     Args:
         path: The folder that `compare` filled.
         comparison: What it returned.
+        formats: Of the picture: `png`, `pdf` and `svg`.
 
     Returns:
         What `summary.json` holds.
@@ -266,7 +267,7 @@ def summarise(path: str | Path, comparison: Comparison) -> dict[str, Any]:
         write_json(path / "summary.json", summary)
         write_csv(path / "summary.csv", rows)
         write_csv(path / "curves.csv", curve_rows(comparison))
-        write_png(path / "curves.png", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"))
+        write_figure(path / "curves", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"), formats)
     return summary
 
 

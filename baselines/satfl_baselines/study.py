@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from satfl_baselines.comparison import compare
-from satfl_baselines.files import write_csv, write_png
+from satfl_baselines.files import write_csv, write_figure
 from satfl_baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
 from satfl_baselines.summary import Comparison, Estimate
-from satfl_env.drawing import own_style
+from satfl_env.drawing import DEFAULT_FORMATS, own_style
 from satfl_env.scenarios import Scenario
 
 POLICIES = (CLUSTERED, UNCLUSTERED, INDIVIDUAL)
@@ -73,15 +73,17 @@ def play(
     return {point: comparisons[name] for point, name in names.items()}
 
 
-def write(study: Mapping[Point, Comparison], out: Path) -> list[dict[str, Any]]:
-    """Write the gains as PNG and CSV; returns the rows of the latter."""
+def write(
+    study: Mapping[Point, Comparison], out: Path, formats: Sequence[str] = DEFAULT_FORMATS
+) -> list[dict[str, Any]]:
+    """Write the gains as picture and CSV; returns the rows of the latter."""
     rows = gain_rows(study)
     write_csv(out / "gains.csv", rows)
     with own_style():
         # Matplotlib takes a while to import, and most who import this package never draw.
         from satfl_baselines.plot import draw_gains
 
-        write_png(out / "gains.png", draw_gains(rows))
+        write_figure(out / "gains", draw_gains(rows), formats)
     return rows
 
 

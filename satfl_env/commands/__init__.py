@@ -12,19 +12,24 @@ from satfl_env.commands.console import error_console, output_console, progress_b
 from satfl_env.commands.interrupts import keeps_what_is_finished
 from satfl_env.commands.objects import import_object
 from satfl_env.commands.options import (
+    PNG,
     Overrides,
     Parts,
+    PictureFormats,
     RewardName,
     ScenarioName,
     Workers,
     load_parts,
+    parse_formats,
     parse_overrides,
 )
 
 __all__ = [
     "DEFAULT_SCENARIO",
+    "PNG",
     "Overrides",
     "Parts",
+    "PictureFormats",
     "RewardName",
     "ScenarioName",
     "Workers",
@@ -35,6 +40,7 @@ __all__ = [
     "main",
     "make_app",
     "output_console",
+    "parse_formats",
     "parse_overrides",
     "progress_bar",
     "say",

@@ -1,4 +1,4 @@
-"""Options that commands share: `--scenario`, `--set KEY=VALUE` and `--parts module:object`."""
+"""Options that commands share: `--scenario`, `--set KEY=VALUE`, `--parts module:object`, `--format png,pdf`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 
 from satfl_env.builtin import names, require_scenario
 from satfl_env.commands.objects import import_object
+from satfl_env.drawing import DEFAULT_FORMATS, FORMATS
 from satfl_env.settings import MOST_WORKERS
+from satfl_env.suggestions import did_you_mean
 
 
 def complete_scenario(incomplete: str) -> list[str]:
@@ -49,6 +51,11 @@ Parts = Annotated[
     ),
 ]
 
+PNG = ",".join(DEFAULT_FORMATS)
+PictureFormats = Annotated[
+    str, typer.Option("--format", help=f"Formats of pictures, separated by commas: {', '.join(FORMATS)}.")
+]
+
 Workers = Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="Processes to play in.")]
 
 RewardName = Annotated[
@@ -82,6 +89,22 @@ def parse_overrides(items: Sequence[str] | None, option: str = "--set") -> dict[
             got = reprlib.repr(value)
             raise ValueError(f"{option} {key} has a value that is not valid YAML: {error}, got {got}") from error
     return overrides
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """The formats of pictures that `--format` asks for, each once.
+
+    Raises:
+        ValueError: If there is none, or one is unknown.
+    """
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    for name in names:
+        if name not in FORMATS:
+            there = ", ".join(FORMATS)
+            raise ValueError(
+                f"--format takes some of {there}, separated by commas, got {name!r}{did_you_mean(name, FORMATS)}"
+            )
+    return names
 
 
 def load_parts(specs: Sequence[str] | None) -> dict[str, Any]:

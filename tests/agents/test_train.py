@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.image
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -120,13 +121,19 @@ def test_the_same_seed_gives_the_same_policy_and_the_same_curve(tmp_path, scenar
 
 def test_several_learners_have_a_folder_each_and_one_table(tmp_path, scenario_file):
     out = tmp_path / "runs"
-    code, output = run(*quick("ppo"), "--scenario", scenario_file, "--rounds", 16, "--seeds", 2, "--out", out)
+    asked = ("--rounds", 16, "--seeds", 2, "--format", "png,svg")
+    with matplotlib.rc_context({"axes.facecolor": "red", "figure.facecolor": "red", "savefig.dpi": 20}):
+        code, output = run(*quick("ppo"), "--scenario", scenario_file, *asked, "--out", out)
     assert code == 0, output
     assert "learned-1" in output
     first, second = (rows(out / f"seed-{seed}" / "curve.csv") for seed in (0, 1))
     assert len(first) == len(second)
     load_policy(out / "seed-1")
-    assert (out / "learning.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "held-out" / "curves.svg").exists()
+    assert ">best rule</text>" in (out / "learning.svg").read_text()
+    picture = matplotlib.image.imread(out / "learning.png")
+    assert picture.shape[0] > 600
+    assert (picture[:10, :10] == 1).all()
 
 
 def test_an_own_reward_is_what_is_learned_from(tmp_path, scenario_file, monkeypatch):

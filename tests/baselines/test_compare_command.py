@@ -58,6 +58,13 @@ def test_list_names_every_policy():
         assert name in result.stdout
 
 
+def test_pictures_have_the_formats_asked_for_which_are_checked_before_anything_is_played(tmp_path, played):
+    refused(compare(tmp_path, "--format", "gif"), "--format takes some of png, pdf, svg", "got 'gif'")
+    assert not played
+    assert compare(tmp_path, "--format", "pdf,svg").exit_code == 0
+    assert sorted(path.name for path in tmp_path.glob("curves.*")) == ["curves.csv", "curves.pdf", "curves.svg"]
+
+
 def test_compare_prints_a_table_and_fills_the_folder(tmp_path):
     result = compare(tmp_path / "out")
     assert result.exit_code == 0, result.output

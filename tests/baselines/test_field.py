@@ -111,13 +111,14 @@ def test_the_page_shows_means_with_intervals_where_there_are_some():
 def test_a_second_run_plays_what_is_missing(tmp_path: Path):
     assert reproduce(tmp_path, "--systems", "fedsat").exit_code == 0
     runs = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fedsat/runs/*")}
-    result = reproduce(tmp_path, "--systems", "fedsat,fedavg")
+    result = reproduce(tmp_path, "--systems", "fedsat,fedavg", "--format", "png,pdf")
     assert result.exit_code == 0, result.output
     assert len(runs) == 2
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
     with (tmp_path / "field.csv").open() as file:
         assert [row["system"] for row in csv.DictReader(file)] == ["fedavg", "fedsat"]
     assert (tmp_path / "field.png").stat().st_size > 10_000
+    assert (tmp_path / "field.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_unknown_systems_are_refused_with_those_there_are(tmp_path: Path):

@@ -169,7 +169,7 @@ def test_the_study_changes_one_thing_at_a_time_and_shares_the_base(tmp_path, mon
         "upload_snr_db": {"none": {}, "0": {"links.upload_snr_db": 0.0}},
     }
     monkeypatch.setattr(study, "FACTORS", factors)
-    result = run(tmp_path, "gains")
+    result = run(tmp_path, "gains", "--format", "png,svg")
     assert result.exit_code == 0, result.output
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"base", "hidden-16", "upload_snr_db-0"}
     found = rows(tmp_path / "gains.csv")
@@ -181,6 +181,7 @@ def test_the_study_changes_one_thing_at_a_time_and_shares_the_base(tmp_path, mon
     ]
     assert found[1]["over_individual"] == found[2]["over_individual"]
     assert matplotlib.image.imread(tmp_path / "gains.png").shape[0] > 100
+    assert "hidden units</text>" in (tmp_path / "gains.svg").read_text()
 
 
 @pytest.mark.parametrize("factor", study.FACTORS)

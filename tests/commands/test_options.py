@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from satfl_env.commands import parse_overrides
+from satfl_env.commands import parse_formats, parse_overrides
 from satfl_env.scenarios import load
 from satfl_env.scenarios.reader import read_yaml
 
@@ -40,3 +40,9 @@ def test_what_is_no_value_is_refused_in_one_line_by_its_key(item, words):
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_formats_of_pictures_are_named_once():
+    assert parse_formats("pdf, PNG,pdf") == ("pdf", "png")
+    with pytest.raises(ValueError, match=r"^--format takes some of png, pdf, svg, .* got 'pfd', did you mean 'pdf'\?$"):
+        parse_formats("png,pfd")

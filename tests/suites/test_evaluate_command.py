@@ -58,7 +58,7 @@ def small(tmp_path, monkeypatch) -> Path:
 
 def test_a_scenario_s_policies_stand_beside_the_best_rule(tmp_path, played):
     quick = ("--set", "rounds.episode=2", "--against", "random,full,individual", "--seeds", "3")
-    result = run(tmp_path / "out", "--policy", "fine", *quick)
+    result = run(tmp_path / "out", "--policy", "fine", *quick, "--format", "png,pdf")
     assert result.exit_code == 0, result.output
     assert {seed for _, seed in played} == set(HELD_OUT[:3])
     assert "best rule" in result.stdout
@@ -68,6 +68,7 @@ def test_a_scenario_s_policies_stand_beside_the_best_rule(tmp_path, played):
     own = [run_episode(load("leo-multitask", **FAST), "fine", seed)[-1]["balanced_accuracy"] for seed in HELD_OUT[:3]]
     assert float(found["fine"]["mean"]) == pytest.approx(sum(own) / 3)
     assert matplotlib.image.imread(tmp_path / "out" / "standings.png").ndim == 3
+    assert (tmp_path / "out" / "standings.pdf").read_bytes().startswith(b"%PDF")
     assert (tmp_path / "out" / "profiles.csv").exists()
 
 

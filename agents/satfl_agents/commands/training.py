@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,10 @@ import typer
 
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
+    PNG,
     Overrides,
     Parts,
+    PictureFormats,
     RewardName,
     ScenarioName,
     Workers,
@@ -19,6 +22,7 @@ from satfl_env.commands import (
     keeps_what_is_finished,
     load_parts,
     output_console,
+    parse_formats,
     parse_overrides,
     progress_bar,
     say,
@@ -68,6 +72,7 @@ def train(
     parts: Parts = None,
     reward: RewardName = None,
     workers: Workers = 1,
+    picture_formats: PictureFormats = PNG,
 ) -> None:
     """Train schedulers, then test them on episodes they have not seen."""
     # It takes seconds to import, which --help need not wait for.
@@ -75,6 +80,7 @@ def train(
     from satfl_env.scenarios import load
 
     keeps_what_is_finished()
+    formats = parse_formats(picture_formats)
     config = load(scenario, **parse_overrides(overrides))
     changes = parse_overrides(hyper, "--hyper")
     changes |= {name: value for name, value in (("rounds", rounds), ("clone.policy", clone)) if value is not None}
@@ -90,7 +96,7 @@ def train(
     folders = {name: out / f"seed-{learner.seed}" if seeds > 1 else out for name, learner in learners.items()}
     for name, learner in learners.items():
         _learn(learner, folders[name], out / "rules")
-    _test(learners, folders, out, brought)
+    _test(learners, folders, out, brought, formats)
 
 
 def _learn(assignment: Assignment, path: Path, rules: Path) -> None:
@@ -114,15 +120,21 @@ def _learn(assignment: Assignment, path: Path, rules: Path) -> None:
         learn(assignment, folder, validator, progress=progress, tell=lambda line: say(errors, line))
 
 
-def _test(learners: dict[str, Assignment], folders: dict[str, Path], out: Path, brought: dict[str, Any]) -> None:
+def _test(
+    learners: dict[str, Assignment],
+    folders: dict[str, Path],
+    out: Path,
+    brought: dict[str, Any],
+    formats: Sequence[str],
+) -> None:
     """Play held-out episodes with the policies learned and the rules, and say how they did."""
     from satfl_agents import load_policy
-    from satfl_agents.training.picture import draw_learning
     from satfl_baselines import compare, summarise
-    from satfl_baselines.files import one_writer, write_png
+    from satfl_baselines.files import one_writer, write_figure
     from satfl_baselines.seeds import HELD_OUT
     from satfl_baselines.tables import comparison_table
     from satfl_env import judging_metric
+    from satfl_env.drawing import own_style
 
     first = next(iter(learners.values()))
     rules = first.hyperparameters.validation.rules
@@ -134,12 +146,15 @@ def _test(learners: dict[str, Assignment], folders: dict[str, Path], out: Path, 
         own={name: load_policy(folders[name]) for name in learners},
         **brought,
     )
-    summarise(out / "held-out", comparison)
+    summarise(out / "held-out", comparison, formats)
     console = output_console()
     title = f"{first.algo} on {first.scenario.name}, {NUM_TEST_EPISODES} held-out episodes"
     console.print(comparison_table(comparison, title))
     metric = judging_metric(comparison.metrics, first.scenario.target)
-    picture = draw_learning(folders, metric, f"{first.algo} on {first.scenario.name}")
-    with one_writer(out):
-        write_png(out / "learning.png", picture)
+    with one_writer(out), own_style():
+        # Matplotlib takes a while to import, and most commands never draw.
+        from satfl_agents.training.picture import draw_learning
+
+        picture = draw_learning(folders, metric, f"{first.algo} on {first.scenario.name}")
+        write_figure(out / "learning", picture, formats)
     say(console, f"Policies, learning curves and episodes are in {out}")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from satfl_agents.training.run_folder import VALIDATION
-from satfl_baselines.plot import label, legend, line_style, plain_panel
+from satfl_baselines.plot import label, line_style, name_lines, side_by_side
+from satfl_env.quantities import quantity
 
 
 def draw_learning(folders: Mapping[str, Path], metric: str, title: str) -> Figure:
@@ -21,17 +21,17 @@ def draw_learning(folders: Mapping[str, Path], metric: str, title: str) -> Figur
         metric: Name of the metric.
         title: What stands above.
     """
-    figure = Figure(figsize=(8, 4.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    panel = figure.subplots()
+    names = [*folders, "best rule"]
+    figure = side_by_side(1, names, width=6.4)
+    (panel,) = figure.axes
     for index, folder in enumerate(folders.values()):
         judged = np.genfromtxt(folder / VALIDATION, delimiter=",", names=True)
-        panel.plot(judged["rounds"], judged[metric], linewidth=1.8, **line_style(index))
-    panel.axhline(float(judged[metric][0] - judged["gap"][0]), color="0.3", linewidth=1.2, linestyle="--")
-    panel.set_xlabel("Rounds of training")
+        panel.plot(judged["rounds"], judged[metric] * quantity(metric).scale, **line_style(index))
+    best_rule = float(judged[metric][0] - judged["gap"][0]) * quantity(metric).scale
+    panel.plot(judged["rounds"][[0, -1]], [best_rule, best_rule], color="0.3", linewidth=1.2, linestyle="--")
+    panel.set_xlabel("rounds of training")
     panel.set_ylabel(f"{label(metric)} on validation seeds")
-    panel.set_title(title, fontsize=11, loc="left")
+    panel.set_title(title)
     panel.margins(x=0)
-    plain_panel(panel)
-    legend(figure, [*folders, "best rule"])
+    name_lines(panel, names)
     return figure

@@ -12,8 +12,10 @@ import typer
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
+    PNG,
     Overrides,
     Parts,
+    PictureFormats,
     RewardName,
     ScenarioName,
     Workers,
@@ -22,6 +24,7 @@ from satfl_env.commands import (
     keeps_what_is_finished,
     load_parts,
     output_console,
+    parse_formats,
     parse_overrides,
     progress_bar,
     say,
@@ -44,6 +47,7 @@ def compare(
     parts: Parts = None,
     reward: RewardName = None,
     workers: Workers = 1,
+    picture_formats: PictureFormats = PNG,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - prints nothing else.")
     ] = None,
@@ -58,6 +62,7 @@ def compare(
     from satfl_env.scenarios.errors import named
 
     keeps_what_is_finished()
+    formats = parse_formats(picture_formats)
     errors = error_console()
     changes = parse_overrides(overrides)
     if rounds is not None:
@@ -79,7 +84,7 @@ def compare(
         comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
     if advances[0]:
         say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
-    summary = summarise(out, comparison)
+    summary = summarise(out, comparison, formats)
     if json_path == "-":
         print(json.dumps(summary, indent=1))
         return

@@ -11,11 +11,14 @@ import typer
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
+    PNG,
     Overrides,
+    PictureFormats,
     Workers,
     error_console,
     keeps_what_is_finished,
     output_console,
+    parse_formats,
     parse_overrides,
     progress_bar,
     say,
@@ -70,6 +73,7 @@ def evaluate(
         bool, typer.Option("--replay", help="Play reference policies even where their results are recorded.")
     ] = False,
     workers: Workers = 1,
+    picture_formats: PictureFormats = PNG,
 ) -> None:
     """Evaluate policies on held-out seeds, beside reference policies and the best of them."""
     # These take seconds to import, which --help need not wait for.
@@ -77,6 +81,7 @@ def evaluate(
     from satfl_baselines.tables import standings_table
 
     keeps_what_is_finished()
+    formats = parse_formats(picture_formats)
     errors, console = error_console(), output_console()
     asked = _evaluation(suite, scenario, overrides, against, seeds)
     evaluated = tuple(dict.fromkeys(policy or ()))
@@ -87,7 +92,7 @@ def evaluate(
         there = ", ".join(name for name in known.values if name not in evaluated)
         say(errors, f"results of {there} are those recorded in the package; --replay plays them")
     found = all_standings(finals, asked.rules(evaluated), asked.scale)
-    write_report(out, found, finals, asked.scale, asked.name)
+    write_report(out, found, finals, asked.scale, asked.name, formats)
     for name, standings in found.items():
         quantity = finals.metrics.get(name, "scores")
         console.print(standings_table(standings, f"{name}, {quantity}, seeds: {len(finals.seeds)}"))

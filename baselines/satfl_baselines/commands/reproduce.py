@@ -12,11 +12,14 @@ import typer
 
 from satfl_baselines.commands.policy_names import complete_names, own_policies, split_names
 from satfl_env.commands import (
+    PNG,
     Overrides,
+    PictureFormats,
     Workers,
     error_console,
     keeps_what_is_finished,
     output_console,
+    parse_formats,
     parse_overrides,
     progress_bar,
     say,
@@ -81,12 +84,14 @@ def reproduce(
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; the scenario's if not given.")] = None,
     overrides: Overrides = None,
     workers: Workers = 1,
+    picture_formats: PictureFormats = PNG,
 ) -> None:
     """Reproduce tables and figures of a paper: pictures, CSV, and tables beside the paper's numbers and claims."""
     # It takes seconds to import, which --help need not wait for.
     from satfl_baselines.semspacefl import command as semspacefl
 
     keeps_what_is_finished()
+    formats = parse_formats(picture_formats)
     errors, console = error_console(), output_console()
     paper = paper_of(figures, paper)
     out = Path("results") / paper if out is None else out
@@ -102,13 +107,14 @@ def reproduce(
             seeds=seeds,
             quick=quick,
             workers=workers,
+            formats=formats,
             progress_bar=partial(progress_bar, errors, "episodes"),
         ):
             console.print(table)
     elif paper == Paper.FIELD:
-        _reproduce_field(split_names(systems), changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
+        _reproduce_field(split_names(systems), changes, seeds or DEFAULT_SEEDS, out, workers, formats, errors, console)
     else:
-        _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, errors, console)
+        _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, formats, errors, console)
     say(console, f"Tables, curves and runs are in {out}")
 
 
@@ -144,6 +150,7 @@ def _reproduce_task_clustering(
     seeds: int,
     out: Path,
     workers: int,
+    formats: Sequence[str],
     errors: Console,
     console: Console,
 ) -> None:
@@ -155,12 +162,12 @@ def _reproduce_task_clustering(
     if curves:
         with progress_bar(errors, "episodes") as progress:
             comparison = reproduce.play(make_scenario({}), range(seeds), out, workers=workers, progress=progress)
-        reproduce.write(comparison, curves, out)
+        reproduce.write(comparison, curves, out, formats)
         console.print(accuracy_table(comparison), claims_table(reproduce.claims(comparison)))
     if reproduce.Figure.GAINS in figures:
         with progress_bar(errors, "episodes") as progress:
             points = study.play(make_scenario, range(seeds), out, workers=workers, progress=progress)
-        console.print(gains_table(study.write(points, out)))
+        console.print(gains_table(study.write(points, out, formats)))
 
 
 def _reproduce_field(
@@ -169,6 +176,7 @@ def _reproduce_field(
     seeds: int,
     out: Path,
     workers: int,
+    formats: Sequence[str],
     errors: Console,
     console: Console,
 ) -> None:
@@ -180,7 +188,7 @@ def _reproduce_field(
     own = own_policies(dict.fromkeys(system.policy for system in systems))
     with progress_bar(errors, "episodes") as progress:
         played = playing.play(systems, changes, range(seeds), out, own=own, workers=workers, progress=progress)
-    console.print(write(played, {system.name: system.against for system in systems}, out))
+    console.print(write(played, {system.name: system.against for system in systems}, out, formats))
 
 
 def _task_clustering(changes: Mapping[str, Any], fields: Mapping[str, Any]) -> Scenario:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from satfl_baselines.field.table import field_rows, headings, markdown, metric_of, shown
-from satfl_baselines.files import one_writer, write_csv, write_png, write_whole
+from satfl_baselines.files import one_writer, write_csv, write_figure, write_whole
 from satfl_baselines.summary import Comparison
-from satfl_env.drawing import own_style
+from satfl_env.drawing import DEFAULT_FORMATS, own_style
 
 
-def write(played: Mapping[str, Comparison], against: Mapping[str, str], out: Path) -> Table:
-    """Write `field.csv`, `field.md` and `field.png`.
+def write(
+    played: Mapping[str, Comparison], against: Mapping[str, str], out: Path, formats: Sequence[str] = DEFAULT_FORMATS
+) -> Table:
+    """Write `field.csv`, `field.md` and the picture `field`.
 
     Args:
         played: What `play` gave.
         against: The name of the system that each of them is compared with.
         out: The folder.
+        formats: Of the picture.
 
     Returns:
         The table for the terminal.
@@ -37,7 +40,7 @@ def write(played: Mapping[str, Comparison], against: Mapping[str, str], out: Pat
 
         write_csv(out / "field.csv", rows)
         write_whole(out / "field.md", markdown(rows, metric).encode())
-        write_png(out / "field.png", draw_field(played, f"{title} (means)"))
+        write_figure(out / "field", draw_field(played, f"{title} (mean, 95 % interval)"), formats)
     columns = headings(metric)
     title = f"{title} (mean ± 95 % interval)"
     table = Table("system", *columns.values(), "baseline", title=title, title_justify="left", box=SIMPLE_HEAD)

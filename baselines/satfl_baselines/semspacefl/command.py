@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from satfl_baselines.files import write_csv, write_png
+from satfl_baselines.files import write_csv, write_figure
 from satfl_baselines.semspacefl import results, scene, training
 from satfl_baselines.semspacefl.paper import METRICS, SNRS_DB
 from satfl_baselines.summary import Comparison
 from satfl_baselines.tables import claims_table
-from satfl_env.drawing import own_style
+from satfl_env.drawing import DEFAULT_FORMATS, own_style
+from satfl_env.quantities import quantity
 from satfl_env.scenarios import Scenario, load
 
 UNTRAINED: Mapping[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
@@ -28,6 +29,9 @@ NAMES = ("table2", "table3", "table4", "table5", "fig3", "fig4", "fig5", "fig6",
 CURVE_METRICS = {"fig3": "psnr_db", "fig4": "ms_ssim"}
 SNR_METRICS = {"fig6": "psnr_db", "fig7": "ms_ssim"}
 DEFAULT_SEEDS = 5
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ProgressBar = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -41,6 +45,7 @@ def reproduce(
     seeds: int | None = None,
     quick: bool = False,
     workers: int = 1,
+    formats: Sequence[str] = DEFAULT_FORMATS,
     progress_bar: ProgressBar,
 ) -> Iterator[Table]:
     """Tables for the terminal, each as soon as it is ready; CSV and pictures are written on the way.
@@ -53,12 +58,13 @@ def reproduce(
         seeds: Number of seeds; the usual one if None.
         quick: Play a short version, in a separate folder.
         workers: Processes to play in.
+        formats: Of the pictures.
         progress_bar: Opens a progress bar.
     """
     out.mkdir(parents=True, exist_ok=True)
     for name in UNTRAINED:
         if name in names:
-            yield _untrained(name, out)
+            yield _untrained(name, out, formats)
     trained = [name for name in NAMES if name in names and name not in UNTRAINED]
     if not trained:
         return
@@ -69,20 +75,20 @@ def reproduce(
         played = training.play(trained, changes, range(number), folder, workers=workers, progress=progress)
     scenario = load(training.SCENARIO, **changes)
     for name in trained:
-        yield from _trained(name, played, scenario, folder)
+        yield from _trained(name, played, scenario, folder, formats)
 
 
-def _untrained(name: str, out: Path) -> Table:
+def _untrained(name: str, out: Path, formats: Sequence[str]) -> Table:
     heading, make_rows = UNTRAINED[name]
     rows = make_rows()
     write_csv(out / f"{name}.csv", rows)
     if name == "fig5":
-        _draw_epochs(rows, heading, out / f"{name}.png")
+        write_figure(out / name, _draw_epochs(rows, heading), formats)
     return _rows_table(rows, f"{heading}; mean absolute deviation {scene.mean_deviation(rows):.2%}")
 
 
 @own_style()
-def _draw_epochs(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+def _draw_epochs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     # Matplotlib takes a while to import, and most commands never draw.
     from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
 
@@ -92,11 +98,12 @@ def _draw_epochs(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> N
         Panel("", "satellite", label, {key: (satellites, column(rows, key)) for key in keys})
         for label, keys in shown.items()
     ]
-    # The second panel has the longer legend.
-    write_png(path, draw_panels(panels[::-1], title))
+    return draw_panels(panels, title)
 
 
-def _trained(name: str, played: Mapping[str, Comparison], scenario: Scenario, out: Path) -> Iterator[Table]:
+def _trained(
+    name: str, played: Mapping[str, Comparison], scenario: Scenario, out: Path, formats: Sequence[str]
+) -> Iterator[Table]:
     facts = results.fidelity(scenario)
     title = f"{name}: " + ", ".join(f"{key} {_number(value)}" for key, value in facts.items())
     if name in results.PRINTED:
@@ -109,12 +116,12 @@ def _trained(name: str, played: Mapping[str, Comparison], scenario: Scenario, ou
     elif name in CURVE_METRICS:
         rows = results.gateway_rows(played, CURVE_METRICS[name])
         claims = results.gateway_claims(played, CURVE_METRICS[name])
-        _draw_gateways(rows, CURVE_METRICS[name], title, out / f"{name}.png")
+        write_figure(out / name, _draw_gateways(rows, CURVE_METRICS[name], title), formats)
         yield _rows_table(rows[-1:], f"{title} (after the last round)")
     else:
         rows = results.snr_rows(played, SNR_METRICS[name])
         claims = results.snr_claims(played) if name == "fig6" else []
-        _draw_over_snr(rows, SNR_METRICS[name], title, out / f"{name}.png")
+        write_figure(out / name, _draw_over_snr(rows, SNR_METRICS[name], title), formats)
         yield _rows_table(rows, title)
     _write(out / f"{name}.csv", rows, facts)
     if claims:
@@ -127,23 +134,24 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, An
 
 
 @own_style()
-def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
+def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str) -> Figure:
+    from satfl_baselines.plot import ROUND
     from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
 
     names = [name for name in rows[0] if f"{name}_ci95" in rows[0]]
     lines = {name: tuple(column(rows, key) for key in ("round", name, f"{name}_ci95")) for name in names}
-    write_png(path, draw_panels([Panel("", "Communication round", results.LABELS[metric], lines)], title))
+    return draw_panels([Panel("", ROUND, quantity(metric).label, lines)], title)
 
 
 @own_style()
-def _draw_over_snr(rows: Sequence[Mapping[str, Any]], metric: str, title: str, path: Path) -> None:
+def _draw_over_snr(rows: Sequence[Mapping[str, Any]], metric: str, title: str) -> Figure:
     from satfl_baselines.semspacefl.plots import Panel, draw_panels
 
     panels = [
-        Panel(setting, "SNR (dB)", results.LABELS[metric], results.snr_series(rows, setting))
+        Panel(setting, "SNR (dB)", quantity(metric).label, results.snr_series(rows, setting))
         for setting in dict.fromkeys(row["setting"] for row in rows)
     ]
-    write_png(path, draw_panels(panels, title))
+    return draw_panels(panels, title)
 
 
 def _quality_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
@@ -156,7 +164,7 @@ def _quality_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
         for snr_db in SNRS_DB:
             own = [cells[metric, snr_db, policy] for policy in policies]
             texts = [f"{row['mean']:.{digits}f} ±{row['ci95']:.{digits}f}\n{row['paper']:.{digits}f}" for row in own]
-            table.add_row(results.LABELS[metric], str(snr_db), *texts)
+            table.add_row(quantity(metric).label, str(snr_db), *texts)
     return table
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from satfl_baselines.plot import COLOURS, legend, plain_panel
+from satfl_baselines.plot import draw_estimate, line_style, name_lines, side_by_side
+from satfl_baselines.summary import Estimate
 
 Line = tuple[Sequence[float], ...]
 
@@ -24,19 +24,15 @@ class Panel(NamedTuple):
 
 
 def draw_panels(panels: Sequence[Panel], title: str) -> Figure:
-    """Draw panels of lines with 95 % intervals side by side, with one legend."""
-    figure = Figure(figsize=(5.6 * len(panels) + 2.4, 4.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for colour, (x, y, *half_width) in zip(COLOURS, panel.lines.values(), strict=False):
-            axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.6)
-            if half_width and np.isfinite(half_width[0]).all():
-                low, high = np.subtract(y, half_width[0]), np.add(y, half_width[0])
-                axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
+    """Draw panels of lines with 95 % intervals side by side."""
+    figure = side_by_side(len(panels), [name for panel in panels for name in panel.lines])
+    for axes, panel in zip(figure.axes, panels, strict=True):
+        for index, (x, mean, *half_width) in enumerate(panel.lines.values()):
+            estimate = Estimate(np.asarray(mean), np.asarray(half_width[0] if half_width else np.nan))
+            draw_estimate(axes, np.asarray(x), estimate, marker="o", markersize=4, **line_style(index))
         axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
-        plain_panel(axes)
-    figure.suptitle(title, fontsize=11)
-    legend(figure, panels[0].lines)
+        name_lines(axes, panel.lines)
+    figure.suptitle(title)
     return figure
 
 

@@ -13,6 +13,7 @@ from satfl_baselines.reproduce import Claim
 from satfl_baselines.semspacefl.paper import METRICS, SNRS_DB, TABLE_2, TABLE_4, Column
 from satfl_baselines.semspacefl.training import ALPHA_1, ALPHA_10, APART, FEDAVG, FEDSEL, HFL
 from satfl_baselines.summary import OF, Comparison, Estimate
+from satfl_env.quantities import quantity
 from satfl_env.scenarios import Scenario, similarity_scales
 
 Comparisons = Mapping[str, Comparison]
@@ -22,7 +23,6 @@ PAIRS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "table2": (("proposed-fedavg", "nearest-fedavg"), ("proposed-fedavep", "nearest-fedavep")),
     "table4": tuple((FEDSEL, other) for other in TABLE_4 if other != FEDSEL),
 }
-LABELS = {"psnr_db": "PSNR (dB)", "ms_ssim": "MS-SSIM"}
 GOAL_DB, GOAL_SNR_DB = 23.0, 11
 
 
@@ -104,7 +104,7 @@ def table_claims(table: str, comparison: Comparison) -> list[Claim]:
     """The orderings of Table II or IV, on average over the six SNRs, and the quality reached."""
     orderings = [
         _ordering(
-            f"{one} above {other}, {LABELS[metric]}",
+            f"{one} above {other}, {quantity(metric).label}",
             float(np.mean(_printed_difference(table, one, other, metric))),
             _paired(comparison, one, other, metric).mean(axis=1),
             metric,
@@ -133,7 +133,7 @@ def gateway_claims(comparisons: Comparisons, metric: str) -> list[Claim]:
     alone = {f"{name} alone": values for name, values in last.items()}
     alone["the mean of the gateways alone"] = np.mean(list(last.values()), axis=0)
     return [
-        _ordering(f"HFL above {name}, {LABELS[metric]}", None, together - values, metric)
+        _ordering(f"HFL above {name}, {quantity(metric).label}", None, together - values, metric)
         for name, values in alone.items()
     ]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.plot import label, line_style, plain_panel
+from satfl_baselines.plot import label, line_style
 from satfl_baselines.statistics import Interval
 from satfl_baselines.suites.standings import Standing
 from satfl_env.printable import printable
@@ -18,8 +17,7 @@ def draw_standings(
     found: Sequence[Standing], thresholds: FloatArray, shares: Mapping[str, Interval], title: str, quantity: str
 ) -> Figure:
     """Draw standings from the best to the worst, and in the same colours the share of runs above each threshold."""
-    figure = Figure(figsize=(11.5, 1.6 + 0.34 * max(len(found), 8)), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(11.5, 1.6 + 0.34 * max(len(found), 8)), layout="constrained")
     means, profile = figure.subplots(1, 2, width_ratios=(1.25, 1))
     for place, standing in enumerate(found):
         style = line_style(place)
@@ -32,9 +30,7 @@ def draw_standings(
     means.set_yticks(range(len(found)), [printable(standing.policy) for standing in found])
     means.invert_yaxis()
     means.set_xlabel(f"{label(quantity)}: interquartile mean, 95 % interval")
-    means.set_title(printable(title), fontsize=11, loc="left")
+    means.set_title(printable(title))
     profile.set_xlabel(label(quantity))
-    profile.set_ylabel("Share of runs above")
-    for panel in (means, profile):
-        plain_panel(panel)
+    profile.set_ylabel("share of runs above")
     return figure

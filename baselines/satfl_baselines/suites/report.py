@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.files import expressible, one_writer, write_csv, write_png
+from satfl_baselines.files import expressible, one_writer, write_csv, write_figure
 from satfl_baselines.statistics import Interval, interval, performance_profile
 from satfl_baselines.suites.finals import Finals
 from satfl_baselines.suites.standings import Standing, standings
-from satfl_env.drawing import own_style
+from satfl_env.drawing import DEFAULT_FORMATS, own_style
 
 # In place of a scenario's name: scores over all of a suite's scenarios.
 ALL = "all"
@@ -42,9 +42,14 @@ def profiles(values: Mapping[str, FloatArray]) -> tuple[FloatArray, Mapping[str,
 
 
 def write_report(
-    out: Path, found: Mapping[str, Sequence[Standing]], finals: Finals, scale: tuple[str, str] | None, name: str
+    out: Path,
+    found: Mapping[str, Sequence[Standing]],
+    finals: Finals,
+    scale: tuple[str, str] | None,
+    name: str,
+    formats: Sequence[str] = DEFAULT_FORMATS,
 ) -> None:
-    """Write `standings.csv`, and of the first standings `profiles.csv` and `standings.png`.
+    """Write `standings.csv`, and of the first standings `profiles.csv` and the picture `standings`.
 
     Args:
         out: The folder.
@@ -52,6 +57,7 @@ def write_report(
         finals: What the policies got.
         scale: The policies whose scores are 0 and 1, if there are scores.
         name: Of what was played.
+        formats: Of the picture.
 
     Raises:
         OSError: If it cannot be written.
@@ -66,7 +72,8 @@ def write_report(
         write_csv(out / "standings.csv", standing_rows(found))
         write_csv(out / "profiles.csv", list(_profile_rows(thresholds, shares)))
         title = f"{name}, seeds: {len(finals.seeds)}"
-        write_png(out / "standings.png", draw_standings(found[first], thresholds, shares, title, quantity))
+        picture = draw_standings(found[first], thresholds, shares, title, quantity)
+        write_figure(out / "standings", picture, formats)
 
 
 def standing_rows(found: Mapping[str, Sequence[Standing]]) -> list[dict[str, Any]]:
