@@ -75,6 +75,12 @@ from .semantics import (
     semantic_similarity as semantic_similarity,
 )
 from .simulation import (
+    ClientJob as ClientJob,
+)
+from .simulation import (
+    ClientResult as ClientResult,
+)
+from .simulation import (
     Decision as Decision,
 )
 from .simulation import (
@@ -90,6 +96,9 @@ from .simulation import (
     Outcome as Outcome,
 )
 from .simulation import (
+    RemoteRound as RemoteRound,
+)
+from .simulation import (
     RoundReport as RoundReport,
 )
 from .simulation import (
@@ -100,6 +109,9 @@ from .simulation import (
 )
 from .simulation import (
     check_decision as check_decision,
+)
+from .simulation import (
+    train_client as train_client,
 )
 from .wrappers import (
     parallel_env as parallel_env,

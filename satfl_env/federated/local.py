@@ -54,6 +54,12 @@ class LocalData:
         offsets = np.cumsum([0, *map(len, images)], dtype=np.int64)
         return cls(torch.cat(list(images)), torch.cat(list(targets)), offsets, output_mask)
 
+    def of(self, satellite: int) -> LocalData:
+        """The data of one satellite alone."""
+        first, last = self.offsets[satellite : satellite + 2].tolist()
+        mask = None if self.output_mask is None else self.output_mask[satellite : satellite + 1]
+        return LocalData(self.images[first:last], self.targets[first:last], np.array([0, last - first]), mask)
+
     @property
     def num_satellites(self) -> int:
         """Number of satellites S."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -75,6 +76,24 @@ class Layout:
         return {
             name: part.unflatten(1, shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }
+
+    def named(self, row: Tensor) -> dict[str, Tensor]:
+        """Views of one row (P,) as named parameters, or those of its leading columns, such as the shared ones."""
+        columns = zip(self.names, self.shapes, self.offsets, self.offsets[1:], strict=False)
+        return {name: row[first:last].reshape(shape) for name, shape, first, last in columns if last <= len(row)}
+
+    def row(self, named: Mapping[str, Tensor]) -> Tensor:
+        """Named parameters as one row, (P,).
+
+        Raises:
+            ValueError: If they are not those of the layout.
+        """
+        found = {name: tuple(part.shape) for name, part in named.items()}
+        expected = {name: tuple(shape) for name, shape in zip(self.names, self.shapes, strict=True)}
+        if found != expected:
+            name = next(name for name in {**expected, **found} if found.get(name) != expected.get(name))
+            raise ValueError(f"parameter {name!r} has shape {found.get(name)}; expected {expected.get(name)}")
+        return torch.cat([named[name].flatten() for name in self.names])
 
     def flatten(self, model: HasParameters) -> Tensor:
         """A copy of a model's parameters as one row, (P,)."""

@@ -36,6 +36,7 @@ from satfl_env.simulation.protocols import (
     RoundProtocol,
     Topology,
 )
+from satfl_env.simulation.remote import ClientJob, ClientResult, RemoteRound, train_client
 from satfl_env.simulation.rounds import RoundSettings
 from satfl_env.simulation.simulation import Simulation
 from satfl_env.simulation.state import MORE_PARTS, STATE_PARTS, NetworkState, RoundReport
@@ -52,6 +53,8 @@ __all__ = [
     "UPLOAD_POSITIONS",
     "Access",
     "AsyncFLEO",
+    "ClientJob",
+    "ClientResult",
     "ControlVariates",
     "DataFacts",
     "DataPart",
@@ -87,6 +90,7 @@ __all__ = [
     "PlaneLinks",
     "PositionsAt",
     "Relays",
+    "RemoteRound",
     "Renewals",
     "Ring",
     "RoundProtocol",
@@ -104,5 +108,6 @@ __all__ = [
     "check_parts",
     "data_facts",
     "most_samples",
+    "train_client",
     "try_parts",
 ]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from satfl_env.arguments import checked_integer, checked_seed
-from satfl_env.federated import LocalTrainer, TrainingResult, torch_defaults
+from satfl_env.federated import Layout, LocalData, LocalTrainer, TrainingResult, torch_defaults
 from satfl_env.onboard import EnergyBalance
 from satfl_env.orbits import Scene, SceneSnapshot
 from satfl_env.settings import MOST, Each
@@ -257,6 +257,23 @@ class Simulation:
     def trainer(self) -> LocalTrainer:
         """The local trainer; it also serves other simulations of the same ingredients."""
         return self._learner.trainer
+
+    @property
+    def layout(self) -> Layout:
+        """Where each parameter is in a model's row."""
+        return self._learner.layout
+
+    @property
+    def training_data(self) -> LocalData:
+        """What satellites train on in the episode."""
+        self._require_reset()
+        return self._episode.data.train
+
+    @property
+    def gateway_models(self) -> dict[tuple[int, int], dict[str, Tensor]]:
+        """Federated parameters by name that gateways hold, by gateway and cluster; it has those that there are."""
+        self._require_reset()
+        return {group: self.layout.named(model) for group, model in self._models.gateway_models.items()}
 
     @property
     def finished(self) -> bool:
