@@ -26,15 +26,15 @@ class ClientJob(NamedTuple):
         parameters: Where it starts, by name.
         epochs: Local epochs, at least 1.
         seed: Seed of its minibatches and channel noise.
-        shift: A constant in its gradient, over the n federated parameters, (n,), as for SCAFFOLD; None: nothing.
         proximal_mu: Weight of the proximal term of FedProx; it counts where there is a shift, which may be zeros.
+        shift: A constant in its gradient, over the n federated parameters, (n,), as for SCAFFOLD; None: nothing.
     """
 
     parameters: Mapping[str, Tensor]
     epochs: int
     seed: int
+    proximal_mu: float
     shift: Tensor | None = None
-    proximal_mu: float = 0.0
 
 
 class ClientResult(NamedTuple):
@@ -85,8 +85,8 @@ class RemoteRound:
             parameters=self._simulation.layout.named(job.parameters[satellite]),
             epochs=int(job.epochs[satellite]),
             seed=int(job.seeds[satellite]),
-            shift=None if objective is None else objective.shift[satellite],
             proximal_mu=0.0 if objective is None else objective.proximal_mu,
+            shift=None if objective is None else objective.shift[satellite],
         )
 
     def close(self, results: Mapping[int, ClientResult]) -> tuple[NetworkState, RoundReport]:

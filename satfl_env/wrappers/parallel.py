@@ -11,6 +11,7 @@ from gymnasium import spaces
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.envs import SatFLEnv
 from satfl_env.imports import to_install
+from satfl_env.settings import default_of
 from satfl_env.suggestions import did_you_mean
 from satfl_env.wrappers.agents import AGENTS
 from satfl_env.wrappers.native import native_parts
@@ -25,7 +26,7 @@ def parallel_env(
     scenario: str | Path | Scenario = DEFAULT_SCENARIO,
     agents: str = "satellites",
     *,
-    similarities: bool = True,
+    similarities: bool = default_of(SetObservation, "similarities"),
     overrides: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> SatFLParallelEnv:
