@@ -146,18 +146,21 @@ REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
     },
     (("constellation", "planar"), ("links", "atmosphere")): "links.atmosphere needs a constellation on the globe",
     **{
-        (("access", option), ("links", "ideal")): "access.sharing must be 'equal' with the fixed rate of links.kind"
-        for option in ("need", "action")
+        (("access", option), ("links", "ideal")): f"access.sharing {sharing!r} does not go with links.kind 'ideal'"
+        for option, sharing in (("need", "need"), ("action", "decided"))
     },
     (("protocol", "gossip"), ("aggregate", "decided")): "rounds.aggregate does not go with gossip",
     **{
-        (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip, in which no gateway"
+        (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip: no gateway takes part in it"
         for factor, option, name in (
             ("server", "fedavgm", "server"),
             ("server", "fedadam", "server"),
             ("local", "scaffold", "local.kind 'scaffold'"),
             ("compression", "sparse", "compression.download"),
             ("faults", "faults", "faults.gateways"),
+            ("access", "beams", "access.beams"),
+            ("access", "need", "access.sharing 'need'"),
+            ("access", "action", "access.sharing 'decided'"),
         )
     },
 }

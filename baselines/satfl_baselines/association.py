@@ -76,7 +76,8 @@ def in_order_of(priority: FloatArray, state: NetworkState) -> IntArray:
     """Each gateway's beams for the pairs of the highest priority, one gateway for each satellite.
 
     Visible pairs have their turn in order of priority, of equal ones the longer window and then the lower satellite
-    first. A satellite for which no beam is left in sight sits out.
+    first. A satellite for which no beam is left in sight sits out. Each satellite takes a beam of its own: a state does
+    not tell whose updates will be combined on board and need one together.
 
     Args:
         priority: Of every pair, (S, G).

@@ -37,6 +37,20 @@ def named(scenario: str) -> Iterator[None]:
         raise ScenarioError(f"scenario {scenario!r}: {error}") from error
 
 
+def refuse_together(given: Mapping[str, Any], other: str, why: str, kind: type[ValueError] = ValueError) -> None:
+    """Raise an error if any of some settings is given, none of which goes with another one.
+
+    Args:
+        given: The settings by name; those that are false, empty or None are not given.
+        other: The setting that they do not go with.
+        why: The reason.
+        kind: The error.
+    """
+    for name, value in given.items():
+        if value:
+            raise kind(f"{name} does not go with {other}: {why}")
+
+
 def plain_words(problem: Mapping[str, Any]) -> str:
     """The message of one of the problems that a pydantic error lists, in words of files."""
     message = str(problem["msg"])

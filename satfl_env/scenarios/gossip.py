@@ -14,6 +14,8 @@ from satfl_env.scenarios.section import Section, by_default
 from satfl_env.settings import Positive, default_of
 from satfl_env.simulation import GridLinks, Neighbours, Ring, RoundProtocol
 
+# Why what gateways do does not go with it.
+NO_GATEWAY = "no gateway takes part in it"
 Stage = Annotated[Neighbours | Ring, Field(discriminator="kind")]
 
 

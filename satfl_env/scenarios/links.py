@@ -26,7 +26,7 @@ class Uploads:
     upload_snr_db: Decibel | None = None
     positions_at: PositionsAt = "start"
 
-    # Why the band cannot be divided as `access.sharing` may say; None where it can.
+    # Why the band cannot be divided as `access` may say; None where it can.
     undivided: ClassVar[str | None] = None
 
 
@@ -34,7 +34,7 @@ class Uploads:
 class IdealLinks(Uploads, links.IdealLinks):
     """`links.IdealLinks`, and how a model is sent over them."""
 
-    undivided = "the fixed rate of links.kind 'ideal'"
+    undivided = "the rate is fixed"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -46,7 +46,7 @@ class RadioLinks(Uploads, links.RadioLinks):
 class NomaLinks(Uploads, links.NomaLinks):
     """`links.NomaLinks`, and how a model is sent over them."""
 
-    undivided = "the whole band for everyone of links.kind 'noma'"
+    undivided = "everyone has the whole band"
 
 
 Compressor = Annotated[Quantised | TopK | RandomK, Field(discriminator="kind")]

@@ -16,6 +16,8 @@ _PER_FORESEEN_CONTACT = 70
 _PER_SATELLITE = 8_000
 # Held, at the start, trained, received, its gradient and Adam's two moments, each once or twice, as float32.
 _PER_PARAMETER = 40
+# Its seed, and where its samples are.
+_PER_DEVICE = 100
 # Own and fetched, of which a round has copies, correction and mean gradient, and what gateways have added up.
 _PER_CONTROL_VARIATE = 40
 # Held, with the update added, compressed, sent and left over.
@@ -34,10 +36,11 @@ def memory_needs(
     pair to come, $P$ parameters, $P'$ of them shared, $n$ samples on each satellite of $d$ numbers, $T$ points of a
     ground track and $W$ worker processes:
 
-    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + (40 V + 30 E + 8 R) S P' + 3 \cdot 10^8 W$$
+    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + (40 V + 30 E + 8 R) S P'
+    + S D (100 + 40 P) + 3 \cdot 10^8 W$$
 
     $V$ is 1 with control variates and $E$ with error feedback, else 0. $R$ is the most updates of a satellite that ever
-    wait at gateways, see `most_waiting`.
+    wait at gateways, see `most_waiting`. $D$ is the number of devices that train in each satellite's place, else 0.
 
     What layers hold between forward and backward is not counted, nor are similarities that are not observed: a policy
     that reads one takes $16 S^2$ more.
@@ -56,12 +59,14 @@ def memory_needs(
     data = scenario.data.partition.memory_needs(satellites, image_numbers)
     vectors, remembered = scenario.local.extra_vectors, scenario.compression.error_feedback
     waiting = most_waiting(scenario.rounds, constellation.num_gateways)
+    devices = satellites * scenario.rounds.clients * (scenario.rounds.clients > 1)
     return [
         Need("pairs of satellites", _PER_OBSERVED_PAIR * matrices * satellites**2, fewer),
         Need("links", _PER_LINK * pairs, fewer),
         Need("contacts to come", _PER_FORESEEN_CONTACT * pairs * foreseen, "observation.contacts"),
         Need("satellites", _PER_SATELLITE * satellites, fewer),
         Need("models", _PER_PARAMETER * satellites * parameters, "model"),
+        Need("devices", (_PER_DEVICE + _PER_PARAMETER * parameters) * devices, "rounds.relay.clients.clients"),
         Need("control variates", _PER_CONTROL_VARIATE * vectors * satellites * shared_parameters, "local"),
         Need(
             "error feedback",

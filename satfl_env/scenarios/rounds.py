@@ -10,11 +10,13 @@ from pydantic.dataclasses import dataclass
 from satfl_env import links
 from satfl_env.orbits import GrazingHeight
 from satfl_env.scenarios.constellation_section import ConstellationSection, TopologyKind
-from satfl_env.scenarios.gossip import Gossip
+from satfl_env.scenarios.errors import refuse_together
+from satfl_env.scenarios.gossip import NO_GATEWAY, Gossip
 from satfl_env.scenarios.section import Section, by_default
 from satfl_env.settings import STRICT, Count, Positive, default_of
 from satfl_env.simulation import (
     AsyncFLEO,
+    ClientHz,
     EdgeServers,
     FedAsync,
     FedGSM,
@@ -30,11 +32,11 @@ from satfl_env.simulation import (
 class Clients(Section):
     """Devices on the ground train, `clients` of each satellite with a share of its samples; satellites average.
 
-    Each device has a CPU of `client_hz`, and a link of `client_rate_bps` to its satellite.
+    Each device has a CPU of `client_hz`, at most 1e12, and a link of `client_rate_bps` to its satellite.
     """
 
     clients: Count = default_of(EdgeServers, "clients")
-    client_hz: Positive = default_of(EdgeServers, "client_hz")
+    client_hz: ClientHz = default_of(EdgeServers, "client_hz")
     client_rate_bps: Positive = default_of(EdgeServers, "client_rate_bps")
 
 
@@ -62,8 +64,8 @@ class Relay(Section):
 
     @model_validator(mode="after")
     def _clients_are_combined_anyway(self) -> Relay:
-        if self.clients is not None and self.combine_on_board:
-            raise ValueError("combine_on_board must be false with clients, whose models are combined anyway, got true")
+        if self.clients is not None:
+            refuse_together({"combine_on_board": self.combine_on_board}, "clients", "their models are combined anyway")
         return self
 
     def protocol(self, constellation: ConstellationSection, protocol: RoundProtocol) -> RoundProtocol:
@@ -120,17 +122,23 @@ class Rounds(RoundSettings):
 
     @model_validator(mode="after")
     def _no_gateways_in_gossip(self) -> Rounds:
-        for name, default in (("late", None), ("relay", None), ("aggregate", "scheduled"), ("broadcast", 1)):
-            if self.gossip is not None and getattr(self, name) != default:
-                raise ValueError(f"{name} does not go with gossip, in which no gateway takes part")
+        of_gateways = {
+            "late": self.late is not None,
+            "relay": self.relay is not None,
+            "aggregate": self.decides,
+            "broadcast": self.broadcast > 1,
+        }
+        if self.gossip is not None:
+            refuse_together(of_gateways, "gossip", NO_GATEWAY)
         return self
 
     @model_validator(mode="after")
     def _one_way_to_aggregate(self) -> Rounds:
         if self.late is None or self.relay is None:
             return self
-        if self.relay.combine_on_board:
-            raise ValueError("relay.combine_on_board must be false with late updates, which gateways collect, got true")
-        if self.relay.clients is not None:
-            raise ValueError("relay.clients must be null with late updates, which gateways collect")
+        on_board = {
+            "relay.combine_on_board": self.relay.combine_on_board,
+            "relay.clients": self.relay.clients is not None,
+        }
+        refuse_together(on_board, "late", "gateways collect late updates themselves")
         return self

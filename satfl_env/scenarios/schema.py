@@ -7,7 +7,7 @@ _deg, _mps (m/s), _db, _dbi.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -30,7 +30,8 @@ from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.paths import PathText
 from satfl_env.scenarios.constellation_section import Orbiting
 from satfl_env.scenarios.constellations import Constellation
-from satfl_env.scenarios.errors import ScenarioError, prefixed
+from satfl_env.scenarios.errors import ScenarioError, prefixed, refuse_together
+from satfl_env.scenarios.gossip import NO_GATEWAY
 from satfl_env.scenarios.links import Compression, IdealLinks, NomaLinks, RadioLinks
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.observation import Observation
@@ -91,9 +92,9 @@ class Data(Section):
         if self.source in NUM_CLASSES:
             with prefixed("partition."):
                 self.partition.check_classes(NUM_CLASSES[self.source])
-        for name, value in self.folder_options.items():
-            if self.source != "image-folder":
-                raise ValueError(f"{name} goes with source 'image-folder' alone, got {value!r} for {self.source!r}")
+        if self.source != "image-folder":
+            given = dict.fromkeys(self.folder_options, True)
+            refuse_together(given, f"source {self.source!r}", "'image-folder' alone has it")
         if self.partition.kind == "ground-track" and self.source != "blue-marble":
             raise ValueError(
                 f"source must be 'blue-marble' for partition.kind 'ground-track', got {self.source!r}: "
@@ -216,8 +217,8 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _links_fit(self) -> Scenario:
-        if self.links.undivided and self.access.sharing != "equal":
-            raise ValueError(f"access.sharing must be 'equal' with {self.links.undivided}, got {self.access.sharing!r}")
+        if self.links.undivided:
+            refuse_together(self._divided_band, f"links.kind {self.links.kind!r}", self.links.undivided)
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
         if isinstance(self.links, RadioLinks | NomaLinks) and self.links.atmosphere:
@@ -229,9 +230,9 @@ class Scenario(Section):
     @model_validator(mode="after")
     def _needs_no_gateway(self) -> Scenario:
         """Check that nothing is switched on that gateways would do in rounds in which none takes part."""
-        if self.rounds.gossip is None:
-            return self
         of_gateways = {
+            "access.beams": self.access.beams,
+            **self._divided_band,
             "server": self.server,
             "local.kind 'scaffold'": self.local.kind == "scaffold",
             "compression.download": self.compression.download,
@@ -239,9 +240,8 @@ class Scenario(Section):
             "structures": self.structures,
             "faults.gateways": self.faults and self.faults.gateways,
         }
-        for name, given in of_gateways.items():
-            if given:
-                raise ValueError(f"{name} does not go with rounds.gossip, in which no gateway takes part")
+        if self.rounds.gossip is not None:
+            refuse_together(of_gateways, "rounds.gossip", NO_GATEWAY)
         return self
 
     @model_validator(mode="after")
@@ -266,7 +266,7 @@ class Scenario(Section):
             "rounds.broadcast": self.rounds.broadcast > 1,
             "rounds.late.kind 'fedasync'": late is not None and late.kind == "fedasync",
         }
-        self._refuse_with_structures([name for name, given in whole_alone.items() if given])
+        self._refuse_with_structures(whole_alone)
         return self
 
     @model_validator(mode="after")
@@ -279,6 +279,15 @@ class Scenario(Section):
                 f"(got {training.engine!r})"
             )
         return self
+
+    @property
+    def _divided_band(self) -> Mapping[str, bool]:
+        """How gateways divide their band among satellites, and whether they do."""
+        sharing = self.access.sharing
+        return {
+            f"access.sharing {sharing!r}": sharing != "equal",
+            "access.subcarriers": self.access.subcarriers is not None,
+        }
 
     def _on_globe(self, what: str) -> Orbiting:
         """The constellation, which must be on the globe for `what`."""
@@ -293,11 +302,11 @@ class Scenario(Section):
 
     def check_structures(self, parts: Collection[str]) -> None:
         """Raise `ScenarioError` if parts have one that gateways with models in parts would not use."""
-        self._refuse_with_structures([f"parts[{name!r}]" for name in ("combine", "server") if name in parts])
+        self._refuse_with_structures({f"parts[{name!r}]": name in parts for name in ("combine", "server")})
 
-    def _refuse_with_structures(self, given: Sequence[str]) -> None:
-        if self.structures is not None and given:
-            raise ScenarioError(f"{given[0]} does not go with structures, where satellites train parts of a model")
+    def _refuse_with_structures(self, given: Mapping[str, bool]) -> None:
+        if self.structures is not None:
+            refuse_together(given, "structures", "satellites train parts of a model", ScenarioError)
 
     def make_fleet(self) -> Kinds:
         """The kinds of satellites.
@@ -306,6 +315,7 @@ class Scenario(Section):
             ValueError: If a kind states what the sections do not have.
         """
         energy = self.onboard.energy
-        if isinstance(energy, Battery) and energy.panels and any("harvest_w" in kind.stated for kind in self.fleet):
-            raise ValueError("harvest_w goes with onboard.energy.panels: null alone")
+        if isinstance(energy, Battery) and energy.panels:
+            stated = {"harvest_w": any("harvest_w" in kind.stated for kind in self.fleet)}
+            refuse_together(stated, "onboard.energy.panels", "panels say what is harvested")
         return Kinds(self.fleet, self.links, self.onboard, energy)

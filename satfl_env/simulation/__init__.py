@@ -21,6 +21,7 @@ from satfl_env.simulation.local_terms import (
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import (
     AsyncFLEO,
+    ClientHz,
     EdgeServers,
     FedAsync,
     FedGSM,
@@ -55,6 +56,7 @@ __all__ = [
     "AsyncFLEO",
     "ClientJob",
     "ClientResult",
+    "ClientHz",
     "ControlVariates",
     "DataFacts",
     "DataPart",

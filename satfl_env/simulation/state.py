@@ -69,7 +69,8 @@ class NetworkState:
         rounds_to_merge: Rounds until the cloud merges the gateways' models; 1 if it does at the end of the coming one.
         rounds_left: Rounds until the end of the episode, the coming one included; 0 at its end.
         waiting: Updates that wait at each gateway to be aggregated, (G,); observed where the action decides on that.
-        beams: Most satellites that each gateway serves in a round, (G,); all S of them where there is no limit.
+        beams: Most satellites that each gateway serves in a round, (G,); all S of them where there is no limit. Those
+            whose updates go down as one, combined on board, count as one.
         cluster_loss: Mean loss of each satellite's training samples under the newest model of each cluster 0 to K - 1,
             (S, K), with K the setting `rounds.broadcast`; its own decoder where that stays on board. 1e12 where no
             gateway has a model of the cluster; 0 with K = 1, where there is nothing to choose between, and where nobody

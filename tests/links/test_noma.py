@@ -97,5 +97,7 @@ def test_a_scenario_may_have_them_and_does_not_divide_the_band():
     weakest = members[state.rate_bps[members, crowded].argmin()]
     alone_s = 1e8 / state.rate_bps[weakest, crowded] + state.distance_m[weakest, crowded] / 299_792_458
     assert alone_s <= report.upload_s[weakest] < 1.2 * alone_s
-    with pytest.raises(ScenarioError, match=r"access.sharing must be 'equal' with the whole band .* got 'need'"):
-        scenarios.load("leo-multitask", **quick, **{"access.sharing": "need"})
+    whole = "does not go with links.kind 'noma': everyone has the whole band"
+    for name, access in (("sharing 'need'", {"sharing": "need"}), ("subcarriers", {"subcarriers": 4})):
+        with pytest.raises(ScenarioError, match=f"access.{name} {whole}"):
+            scenarios.load("leo-multitask", **quick, access=access)

@@ -141,7 +141,7 @@ def test_images_of_your_own_lie_in_a_folder_of_the_data_folder(tmp_path):
     simulation = scenarios.build(scenarios.load("semspacefl-mini", **changes))
     assert simulation.reset(0).samples.tolist() == [1] * 10
     assert simulation.label_pmf.shape == (10, 2)
-    with pytest.raises(ScenarioError, match=r"data\.folder goes with source 'image-folder' alone, got 'mine'"):
+    with pytest.raises(ScenarioError, match=r"data\.folder does not go with source '\w+': 'image-folder' alone has it"):
         scenarios.load("leo-multitask", **{"data.folder": "mine"})
 
 

@@ -56,6 +56,11 @@ MOST = 2**31 - 1
             {"rounds.late": {"buffer": MOST}, "rounds.episode": MOST},
             r"rounds\.episode: .* for updates that may wait",
         ),
+        (
+            "walker-earth",
+            {"rounds.relay": {"clients": {"clients": MOST}}},
+            r"rounds\.relay\.clients\.clients: .* for devices",
+        ),
         ("leo-multitask", {"model.hidden": MOST}, "model: .* parameters: need .* of memory"),
         ("leo-multitask", {"model": {"hidden": MOST, "channel_uses": MOST}}, "model: "),
         ("semspacefl-mini", {"model.widths": [MOST, MOST, MOST]}, "model: "),

@@ -292,7 +292,7 @@ def test_limits_meet_unequal_satellites_faults_and_smaller_transfers():
         ({"access": {"beems": 2}}, r"access\.beems: unknown key, did you mean 'beams'"),
         (
             {"access": {"sharing": "need"}, "links": {"kind": "ideal"}},
-            "access.sharing must be 'equal' with the fixed rate of links.kind 'ideal', got 'need'",
+            "access.sharing 'need' does not go with links.kind 'ideal': the rate is fixed",
         ),
     ],
 )

@@ -159,7 +159,7 @@ def test_time_band_and_energy_by_hand(power_w: float | None) -> None:
 
 
 def test_combining_on_board_does_not_go_with_late_updates() -> None:
-    with pytest.raises(ScenarioError, match=r"rounds\.relay\.combine_on_board must be false with late updates"):
+    with pytest.raises(ScenarioError, match=r"rounds\.relay\.combine_on_board does not go with late: gateways"):
         scenarios.load("walker-earth", **{"rounds.relay": {"combine_on_board": True}, "rounds.late": {}})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from satfl_env.simulation.protocols.asyncfleo import AsyncFLEO
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait, staleness_discount
-from satfl_env.simulation.protocols.edge_servers import EdgeServers
+from satfl_env.simulation.protocols.edge_servers import ClientHz, EdgeServers
 from satfl_env.simulation.protocols.exchanges import Neighbours, Ring, Stage
 from satfl_env.simulation.protocols.fedasync import FedAsync
 from satfl_env.simulation.protocols.fedgsm import FedGSM
@@ -30,6 +30,7 @@ from satfl_env.simulation.protocols.transmitters import settle
 __all__ = [
     "Aggregation",
     "AsyncFLEO",
+    "ClientHz",
     "Contacts",
     "EdgeServers",
     "FedAsync",

@@ -9,8 +9,10 @@ allocates the devices' power and band is left out.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from satfl_env.orbits import SceneSnapshot
@@ -20,6 +22,8 @@ from satfl_env.simulation.protocols.round_protocol import Opening, Participation
 
 # An epoch that takes no energy at all would be none.
 _HARDLY_ANY = 1e-60
+# No clock is faster, and beyond it what hardly takes energy would.
+ClientHz = Annotated[Positive, Field(le=1e12)]
 
 
 @dataclass(frozen=True, config=STRICT_WITH_OBJECTS)
@@ -32,12 +36,12 @@ class EdgeServers(OnboardAggregation):
 
     Attributes:
         clients: Devices of each satellite.
-        client_hz: CPU frequency of each device.
+        client_hz: CPU frequency of each device, at most 1e12 Hz.
         client_rate_bps: Rate in bit/s between a satellite and each of its devices, all at a time.
     """
 
     clients: Count = 4
-    client_hz: Positive = 5e8
+    client_hz: ClientHz = 5e8
     client_rate_bps: Positive = 1e8
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> PooledContacts:
