@@ -151,7 +151,7 @@ REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
     },
     (("protocol", "gossip"), ("aggregate", "decided")): "rounds.aggregate does not go with gossip",
     **{
-        (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip: no gateway takes part in it"
+        (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip: no gateway"
         for factor, option, name in (
             ("server", "fedavgm", "server"),
             ("server", "fedadam", "server"),

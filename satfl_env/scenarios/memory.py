@@ -8,6 +8,7 @@ from satfl_env.memory import Need, available_bytes, gigabytes
 from satfl_env.scenarios.errors import ScenarioError
 from satfl_env.scenarios.rounds import Rounds
 from satfl_env.scenarios.schema import Scenario
+from satfl_env.simulation import BufferedUpdates, FedSat
 
 # Bytes, measured as peaks of a reset and two rounds: 8 for each number that exists at the same time.
 _PER_OBSERVED_PAIR = 36
@@ -24,6 +25,8 @@ _PER_CONTROL_VARIATE = 40
 _PER_REMEMBERED = 30
 # Held, and copied as others join it.
 _PER_WAITING = 8
+# Held.
+_PER_DELIVERED = 4
 _PER_WORKER = 300e6
 
 
@@ -36,11 +39,12 @@ def memory_needs(
     pair to come, $P$ parameters, $P'$ of them shared, $n$ samples on each satellite of $d$ numbers, $T$ points of a
     ground track and $W$ worker processes:
 
-    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + (40 V + 30 E + 8 R) S P'
+    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + (40 V + 30 E + 8 R + 4 L) S P'
     + S D (100 + 40 P) + 3 \cdot 10^8 W$$
 
     $V$ is 1 with control variates and $E$ with error feedback, else 0. $R$ is the most updates of a satellite that ever
     wait at gateways, see `most_waiting`. $D$ is the number of devices that train in each satellite's place, else 0.
+    $L$ is 1 where the server remembers what each has delivered last (FedSat), else 0.
 
     What layers hold between forward and backward is not counted, nor are similarities that are not observed: a policy
     that reads one takes $16 S^2$ more.
@@ -59,6 +63,7 @@ def memory_needs(
     data = scenario.data.partition.memory_needs(satellites, image_numbers)
     vectors, remembered = scenario.local.extra_vectors, scenario.compression.error_feedback
     waiting = most_waiting(scenario.rounds, constellation.num_gateways)
+    delivers = isinstance(scenario.rounds.late, FedSat)
     devices = satellites * scenario.rounds.clients * (scenario.rounds.clients > 1)
     return [
         Need("pairs of satellites", _PER_OBSERVED_PAIR * matrices * satellites**2, fewer),
@@ -74,6 +79,7 @@ def memory_needs(
             "compression.error_feedback",
         ),
         Need("updates that may wait", _PER_WAITING * waiting * satellites * shared_parameters, "rounds.episode"),
+        Need("delivered models", _PER_DELIVERED * delivers * satellites * shared_parameters, "rounds.late"),
         Need("worker processes", _PER_WORKER * (scenario.training.workers or 0), "training.workers"),
         *(need._replace(field=f"data.partition.{need.field}") for need in data),
     ]
@@ -83,7 +89,7 @@ def most_waiting(rounds: Rounds, num_gateways: int) -> int:
     """Updates of a satellite that wait at gateways at most: one a round, and where buffers decide, what these hold."""
     if rounds.decides:
         return rounds.episode
-    buffer = 1 if rounds.late is None else rounds.late.buffer
+    buffer = rounds.late.buffer if isinstance(rounds.late, BufferedUpdates) else 1
     # A cluster's buffer is full at `buffer`, and there are at most as many clusters as satellites.
     return min(rounds.episode, num_gateways * (buffer - 1))
 

@@ -20,6 +20,7 @@ from satfl_env.simulation import (
     EdgeServers,
     FedAsync,
     FedGSM,
+    FedSat,
     LateUpdates,
     OnboardAggregation,
     OneContact,
@@ -82,7 +83,9 @@ class Relay(Section):
         return Relays(*linked, protocol, self.grazing_height_m)
 
 
-Late = Annotated[LateUpdates | FedAsync | AsyncFLEO | FedGSM, Field(discriminator="kind"), by_default(LateUpdates)]
+Late = Annotated[
+    LateUpdates | FedSat | FedAsync | AsyncFLEO | FedGSM, Field(discriminator="kind"), by_default(LateUpdates)
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -264,7 +264,7 @@ class Scenario(Section):
             "rounds.relay.combine_on_board": relay is not None and relay.combine_on_board,
             "rounds.relay.clients": relay is not None and relay.clients is not None,
             "rounds.broadcast": self.rounds.broadcast > 1,
-            "rounds.late.kind 'fedasync'": late is not None and late.kind == "fedasync",
+            **{f"rounds.late.kind {kind!r}": late is not None and late.kind == kind for kind in ("fedasync", "fedsat")},
         }
         self._refuse_with_structures(whole_alone)
         return self

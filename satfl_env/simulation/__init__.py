@@ -21,10 +21,12 @@ from satfl_env.simulation.local_terms import (
 from satfl_env.simulation.parts import PARTS, check_parts, try_parts
 from satfl_env.simulation.protocols import (
     AsyncFLEO,
+    BufferedUpdates,
     ClientHz,
     EdgeServers,
     FedAsync,
     FedGSM,
+    FedSat,
     Gossip,
     GridLinks,
     LateUpdates,
@@ -56,6 +58,7 @@ __all__ = [
     "AsyncFLEO",
     "ClientJob",
     "ClientResult",
+    "BufferedUpdates",
     "ClientHz",
     "ControlVariates",
     "DataFacts",
@@ -68,6 +71,7 @@ __all__ = [
     "FedAsync",
     "FedGSM",
     "FedProx",
+    "FedSat",
     "FederatedData",
     "FirstDecoders",
     "Fleet",

@@ -42,6 +42,7 @@ class Arrivals:
         received: Shared parameters as they arrived, (S, num_shared).
         returned: Satellites whose update came back, (S,).
         sender: The satellite that talks to the gateway for each satellite, (S, G).
+        samples: Training samples of each satellite, (S,).
     """
 
     start: Tensor
@@ -49,6 +50,7 @@ class Arrivals:
     received: Tensor
     returned: BoolArray
     sender: IntArray
+    samples: IntArray
 
 
 class Intake(NamedTuple):
@@ -125,12 +127,14 @@ class ModelStore:
         self.held = held
         self.num_shared = num_shared
         self._models = held.new_empty(0, num_shared)
-        self._first = held[0, :num_shared].clone()
+        self.first = held[0, :num_shared].clone()
         # How often gateways have changed their models.
         self.version = 0
         # What happens to gateways' models on their way to satellites in the present round; None changes nothing.
         self.downlink: Downlink | None = None
         self.waiting: dict[Group, Waiting] = {}
+        # The model (num_shared,) that a satellite has delivered last, where a protocol remembers it.
+        self.delivered: dict[int, Tensor] = {}
         # Updates that wait at each gateway, (G,); never changed in place.
         self.num_waiting = np.zeros(num_gateways, dtype=np.int64)
         # Row of each (gateway, cluster) in the table, -1 where the gateway has no model of the cluster.
@@ -155,7 +159,7 @@ class ModelStore:
     def model_of(self, group: Group) -> Tensor:
         """The model (num_shared,) that a gateway holds of a cluster; the first model where it has none."""
         row = self._row[group]
-        return self._models[row] if row >= 0 else self._first
+        return self._models[row] if row >= 0 else self.first
 
     def newest(self, cluster: int) -> Tensor | None:
         """The model (num_shared,) of a cluster that was made last at any gateway; None if no gateway has one."""
@@ -170,6 +174,7 @@ class ModelStore:
             "gateway_models": self.gateway_models,
             "cloud_weights": self.cloud_weights,
             "waiting": {group: tuple(waiting) for group, waiting in self.waiting.items()},
+            "delivered": dict(self.delivered),
             "gateway_version": self.gateway_version,
             "version": self.version,
         }
@@ -186,19 +191,20 @@ class ModelStore:
             expected = tuple(getattr(self, name).shape)
             if tuple(state[name].shape) != expected:
                 raise ValueError(f"state['models'][{name!r}] has shape {tuple(state[name].shape)}; expected {expected}")
-        for group, model in state["gateway_models"].items():
-            if tuple(model.shape) != (self.num_shared,):
-                raise ValueError(
-                    f"state['models']['gateway_models'][{group}] has shape {tuple(model.shape)}; "
-                    f"expected {(self.num_shared,)}"
-                )
+        for name in ("gateway_models", "delivered"):
+            for whose, model in state[name].items():
+                if tuple(model.shape) != (self.num_shared,):
+                    raise ValueError(
+                        f"state['models'][{name!r}][{whose}] has shape {tuple(model.shape)}; "
+                        f"expected {(self.num_shared,)}"
+                    )
         waiting = {group: Waiting(*parts) for group, parts in state["waiting"].items()}
         for group, parts in waiting.items():
             self._check_waiting(group, parts)
         self.held, self.gateway_models, self.cloud_weights, self.gateway_version = (
             state[name] for name in ("held", "gateway_models", "cloud_weights", "gateway_version")
         )
-        self.waiting = waiting
+        self.waiting, self.delivered = waiting, dict(state["delivered"])
         self.num_waiting = np.zeros_like(self.num_waiting)
         for (gateway, _), parts in waiting.items():
             self.num_waiting[gateway] += len(parts.updates)
@@ -339,7 +345,7 @@ class ModelStore:
         if known.size:
             self._fetch(target, known, row[row >= 0], occasion)
         if new.size:
-            target[torch.from_numpy(new), : self.num_shared] = self._first
+            target[torch.from_numpy(new), : self.num_shared] = self.first
 
     def _fetch(self, target: Tensor, satellites: IntArray, row: IntArray, occasion: int) -> None:
         """Write what arrives of these rows of the gateways' table as the shared part of some satellites' models."""

@@ -480,7 +480,9 @@ class Simulation:
         noise = partial(torch_generator, seed, "uploads", before.round)
         received, updates, returned = receive_updates(start, sent, returned, self.ingredients.upload_snr_db, noise)
         similarity = before.update_similarity.refreshed(updates, returned)
-        arrivals = Arrivals(job.parameters, result.parameters, received, returned, self._view.contacts.sender)
+        arrivals = Arrivals(
+            job.parameters, result.parameters, received, returned, self._view.contacts.sender, self.state.samples
+        )
         # What does not arrive leaves a satellite's memory as it was.
         memory = torch.where(torch.from_numpy(returned)[:, None], memory, before.upload_memory)
         return arrivals, similarity, memory

@@ -116,7 +116,7 @@ class PartStore(ModelStore):
         """The model of each group, (K, num_shared), moved from the gateway's own."""
         members, index = intake.members, intake.group_of
         updates = take_rows(arrivals.received, members) - take_rows(arrivals.start[:, : self.num_shared], members)
-        models, row = self._first.repeat(len(intake.groups[0]), 1), self._row[intake.groups]
+        models, row = self.first.repeat(len(intake.groups[0]), 1), self._row[intake.groups]
         write_rows(models, np.flatnonzero(row >= 0), self._models, row[row >= 0])
         step = combine_updates(self._marked(updates, members), intake.weights[members], index, overlapping_mean)
         return self.moved(intake.groups, models, step)
@@ -126,7 +126,7 @@ class PartStore(ModelStore):
         gateways, labels = intake.groups
         new = self._row[intake.groups] < 0
         if new.any():
-            self._put((gateways[new], labels[new]), self._first.repeat(int(new.sum()), 1))
+            self._put((gateways[new], labels[new]), self.first.repeat(int(new.sum()), 1))
 
     def wait(self, intake: Intake, updates: Tensor, version: IntArray) -> None:
         """Keep updates for later; see `ModelStore.wait`."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_baselines.field import first_in_contact
-from satfl_baselines.field.fedsatschedule import fedsatschedule
+from satfl_baselines.field.fedsatschedule import fedsatschedule, next_is_long_enough
 from satfl_baselines.field.fedspace import fedspace, schedule_worth
 from satfl_env import NetworkState, When
 from tests.factories import make_state
@@ -81,10 +84,30 @@ def test_fedspace_waits_for_those_about_to_come():
     assert fedspace(last).aggregate.tolist() == [When.NOW] * 2
 
 
-def test_satellites_take_part_in_the_last_round_of_their_pass():
-    # In 300 s the first has 400 s left, the third 0.5 s, where the transfers of all three take 1.5 s.
-    assert fedsatschedule(at_work([700.0, 100.0, 300.5, 0.0])).association.tolist() == [1, 0, 0, 1]
-    assert fedsatschedule(at_work([700.0, 100.0, 300.5, 0.0], rounds_left=1)).association.tolist() == [0, 0, 0, 1]
+def test_who_can_train_within_its_next_visit_waits_for_the_model_of_then():
+    """Rounds of 300 s. The first stays in sight; the next visits of the others have two rounds, one round, and none."""
+    starts_s = np.array([[6000.0, 6000.0], [900.0, 6000.0], [1100.0, 6000.0], [6000.0, 6000.0]])[:, None]
+    visits = {
+        "contact_start_s": starts_s,
+        "contact_end_s": starts_s + np.array([0.0, 550.0, 350.0, 0.0])[:, None, None],
+    }
+    state = at_work([700.0, 100.0, 100.0, 100.0], rounds_left=8, **visits)
+    decision = fedsatschedule(state)
+    assert decision.association.tolist() == [0] * 4
+    assert (decision.cpu_frequency > 0).tolist() == [True, False, True, True]
+    assert (decision.weights > 0).all()
+    # An epoch of 80 samples at 1 GHz takes 8 s; one of 320 s does not fit a round.
+    slow = replace(state, cycles_per_sample=40 * state.cycles_per_sample)
+    assert (fedsatschedule(slow).cpu_frequency > 0).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(rounds=st.lists(bits, min_size=1, max_size=7))
+def test_a_next_visit_is_long_enough_with_two_rounds(rounds):
+    visits = np.array(rounds).T
+    text = ["".join("x" if it else "." for it in row) for row in visits]
+    expected = [re.match(r".\.+xx", row) is not None for row in text]
+    assert next_is_long_enough(visits).tolist() == expected
 
 
 @pytest.mark.parametrize("policy", [first_in_contact.fedavgsat, first_in_contact.fedproxsat])

@@ -102,7 +102,8 @@ def test_waiting_updates_are_what_a_plain_loop_makes_of_them(played, power):
         )
         start = store.start_parameters(decision, returned)
         trained = start + torch.from_numpy(rng.normal(size=start.shape))
-        arrivals = Arrivals(start, trained, trained, returned, np.zeros((SATELLITES, GATEWAYS), dtype=np.int64))
+        sender, samples = np.zeros((SATELLITES, GATEWAYS), np.int64), np.ones(SATELLITES, np.int64)
+        arrivals = Arrivals(start, trained, trained, returned, sender, samples)
         protocol.aggregate(store, decision, arrivals, NOTHING, weighted_mean)
         store.distribute(decision, returned)
 

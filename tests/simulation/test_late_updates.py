@@ -53,7 +53,7 @@ def test_fedbuff_by_hand() -> None:
         updates, discount = rng.normal(size=(4, 5)).astype(np.float32), rng.uniform(0.2, 1.0, 4)
         returned = np.isin(np.arange(4), arrivals)
         start, trained = store.held.clone(), store.held + torch.from_numpy(updates)
-        arrived = Arrivals(start, trained, trained, returned, np.zeros((4, 2), np.int64))
+        arrived = Arrivals(start, trained, trained, returned, np.zeros((4, 2), np.int64), np.ones(4, np.int64))
         intake = store.take_in(make_decision(np.zeros(4, np.int64)), arrived)
         discounted = torch.from_numpy(discount[intake.members, None] * updates[intake.members]).float()
         store.wait(intake, discounted, np.zeros(len(intake.members), dtype=np.int64))

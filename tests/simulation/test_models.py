@@ -24,7 +24,8 @@ def place(association: np.ndarray, cluster: np.ndarray, **changes: np.ndarray) -
 def aggregate(
     store: ModelStore, trained: torch.Tensor, decision: Decision, returned: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    arrivals = Arrivals(store.held, trained, trained[:, :SHARED], returned, np.zeros((SATELLITES, GATEWAYS), np.int64))
+    sender, samples = np.zeros((SATELLITES, GATEWAYS), np.int64), np.ones(SATELLITES, np.int64)
+    arrivals = Arrivals(store.held, trained, trained[:, :SHARED], returned, sender, samples)
     intake = store.take_in(decision, arrivals)
     store.change(intake, arrivals, weighted_mean)
     return intake.weights, intake.equal_weights

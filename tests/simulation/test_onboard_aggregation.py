@@ -47,7 +47,9 @@ def build(**relay: Any) -> Simulation:
 def arrivals(rng: np.random.Generator, start: torch.Tensor) -> Arrivals:
     trained = start + torch.from_numpy(rng.normal(size=start.shape))
     sender = rng.integers(0, 4, (SATELLITES, GATEWAYS))
-    return Arrivals(start, trained, trained[:, :SHARED].clone(), rng.random(SATELLITES) < 0.8, sender)
+    return Arrivals(
+        start, trained, trained[:, :SHARED].clone(), rng.random(SATELLITES) < 0.8, sender, np.ones(SATELLITES, np.int64)
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -83,7 +85,8 @@ def test_a_rule_is_used_by_sinks_and_then_by_gateways() -> None:
 
     store = ModelStore(torch.zeros(4, 2, dtype=torch.float64), 2, 1)
     trained = torch.tensor([[1.0, 1.0], [2.0, 2.0], [9.0, 0.0], [6.0, 8.0]], dtype=torch.float64)
-    arrived = Arrivals(store.held.clone(), trained, trained.clone(), np.ones(4, bool), np.array([[1], [1], [1], [3]]))
+    sender = np.array([[1], [1], [1], [3]])
+    arrived = Arrivals(store.held.clone(), trained, trained.clone(), np.ones(4, bool), sender, np.ones(4, np.int64))
     ON_BOARD.aggregate(store, make_decision(np.zeros(4, np.int64), 1), arrived, NOTHING, middle)
     np.testing.assert_allclose(store.gateway_models[0, 0], [4.0, 4.5])
 

@@ -16,6 +16,7 @@ from tests.factories import make_decision
 
 SATELLITES, GATEWAYS, CLUSTERS, SIZE, ROUNDS = 6, 2, 2, 4, 7
 SENDER = np.zeros((SATELLITES, GATEWAYS), np.int64)
+SAMPLES = np.ones(SATELLITES, np.int64)
 OPTIMISERS = [FedAvg(server_rate=0.5), FedAvgM(server_momentum=0.6), FedAdam(server_rate=0.2, tau=0.05)]
 each = pytest.mark.parametrize("optimiser", OPTIMISERS, ids=lambda one: one.kind)
 
@@ -37,7 +38,7 @@ def play_round(store: ModelStore, rng: np.random.Generator, *, merges: bool = Fa
     start = store.start_parameters(decision, decision.associated)
     updates = torch.from_numpy(rng.normal(size=(SATELLITES, SIZE)))
     trained = start + updates
-    arrivals = Arrivals(start, trained, trained, decision.associated, SENDER)
+    arrivals = Arrivals(start, trained, trained, decision.associated, SENDER, SAMPLES)
     store.change(store.take_in(decision, arrivals), arrivals, combine)
     used = store.merge()[0] if merges else None
     store.distribute(decision, decision.associated)
@@ -110,7 +111,7 @@ def test_late_updates_are_a_step_along_what_they_combine_to(optimiser):
     for index in range(3):
         updates = torch.from_numpy(np.random.default_rng(index).normal(size=(2, SIZE)))
         decision, returned = make_decision(np.zeros(SATELLITES, np.int64)), np.arange(SATELLITES) < 2
-        arrivals = Arrivals(store.held, store.held, store.held, returned, SENDER)
+        arrivals = Arrivals(store.held, store.held, store.held, returned, SENDER, SAMPLES)
         store.wait(store.take_in(decision, arrivals), updates, np.zeros(len(updates), dtype=np.int64))
         store.move((0, 0), weighted_mean, 0.5)
         model, moments = by_hand(optimiser, model, 0.5 * updates.numpy().mean(axis=0), moments)

@@ -1,4 +1,4 @@
-"""Late updates that are mixed in, compensated, or set aside (FedAsync, FedGSM, AsyncFLEO), against plain loops."""
+"""Late updates that are not buffered as they are (FedSat, FedAsync, FedGSM, AsyncFLEO), against plain loops."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 
 from satfl_env import Decision, NetworkState, Outcome, Simulation, When, scenarios
 from satfl_env.federated import weighted_mean
-from satfl_env.simulation import AsyncFLEO, FedAsync, FedGSM, LateUpdates
+from satfl_env.simulation import AsyncFLEO, FedAsync, FedGSM, FedSat, LateUpdates
 from satfl_env.simulation.models import Arrivals, ModelStore
 from satfl_env.simulation.protocols import Fetched
 from satfl_env.simulation.protocols.asyncfleo import cosines, groups_of, is_superseded
 from satfl_env.simulation.protocols.fedasync import Constant, Hinge, Polynomial, mixed_shares
+from satfl_env.simulation.protocols.next_contact import NextContact
 from tests.factories import decide as longest_window
 from tests.factories import make_decision
 
 SATELLITES, SIZE = 5, 4
-KINDS = [{"kind": "fedasync"}, {"kind": "fedgsm"}, {"kind": "asyncfleo", "similarity": -1}]
+SAMPLES = np.array([10, 20, 30, 25, 15])
+KINDS = [{"kind": "fedasync"}, {"kind": "fedgsm"}, {"kind": "asyncfleo", "similarity": -1}, {"kind": "fedsat"}]
 each_kind = pytest.mark.parametrize("late", KINDS, ids=lambda late: late["kind"])
 
 
@@ -40,7 +42,7 @@ def decide(state: NetworkState) -> Decision:
 class Ground:
     """One gateway and five satellites that hold what they have fetched; a protocol plays rounds of given updates."""
 
-    def __init__(self, protocol: LateUpdates | FedAsync) -> None:
+    def __init__(self, protocol: NextContact) -> None:
         self.protocol, self.version = protocol, np.zeros(SATELLITES, np.int64)
         first = torch.arange(float(SIZE), dtype=torch.float64).repeat(SATELLITES, 1)
         self.store = ModelStore(first.clone(), SIZE, 1)
@@ -51,7 +53,7 @@ class Ground:
         trained = start.clone()
         for satellite, update in updates.items():
             trained[satellite] += torch.from_numpy(update)
-        arrivals = Arrivals(start, trained, trained, returned, np.zeros((SATELLITES, 1), np.int64))
+        arrivals = Arrivals(start, trained, trained, returned, np.zeros((SATELLITES, 1), np.int64), SAMPLES)
         fetched = Fetched(np.ones(SATELLITES), self.version, np.ones(SATELLITES))
         decision = make_decision(np.zeros(SATELLITES, np.int64), 1, **changes)
         aggregation = self.protocol.aggregate(self.store, decision, arrivals, fetched, weighted_mean)
@@ -119,6 +121,54 @@ def test_fedasync_mixes_in_what_has_waited_when_its_gateway_aggregates():
     ground.play({0: two}, aggregate=np.array([When.NOW, When.SCHEDULED]))
     np.testing.assert_allclose(ground.model, before + 0.5 * (0.5 * one) + 0.5 * two)
     assert not ground.store.waiting
+
+
+def test_fedsat_moves_by_what_a_model_has_changed_since_it_was_delivered_last():
+    """By hand, shares 0.1 and 0.2: satellite 0 delivers +1, satellite 1 +4, then 0 again, 2 beyond what it fetched."""
+    ground = Ground(FedSat())
+    first, one = ground.model.copy(), np.ones(SIZE)
+    ground.play({0: one})
+    np.testing.assert_allclose(ground.model, first + 0.1 * one)
+    ground.play({1: 4 * one})
+    np.testing.assert_allclose(ground.model, first + (0.1 + 0.2 * 4) * one)
+    # It had fetched first + 0.1 and delivers first + 2.1, where its model before was first + 1.
+    ground.play({0: 2 * one})
+    np.testing.assert_allclose(ground.model, first + (0.1 * 2.1 + 0.2 * 4) * one)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32), patience=st.integers(1, 3))
+def test_the_model_of_fedsat_is_the_mean_of_what_satellites_have_delivered_last(seed: int, patience: int):
+    """Whatever has waited in between, and whatever the decided weights are."""
+    ground, weights = Ground(FedSat()), np.random.default_rng(seed).uniform(0, 1, SATELLITES)
+    delivered = np.tile(ground.model, (SATELLITES, 1))
+    for turn, updates in enumerate(random_rounds(seed)):
+        held = ground.store.held.numpy().copy()
+        now = (turn + 1) % patience == 0
+        ground.play(updates, weights=weights, aggregate=np.array([When.NOW if now else When.WAIT, When.SCHEDULED]))
+        for satellite, update in updates.items():
+            delivered[satellite] = held[satellite] + update
+        if now:
+            np.testing.assert_allclose(ground.model, SAMPLES @ delivered / 100, atol=1e-12)
+
+
+def test_the_ground_stations_of_fedsat_are_one_server():
+    """Two gateways receive one model each: the first one moves by both, and the cloud hands its model to the other."""
+    store = ModelStore(torch.zeros(2, 1), 1, 2)
+    trained = torch.tensor([[1.0], [2.0]])
+    arrivals = Arrivals(
+        store.held.clone(), trained, trained, np.ones(2, bool), np.zeros((2, 2), np.int64), np.array([30, 10])
+    )
+    fetched = Fetched(np.ones(2), np.zeros(2, np.int64), np.ones(2))
+    decision = make_decision(np.array([0, 1]), 2)
+    aggregation = FedSat().aggregate(store, decision, arrivals, fetched, weighted_mean)
+    np.testing.assert_array_equal(aggregation.intake.weights, [1, 1])
+    assert list(store.gateway_models) == [(0, 0)]
+    used, equal = store.merge()
+    assert used[0].tolist() == [1, 0]
+    assert not equal.any()
+    for gateway in (0, 1):
+        assert store.gateway_models[gateway, 0].item() == pytest.approx(0.75 * 1 + 0.25 * 2)
 
 
 @pytest.mark.parametrize("power", [1, 2])

@@ -139,7 +139,7 @@ def test_bits_and_cycles_are_those_of_the_parts():
 @pytest.mark.parametrize("engine", ["compiled", "loop"])
 def test_a_round_by_hand(engine):
     simulation = build(**{"training.engine": engine, "rounds.cloud_every": 9})
-    before, first = simulation.reset(0), simulation._models._first.clone()
+    before, first = simulation.reset(0), simulation._models.first.clone()
     decision = decide(before)
     opened = simulation.begin(decision)
     result = simulation.trainer.train(*opened.job)
@@ -195,6 +195,7 @@ def test_equal_satellites_train_whole_models():
         ({"local": {"kind": "scaffold"}}, "local.kind 'scaffold'"),
         ({"compression.upload": {"kind": "progressive"}}, "compression.upload.kind 'progressive'"),
         ({"rounds.broadcast": 2}, "rounds.broadcast"),
+        ({"rounds.late": {"kind": "fedsat"}}, "rounds.late.kind 'fedsat'"),
     ],
 )
 def test_what_takes_all_to_train_the_same_is_refused(changes, name):

@@ -8,8 +8,9 @@ from satfl_env.simulation.protocols.edge_servers import ClientHz, EdgeServers
 from satfl_env.simulation.protocols.exchanges import Neighbours, Ring, Stage
 from satfl_env.simulation.protocols.fedasync import FedAsync
 from satfl_env.simulation.protocols.fedgsm import FedGSM
+from satfl_env.simulation.protocols.fedsat import FedSat
 from satfl_env.simulation.protocols.gossip import Gossip
-from satfl_env.simulation.protocols.late_updates import LateUpdates
+from satfl_env.simulation.protocols.late_updates import BufferedUpdates, LateUpdates
 from satfl_env.simulation.protocols.next_contact import NextContact
 from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation
 from satfl_env.simulation.protocols.one_contact import OneContact
@@ -30,11 +31,13 @@ from satfl_env.simulation.protocols.transmitters import settle
 __all__ = [
     "Aggregation",
     "AsyncFLEO",
+    "BufferedUpdates",
     "ClientHz",
     "Contacts",
     "EdgeServers",
     "FedAsync",
     "FedGSM",
+    "FedSat",
     "Fetched",
     "Gossip",
     "GridLinks",

@@ -19,14 +19,14 @@ from satfl_env.federated import Combine, take_rows, write_rows
 from satfl_env.settings import STRICT, Finite, Whole
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, ModelStore
-from satfl_env.simulation.protocols.late_updates import LateUpdates
+from satfl_env.simulation.protocols.late_updates import BufferedUpdates
 from satfl_env.simulation.protocols.next_contact import staleness_at_arrival
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class AsyncFLEO(LateUpdates):
+class AsyncFLEO(BufferedUpdates):
     """Late updates, of which stale ones are set aside where fresh ones say the same.
 
     The updates of a cluster that arrive in one round, at whichever gateway, form groups: two of them are in one group
@@ -39,7 +39,7 @@ class AsyncFLEO(LateUpdates):
         fresh: Highest staleness of a fresh update.
     """
 
-    kind: Literal["asyncfleo"] = "asyncfleo"  # type: ignore[assignment]
+    kind: Literal["asyncfleo"] = "asyncfleo"
     similarity: Annotated[Finite, Field(ge=-1, le=1)] = 0.5
     fresh: Whole = 0
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from satfl_env.federated import Combine, take_rows
+from satfl_env.federated import Combine, normalise_weights, take_rows
 from satfl_env.simulation.decision import Decision
-from satfl_env.simulation.models import Arrivals, Intake, ModelStore, each_group
+from satfl_env.simulation.models import Arrivals, Group, Intake, ModelStore, each_group
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 
@@ -55,6 +56,22 @@ def aggregate_or_wait(
         discount = torch.from_numpy(staleness_discount(version - kept.version, staleness_power)).to(updates)
         models.waiting[group] = kept._replace(updates=discount[:, None] * kept.updates)
         models.move(group, combine, 1.0)
+
+
+def move_by_shares(models: ModelStore, group: Group, updates: Tensor, shares: FloatArray, combine: Combine) -> None:
+    """Move the model of a group along the sum of what waits for it, each times its share, as one step.
+
+    Args:
+        models: Who holds which model.
+        group: Gateway and cluster.
+        updates: What the updates that wait have become by now, (n, num_shared).
+        shares: Their shares, not negative, (n,); they need not sum to 1.
+        combine: How the updates of a group are combined.
+    """
+    weights, _ = normalise_weights(shares, np.zeros(len(shares), dtype=np.int64))
+    each = torch.from_numpy(weights * len(shares))
+    models.waiting[group] = models.waiting[group]._replace(updates=updates, weights=each)
+    models.move(group, combine, float(shares.sum()))
 
 
 def _must_wait(models: ModelStore, decision: Decision, intake: Intake) -> BoolArray:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from satfl_env.federated import Combine, normalise_weights, take_rows
+from satfl_env.federated import Combine, take_rows
 from satfl_env.settings import STRICT, NonNegative, Positive, Share
 from satfl_env.simulation.decision import Decision
-from satfl_env.simulation.models import Arrivals, Group, ModelStore
-from satfl_env.simulation.protocols.buffers import staleness_discount
+from satfl_env.simulation.models import Arrivals, ModelStore
+from satfl_env.simulation.protocols.buffers import move_by_shares, staleness_discount
 from satfl_env.simulation.protocols.next_contact import NextContact, staleness_at_arrival
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched
 from satfl_env.simulation.state import FloatArray, IntArray
@@ -87,11 +86,6 @@ class FedAsync(NextContact):
     alpha: Share = 0.6
     staleness: Annotated[Constant | Polynomial | Hinge, Field(discriminator="kind")] = Polynomial()
 
-    @property
-    def buffer(self) -> int:
-        """Updates that a gateway waits for: one."""
-        return 1
-
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
     ) -> Aggregation:
@@ -102,19 +96,11 @@ class FedAsync(NextContact):
         ripe = [group for group in models.waiting if decision.aggregates(group[0], scheduled=True)]
         models.version += bool(ripe)
         for group in ripe:
-            self._mix(models, group, version, combine)
+            kept = models.waiting[group]
+            alpha = self.alpha * kept.weights.numpy() * self.staleness(version - kept.version)
+            shares = mixed_shares(np.minimum(alpha, 1.0))
+            move_by_shares(models, group, kept.updates - models.model_of(group), shares, combine)
         return Aggregation(intake, staleness)
-
-    def _mix(self, models: ModelStore, group: Group, version: int, combine: Combine) -> None:
-        """Mix the models that wait at a gateway into its own, as one step along their differences from it."""
-        kept = models.waiting[group]
-        alpha = self.alpha * kept.weights.numpy() * self.staleness(version - kept.version)
-        share = mixed_shares(np.minimum(alpha, 1.0))
-        weights, _ = normalise_weights(share, np.zeros(len(share), dtype=np.int64))
-        models.waiting[group] = kept._replace(
-            updates=kept.updates - models.model_of(group), weights=torch.from_numpy(weights * len(share))
-        )
-        models.move(group, combine, float(share.sum()))
 
 
 def mixed_shares(alpha: FloatArray) -> FloatArray:

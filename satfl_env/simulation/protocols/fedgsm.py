@@ -21,12 +21,12 @@ from satfl_env.federated import Combine
 from satfl_env.settings import STRICT, Count, NonNegative
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, ModelStore
-from satfl_env.simulation.protocols.late_updates import LateUpdates
+from satfl_env.simulation.protocols.late_updates import BufferedUpdates
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class FedGSM(LateUpdates):
+class FedGSM(BufferedUpdates):
     r"""Late updates, to first order what they would be from the present model.
 
     A gradient g at the model $x_0$ that a satellite fetched is about $g + \mathrm{diag}(h) (x - x_0)$ at the present
@@ -43,7 +43,7 @@ class FedGSM(LateUpdates):
         hessian_power: The power p: 1, the same for all sizes of updates, or 2.
     """
 
-    kind: Literal["fedgsm"] = "fedgsm"  # type: ignore[assignment]
+    kind: Literal["fedgsm"] = "fedgsm"
     compensation: Annotated[NonNegative, Field(le=1e6)] = 2.0
     hessian_power: Annotated[Count, Field(le=2)] = 1
 

@@ -1,9 +1,8 @@
 """Updates that arrive one contact late: trained out of sight, returned when the satellite next meets a gateway.
 
 Asynchronous and buffered aggregation in one rule: a gateway waits for `buffer` updates and then moves its model by
-their combination. FedSat (Razmi, Matthiesen, Dekorsy, Popovski, IEEE WCL 11(4), 2022) is the case of a buffer of
-one; FedBuff (Nguyen et al., AISTATS 2022) that of a larger one, its updates discounted by (1 + staleness)^-1/2. The
-power law is that of FedAsync (Xie, Koyejo, Gupta, OPT 2020).
+their combination. FedBuff (Nguyen et al., AISTATS 2022) has a buffer of several, its updates discounted by
+(1 + staleness)^-1/2. The power law is that of FedAsync (Xie, Koyejo, Gupta, OPT 2020).
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched
 
 
 @dataclass(frozen=True, config=STRICT)
-class LateUpdates(NextContact):
-    """Updates are trained between two contacts and returned at the second (FedSat, FedBuff).
+class BufferedUpdates(NextContact):
+    """Updates are trained between two contacts, returned at the second, and collected in a buffer at their gateway.
 
     Attributes:
         buffer: Updates of a cluster that a gateway waits for before it changes the model, unless the decision says
@@ -39,7 +38,6 @@ class LateUpdates(NextContact):
     buffer: Count = 1
     server_rate: Positive = 1.0
     staleness_power: NonNegative = default_of(OneContact, "staleness_power")
-    kind: Literal["buffered"] = "buffered"
 
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
@@ -60,3 +58,10 @@ class LateUpdates(NextContact):
         for group in full:
             models.move(group, combine, self.server_rate)
         return Aggregation(intake, staleness)
+
+
+@dataclass(frozen=True, config=STRICT)
+class LateUpdates(BufferedUpdates):
+    """Buffered updates as they are: FedBuff, and with a buffer of one asynchronous updates."""
+
+    kind: Literal["buffered"] = "buffered"
