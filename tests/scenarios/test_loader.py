@@ -125,7 +125,7 @@ def test_bad_values_are_refused_with_field_value_and_what_is_allowed(overrides, 
         (
             "leo-multitask",
             {"rounds.late": 3},
-            "rounds.late: must be a section with kind 'buffered', 'fedasync', 'asyncfleo', 'fedgsm', got 3",
+            "rounds.late: must be a section with kind 'buffered', 'fedsat', 'fedasync', 'asyncfleo', 'fedgsm', got 3",
         ),
         ("leo-multitask", {"batch_size": 3}, "batch_size: unknown key, did you mean 'training.batch_size'?"),
         (
