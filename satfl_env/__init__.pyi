@@ -2,6 +2,9 @@
 
 from . import scenarios as scenarios
 from . import wrappers as wrappers
+from .data import (
+    read_land as read_land,
+)
 from .envs import (
     ProcessVectorEnv as ProcessVectorEnv,
 )

@@ -52,6 +52,22 @@ WORKER_DIED = (
 )
 
 
+class PlayedRound(NamedTuple):
+    """The untrained federation, or a round of an episode.
+
+    Attributes:
+        record: What `run_episode` records of it.
+        simulation: The simulation after it.
+        decision: What was decided; None for the untrained federation.
+        report: What happened; None for the untrained federation.
+    """
+
+    record: Record
+    simulation: Simulation
+    decision: Decision | None = None
+    report: RoundReport | None = None
+
+
 class Run(NamedTuple):
     """One episode to play: the name of a policy and the seed of everything random."""
 
@@ -94,6 +110,22 @@ def run_episode(
         TypeError: If the policy is neither a function of one argument nor a name, or a reward is no number.
         RuntimeError: If the policy itself raises; the message says where.
     """
+    return [played.record for played in play_rounds(scenario, policy, seed, parts=parts, reward=reward)]
+
+
+def play_rounds(
+    scenario: Scenario | str | Path,
+    policy: Decide | str,
+    seed: int,
+    *,
+    parts: Mapping[str, Any] | None = None,
+    reward: RewardChoice | None = None,
+) -> Iterator[PlayedRound]:
+    """Play the same episode round by round, for those who want to see more of it than `run_episode` records.
+
+    Each is played when it is asked for, and has the same simulation, which goes on. Arguments and errors are those of
+    `run_episode`.
+    """
     scenario = loaded(scenario)
     decide = make_policy(policy, seed, scenario.name) if isinstance(policy, str) else require_function("policy", policy)
     judge = Reward.of(scenario, reward)
@@ -120,26 +152,30 @@ def require_function(name: str, policy: Decide) -> Decide:
     return policy
 
 
-def _play(simulation: Simulation, scenario: Scenario, decide: Decide, policy: str, seed: int, judge: Reward) -> Episode:
+def _play(
+    simulation: Simulation, scenario: Scenario, decide: Decide, policy: str, seed: int, judge: Reward
+) -> Iterator[PlayedRound]:
     final_snrs_db, target = scenario.model.channel.final_snrs_db, scenario.target
     state = simulation.reset(seed)
     tasks, test = simulation.tasks, simulation.test
     _reached(target, test.metrics)  # raises at once if there is no such metric
     members = {task: np.array(tasks) == task for task in dict.fromkeys(tasks)}
     gateway_record = partial(_gateway_record, simulation) if final_snrs_db else dict[str, float]
-    episode = [_test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()]
-    for _ in range(scenario.rounds.episode):
+    untrained = _test_record(state, test.loss, test.metrics, members) | NOT_PLAYED | gateway_record()
+    yield PlayedRound(untrained, simulation)
+    over = False
+    while not over:
         whose = f"the policy {policy} in round {state.round} of seed {seed}"
-        state, report = simulation.step(_decided(decide, state, whose))
+        decision = _decided(decide, state, whose)
+        state, report = simulation.step(decision)
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
         ended = _reached(target, report.metrics)
+        over = ended or simulation.finished
         record["reward"] = _rewarded(judge, report, ended, whose)
-        episode.append(record | gateway_record())
-        if ended or simulation.finished:
-            break
-    for snr_db in final_snrs_db:
-        episode[-1] |= _gateway_record(simulation, snr_db)
-    return episode
+        record |= gateway_record()
+        for snr_db in final_snrs_db if over else ():
+            record |= _gateway_record(simulation, snr_db)
+        yield PlayedRound(record, simulation, decision, report)
 
 
 def _decided(decide: Decide, state: NetworkState, whose: str) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from satfl_env.data.blue_marble import read_land
 from satfl_env.data.ground_track import places_under_track
 from satfl_env.data.images import ImageData
 from satfl_env.data.own import own_images
@@ -24,6 +25,7 @@ __all__ = [
     "load_images",
     "own_images",
     "places_under_track",
+    "read_land",
     "task_labels",
     "task_letters",
 ]

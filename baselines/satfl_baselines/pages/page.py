@@ -1,0 +1,87 @@
+"""A page of HTML that needs nothing but itself, from the files in `templates`.
+
+Its numbers are JSON, and its script draws them. The policy in its head lets a browser run this very script and use
+this very style, known by their digests, and nothing else: no request leaves the machine, and text of the user's is
+never run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from satfl_baselines.files import expressible
+from satfl_env import __version__
+
+# Text in JSON could end the element that holds it.
+_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+_NAMED = ("numpy", "torch")
+
+
+def html_page(kind: str, title: str, data: Mapping[str, Any]) -> bytes:
+    """A page.
+
+    Args:
+        kind: Of the page: `replay` or `report`, by the names of its templates.
+        title: Its title.
+        data: What its script shows; numbers that are not finite become null.
+    """
+    script = "\n".join(_template(name) for name in ("page.js", "chart.js", "globe.js", f"{kind}.js"))
+    style = _template("page.css")
+    page = Template(_template("page.html")).substitute(
+        title=html.escape(_text(title)),
+        script=script,
+        script_digest=_digest(script),
+        style=style,
+        style_digest=_digest(style),
+        body=_template(f"{kind}.html"),
+        data=_json(data),
+    )
+    return page.encode()
+
+
+def require_page(path: Path) -> Path:
+    """The path of a page that is to be written, checked before what it shows is made.
+
+    Raises:
+        OSError: If its folder is not there, or it is a folder.
+    """
+    if path.is_dir():
+        raise OSError(f"page {str(path)!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise OSError(f"folder {str(path.parent)!r} of the page {path.name!r} is not there; make it first")
+    return path
+
+
+def versions() -> dict[str, str]:
+    """Versions of what made a page."""
+    own = {"satfl": __version__, "python": sys.version.partition(" ")[0]}
+    return own | {name: version(name) for name in _NAMED}
+
+
+@cache
+def _template(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    text = json.dumps(expressible(data), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return text.translate(_ESCAPES)
+
+
+def _text(text: str) -> str:
+    return str(expressible(text))
