@@ -143,19 +143,27 @@ def test_time_band_and_energy_by_hand(power_w: float | None) -> None:
     there = replace(direct, position_m=direct.position_m[sinks], distance_m=direct.distance_m[sinks])
     rate_bps = links.associated_rate_bps(there, association)
     bits = 32.0 * simulation.get_state()["models"]["gateway_models"][decision.association[sent[0]], 0].numel()
-    energy_j = 0.0
+    energy_j, shorter = 0.0, 0
     for pool, satellite in zip(key, sent, strict=True):
         gateway = decision.association[satellite]
         link_s = bits / rate_bps[leaders[pool]] + there.distance_m[satellite, gateway] / 299_792_458.0
         carry_s = contacts.carry_s[satellite, gateway]
         assert report.upload_s[satellite] == pytest.approx(link_s + carry_s)
         assert report.download_s[satellite] == pytest.approx(link_s + carry_s)
-        spent_j = 10.0 * link_s / key.count(pool) + (10.0 if power_w is None else power_w) * carry_s
+        # Around the ring of nine, which sees neighbours alone, to the next one of the pool.
+        ring, place, sink = np.arange(9) + satellite // 9 * 9, satellite % 9, pool[0] % 9
+        step = 1 if (sink - place) % 9 < 5 else -1
+        onward = [ring[(place + step * hop) % 9] for hop in range(1, step * (sink - place) % 9 + 1)]
+        after = next((it for it in onward if it in sent and key[sent.tolist().index(it)] == pool), pool[0])
+        hops_s = carry_s - (contacts.carry_s[after, gateway] if after != satellite else 0.0)
+        shorter += hops_s < carry_s
+        spent_j = 10.0 * link_s / key.count(pool) + (10.0 if power_w is None else power_w) * hops_s
         assert report.transmit_energy_j[satellite] == pytest.approx(spent_j)
         energy_j += 10.0 * link_s / key.count(pool)
         # Each is back at the sink in time for the sink to send what it has combined.
         busy_s = report.download_s[satellite] + report.compute_s[satellite] + report.upload_s[satellite]
         assert busy_s <= contacts.snapshot.window_s[satellite, gateway] * (1 + 1e-9)
+    assert shorter
     assert energy_j == pytest.approx(
         sum(10.0 * (report.upload_s[s] - contacts.carry_s[s, decision.association[s]]) for s in leaders.values())
     )

@@ -111,11 +111,25 @@ def test_shortest_ways_through_the_grid_agree_with_networkx(scene, grazing_heigh
             apart = np.linalg.norm(position[one] - position[other])
             graph.add_edge(one, other, time_s=BITS / isl.rates_bps(np.array(apart)) + apart / LIGHT_MPS)
     sinks = np.array([3, 11])
-    found = relays.topology.carry_s(position, sinks, partial(relays._hop_s, BITS))
+    found = relays.topology.ways(position, sinks, partial(relays._hop_s, BITS)).carry_s
     for row, sink in enumerate(sinks):
         expected = networkx.single_source_dijkstra_path_length(graph, sink, weight="time_s")
         np.testing.assert_allclose(found[row], [expected.get(satellite, np.inf) for satellite in range(18)])
     assert np.isinf(found).any() == (grazing_height_m > 100e3)
+
+
+@pytest.mark.parametrize("topology", [PlaneLinks(2), GridLinks(2, 1)])
+@pytest.mark.parametrize("grazing_height_m", [0.0, 560e3])
+def test_ways_lead_hop_by_hop_to_the_sink(scene, topology, grazing_height_m):
+    position, everyone = scene.at(900.0).position_m, np.arange(18)
+    hop_s = partial(Relays(topology, FixedIsl(RATE_BPS), grazing_height_m=grazing_height_m)._hop_s, BITS)
+    sinks = np.array([3, 11])
+    carry_s, via = topology.ways(position, sinks, hop_s)
+    for row, sink in enumerate(sinks):
+        linked = np.isfinite(carry_s[row]) & (everyone != sink)
+        one, onward = everyone[linked], via[row, linked]
+        np.testing.assert_allclose(carry_s[row, one], hop_s(position[one], position[onward]) + carry_s[row, onward])
+        np.testing.assert_array_equal(via[row, ~linked], everyone[~linked])
 
 
 @pytest.mark.parametrize("topology", [PlaneLinks(2), GridLinks(2, 1)])

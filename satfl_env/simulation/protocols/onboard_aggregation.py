@@ -1,4 +1,4 @@
-"""Aggregation on board: sinks combine the updates that reach them, and one model goes over the link to the gateway.
+"""Aggregation on board: updates are added up on the way to a sink, and one model goes over the link to the gateway.
 
 In the style of N. Razmi, B. Matthiesen, A. Dekorsy, P. Popovski, "On-Board Federated Learning for Dense LEO
 Constellations", IEEE ICC 2022 (arXiv 2111.12769), with its partial aggregates, and of FedLEO's sink satellites.
@@ -23,8 +23,8 @@ from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.one_contact import OneContact
-from satfl_env.simulation.protocols.relays import Relays, with_isl_power
-from satfl_env.simulation.protocols.round_protocol import Aggregation, Contacts, Fetched, Opening, Participation
+from satfl_env.simulation.protocols.relays import RelayedContacts, Relays, with_isl_power
+from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched, Opening, Participation
 from satfl_env.simulation.protocols.topologies import Topology
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
@@ -33,9 +33,11 @@ from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 class OnboardAggregation(OneContact):
     """Updates of a cluster that reach the same gateway through the same sink are combined there and go down as one.
 
-    The sink fetches one model for all of them as well. It sends when the last update is back; since each leaves time
-    for its way to the sink and for the transfer from there, that is in time. Whose update it is draws the power on its
-    way to the sink, and those whose updates go down as one share the energy of that transfer in equal parts.
+    The sink fetches one model for all of them as well. Updates are added up hop by hop: whoever is on the way of others
+    passes on one model, its own update and theirs, and so draws the power of one model as far as the next one that is
+    in the sum, or the sink. It sends when the last update is back; since each leaves time for its way to the sink and
+    for the transfer from there, that is in time. Those whose updates go down as one share the energy of that transfer
+    in equal parts. (A server rule that is no weighted mean has all updates at the sink; it costs the same here.)
 
     Attributes:
         topology: Which satellites have links with each other.
@@ -61,7 +63,10 @@ class OnboardAggregation(OneContact):
         sharing[members] = np.bincount(pool)[pool]
         alone_w = opening.transmit_power_w
         isl_w = alone_w if self.isl.transmit_power_w is None else self.isl.transmit_power_w
-        return super().participate(with_isl_power(replace(opening, transmit_power_w=alone_w / sharing), isl_w))
+        assert isinstance(opening.contacts, PooledContacts)  # those of `contacts`
+        sending_s = opening.contacts.sending_s(opening.decision, transmits) * opening.upload_size
+        shared = replace(opening, transmit_power_w=alone_w / sharing)
+        return super().participate(with_isl_power(shared, isl_w, sending_s))
 
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
@@ -98,8 +103,27 @@ def _combined_on_board(
 
 
 @plain_dataclass(frozen=True, eq=False)
-class PooledContacts(Contacts):
+class PooledContacts(RelayedContacts):
     """Contacts in which a pool has one transfer over the link to its gateway."""
+
+    def sending_s(self, decision: Decision, transmits: BoolArray) -> FloatArray:
+        """Time in which each of those that transmit sends its sum to the next one of its pool, or to the sink, (S,).
+
+        What a model takes before it is with its satellite, as from devices on the ground, is part of it.
+        """
+        members, _, pool = pools(self.sender, decision, transmits)
+        pool_of = np.full(len(transmits), -1)
+        pool_of[members] = pool
+        own, gateway = decision.pairs
+        onward, sink = self.via[own, gateway], self.sender[own, gateway]
+        while True:
+            further = self.via[onward, gateway]
+            passes = (onward != sink) & (pool_of[onward] != pool_of) & (further != onward)
+            if not passes.any():
+                break
+            onward = np.where(passes, further, onward)
+        left_s, before_s = self.carry_s[onward, gateway], self.carry_s[sink, gateway]
+        return np.asarray(self.carry_s[own, gateway] - left_s + before_s)
 
     def rates_bps(
         self, rates: Callable[[IntArray], FloatArray], decision: Decision, transmits: BoolArray

@@ -7,6 +7,7 @@ to and from a sink, here the satellite whose contact with the gateway leaves the
 
 from __future__ import annotations
 
+from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from functools import partial
 
@@ -52,13 +53,13 @@ class Relays:
     protocol: SkipValidation[RoundProtocol] = OneContact()
     grazing_height_m: GrazingHeight = 0.0
 
-    def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
+    def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> RelayedContacts:
         """Through the satellite whose contact leaves the most time."""
         return relayed_contacts(snapshot, self.topology, partial(self._hop_s, model_bits))
 
     def participate(self, opening: Opening) -> Participation:
         """See `protocol`; between satellites a model is sent with the power of these links."""
-        return self.protocol.participate(with_isl_power(opening, self.isl.transmit_power_w))
+        return self.protocol.participate(with_isl_power(opening, self.isl.transmit_power_w, opening.relayed_s))
 
     def start(self, models: Holdings, decision: Decision, trains: BoolArray) -> Tensor:
         """See `protocol`."""
@@ -84,6 +85,17 @@ class Relays:
         return hop_time_s(model_bits, one_m, other_m, isl=self.isl, grazing_height_m=self.grazing_height_m)
 
 
+@plain_dataclass(frozen=True, eq=False)
+class RelayedContacts(Contacts):
+    """Contacts by way of other satellites.
+
+    Attributes:
+        via: The satellite that each sends to next on its way to the sender, (S, G); itself where it is the sender.
+    """
+
+    via: IntArray
+
+
 def hop_time_s(
     model_bits: float, one_m: FloatArray, other_m: FloatArray, *, isl: Isl, grazing_height_m: float
 ) -> FloatArray:
@@ -97,7 +109,7 @@ def hop_time_s(
     return np.where(clear & np.isfinite(hop_s), hop_s, np.inf)
 
 
-def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTimes) -> Contacts:
+def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTimes) -> RelayedContacts:
     """Contacts through the satellites that leave each pair the most time.
 
     Args:
@@ -108,9 +120,10 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
     num_satellites, num_gateways = snapshot.distance_m.shape
     own = np.arange(num_satellites)
     sender = np.repeat(own[:, None], num_gateways, axis=1)
+    via = sender.copy()
     carry_s, reached = np.zeros(sender.shape), np.zeros(sender.shape, dtype=np.bool_)
     sinks = np.flatnonzero(snapshot.visible.any(axis=1))
-    from_sink_s = topology.carry_s(working_m(snapshot), sinks, hop_s)
+    from_sink_s, onward = topology.ways(working_m(snapshot), sinks, hop_s)
     for gateway in np.flatnonzero(snapshot.visible.any(axis=0)):
         seen = np.flatnonzero(snapshot.visible[sinks, gateway])
         # Time left for training and the gateway's link, by sink and satellite.
@@ -119,7 +132,7 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
         there = left_s[best, own] > 0
         reached[:, gateway] = there
         sender[there, gateway] = sinks[seen[best[there]]]
-        carry_s[there, gateway] = from_sink_s[seen[best], own][there]
+        carry_s[there, gateway], via[there, gateway] = (it[seen[best], own][there] for it in (from_sink_s, onward))
     of_gateway = np.arange(num_gateways)
     relayed = replace(
         snapshot,
@@ -128,7 +141,7 @@ def relayed_contacts(snapshot: SceneSnapshot, topology: Topology, hop_s: HopTime
         window_s=np.where(reached, snapshot.window_s[sender, of_gateway], 0.0),
         sender=sender,
     )
-    return Contacts(relayed, sender, carry_s)
+    return RelayedContacts(relayed, sender, carry_s, via)
 
 
 def working_m(snapshot: SceneSnapshot) -> FloatArray:
@@ -138,15 +151,16 @@ def working_m(snapshot: SceneSnapshot) -> FloatArray:
     return np.where(snapshot.satellite_up[:, None], snapshot.position_m, np.nan)
 
 
-def with_isl_power(opening: Opening, isl_power_w: Each | None) -> Opening:
+def with_isl_power(opening: Opening, isl_power_w: Each | None, sending_s: FloatArray) -> Opening:
     """The round's opening with the mean power over an upload, part of which goes from satellite to satellite.
 
     Args:
         opening: The round at its start.
         isl_power_w: Power drawn while a model is sent to another satellite, one number or (S,); None: that of the link
-            to the gateway. Whose model it is draws it on all hops.
+            to the gateway, if each draws it all the way.
+        sending_s: Time in which each draws it, (S,): all of the way, or a part of it.
     """
     if isl_power_w is None:
         return opening
-    relayed = opening.relayed_s / opening.upload_s
-    return replace(opening, transmit_power_w=opening.transmit_power_w * (1 - relayed) + isl_power_w * relayed)
+    to_gateway, sending = 1 - opening.relayed_s / opening.upload_s, sending_s / opening.upload_s
+    return replace(opening, transmit_power_w=opening.transmit_power_w * to_gateway + isl_power_w * sending)

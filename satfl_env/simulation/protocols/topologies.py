@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -16,11 +16,23 @@ HopTimes = Callable[[FloatArray, FloatArray], FloatArray]
 """Time that a model takes from one place to another, (..., 3) each -> (...); infinite where there is no link."""
 
 
+class Ways(NamedTuple):
+    """The fastest ways between some sinks and all satellites, (V, S) each.
+
+    Attributes:
+        carry_s: Time; infinite where there is no way.
+        via: The satellite that each sends to next on its way to the sink: itself at the sink, and where there is none.
+    """
+
+    carry_s: FloatArray
+    via: IntArray
+
+
 class Topology(Protocol):
     """The links between satellites."""
 
-    def carry_s(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> FloatArray:
-        """Shortest time between each sink and every satellite, (V, S); infinite where there is no way.
+    def ways(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> Ways:
+        """The ways that take the shortest time between each sink and every satellite.
 
         Args:
             position_m: Where the satellites are, (S, 3).
@@ -39,18 +51,26 @@ class PlaneLinks:
 
     num_planes: Count
 
-    def carry_s(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> FloatArray:
+    def ways(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> Ways:
         """Floyd and Warshall's shortest paths, all planes at once."""
         by_plane = position_m.reshape(self.num_planes, -1, 3)
         time_s = hop_s(by_plane[:, :, None], by_plane[:, None])
         members = np.arange(by_plane.shape[1])
         time_s[:, members, members] = 0.0
+        # Where to go first, from each to each.
+        first = np.broadcast_to(np.where(np.isfinite(time_s), members, members[:, None]), time_s.shape)
         for via in members:
-            time_s = np.minimum(time_s, time_s[:, :, via, None] + time_s[:, None, via])
-        carry_s = np.full((len(sinks), self.num_planes, len(members)), np.inf)
-        plane, own = np.divmod(sinks, len(members))
-        carry_s[np.arange(len(sinks)), plane] = time_s[plane, own]
-        return carry_s.reshape(len(sinks), len(position_m))
+            through_s = time_s[:, :, via, None] + time_s[:, None, via]
+            first = np.where(through_s < time_s, first[:, :, via, None], first)
+            time_s = np.minimum(time_s, through_s)
+        everyone = np.arange(len(position_m)).reshape(self.num_planes, -1)
+        carry_s = np.full((len(sinks), *everyone.shape), np.inf)
+        onward = np.broadcast_to(everyone, carry_s.shape).copy()
+        (plane, own), rows = np.divmod(sinks, len(members)), np.arange(len(sinks))
+        carry_s[rows, plane] = time_s[plane, own]
+        onward[rows, plane] = everyone[plane, 0, None] + first[plane, :, own]
+        size = len(sinks), len(position_m)
+        return Ways(carry_s.reshape(size), onward.reshape(size))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -72,14 +92,17 @@ class GridLinks:
     phasing: Whole
     closed: bool = True
 
-    def carry_s(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> FloatArray:
+    def ways(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> Ways:
         """Dijkstra's shortest paths from each sink."""
         one, other = self.edges(len(position_m))
         time_s = hop_s(position_m[one], position_m[other])
         linked = np.isfinite(time_s)
         shape = (len(position_m), len(position_m))
         graph = import_tidily("scipy.sparse").csr_array((time_s[linked], (one[linked], other[linked])), shape=shape)
-        return np.asarray(import_tidily("scipy.sparse.csgraph").dijkstra(graph, directed=False, indices=sinks))
+        shortest = import_tidily("scipy.sparse.csgraph").dijkstra
+        carry_s, before = shortest(graph, directed=False, indices=sinks, return_predecessors=True)
+        # What comes before a satellite on the way from the sink is what comes after it on the way there.
+        return Ways(np.asarray(carry_s), np.where(before < 0, np.arange(len(position_m)), before))
 
     def edges(self, num_satellites: int) -> tuple[IntArray, IntArray]:
         """The two ends of every link, (E,) each."""
