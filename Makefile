@@ -39,7 +39,8 @@ bench: .venv/ready
 leaderboard: .venv/ready
 	$(BIN)/satfl evaluate --suite v1 --replay --workers 2 --out results/v1
 	cp results/v1/finals.json baselines/satfl_baselines/suites/v1.json
-	$(BIN)/satfl leaderboard $(wildcard docs/entries/v1/*.json) --suite v1 --out docs
+	$(BIN)/satfl leaderboard $(wildcard docs/entries/v1/*.json) --suite v1 --out results/leaderboard
+	cp results/leaderboard/leaderboard.md results/leaderboard/leaderboard.csv docs
 
 clean:
 	rm -rf .venv results site

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import yaml
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
@@ -39,7 +40,9 @@ def one_writer(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = FileLock(folder / LOCK, timeout=LONGEST_WAIT_S, poll_interval=0.01).acquire()
+        # One lock for a folder, which its holder may take once more.
+        lock = FileLock(folder / LOCK, timeout=LONGEST_WAIT_S, poll_interval=0.01, is_singleton=True)
+        held = lock.acquire()
     except Timeout as error:
         raise OSError(f"folder {str(folder)!r} is held by another process") from error
     except OSError as error:
@@ -120,6 +123,12 @@ def number_or_nan(number: float | None) -> float:
     return math.nan if number is None else number
 
 
+def write_yaml(path: Path, content: Any, heading: str = "") -> None:
+    """Write YAML, the keys in their order, below a line of comment if one is given."""
+    text = yaml.safe_dump(expressible(content), sort_keys=False, allow_unicode=True, width=100)
+    write_whole(path, (heading + text).encode())
+
+
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Write rows that have the same columns as CSV; `columns` name them where there may be no rows."""
     text = io.StringIO(newline="")
@@ -128,6 +137,12 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     writer.writerows(rows)
     # Names may hold halves of characters that no encoding has.
     write_whole(path, text.getvalue().encode(errors="backslashreplace"))
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Write rows as CSV and, under the same name, as JSON: a list of the rows; see `write_csv`."""
+    write_csv(path, rows, columns)
+    write_json(path.with_suffix(".json"), rows)
 
 
 def write_figure(path: Path, figure: Figure, formats: Sequence[str] = DEFAULT_FORMATS) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from satfl_baselines.files import read_json
+from satfl_baselines.files import read_json, write_json, write_yaml
 from satfl_baselines.qualified import describe
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
 
+SCENARIO = "scenario.yaml"
 # Data sets may be moved: the record tells where they were last, and results do not depend on it.
 PLACES = {"scenario.data.data_dir"}
 
@@ -28,6 +29,12 @@ def identity(scenario: Scenario, **settings: Any) -> dict[str, Any]:
 def depended_on(record: Mapping[str, Any]) -> dict[str, Any]:
     """What of a record results depend on."""
     return {name: value for name, value in _flat(record).items() if name not in PLACES}
+
+
+def write_record(file: Path, record: Mapping[str, Any]) -> None:
+    """Write a record into a folder, and its scenario as a file that can be read and played."""
+    write_json(file, record)
+    write_yaml(file.with_name(SCENARIO), record["scenario"], f"# As played by satfl {record['version']}.\n")
 
 
 def read_record(file: Path, kind: str, form: Any = dict[str, Any]) -> Any:

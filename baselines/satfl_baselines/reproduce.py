@@ -13,7 +13,7 @@ import numpy as np
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.comparison import compare
-from satfl_baselines.files import write_csv, write_figure
+from satfl_baselines.files import write_figure, write_table
 from satfl_baselines.results import curve_rows, summarise
 from satfl_baselines.summary import OF, Comparison, Estimate
 from satfl_env.drawing import DEFAULT_FORMATS, own_style
@@ -73,11 +73,11 @@ def write(
     *of_tasks, average = quantities(comparison).values()
     for figure in figures:
         shown = of_tasks if figure == Figure.FIG2 else [average]
-        write_csv(out / f"{figure}.csv", curve_rows(comparison, shown))
+        write_table(out / f"{figure}.csv", curve_rows(comparison, shown))
         _draw(comparison, figure, shown, out, formats)
-    write_csv(out / "differences.csv", difference_rows(comparison))
-    write_csv(out / "clusters.csv", cluster_rows(comparison))
-    write_csv(out / "claims.csv", [asdict(claim) for claim in claims(comparison)])
+    write_table(out / "differences.csv", difference_rows(comparison))
+    write_table(out / "clusters.csv", cluster_rows(comparison))
+    write_table(out / "claims.csv", [asdict(claim) for claim in claims(comparison)])
 
 
 @own_style()

@@ -2,10 +2,11 @@
 
     manifest.json               scenario, own parts, rounds, batches per epoch, version; policies and seeds asked for
                                 so far, and the functions behind your own policies
+    scenario.yaml               the scenario with all its values, to read and to play
     runs/<policy>-<seed>.json   one finished episode each: its records, the first with a seal of them and of what
                                 they belong to
     summary.csv, summary.json   outcomes of each policy: means and half widths of their 95 % intervals
-    curves.csv, curves.png      the same round by round; pictures in other formats if asked for
+    curves.csv, .json, .png     the same round by round; pictures in other formats if asked for
     .lock                       locked by the one who writes
 
 Files appear whole or not at all, so that an interrupted comparison continues where it stopped, and several processes
@@ -26,8 +27,17 @@ from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
 from satfl_baselines.evaluate import Decide, Episode, Run
-from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_csv, write_figure, write_json
-from satfl_baselines.identity import depended_on, identity, read_record, require_same
+from satfl_baselines.files import (
+    damaged,
+    is_new,
+    one_writer,
+    read_json,
+    write_csv,
+    write_figure,
+    write_json,
+    write_table,
+)
+from satfl_baselines.identity import depended_on, identity, read_record, require_same, write_record
 from satfl_baselines.qualified import describe
 from satfl_baselines.stored import read_episode, write_episode
 from satfl_baselines.summary import Comparison, Estimate
@@ -118,7 +128,7 @@ class ResultFolder:
                 "seeds": sorted({*earlier["seeds"], *seeds}),
                 "own": earlier["own"] | self._functions,
             }
-            write_json(self.path / MANIFEST, manifest)
+            write_record(self.path / MANIFEST, manifest)
             (self.path / RUNS).mkdir(exist_ok=True)
 
     def has(self, run: Run) -> bool:
@@ -266,7 +276,7 @@ def summarise(path: str | Path, comparison: Comparison, formats: Sequence[str] =
 
         write_json(path / "summary.json", summary)
         write_csv(path / "summary.csv", rows)
-        write_csv(path / "curves.csv", curve_rows(comparison))
+        write_table(path / "curves.csv", curve_rows(comparison))
         write_figure(path / "curves", draw_curves(comparison, f"{summary['scenario']}, seeds: {number}"), formats)
     return summary
 

@@ -8,8 +8,8 @@ Source: Agarwal et al., "Deep reinforcement learning at the edge of the statisti
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -31,6 +31,17 @@ class Interval(NamedTuple):
         """The value with its bounds in brackets, each in a format of numbers; the value alone if there are none."""
         value, low, high = (format(float(one), number) for one in self)
         return value if np.isnan(self.low) else f"{value} [{low}, {high}]"
+
+
+def columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for a row of a table, with the bounds of intervals as `<name>_low` and `<name>_high`."""
+    row: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Interval):
+            row |= {name: float(value.value), f"{name}_low": float(value.low), f"{name}_high": float(value.high)}
+        else:
+            row[name] = value
+    return row
 
 
 def mean(scores: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from satfl_baselines.comparison import compare
-from satfl_baselines.files import write_csv, write_figure
+from satfl_baselines.files import write_figure, write_table
 from satfl_baselines.reproduce import BASE, CLUSTERED, INDIVIDUAL, METRIC, UNCLUSTERED, paired_difference
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env.drawing import DEFAULT_FORMATS, own_style
@@ -78,7 +78,7 @@ def write(
 ) -> list[dict[str, Any]]:
     """Write the gains as picture and CSV; returns the rows of the latter."""
     rows = gain_rows(study)
-    write_csv(out / "gains.csv", rows)
+    write_table(out / "gains.csv", rows)
     with own_style():
         # Matplotlib takes a while to import, and most who import this package never draw.
         from satfl_baselines.plot import draw_gains

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.commands.app import main, make_app
-from satfl_env.commands.console import error_console, output_console, progress_bar, say, say_warning
-from satfl_env.commands.interrupts import keeps_what_is_finished
+from satfl_env.commands.console import error_console, output_console, say, say_warning
+from satfl_env.commands.interrupts import command_line, keeps_what_is_finished
 from satfl_env.commands.objects import import_object
 from satfl_env.commands.options import (
     PNG,
@@ -23,6 +23,7 @@ from satfl_env.commands.options import (
     parse_formats,
     parse_overrides,
 )
+from satfl_env.commands.progress import progress_bar
 
 __all__ = [
     "DEFAULT_SCENARIO",
@@ -33,6 +34,7 @@ __all__ = [
     "RewardName",
     "ScenarioName",
     "Workers",
+    "command_line",
     "error_console",
     "import_object",
     "keeps_what_is_finished",

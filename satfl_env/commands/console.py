@@ -1,4 +1,4 @@
-"""Output of commands: tables, progress, and errors in a line each.
+"""Output of commands: tables, messages, and errors in a line each.
 
 What is printed is never read as markup, and control characters in it are written as escapes: names of scenarios,
 policies and folders are the user's.
@@ -9,24 +9,38 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
 from rich.text import Text
 
+from satfl_env.commands import log
 from satfl_env.printable import printable
 
+# Wide enough for any table.
+_WIDE = 160
 # One of several problems in a message, below its first line.
 _PROBLEM = re.compile(r"  \S")
 
 
 class _PlainConsole(Console):
-    """A console that shows text as it is."""
+    """A console that shows text as it is, and has it kept in the log."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; see `rich.console.Console.print`."""
+        super().print(*objects, **options)
+        # Bars move by control codes.
+        if log.is_kept() and not any(isinstance(it, Control) for it in objects):
+            text = StringIO()
+            Console.print(_PlainConsole(file=text, width=_WIDE), *objects, **options)
+            log.keep(text.getvalue())
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Text to print, line by line."""
@@ -36,7 +50,7 @@ class _PlainConsole(Console):
 def output_console() -> Console:
     """Standard output: as wide as the terminal, or wide enough for any table where there is none."""
     console = _PlainConsole()
-    return console if console.is_terminal else _PlainConsole(width=160)
+    return console if console.is_terminal else _PlainConsole(width=_WIDE)
 
 
 def error_console() -> Console:
@@ -74,28 +88,3 @@ def one_line_errors() -> Iterator[None]:
     except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
         say_error(str(error) or type(error).__name__)
         raise SystemExit(2 if isinstance(error, ValueError | TypeError | OSError) else 1) from error
-
-
-@contextmanager
-def progress_bar(console: Console, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; yields a function that takes the numbers of finished and of all units.
-
-    It disappears with an error before anything is finished, which then stands alone.
-    """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(unit)
-        try:
-            yield lambda finished, total: bar.update(task, completed=finished, total=total)
-        except Exception:
-            bar.live.transient = not bar.tasks[task].completed
-            raise

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from satfl_env import __version__
 from satfl_env.commands.console import output_console, say_error
 from satfl_env.imports import to_install
 
@@ -34,7 +35,7 @@ def doctor(
         for row in rows:
             table.add_row(*row)
         console.print(table, "")
-    missing = [name for name, extra in requirements() if extra is None and _version(name) is None]
+    missing = [name for name, extra in requirements() if extra is None and version_of(name) is None]
     if missing:
         say_error(f"required packages are missing: {', '.join(missing)}")
         raise typer.Exit(1)
@@ -55,7 +56,14 @@ def package_rows() -> Iterator[Row]:
     yield DISTRIBUTION, metadata.version(DISTRIBUTION)
     for name, extra in requirements():
         how = "missing" if extra is None else f"missing (optional): {to_install(extra)}"
-        yield name, _version(name) or how
+        yield name, version_of(name) or how
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and what is installed of the packages that it can use."""
+    found = {name: version_of(name) for name, _ in requirements()} if version_of(DISTRIBUTION) else {}
+    known = {name: version for name, version in found.items() if version is not None}
+    return {"python": platform.python_version(), DISTRIBUTION: __version__, **known}
 
 
 def machine_rows() -> Iterator[Row]:
@@ -93,7 +101,8 @@ def _found(folder: Path) -> str:
     return str(folder) if folder.is_dir() else f"{folder} (missing)"
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Version of an installed package; None if it is missing."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

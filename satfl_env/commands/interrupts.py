@@ -14,6 +14,7 @@ from multiprocessing import resource_tracker
 from threading import Thread
 from types import FrameType
 
+from satfl_env.commands.log import keep
 from satfl_env.printable import printable
 
 _SHOW_CURSOR = "\x1b[?25h"
@@ -24,6 +25,11 @@ def keeps_what_is_finished() -> None:
     """From now on, an interrupt says that the same command goes on from what is finished."""
     global _again
     _again = "to go on from what is finished"
+
+
+def command_line() -> str:
+    """The command that this process runs, as it was typed."""
+    return shlex.join(["satfl", *sys.argv[1:]])
 
 
 def end_on_signals() -> None:
@@ -45,9 +51,10 @@ def _end(number: int, _: FrameType | None = None) -> None:
     try:
         for process in multiprocessing.active_children():
             process.kill()
-        command = printable(shlex.join(["satfl", *sys.argv[1:]]))
+        message = f"interrupted; {_again}: {printable(command_line())}"
         # A progress bar hides the cursor, and leaves it at the end of its line.
         before = f"{_SHOW_CURSOR}\n" if sys.stderr.isatty() else ""
-        print(f"{before}interrupted; {_again}: {command}", file=sys.stderr, flush=True)
+        print(f"{before}{message}", file=sys.stderr, flush=True)
+        keep(message)
     finally:
         os._exit(128 + number)

@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from filelock import FileLock, Timeout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -195,15 +196,26 @@ def test_left_over_parts_go_and_a_stopped_start_is_none(tmp_path):
     (tmp_path / "half.part").write_text("[{")
     opened(tmp_path, "full")
     assert not (tmp_path / "half.part").exists()
-    (tmp_path / "manifest.json").unlink()
+    for name in ("manifest.json", "scenario.yaml"):
+        (tmp_path / name).unlink()
     (tmp_path / "runs").rmdir()
     opened(tmp_path, "full")
 
 
 def test_a_held_folder_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("satfl_baselines.files.LONGEST_WAIT_S", 0.05)
-    with one_writer(tmp_path), pytest.raises(OSError, match="held by another process"):
+    with FileLock(tmp_path / ".lock"), pytest.raises(OSError, match="held by another process"):
         opened(tmp_path, "full")
+
+
+def test_who_holds_a_folder_may_take_it_once_more_and_holds_it_until_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("satfl_baselines.files.LONGEST_WAIT_S", 0.05)
+    with one_writer(tmp_path):
+        with one_writer(tmp_path):
+            pass
+        with pytest.raises(Timeout):
+            FileLock(tmp_path / ".lock", timeout=0).acquire()
+    FileLock(tmp_path / ".lock", timeout=0).acquire().lock.release()
 
 
 def test_a_full_disk_leaves_what_was_there_and_names_the_file(tmp_path, monkeypatch):

@@ -120,6 +120,8 @@ def test_own_parts_and_policies_are_compared_and_recorded(module):
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert manifest["parts"] == {"links": links}
     assert manifest["own"] == {own: own}
+    record = json.loads(Path("out/run.json").read_text())
+    assert (record["own"], record["parts"]) == ({own: own}, {"links": links})
     assert {file.name for file in Path("out/runs").iterdir()} == {"nearest-fedavg-0.json", f"{module}%3Anearest-0.json"}
 
     plain = json.loads(run_compare("--json", "-", out="plain").stdout)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 from typer.testing import CliRunner
 
-from satfl_env.commands import console, make_app
+from satfl_env.commands import console, make_app, progress_bar
 from satfl_env.commands.show import show
 from satfl_env.commands.streams import prepare_streams
 from satfl_env.printable import printable
@@ -85,7 +85,7 @@ def test_a_progress_bar_is_not_left_before_an_error_of_the_first_moment(monkeypa
     monkeypatch.setattr(sys, "stderr", shown := StringIO())
 
     def fail() -> None:
-        with console.progress_bar(console.error_console(), "episodes") as progress:
+        with progress_bar(console.error_console(), "episodes") as progress:
             progress(finished, 100)
             raise ValueError("no")
 

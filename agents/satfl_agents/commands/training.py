@@ -24,12 +24,12 @@ from satfl_env.commands import (
     output_console,
     parse_formats,
     parse_overrides,
-    progress_bar,
     say,
 )
 
 if TYPE_CHECKING:
     from satfl_agents import Assignment
+    from satfl_baselines.commands.record import CommandRecord
 
 # For the table at the end: the last held-out seeds, since whoever trains again after a look has chosen on them.
 NUM_TEST_EPISODES = 5
@@ -58,6 +58,7 @@ Hyper = Annotated[
 
 
 def train(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command resumes an interrupted one.")],
     algo: Algo = "ppo",
     scenario: ScenarioName = DEFAULT_SCENARIO,
@@ -77,6 +78,7 @@ def train(
     """Train schedulers, then test them on episodes they have not seen."""
     # It takes seconds to import, which --help need not wait for.
     from satfl_agents import Assignment, load_hyperparameters
+    from satfl_baselines.commands.record import recorded
     from satfl_env.scenarios import load
 
     keeps_what_is_finished()
@@ -94,12 +96,13 @@ def train(
         for number in range(seed, seed + seeds)
     }
     folders = {name: out / f"seed-{learner.seed}" if seeds > 1 else out for name, learner in learners.items()}
-    for name, learner in learners.items():
-        _learn(learner, folders[name], out / "rules")
-    _test(learners, folders, out, brought, formats)
+    with recorded(context, out, range(seed, seed + seeds), **brought) as record:
+        for name, learner in learners.items():
+            _learn(learner, folders[name], out / "rules", record)
+        _test(learners, folders, out, brought, formats)
 
 
-def _learn(assignment: Assignment, path: Path, rules: Path) -> None:
+def _learn(assignment: Assignment, path: Path, rules: Path, record: CommandRecord) -> None:
     """Train one learner, unless that is done already; episodes of reference policies are kept for all."""
     from satfl_agents import RunFolder, Validator, learn
 
@@ -112,11 +115,12 @@ def _learn(assignment: Assignment, path: Path, rules: Path) -> None:
         seed=assignment.seed,
         **assignment.brought,
     )
+    record.begin()
     if folder.finished:
         say(errors, f"the run in {path} is complete already")
         return
     validator = Validator(assignment.scenario, assignment.hyperparameters.validation, rules, assignment.brought)
-    with progress_bar(errors, f"rounds of learner {assignment.seed}") as progress:
+    with record.progress(f"rounds of learner {assignment.seed}") as progress:
         learn(assignment, folder, validator, progress=progress, tell=lambda line: say(errors, line))
 
 

@@ -17,12 +17,12 @@ from satfl_env.commands import (
     keeps_what_is_finished,
     output_console,
     parse_overrides,
-    progress_bar,
     say,
 )
 
 
 def tune(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the study; the same command resumes an interrupted one.")],
     algo: Algo = "ppo",
     scenario: ScenarioName = DEFAULT_SCENARIO,
@@ -37,21 +37,23 @@ def tune(
     # It takes seconds to import, which --help need not wait for.
     from satfl_agents import Assignment, load_hyperparameters
     from satfl_agents.training.tuning import BEST, tune
+    from satfl_baselines.commands.record import recorded
     from satfl_env.scenarios import load
 
     keeps_what_is_finished()
     config = load(scenario, **parse_overrides(overrides))
     settings = load_hyperparameters(algo, config.name, parse_overrides(hyper, "--hyper") | {"rounds": rounds})
     errors = error_console()
-    with progress_bar(errors, "trials") as progress:
-        best = tune(
-            Assignment(config, algo, settings, seed, workers=workers),
-            out,
-            trials,
-            progress=progress,
-            tell=lambda line: say(errors, line),
-        )
-    console = output_console()
-    for name, value in best.items():
-        say(console, f"{name}: {value}")
-    say(console, f"These are in {out / BEST}, as a section of hyperparameters/{algo}.yaml")
+    with recorded(context, out, (seed,)) as record:
+        with record.progress("trials") as progress:
+            best = tune(
+                Assignment(config, algo, settings, seed, workers=workers),
+                out,
+                trials,
+                progress=progress,
+                tell=lambda line: say(errors, line),
+            )
+        console = output_console()
+        for name, value in best.items():
+            say(console, f"{name}: {value}")
+        say(console, f"These are in {out / BEST}, as a section of hyperparameters/{algo}.yaml")

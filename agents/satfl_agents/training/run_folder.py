@@ -1,9 +1,10 @@
 """The folder of a training run.
 
     config.json            what results depend on: scenario, algorithm, hyperparameters, seed, version
+    scenario.yaml          the scenario with all its values, to read and to play
     hyperparameters.yaml   all hyperparameters, to read
-    curve.csv              a row for every episode of training
-    validation.csv         a row for every judgement on validation seeds
+    curve.csv, .json       a row for every episode of training
+    validation.csv, .json  a row for every judgement on validation seeds
     policy/                the policy that was best there, for `satfl_agents.load_policy`
     checkpoint.pt          all that the run goes on from after it was killed
     tensorboard/           the same curves, and the learner's own
@@ -19,15 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from satfl_agents.envs.episodes import Record
 from satfl_agents.hyperparameters.sections import Hyperparameters
 from satfl_agents.policies.folders import POLICY
 from satfl_baselines import checkpoint
-from satfl_baselines.files import is_new, one_writer, write_csv, write_json, write_whole
-from satfl_baselines.identity import identity, read_record, require_same
+from satfl_baselines.files import is_new, one_writer, write_json, write_table, write_yaml
+from satfl_baselines.identity import identity, read_record, require_same, write_record
 from satfl_env.scenarios import Scenario
 
 CONFIG = "config.json"
@@ -60,8 +60,8 @@ class RunFolder:
             there = _results_of(read_record(path / CONFIG, "training run"))
             require_same(path, "training run", there, config)
         with one_writer(path):
-            write_json(path / CONFIG, config)
-            write_whole(path / "hyperparameters.yaml", yaml.safe_dump(values, sort_keys=False).encode())
+            write_record(path / CONFIG, config)
+            write_yaml(path / "hyperparameters.yaml", values)
 
     @property
     def policy(self) -> Path:
@@ -100,8 +100,8 @@ class RunFolder:
     def write_curves(self, curve: list[Record], validation: list[Record]) -> None:
         """Write the records of training and of validation; there are none of training before an episode has ended."""
         with one_writer(self.path):
-            write_csv(self.path / "curve.csv", curve, tuple(curve[0]) if curve else ("rounds", "return", "length"))
-            write_csv(self.path / VALIDATION, validation)
+            write_table(self.path / "curve.csv", curve, tuple(curve[0]) if curve else ("rounds", "return", "length"))
+            write_table(self.path / VALIDATION, validation)
 
     def finish(self, rounds: int, seconds: float) -> None:
         """Mark the run as complete."""

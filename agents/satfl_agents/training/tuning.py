@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import yaml
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -18,7 +17,7 @@ from satfl_agents.training.assignment import Assignment
 from satfl_agents.training.learning import learn
 from satfl_agents.training.run_folder import RunFolder
 from satfl_agents.training.validation import Validator
-from satfl_baselines.files import write_whole
+from satfl_baselines.files import write_yaml
 from satfl_baselines.seeds import TUNING
 
 STUDY, BEST = "study.log", "best.yaml"
@@ -79,7 +78,7 @@ def tune(
         study.optimize(value, n_trials=1)
     progress(num_trials, num_trials)
     section = {assignment.scenario.name: nested(study.best_params) | {"tuned": True}}
-    write_whole(folder / BEST, yaml.safe_dump({"scenarios": section}, sort_keys=False).encode())
+    write_yaml(folder / BEST, {"scenarios": section})
     return dict(study.best_params)
 
 

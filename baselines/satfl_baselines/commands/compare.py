@@ -26,12 +26,12 @@ from satfl_env.commands import (
     output_console,
     parse_formats,
     parse_overrides,
-    progress_bar,
     say,
 )
 
 
 def compare(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Result folder; the same command resumes an interrupted one.")],
     scenario: ScenarioName = DEFAULT_SCENARIO,
     policies: Annotated[
@@ -55,6 +55,7 @@ def compare(
     """Compare policies on a scenario: mean and 95 % interval over seeds, curves, CSV and JSON."""
     # These take seconds to import, which --help need not wait for.
     from satfl_baselines import comparison as playing
+    from satfl_baselines.commands.record import recorded
     from satfl_baselines.files import write_json
     from satfl_baselines.results import summarise
     from satfl_baselines.tables import comparison_table, lost_update_lines
@@ -75,26 +76,27 @@ def compare(
         "reward": None if reward is None else import_object(reward),
     }
     advances: list[int] = []
-    with named(scenario), progress_bar(errors, "episodes") as progress:
+    with recorded(context, out, range(seeds), **brought) as record:
+        with named(scenario), record.progress("episodes") as progress:
 
-        def advance(finished: int, total: int) -> None:
-            advances.append(finished)
-            progress(finished, total)
+            def advance(finished: int, total: int) -> None:
+                advances.append(finished)
+                progress(finished, total)
 
-        comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
-    if advances[0]:
-        say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
-    summary = summarise(out, comparison, formats)
-    if json_path == "-":
-        print(json.dumps(summary, indent=1))
-        return
-    if json_path is not None:
-        write_json(Path(json_path), summary)
-    console = output_console()
-    console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
-    for line in lost_update_lines(comparison):
-        say(console, line)
-    say(console, f"Tables, curves and runs are in {out}")
+            comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
+        if advances[0]:
+            say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
+        summary = summarise(out, comparison, formats)
+        if json_path == "-":
+            print(json.dumps(summary, indent=1))
+            return
+        if json_path is not None:
+            write_json(Path(json_path), summary)
+        console = output_console()
+        console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
+        for line in lost_update_lines(comparison):
+            say(console, line)
+        say(console, f"Tables, curves and runs are in {out}")
 
 
 def list_policies() -> Iterable[tuple[str, str]]:

@@ -20,7 +20,6 @@ from satfl_env.commands import (
     output_console,
     parse_formats,
     parse_overrides,
-    progress_bar,
     say,
 )
 from satfl_env.commands.options import complete_scenario
@@ -43,6 +42,7 @@ SuiteName = Annotated[
 
 
 def evaluate(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Result folder; the same command resumes an interrupted one.")],
     policy: Annotated[
         list[str] | None,
@@ -77,6 +77,7 @@ def evaluate(
 ) -> None:
     """Evaluate policies on held-out seeds, beside reference policies and the best of them."""
     # These take seconds to import, which --help need not wait for.
+    from satfl_baselines.commands.record import recorded
     from satfl_baselines.suites.report import all_standings, write_report
     from satfl_baselines.tables import standings_table
 
@@ -86,17 +87,19 @@ def evaluate(
     asked = _evaluation(suite, scenario, overrides, against, seeds)
     evaluated = tuple(dict.fromkeys(policy or ()))
     known = None if replay else asked.recorded()
-    with progress_bar(errors, "episodes") as progress:
-        finals = asked.run(evaluated, out, own=own_policies(evaluated), known=known, workers=workers, progress=progress)
-    if known is not None:
-        there = ", ".join(name for name in known.values if name not in evaluated)
-        say(errors, f"results of {there} are those recorded in the package; --replay plays them")
-    found = all_standings(finals, asked.rules(evaluated), asked.scale)
-    write_report(out, found, finals, asked.scale, asked.name, formats)
-    for name, standings in found.items():
-        quantity = finals.metrics.get(name, "scores")
-        console.print(standings_table(standings, f"{name}, {quantity}, seeds: {len(finals.seeds)}"))
-    say(console, f"Tables, picture and runs are in {out}")
+    own = own_policies(evaluated)
+    with recorded(context, out, asked.seeds, own=own) as record:
+        with record.progress("episodes") as progress:
+            finals = asked.run(evaluated, out, own=own, known=known, workers=workers, progress=progress)
+        if known is not None:
+            there = ", ".join(name for name in known.values if name not in evaluated)
+            say(errors, f"results of {there} are those recorded in the package; --replay plays them")
+        found = all_standings(finals, asked.rules(evaluated), asked.scale)
+        write_report(out, found, finals, asked.scale, asked.name, formats)
+        for name, standings in found.items():
+            quantity = finals.metrics.get(name, "scores")
+            console.print(standings_table(standings, f"{name}, {quantity}, seeds: {len(finals.seeds)}"))
+        say(console, f"Tables, picture and runs are in {out}")
 
 
 def _evaluation(

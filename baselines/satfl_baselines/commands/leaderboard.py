@@ -12,7 +12,8 @@ from satfl_env.commands import output_console, say
 
 
 def leaderboard(
-    out: Annotated[Path, typer.Option(help="Folder for leaderboard.md and leaderboard.csv.")],
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for leaderboard.md and leaderboard.csv, .json.")],
     results: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -25,9 +26,11 @@ def leaderboard(
 ) -> None:
     """Make the leaderboard of a suite from results, beside the recorded ones of the reference policies."""
     # These take seconds to import, which --help need not wait for.
+    from satfl_baselines.commands.record import recorded
     from satfl_baselines.suites.leaderboard import gathered, write_leaderboard
     from satfl_baselines.suites.suite import load_suite
 
     chosen = load_suite(suite)
-    write_leaderboard(out, chosen, gathered(chosen, results or []))
-    say(output_console(), f"leaderboard.md and leaderboard.csv are in {out}")
+    with recorded(context, out, chosen.held_out):
+        write_leaderboard(out, chosen, gathered(chosen, results or []))
+        say(output_console(), f"leaderboard.md and leaderboard.csv are in {out}")

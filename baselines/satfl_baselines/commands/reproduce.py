@@ -16,18 +16,17 @@ from satfl_env.commands import (
     Overrides,
     PictureFormats,
     Workers,
-    error_console,
     keeps_what_is_finished,
     output_console,
     parse_formats,
     parse_overrides,
-    progress_bar,
     say,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from satfl_baselines.semspacefl.command import ProgressBar
     from satfl_env.scenarios import Scenario
 
 DEFAULT_SEEDS = 10
@@ -56,6 +55,7 @@ class Size(StrEnum):
 
 
 def reproduce(
+    context: typer.Context,
     figures: Annotated[
         list[str],
         typer.Argument(
@@ -88,34 +88,38 @@ def reproduce(
 ) -> None:
     """Reproduce tables and figures of a paper: pictures, CSV, and tables beside the paper's numbers and claims."""
     # It takes seconds to import, which --help need not wait for.
+    from satfl_baselines.commands.record import recorded
     from satfl_baselines.semspacefl import command as semspacefl
 
     keeps_what_is_finished()
     formats = parse_formats(picture_formats)
-    errors, console = error_console(), output_console()
+    console = output_console()
     paper = paper_of(figures, paper)
     out = Path("results") / paper if out is None else out
     changes = parse_overrides(overrides) | ({} if data is None else {"data.data_dir": str(data)})
     if rounds is not None:
         changes["rounds.episode"] = rounds
-    if paper == Paper.SEMSPACEFL:
-        for table in semspacefl.reproduce(
-            figures,
-            changes,
-            out,
-            size=size,
-            seeds=seeds,
-            quick=quick,
-            workers=workers,
-            formats=formats,
-            progress_bar=partial(progress_bar, errors, "episodes"),
-        ):
-            console.print(table)
-    elif paper == Paper.FIELD:
-        _reproduce_field(split_names(systems), changes, seeds or DEFAULT_SEEDS, out, workers, formats, errors, console)
-    else:
-        _reproduce_task_clustering(figures, changes, seeds or DEFAULT_SEEDS, out, workers, formats, errors, console)
-    say(console, f"Tables, curves and runs are in {out}")
+    number = seeds or (semspacefl.default_seeds(quick) if paper == Paper.SEMSPACEFL else DEFAULT_SEEDS)
+    with recorded(context, out, range(number)) as record:
+        bar = partial(record.progress, "episodes")
+        if paper == Paper.SEMSPACEFL:
+            for table in semspacefl.reproduce(
+                figures,
+                changes,
+                out,
+                size=size,
+                seeds=number,
+                quick=quick,
+                workers=workers,
+                formats=formats,
+                progress_bar=bar,
+            ):
+                console.print(table)
+        elif paper == Paper.FIELD:
+            _reproduce_field(split_names(systems), changes, number, out, workers, formats, bar, console)
+        else:
+            _reproduce_task_clustering(figures, changes, number, out, workers, formats, bar, console)
+        say(console, f"Tables, curves and runs are in {out}")
 
 
 def contents() -> Mapping[Paper, Sequence[str]]:
@@ -151,7 +155,7 @@ def _reproduce_task_clustering(
     out: Path,
     workers: int,
     formats: Sequence[str],
-    errors: Console,
+    progress_bar: ProgressBar,
     console: Console,
 ) -> None:
     from satfl_baselines import reproduce, study
@@ -160,12 +164,12 @@ def _reproduce_task_clustering(
     make_scenario = partial(_task_clustering, changes)
     curves = [figure for figure in (reproduce.Figure.FIG2, reproduce.Figure.FIG3) if figure in figures]
     if curves:
-        with progress_bar(errors, "episodes") as progress:
+        with progress_bar() as progress:
             comparison = reproduce.play(make_scenario({}), range(seeds), out, workers=workers, progress=progress)
         reproduce.write(comparison, curves, out, formats)
         console.print(accuracy_table(comparison), claims_table(reproduce.claims(comparison)))
     if reproduce.Figure.GAINS in figures:
-        with progress_bar(errors, "episodes") as progress:
+        with progress_bar() as progress:
             points = study.play(make_scenario, range(seeds), out, workers=workers, progress=progress)
         console.print(gains_table(study.write(points, out, formats)))
 
@@ -177,7 +181,7 @@ def _reproduce_field(
     out: Path,
     workers: int,
     formats: Sequence[str],
-    errors: Console,
+    progress_bar: ProgressBar,
     console: Console,
 ) -> None:
     from satfl_baselines.field import playing
@@ -186,7 +190,7 @@ def _reproduce_field(
 
     systems = load_systems(names)
     own = own_policies(dict.fromkeys(system.policy for system in systems))
-    with progress_bar(errors, "episodes") as progress:
+    with progress_bar() as progress:
         played = playing.play(systems, changes, range(seeds), out, own=own, workers=workers, progress=progress)
     console.print(write(played, {system.name: system.against for system in systems}, out, formats))
 

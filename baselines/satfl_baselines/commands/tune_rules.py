@@ -14,11 +14,9 @@ from satfl_env.commands import (
     Overrides,
     ScenarioName,
     Workers,
-    error_console,
     keeps_what_is_finished,
     output_console,
     parse_overrides,
-    progress_bar,
     say,
 )
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 
 def tune_rules(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the search; the same command resumes an interrupted one.")],
     scenario: ScenarioName = DEFAULT_SCENARIO,
     start: Annotated[str, typer.Option(help="Policy to start from, one that is a case of the rule.")] = DEFAULT_START,
@@ -42,6 +41,7 @@ def tune_rules(
 ) -> None:
     """Tune the numbers of the reference rule on a scenario, by the cross-entropy method on tuning seeds."""
     # These take seconds to import, which --help need not wait for.
+    from satfl_baselines.commands.record import recorded
     from satfl_baselines.tuning.tune import tune_rules as tune
     from satfl_baselines.tuning.tuned import FILE
     from satfl_env.scenarios import load
@@ -50,16 +50,17 @@ def tune_rules(
     keeps_what_is_finished()
     config = load(scenario, **parse_overrides(overrides))
     budget = Budget(generations=generations, population=population, seeds=seeds, checks=checks)
-    with named(scenario), progress_bar(error_console(), "generations") as progress:
-        rule = tune(config, out, start=start, budget=budget, seed=seed, workers=workers, progress=progress)
-    console, found = output_console(), rule.found
-    console.print(_table(rule))
-    say(
-        console,
-        f"{found['metric']:.4f} on {budget.checks} other seeds, "
-        f"{found['over_start']:+.4f} ±{found['over_start_ci95']:.4f} over {start}",
-    )
-    say(console, f"The rule is in {out / FILE}; --policies {out / FILE} plays it")
+    with recorded(context, out, (seed,)) as record:
+        with named(scenario), record.progress("generations") as progress:
+            rule = tune(config, out, start=start, budget=budget, seed=seed, workers=workers, progress=progress)
+        console, found = output_console(), rule.found
+        console.print(_table(rule))
+        say(
+            console,
+            f"{found['metric']:.4f} on {budget.checks} other seeds, "
+            f"{found['over_start']:+.4f} ±{found['over_start_ci95']:.4f} over {start}",
+        )
+        say(console, f"The rule is in {out / FILE}; --policies {out / FILE} plays it")
 
 
 def _table(rule: RuleFile) -> Table:

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from satfl_baselines.field.table import field_rows, headings, markdown, metric_of, shown
-from satfl_baselines.files import one_writer, write_csv, write_figure, write_whole
+from satfl_baselines.files import one_writer, write_figure, write_table, write_whole
 from satfl_baselines.summary import Comparison
 from satfl_env.drawing import DEFAULT_FORMATS, own_style
 
@@ -38,7 +38,7 @@ def write(
         # Matplotlib takes a while to import, and most commands never draw.
         from satfl_baselines.field.picture import draw_field
 
-        write_csv(out / "field.csv", rows)
+        write_table(out / "field.csv", rows)
         write_whole(out / "field.md", markdown(rows, metric).encode())
         write_figure(out / "field", draw_field(played, f"{title} (mean, 95 % interval)"), formats)
     columns = headings(metric)

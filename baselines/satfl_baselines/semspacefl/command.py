@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from satfl_baselines.files import write_csv, write_figure
+from satfl_baselines.files import write_figure, write_table
 from satfl_baselines.semspacefl import results, scene, training
 from satfl_baselines.semspacefl.paper import METRICS, SNRS_DB
 from satfl_baselines.summary import Comparison
@@ -36,13 +36,18 @@ if TYPE_CHECKING:
 ProgressBar = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 
 
+def default_seeds(quick: bool) -> int:
+    """The usual number of seeds."""
+    return training.QUICK_SEEDS if quick else DEFAULT_SEEDS
+
+
 def reproduce(
     names: Sequence[str],
     changes: Mapping[str, Any],
     out: Path,
     *,
+    seeds: int,
     size: str = "tiny",
-    seeds: int | None = None,
     quick: bool = False,
     workers: int = 1,
     formats: Sequence[str] = DEFAULT_FORMATS,
@@ -54,8 +59,8 @@ def reproduce(
         names: Some of `NAMES`.
         changes: Scenario values to change.
         out: Result folder.
+        seeds: Number of seeds.
         size: Key of `training.SIZES`.
-        seeds: Number of seeds; the usual one if None.
         quick: Play a short version, in a separate folder.
         workers: Processes to play in.
         formats: Of the pictures.
@@ -70,9 +75,8 @@ def reproduce(
         return
     changes = {**training.SIZES[size], **(training.QUICK if quick else {}), **changes}
     folder = out / (f"{size}-quick" if quick else size)
-    number = seeds or (training.QUICK_SEEDS if quick else DEFAULT_SEEDS)
     with progress_bar() as progress:
-        played = training.play(trained, changes, range(number), folder, workers=workers, progress=progress)
+        played = training.play(trained, changes, range(seeds), folder, workers=workers, progress=progress)
     scenario = load(training.SCENARIO, **changes)
     for name in trained:
         yield from _trained(name, played, scenario, folder, formats)
@@ -81,7 +85,7 @@ def reproduce(
 def _untrained(name: str, out: Path, formats: Sequence[str]) -> Table:
     heading, make_rows = UNTRAINED[name]
     rows = make_rows()
-    write_csv(out / f"{name}.csv", rows)
+    write_table(out / f"{name}.csv", rows)
     if name == "fig5":
         write_figure(out / name, _draw_epochs(rows, heading), formats)
     return _rows_table(rows, f"{heading}; mean absolute deviation {scene.mean_deviation(rows):.2%}")
@@ -125,12 +129,12 @@ def _trained(
         yield _rows_table(rows, title)
     _write(out / f"{name}.csv", rows, facts)
     if claims:
-        write_csv(out / f"{name}-claims.csv", [asdict(claim) for claim in claims])
+        write_table(out / f"{name}-claims.csv", [asdict(claim) for claim in claims])
         yield claims_table(claims)
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
-    write_csv(path, [{**row, **facts} for row in rows])
+    write_table(path, [{**row, **facts} for row in rows])
 
 
 @own_style()

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from satfl_baselines.files import expressible, write_csv, write_whole
+from satfl_baselines.files import expressible, write_table, write_whole
 from satfl_baselines.suites.finals import FILE, Finals, read_finals
 from satfl_baselines.suites.standings import Standing, standings
 from satfl_baselines.suites.suite import Suite, recorded_file
@@ -56,7 +56,7 @@ def write_leaderboard(out: Path, suite: Suite, finals: Finals) -> None:
     found = standings(finals.scores(suite.zero, suite.one), suite.references)
     rows = [_row(place, standing, suite, finals) for place, standing in enumerate(found, start=1)]
     out.mkdir(parents=True, exist_ok=True)
-    write_csv(out / f"{NAME}.csv", rows)
+    write_table(out / f"{NAME}.csv", rows)
     write_whole(out / f"{NAME}.md", _page(found, suite, finals).encode())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.files import expressible, one_writer, write_csv, write_figure
+from satfl_baselines.files import expressible, one_writer, write_figure, write_table
 from satfl_baselines.statistics import Interval, interval, performance_profile
 from satfl_baselines.suites.finals import Finals
 from satfl_baselines.suites.standings import Standing, standings
@@ -69,8 +69,8 @@ def write_report(
         # Matplotlib takes a while to import, and most who import this package never draw.
         from satfl_baselines.suites.picture import draw_standings
 
-        write_csv(out / "standings.csv", standing_rows(found))
-        write_csv(out / "profiles.csv", list(_profile_rows(thresholds, shares)))
+        write_table(out / "standings.csv", standing_rows(found))
+        write_table(out / "profiles.csv", list(_profile_rows(thresholds, shares)))
         title = f"{name}, seeds: {len(finals.seeds)}"
         picture = draw_standings(found[first], thresholds, shares, title, quantity)
         write_figure(out / "standings", picture, formats)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.statistics import (
     Interval,
+    columns,
     interquartile_mean,
     interval,
     mean,
@@ -39,13 +40,7 @@ class Standing(NamedTuple):
 
     def row(self) -> dict[str, Any]:
         """Its numbers by name, with the bounds of intervals as `<name>_low` and `<name>_high`."""
-        row: dict[str, Any] = {}
-        for name, value in self._asdict().items():
-            if isinstance(value, Interval):
-                row |= {name: float(value.value), f"{name}_low": float(value.low), f"{name}_high": float(value.high)}
-            else:
-                row[name] = value
-        return row
+        return columns(self._asdict())
 
 
 def best_rule(values: Mapping[str, FloatArray], rules: Iterable[str]) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from satfl_baselines.files import first_problem, write_whole
+from satfl_baselines.files import first_problem, write_yaml
 from satfl_baselines.policy import Policy
 from satfl_baselines.rule import RuleNumbers, rule_policy
 from satfl_baselines.tuning.tuned import TUNED
@@ -55,5 +54,4 @@ def read_rule(path: str | Path) -> RuleFile:
 
 def write_rule(path: Path, rule: RuleFile) -> None:
     """Write a rule as YAML, whole or not at all."""
-    text = yaml.safe_dump(rule.model_dump(mode="json"), sort_keys=False)
-    write_whole(path, f"# Made by `satfl tune-rules`.\n{text}".encode())
+    write_yaml(path, rule.model_dump(mode="json"), "# Made by `satfl tune-rules`.\n")

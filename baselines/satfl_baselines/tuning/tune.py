@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.cross_entropy import Gaussian
 from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_json
-from satfl_baselines.identity import identity, read_record, require_same
+from satfl_baselines.identity import identity, read_record, require_same, write_record
 from satfl_baselines.rule import RULES, RuleNumbers
 from satfl_baselines.seeds import TUNING
 from satfl_baselines.summary import Estimate
@@ -81,7 +81,7 @@ def tune_rules(
         require_same(out, "search", read_record(out / CONFIG, "search"), config)
     first = RULES[start].to_vector()
     with one_writer(out):
-        write_json(out / CONFIG, config)
+        write_record(out / CONFIG, config)
         with rule_episodes(scenario, budget.population * budget.seeds, workers) as episodes:
             found = search(episodes, first, budget, seed, out / SEARCH, progress)
             scores = episodes(np.stack([found, first]), TUNING[-budget.checks :])
