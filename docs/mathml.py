@@ -25,4 +25,5 @@ def _mathml(formula: re.Match[str]) -> str:
     mathml = convert(latex, display="block" if formula["tag"] == "div" else "inline")
     if "\\" in mathml:
         _log.warning("no MathML for the formula %s", latex)
-    return mathml
+    # A wide formula scrolls by itself on a phone, see extra.css.
+    return f'<div class="formula">{mathml}</div>' if formula["tag"] == "div" else mathml

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -18,6 +20,7 @@ import typer
 from typer.testing import CliRunner
 
 from satfl_baselines import make_policy
+from satfl_baselines.field.system import load_systems
 from satfl_env import decision_to_action, observation_to_state, scenarios
 from satfl_env.commands import make_app
 from satfl_env.links import atmosphere
@@ -26,7 +29,7 @@ from satfl_env.scenarios.schema import Scenario
 from satfl_env.simulation.parts import PARTS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OWN = ROOT / "docs" / "bring-your-own.md"
 # These take no time.
 QUICK_COMMANDS = ("list", "show", "sites", "passes", "doctor")
@@ -36,7 +39,7 @@ BLOCK = re.compile(
     r'^(?P<continued><!-- continued -->\n)?```(?P<language>\w+)(?: title="(?P<file>[\w.]+)")?\n(?P<text>.*?)^```$',
     re.MULTILINE | re.DOTALL,
 )
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 @dataclass(frozen=True)
@@ -162,11 +165,48 @@ def test_names_exist(page):
         assert pkgutil.resolve_name(name) is not None
 
 
+# With all options that follow it.
+REFERENCE = re.compile(r"^::: (\S+)((?:\n {4}.*)*)", re.MULTILINE)
+
+
+def documented() -> dict[str, bool]:
+    """What pages take from docstrings: names of modules, classes and functions, and whether with all that they have."""
+    found = [reference for page in PAGES for reference in REFERENCE.findall(page.read_text())]
+    assert len({name for name, _ in found}) == len(found), "a reference to what is documented twice is ambiguous"
+    return {name: "members: false" not in options for name, options in found}
+
+
 def test_nothing_is_documented_twice():
-    """A reference to it would be ambiguous, and the pages would not build."""
-    names = [name for page in PAGES for name in re.findall(r"^::: (\S+)", page.read_text(), re.MULTILINE)]
-    assert len(set(names)) == len(names)
-    assert not {name for name in names if name.rpartition(".")[0] in names}
+    names = documented()
+    for name in names:
+        parent, _, own = name.rpartition(".")
+        # A package shows its public names, a module or class all that it has.
+        assert not names.get(parent) or own not in getattr(pkgutil.resolve_name(parent), "__all__", [own]), name
+
+
+@pytest.mark.parametrize("package", ["satfl_env", "satfl_baselines", "satfl_agents"])
+def test_every_public_name_is_in_the_reference(package):
+    names = documented()
+    # The page of a package shows all of its public names.
+    packages = [pkgutil.resolve_name(name) for name in names if (ROOT / name.replace(".", "/")).is_dir()]
+    shown = {id(getattr(module, name)) for module in packages for name in module.__all__}
+    public = pkgutil.resolve_name(package)
+    for name in public.__all__:
+        value = getattr(public, name)
+        assert isinstance(value, str | ModuleType) or f"{package}.{name}" in names or id(value) in shown, name
+
+
+@pytest.mark.parametrize("system", load_systems(), ids=lambda system: system.name)
+def test_every_system_has_a_page_with_its_claim_and_its_numbers(system):
+    pages = runpy.run_path(str(ROOT / "docs" / "systems.py"))
+    field = (ROOT / "docs" / "field.md").read_text()
+    (file,) = (file for file in pages["_files"]() if file.stem == system.name)
+    text = pages["page"](system.name, pages["_read"](file), field)
+    for told in (f"# {system.title}\n", system.source, system.claim, system.chosen, *system.settings):
+        assert told in text
+    (row,) = re.findall(rf"^\| `{system.name}` \| (.* ±.*) \|$", field, re.MULTILINE)
+    for number in row.split(" | "):
+        assert f" | {number} |" in text
 
 
 def test_files_that_the_readme_names_exist():
