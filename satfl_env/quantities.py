@@ -15,12 +15,12 @@ class Quantity(NamedTuple):
     Attributes:
         name: What it is called.
         unit: The unit it is shown in, if it has any.
-        scale: How much of that unit one unit of the record is.
+        factor: How much of that unit one unit of the record is.
     """
 
     name: str
     unit: str = ""
-    scale: float = 1.0
+    factor: float = 1.0
 
     @property
     def label(self) -> str:

@@ -112,7 +112,7 @@ def _draw_metric(panel: Axes, comparison: Comparison, metric: str) -> None:
     for index, policy in enumerate(comparison.policies):
         curves = comparison.curves(policy)
         estimate = Estimate.of(curves[metric])
-        draw_estimate(panel, curves["round"][0], estimate, quantity(metric).scale, **line_style(index))
+        draw_estimate(panel, curves["round"][0], estimate, quantity(metric).factor, **line_style(index))
     panel.set_xlabel(ROUND)
     panel.set_ylabel(label(metric))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))

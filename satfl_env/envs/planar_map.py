@@ -8,10 +8,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from satfl_env.envs.frame import INK, LOST, MOST_NUMBERED, MUTED, Frame
+from satfl_env.envs.labels import place_labels
 from satfl_env.orbits import Scene
 from satfl_env.simulation import Decision, RoundReport
 
 Limits = tuple[float, float, float, float]
+
+# From the middle of a gateway to its number.
+_LABEL_GAP_PT = 10.0
 
 
 def draw_planar_map(axes: Axes, frame: Frame) -> None:
@@ -23,6 +27,7 @@ def draw_planar_map(axes: Axes, frame: Frame) -> None:
     if frame.last_round is not None:
         _draw_links(axes, frame, *frame.last_round)
     _draw_constellation(axes, frame, limits)
+    _name_gateways(axes, frame)
     _draw_scale(axes, limits)
     axes.legend(
         handles=[
@@ -30,8 +35,8 @@ def draw_planar_map(axes: Axes, frame: Frame) -> None:
             Line2D([], [], color=LOST, lw=1.6, ls=(0, (3, 2)), label="update lost"),
             Line2D([], [], color=INK, marker="o", mfc="white", ls="", ms=8, label="sat out"),
         ],
-        loc="lower center",
-        bbox_to_anchor=(0.5, -0.09),
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
         ncols=3,
         frameon=False,
         fontsize=9,
@@ -46,10 +51,22 @@ def _draw_gateways(axes: Axes, frame: Frame) -> None:
             axes.add_patch(Circle(gateway, frame.coverage_radius_m, fc="#5b8db8", alpha=0.07, lw=0))
             axes.add_patch(Circle(gateway, frame.coverage_radius_m, fill=False, ec="#5b8db8", alpha=0.5, lw=0.9))
     axes.plot(*gateways.T, "^", ms=15, mfc=INK, mec="white", mew=1.2, zorder=4)
-    for index, gateway in enumerate(gateways):
-        axes.annotate(
-            f"G{index}", gateway, (0, -19), textcoords="offset points", ha="center", fontsize=9, color=INK, zorder=4
-        )
+
+
+def _name_gateways(axes: Axes, frame: Frame) -> None:
+    """Numbers of gateways where they hide neither satellites nor links, if they can help it."""
+    points = [(float(x), float(y)) for x, y, *_ in frame.snapshot.gateway_position_m]
+    texts = [
+        axes.text(*point, f"G{index}", ha="center", va="center", fontsize=9, color=INK, zorder=8)
+        for index, point in enumerate(points)
+    ]
+    satellites = frame.snapshot.position_m[:, :2]
+    obstacles = [satellites, np.array(points)]
+    if frame.last_round is not None:
+        decision, _ = frame.last_round
+        ends = satellites[decision.associated], np.array(points)[decision.association[decision.associated]]
+        obstacles += [ends[1] + share * (ends[0] - ends[1]) for share in np.linspace(0.05, 0.5, 10)]
+    place_labels(axes, points, texts, np.concatenate(obstacles), gap_pt=_LABEL_GAP_PT)
 
 
 def _draw_links(axes: Axes, frame: Frame, decision: Decision, report: RoundReport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from satfl_env.arguments import checked_seed
 from satfl_env.builtin import DEFAULT_SCENARIO
 from satfl_env.drawing import own_style
-from satfl_env.envs.frame import Frame
+from satfl_env.envs.frame import Frame, in_shadow, usual_size
 from satfl_env.envs.info import no_round_info, round_info
 from satfl_env.envs.joint_step import play
+from satfl_env.envs.picture_size import picture_size
 from satfl_env.envs.rewards import Reward, RewardChoice, judging_metric
 from satfl_env.envs.spaces import (
     Action,
@@ -39,6 +40,7 @@ from satfl_env.simulation import Decision, RoundReport, Simulation
 
 _NO_EPISODE = "no episode is running: call reset() before the first step() and after an episode's end"
 
+FloatArray = NDArray[np.float64]
 LastRound = tuple[SceneSnapshot, Decision, RoundReport]
 
 
@@ -188,6 +190,12 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `parts`         | **dict** or **None**                | `None`            | parts of your own, by name          |
     | `render_mode`   | `"rgb_array"`, `"ansi"` or **None** | `None`            | what `render()` returns             |
     | `torch_threads` | **int** or **None**                 | `1`               | PyTorch threads; None: as they are  |
+    | `render_size`   | width, height or **None**           | `None`            | pixels of an image                  |
+    | `render_dpi`    | **float** or **None**               | `None`            | dots per inch of an image           |
+
+    An image has 1120 x 790 pixels on the globe and 1120 x 640 on the plane, at 100 dots per inch. Text and lines have a
+    size in inches: at 200 `render_dpi` the same image has twice as many pixels a side. With `render_size` alone they
+    grow with the image.
 
     With `render_mode="human"` Gymnasium wraps `"rgb_array"` in its `HumanRendering`, which needs pygame.
 
@@ -246,6 +254,8 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         parts: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
         torch_threads: int | None = default_of(Simulation, "torch_threads"),
+        render_size: Sequence[int] | None = None,
+        render_dpi: float | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}")
@@ -260,6 +270,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         most_served = ingredients.access.most_served
         # Of each gateway, where there is a limit.
         self._beams = {} if most_served is None else {"beams": np.full(scene.num_gateways, most_served)}
+        self._picture_size = picture_size(render_size, render_dpi, usual_size(scene))
         self._write_observation = ObservationWriter(self.observation_space)
         self._why_no_step: str | None = _NO_EPISODE
         self._seed: int
@@ -373,7 +384,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
             # Matplotlib takes a second to import, and most environments are never rendered.
             from satfl_env.envs.render import describe, draw
 
-            return draw(frame) if self.render_mode == "rgb_array" else describe(frame)
+            return draw(frame, self._picture_size) if self.render_mode == "rgb_array" else describe(frame)
 
     def _frame(self) -> Frame:
         test, target = self.simulation.test, self.scenario.target
@@ -390,7 +401,14 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
             metric=metric,
             satellite_metric=test.metrics[metric],
             history=[means[metric] for means in self._history],
+            charge=self._charge(),
+            in_shadow=in_shadow(self.simulation.scene, self.simulation.snapshot),
         )
+
+    def _charge(self) -> FloatArray | None:
+        """What each battery holds, as a share of its capacity, (S,)."""
+        capacity_j = getattr(self.simulation.ingredients.energy, "capacity_j", None)
+        return None if capacity_j is None else self.simulation.charge_j / np.asarray(capacity_j)
 
     def _play_round(self, decision: Decision) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         state, report = play(self.simulation, decision)

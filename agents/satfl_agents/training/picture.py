@@ -26,8 +26,8 @@ def draw_learning(folders: Mapping[str, Path], metric: str, title: str) -> Figur
     (panel,) = figure.axes
     for index, folder in enumerate(folders.values()):
         judged = np.genfromtxt(folder / VALIDATION, delimiter=",", names=True)
-        panel.plot(judged["rounds"], judged[metric] * quantity(metric).scale, **line_style(index))
-    best_rule = float(judged[metric][0] - judged["gap"][0]) * quantity(metric).scale
+        panel.plot(judged["rounds"], judged[metric] * quantity(metric).factor, **line_style(index))
+    best_rule = float(judged[metric][0] - judged["gap"][0]) * quantity(metric).factor
     panel.plot(judged["rounds"][[0, -1]], [best_rule, best_rule], color="0.3", linewidth=1.2, linestyle="--")
     panel.set_xlabel("rounds of training")
     panel.set_ylabel(f"{label(metric)} on validation seeds")

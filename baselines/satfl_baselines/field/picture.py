@@ -24,8 +24,8 @@ def draw_field(played: Mapping[str, Comparison], title: str) -> Figure:
         curves = curves_of(comparison)
         metric = Estimate.of(curves[metric_of(comparison)])
         style = {**line_style(index), "linewidth": 1.4}
-        draw_estimate(over_time, curves["time_s"].mean(axis=0) * time.scale, metric, **style)
-        spent = curves["energy_j"].cumsum(axis=1).mean(axis=0) * energy.scale
+        draw_estimate(over_time, curves["time_s"].mean(axis=0) * time.factor, metric, **style)
+        spent = curves["energy_j"].cumsum(axis=1).mean(axis=0) * energy.factor
         draw_estimate(over_energy, spent, metric, **style)
         over_energy.plot(spent[-1], metric.mean[-1], "o", markersize=4, color=style["color"], clip_on=False)
     over_time.set_xlabel(time.label)
