@@ -1,0 +1,227 @@
+"""Minari: episodes of a policy as a data set, for learning without the environment."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gymnasium as gym
+
+import satfl_env
+from satfl_baselines.evaluate import Decide
+from satfl_baselines.policies import make_policy
+from satfl_env import Simulation, decision_to_action
+from satfl_env.commands.doctor import versions
+from satfl_env.imports import to_install
+from satfl_env.scenarios.portable import portable
+from satfl_env.suggestions import did_you_mean
+from satfl_env.wrappers import BoxAction, ScaledObservation
+
+try:
+    import minari
+    from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_dataset import parse_dataset_id
+    from minari.namespace import create_namespace, list_local_namespaces
+    from minari.storage import get_dataset_path
+except ImportError as error:
+    raise ImportError(f"data sets of episodes need Minari: {to_install('minari')}") from error
+
+Form = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
+
+FORMS: Mapping[str, Form] = {
+    "flat": lambda env: ScaledObservation(BoxAction(env)),
+    "native": lambda env: env,
+}
+"""Forms of observations and actions: boxes of numbers in [-1, 1], or the environment's own dictionaries in SI units."""
+
+FORMATS = ("hdf5", "arrow", "parquet")
+"""Formats of files that Minari has."""
+
+_ROOT = "MINARI_DATASETS_PATH"
+
+
+def record(
+    out: str,
+    scenario: str | Path,
+    policy: str,
+    seeds: Sequence[int],
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    own: Decide | None = None,
+    form: str = next(iter(FORMS)),
+    data_format: str = FORMATS[0],
+    progress: Callable[[int, int], None] = lambda finished, total: None,
+) -> Path:
+    """Play episodes and write them as a Minari data set; it is there once all are played, or not at all.
+
+    What is recorded as an action is what the environment got. In the form `flat` that is the policy's decision in
+    float32 with three cluster labels, see `BoxAction`; so the same actions from the same seed give the same rewards.
+    The data set's metadata have, as `satfl`, the scenario, what was changed in it, the policy, the seeds, the form and
+    the versions.
+
+    Args:
+        out: Id of the data set, such as `satfl/full-v0`, kept where Minari keeps its own (`MINARI_DATASETS_PATH`); or
+            its folder, which begins with `.`, `/` or `~`: the last part is the id.
+        scenario: A built-in name, or a YAML file.
+        policy: Name of the policy: in the registry, or of `own`.
+        seeds: Seed of each episode, and of a policy of the registry.
+        overrides: Scenario fields to change, dotted.
+        own: The policy, if it is not in the registry.
+        form: One of `FORMS`.
+        data_format: One of `FORMATS`; all but `hdf5` need pyarrow.
+        progress: Called with the numbers of finished and of all episodes whenever the first changes.
+
+    Returns:
+        The folder of the data set.
+
+    Raises:
+        ValueError: If the id is not one, the data set is there already, a name is unknown, or there are no seeds.
+        OSError: If the folder cannot be written.
+        ImportError: If the format needs pyarrow, and that is not installed.
+    """
+    _check_choice("form", form, FORMS)
+    _check_choice("format", data_format, FORMATS)
+    if not seeds:
+        raise ValueError("a data set needs at least one episode, got no seeds")
+    root, name = _place(out)
+    target = root / name
+    env = FORMS[form](gym.make("SatFL-v0", scenario=scenario, overrides=overrides))
+    about = {
+        "scenario": env.get_wrapper_attr("scenario").name,
+        "overrides": portable({"overrides": overrides or {}})["overrides"],
+        "policy": policy,
+        "seeds": list(seeds),
+        "form": form,
+        "versions": versions(),
+    }
+    root.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=root, prefix=".") as parts, _minari_root(parts):
+        dataset = None
+        for number, seed in enumerate(seeds):
+            decide = make_policy(policy, seed, about["scenario"]) if own is None else own
+            episode = _play(env, decide, seed)
+            if dataset is None:
+                dataset = _created(name, env, episode, about, data_format)
+            else:
+                dataset.update_dataset_from_buffer([episode])
+            progress(number + 1, len(seeds))
+        with _minari_root(root):
+            _publish(Path(parts) / name, target, name)
+    env.close()
+    return target
+
+
+def _check_choice(what: str, name: str, known: Sequence[str] | Mapping[str, Any]) -> None:
+    if name not in known:
+        raise ValueError(f"{what} must be one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+
+
+def _place(out: str) -> tuple[Path, str]:
+    """Where data sets are kept, and the id of the one that is to be written."""
+    folder = Path(out).expanduser().absolute()
+    root, name = (
+        (folder.parent, folder.name) if out.startswith((".", "/", "~")) else (get_dataset_path().absolute(), out)
+    )
+    try:
+        parse_dataset_id(name)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the id of a data set must be letters, digits, _ and - with a version at the end, such as satfl/full-v0, "
+            f"got {name!r}"
+        ) from error
+    _check_absent(root / name)
+    return root, name
+
+
+def _check_absent(target: Path) -> None:
+    if target.exists():
+        raise ValueError(f"the data set {str(target)!r} is there already; choose another name or version")
+
+
+@contextmanager
+def _minari_root(folder: Path | str) -> Iterator[None]:
+    """Let Minari keep its data sets in a folder meanwhile."""
+    before = os.environ.get(_ROOT)
+    os.environ[_ROOT] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_ROOT]
+        else:
+            os.environ[_ROOT] = before
+
+
+def _play(env: gym.Env[Any, Any], decide: Decide, seed: int) -> EpisodeBuffer:
+    """One episode."""
+    observation, info = env.reset(seed=seed)
+    observations, infos = [observation], [info]
+    actions: list[Any] = []
+    rewards: list[Any] = []
+    ends: list[tuple[bool, bool]] = []
+    simulation: Simulation = env.get_wrapper_attr("simulation")
+    while not (ends and any(ends[-1])):
+        action = decision_to_action(decide(simulation.state), simulation.state)
+        if env.has_wrapper_attr("reverse_action"):
+            action = env.get_wrapper_attr("reverse_action")(action)
+        observation, reward, terminated, truncated, info = env.step(action)
+        observations.append(observation)
+        infos.append(info)
+        actions.append(action)
+        rewards.append(reward)
+        ends.append((terminated, truncated))
+    terminations, truncations = map(list, zip(*ends, strict=True))
+    return EpisodeBuffer(
+        seed=seed,
+        observations=_columns(observations),
+        actions=_columns(actions),
+        rewards=rewards,
+        terminations=terminations,
+        truncations=truncations,
+        infos=_columns(infos),
+    )
+
+
+def _columns(rows: list[Any]) -> Any:
+    """The values of each key, for dictionaries of the same keys inside each other."""
+    if not isinstance(rows[0], Mapping):
+        return rows
+    return {key: _columns([row[key] for row in rows]) for key in rows[0]}
+
+
+def _created(
+    name: str, env: gym.Env[Any, Any], episode: EpisodeBuffer, about: Mapping[str, Any], data_format: str
+) -> Any:
+    """A data set of one episode."""
+    with warnings.catch_warnings():
+        # Minari asks for an author, an address and a link.
+        warnings.simplefilter("ignore", UserWarning)
+        dataset = minari.create_dataset_from_buffers(
+            name,
+            [episode],
+            env=env,
+            algorithm_name=about["policy"],
+            description=f"Policy {about['policy']} on the scenario {about['scenario']} of satfl-env, one step a round.",
+            requirements=[f"satfl-env=={satfl_env.__version__}"],
+            data_format=data_format,
+        )
+    dataset.storage.update_metadata({"satfl": dict(about)})
+    return dataset
+
+
+def _publish(whole: Path, target: Path, name: str) -> None:
+    """Move a finished data set to its place, at once."""
+    namespace, _, _ = parse_dataset_id(name)
+    if namespace is not None and namespace not in list_local_namespaces():
+        with suppress(ValueError):  # another process has just made it
+            create_namespace(namespace)
+    try:
+        os.rename(whole, target)
+    except OSError:
+        _check_absent(target)
+        raise
