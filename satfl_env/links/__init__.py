@@ -16,12 +16,13 @@ from satfl_env.links.ideal import IdealLinks
 from satfl_env.links.isl import FixedIsl, Isl, IslBudget
 from satfl_env.links.itu import Site
 from satfl_env.links.noma import NomaLinks
-from satfl_env.links.radio import RadioLinks
+from satfl_env.links.radio import BandLinks, RadioLinks
 from satfl_env.links.rate import bandwidth_share_hz, link_time_s, rate_bps
 from satfl_env.links.sinr import sinr, thermal_noise_w
 
 __all__ = [
     "Atmosphere",
+    "BandLinks",
     "FixedIsl",
     "Geometry",
     "IdealLinks",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from satfl_env.links.radio import RadioLinks
+from satfl_env.links.radio import BandLinks
 from satfl_env.settings import STRICT, Each, NonNegative
 
 FloatArray = NDArray[np.float64]
@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class NomaLinks(RadioLinks):
+class NomaLinks(BandLinks):
     r"""Radio links on which every satellite sends over the whole band, as far as it can use it.
 
     A gateway decodes the strongest of its satellites first, takes it out of what it has received, and goes on with the
@@ -43,7 +43,7 @@ class NomaLinks(RadioLinks):
         ValueError: If a value is out of its range.
     """
 
-    kind: Literal["noma"] = "noma"  # type: ignore[assignment]
+    kind: Literal["noma"] = "noma"
     cancellation_residual: Annotated[NonNegative, Field(le=1)] = 0.0
 
     def _bands_hz(self, association: IntArray, num_gateways: int, share: FloatArray | None) -> FloatArray:

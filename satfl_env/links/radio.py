@@ -36,8 +36,8 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class RadioLinks:
-    """Radio links with a shared band and co-channel interference (SemSpaceFL, eq. 8-17).
+class BandLinks:
+    """Radio links on one band, with co-channel interference (SemSpaceFL, eq. 8-17); satellites share the band.
 
     The defaults are the paper's where it prints them; the others are chosen.
 
@@ -64,7 +64,7 @@ class RadioLinks:
         ValueError: If a value is out of its range.
     """
 
-    kind: Literal["radio"] = "radio"
+    kind: str
     carrier_hz: Positive = 10e9
     bandwidth_hz: Positive = 1e9
     satellite_budget_hz: Positive = 1e9
@@ -81,7 +81,7 @@ class RadioLinks:
     atmosphere: Atmosphere | None = None
 
     @model_validator(mode="after")
-    def _has_loss_at_carrier(self) -> RadioLinks:
+    def _has_loss_at_carrier(self) -> BandLinks:
         if self.atmosphere is not None and not LOWEST_CARRIER_HZ <= self.carrier_hz <= HIGHEST_CARRIER_HZ:
             raise ValueError(
                 f"carrier_hz must lie in {LOWEST_CARRIER_HZ:g}..{HIGHEST_CARRIER_HZ:g} with an atmosphere, "
@@ -200,6 +200,13 @@ class RadioLinks:
 
     def _noise_w(self, bandwidth_hz: FloatArray | float) -> FloatArray:
         return thermal_noise_w(bandwidth_hz, self.noise_figure_db, self.noise_temperature_k)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class RadioLinks(BandLinks):
+    """The radio links of SemSpaceFL: each satellite has a part of its gateway's band."""
+
+    kind: Literal["radio"] = "radio"
 
 
 def _rows_of(value: Each, rows: IntArray | slice) -> Each:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from satfl_baselines.field.satfed import satfed
 from satfl_baselines.field.system import BASELINE, SCENARIO, load_systems, system_names
 from satfl_env import Outcome, When
 from satfl_env.commands import make_app
+from satfl_env.commands.app import COMMANDS
 from satfl_env.scenarios import load
 from satfl_env.scenarios.errors import ScenarioError
 from tests.factories import make_state
@@ -38,9 +40,11 @@ SCENE = {
 }
 
 
-def reproduce(out: Path, *arguments: str) -> Result:
+def run_field(out: Path, *arguments: str) -> Result:
     given = ("--seeds", "2", "--rounds", "2", "--set", "training.engine=none", "--out", str(out))
-    return CliRunner().invoke(make_app(), ["reproduce", "field", *arguments, *given])
+    # As it is in pyproject.toml, also where an older installation does not know it yet.
+    app = make_app([EntryPoint("field", "satfl_baselines.commands.field:field", COMMANDS)])
+    return CliRunner().invoke(app, ["field", *arguments, *given])
 
 
 def played(*curves: tuple[float, ...]) -> Comparison:
@@ -109,9 +113,9 @@ def test_the_page_shows_means_with_intervals_where_there_are_some():
 
 
 def test_a_second_run_plays_what_is_missing(tmp_path: Path):
-    assert reproduce(tmp_path, "--systems", "fedsat").exit_code == 0
+    assert run_field(tmp_path, "--systems", "fedsat").exit_code == 0
     runs = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fedsat/runs/*")}
-    result = reproduce(tmp_path, "--systems", "fedsat,fedavg", "--format", "png,pdf")
+    result = run_field(tmp_path, "--systems", "fedsat,fedavg", "--format", "png,pdf")
     assert result.exit_code == 0, result.output
     assert len(runs) == 2
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
@@ -122,7 +126,7 @@ def test_a_second_run_plays_what_is_missing(tmp_path: Path):
 
 
 def test_unknown_systems_are_refused_with_those_there_are(tmp_path: Path):
-    result = reproduce(tmp_path, "--systems", "fedsatt")
+    result = run_field(tmp_path, "--systems", "fedsatt")
     assert result.exit_code == 2
     assert "unknown system 'fedsatt'" in " ".join(result.output.split())
 

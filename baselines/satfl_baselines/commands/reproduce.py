@@ -1,8 +1,8 @@
-"""`satfl reproduce`: tables and figures of the papers, and the table of the field."""
+"""`satfl reproduce`: tables and figures of the papers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from satfl_baselines.commands.policy_names import complete_names, own_policies, split_names
 from satfl_env.commands import (
     PNG,
     Overrides,
@@ -24,7 +23,7 @@ from satfl_env.commands import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
     from satfl_baselines.semspacefl.command import ProgressBar
     from satfl_env.scenarios import Scenario
@@ -32,19 +31,11 @@ if TYPE_CHECKING:
 DEFAULT_SEEDS = 10
 
 
-def complete_systems(incomplete: str) -> list[str]:
-    """Lists of systems, separated by commas, that begin with the given text."""
-    from satfl_baselines.field.system import system_names
-
-    return complete_names(incomplete, system_names())
-
-
 class Paper(StrEnum):
-    """The papers whose tables and figures can be reproduced; `field` is the table of all systems."""
+    """The papers whose tables and figures can be reproduced."""
 
     TASK_CLUSTERING = "task-clustering"
     SEMSPACEFL = "semspacefl"
-    FIELD = "field"
 
 
 class Size(StrEnum):
@@ -60,7 +51,7 @@ def reproduce(
         list[str],
         typer.Argument(
             help="Of task-clustering: fig2 (accuracy of each task), fig3 (on average), gains (over the regime). "
-            "Of semspacefl: table2 to table5, fig3 to fig7. Of field: field, all systems side by side."
+            "Of semspacefl: table2 to table5, fig3 to fig7."
         ),
     ],
     paper: Annotated[
@@ -75,12 +66,6 @@ def reproduce(
     ] = None,
     size: Annotated[Size, typer.Option(help="Size of SemSpaceFL's images and model.")] = Size.TINY,
     quick: Annotated[bool, typer.Option("--quick", help="A short version of SemSpaceFL.")] = False,
-    systems: Annotated[
-        str,
-        typer.Option(
-            help="Systems of the field, separated by commas; all if not given.", autocompletion=complete_systems
-        ),
-    ] = "",
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play; the scenario's if not given.")] = None,
     overrides: Overrides = None,
     workers: Workers = 1,
@@ -92,8 +77,7 @@ def reproduce(
     from satfl_baselines.semspacefl import command as semspacefl
 
     keeps_what_is_finished()
-    formats = parse_formats(picture_formats)
-    console = output_console()
+    formats, console = parse_formats(picture_formats), output_console()
     paper = paper_of(figures, paper)
     out = Path("results") / paper if out is None else out
     changes = parse_overrides(overrides) | ({} if data is None else {"data.data_dir": str(data)})
@@ -101,24 +85,18 @@ def reproduce(
         changes["rounds.episode"] = rounds
     number = seeds or (semspacefl.default_seeds(quick) if paper == Paper.SEMSPACEFL else DEFAULT_SEEDS)
     with recorded(context, out, range(number)) as record:
-        bar = partial(record.progress, "episodes")
+        how: dict[str, Any] = {
+            "seeds": number,
+            "workers": workers,
+            "formats": formats,
+            "progress_bar": partial(record.progress, "episodes"),
+        }
         if paper == Paper.SEMSPACEFL:
-            for table in semspacefl.reproduce(
-                figures,
-                changes,
-                out,
-                size=size,
-                seeds=number,
-                quick=quick,
-                workers=workers,
-                formats=formats,
-                progress_bar=bar,
-            ):
-                console.print(table)
-        elif paper == Paper.FIELD:
-            _reproduce_field(split_names(systems), changes, number, out, workers, formats, bar, console)
+            tables = semspacefl.reproduce(figures, changes, out, size=size, quick=quick, **how)
         else:
-            _reproduce_task_clustering(figures, changes, number, out, workers, formats, bar, console)
+            tables = _reproduce_task_clustering(figures, changes, out, **how)
+        for table in tables:
+            console.print(table)
         say(console, f"Tables, curves and runs are in {out}")
 
 
@@ -130,7 +108,6 @@ def contents() -> Mapping[Paper, Sequence[str]]:
     return {
         Paper.TASK_CLUSTERING: [figure.value for figure in Figure],
         Paper.SEMSPACEFL: NAMES,
-        Paper.FIELD: [Paper.FIELD],
     }
 
 
@@ -151,13 +128,14 @@ def paper_of(figures: Sequence[str], paper: Paper | None) -> Paper:
 def _reproduce_task_clustering(
     figures: Sequence[str],
     changes: Mapping[str, Any],
-    seeds: int,
     out: Path,
+    *,
+    seeds: int,
     workers: int,
     formats: Sequence[str],
     progress_bar: ProgressBar,
-    console: Console,
-) -> None:
+) -> Iterator[Table]:
+    """Play what is missing, write what is asked for, and give its tables."""
     from satfl_baselines import reproduce, study
     from satfl_baselines.tables import accuracy_table, claims_table, gains_table
 
@@ -167,32 +145,12 @@ def _reproduce_task_clustering(
         with progress_bar() as progress:
             comparison = reproduce.play(make_scenario({}), range(seeds), out, workers=workers, progress=progress)
         reproduce.write(comparison, curves, out, formats)
-        console.print(accuracy_table(comparison), claims_table(reproduce.claims(comparison)))
+        yield accuracy_table(comparison)
+        yield claims_table(reproduce.claims(comparison))
     if reproduce.Figure.GAINS in figures:
         with progress_bar() as progress:
             points = study.play(make_scenario, range(seeds), out, workers=workers, progress=progress)
-        console.print(gains_table(study.write(points, out, formats)))
-
-
-def _reproduce_field(
-    names: Sequence[str],
-    changes: Mapping[str, Any],
-    seeds: int,
-    out: Path,
-    workers: int,
-    formats: Sequence[str],
-    progress_bar: ProgressBar,
-    console: Console,
-) -> None:
-    from satfl_baselines.field import playing
-    from satfl_baselines.field.command import write
-    from satfl_baselines.field.system import load_systems
-
-    systems = load_systems(names)
-    own = own_policies(dict.fromkeys(system.policy for system in systems))
-    with progress_bar() as progress:
-        played = playing.play(systems, changes, range(seeds), out, own=own, workers=workers, progress=progress)
-    console.print(write(played, {system.name: system.against for system in systems}, out, formats))
+        yield gains_table(study.write(points, out, formats))
 
 
 def _task_clustering(changes: Mapping[str, Any], fields: Mapping[str, Any]) -> Scenario:

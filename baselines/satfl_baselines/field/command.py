@@ -1,4 +1,4 @@
-"""`satfl reproduce field`: plays what is missing, and writes the table as CSV and markdown, and a picture."""
+"""What `satfl field` writes: the table as CSV and markdown, and a picture."""
 
 from __future__ import annotations
 
