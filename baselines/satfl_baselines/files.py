@@ -17,6 +17,7 @@ import yaml
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
+from satfl_env import __version__
 from satfl_env.drawing import DEFAULT_FORMATS, UNDATED, own_style
 from satfl_env.paths import require_file
 from satfl_env.scenarios.errors import plain_words
@@ -116,6 +117,14 @@ def first_problem(error: ValidationError) -> str:
 def damaged(path: Path, problem: str) -> ValueError:
     """The error for a file that does not hold what it should."""
     return ValueError(f"file {str(path)!r} is damaged ({problem}); delete it, or choose another folder")
+
+
+def of_another_version(path: Path, problem: str, version: Any) -> ValueError:
+    """The error for a file that is whole, and that a version of the package wrote which keeps other things."""
+    return ValueError(
+        f"file {str(path)!r} was written by another state of the package, satfl {version}, and this is satfl "
+        f"{__version__} ({problem}); read it with the one that wrote it, or play again in another folder"
+    )
 
 
 def number_or_nan(number: float | None) -> float:

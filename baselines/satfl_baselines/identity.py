@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from satfl_baselines.files import read_json, write_json, write_yaml
+from pydantic import ValidationError
+
+from satfl_baselines.files import first_problem, of_another_version, read_json, write_json, write_yaml
 from satfl_baselines.qualified import describe
 from satfl_env import __version__
 from satfl_env.scenarios import Scenario
@@ -50,7 +53,16 @@ def read_record(file: Path, kind: str, form: Any = dict[str, Any]) -> Any:
     try:
         return read_json(file, form)
     except ValueError as error:
+        if (version := _version(file)) is not None and isinstance(error.__cause__, ValidationError):
+            raise of_another_version(file, first_problem(error.__cause__), version) from error
         raise ValueError(f"{none}: {error}") from error
+
+
+def _version(file: Path) -> Any:
+    """The version that a record names; None if it names none."""
+    with suppress(ValueError):
+        return read_json(file, dict[str, Any]).get("version")
+    return None
 
 
 def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -65,7 +77,10 @@ def require_same(path: Path, kind: str, there: Mapping[str, Any], here: Mapping[
     changed = differences(there, here)
     if changed:
         named = first_of([f"{name} is {one} there and {other} here" for name, one, other in changed], 4)
-        raise ValueError(f"folder {str(path)!r} belongs to another {kind}: {'; '.join(named)}")
+        advice = (
+            "; go on with that version, or choose another folder" if there.get("version") != here.get("version") else ""
+        )
+        raise ValueError(f"folder {str(path)!r} belongs to another {kind}: {'; '.join(named)}{advice}")
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 from typing_extensions import TypedDict
 
 from satfl_baselines.evaluate import Decide, Episode, Run
 from satfl_baselines.files import (
     damaged,
     is_new,
+    of_another_version,
     one_writer,
     read_json,
     write_csv,
@@ -43,6 +44,7 @@ from satfl_baselines.stored import read_episode, write_episode
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env.drawing import DEFAULT_FORMATS, own_style
 from satfl_env.scenarios import Scenario
+from satfl_env.scenarios.explain import problem_lines
 
 if TYPE_CHECKING:
     from satfl_env import RewardChoice
@@ -204,7 +206,10 @@ def finished(path: str | Path) -> Finished:
     manifest = _read_manifest(path)
     if manifest is None:
         raise ValueError(f"folder {str(path)!r} holds no comparison")
-    scenario = Scenario.model_validate(manifest["scenario"])
+    try:
+        scenario = Scenario.model_validate(manifest["scenario"])
+    except ValidationError as error:
+        raise of_another_version(path / MANIFEST, problem_lines(error)[0], manifest["version"]) from error
     record = {name: value for name, value in manifest.items() if name not in ASKED_FOR}
     runs = [Run(policy, seed) for policy in manifest["policies"] for seed in manifest["seeds"]]
     return Finished(

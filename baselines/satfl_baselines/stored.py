@@ -14,7 +14,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from satfl_baselines.evaluate import NOT_PLAYED, Episode, Run
-from satfl_baselines.files import damaged, expressible, number_or_nan, read_json, write_json
+from satfl_baselines.files import damaged, expressible, number_or_nan, of_another_version, read_json, write_json
+from satfl_env import __version__
 from satfl_env.scenarios import Scenario
 
 SEAL = "seal"
@@ -42,7 +43,12 @@ def read_episode(path: Path, run: Run, scenario: Scenario, belongs: Mapping[str,
     seal = records[0].pop(SEAL, None) if records else None
     if problem := _problem(records, scenario):
         raise damaged(path, problem)
-    if seal != _seal(records, belongs):
+    sealed, lacking = seal == _seal(records, belongs), ALWAYS - records[0].keys()
+    if lacking and (sealed or belongs.get("version") != __version__):
+        raise of_another_version(path, f"it lacks {', '.join(sorted(lacking))}", belongs.get("version"))
+    if lacking:
+        raise damaged(path, f"record 0 lacks {', '.join(sorted(lacking))}")
+    if not sealed:
         raise damaged(path, f"it was changed, or is not the episode of {run.policy!r} on seed {run.seed} here")
     return records
 
@@ -52,9 +58,9 @@ def _problem(records: list[dict[str, Any]], scenario: Scenario) -> str:
     for index, record in enumerate(records):
         if texts := [name for name, value in record.items() if not isinstance(value, float)]:
             return f"record {index}: {texts[0]} must be a number"
-        if missing := (ALWAYS | records[0].keys()) - record.keys():
+        if missing := records[0].keys() - record.keys():
             return f"record {index} lacks {', '.join(sorted(missing))}"
-        if record["round"] != index:
+        if record.get("round", index) != index:
             return f"record {index} is of round {record['round']:g}"
     last, longest = len(records) - 1, scenario.rounds.episode
     # A target or a decay ends an episode early; one that was cut has no seal.

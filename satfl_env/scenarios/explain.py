@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
@@ -122,7 +123,9 @@ def _sections_of(annotation: Any) -> Iterator[Section]:
 
 
 def _fields_of(section: Any) -> dict[str, FieldInfo]:
-    """The fields of a section by name; empty for anything else."""
+    """The fields of a section by name, also of a plain dataclass; empty for anything else."""
+    if is_dataclass(section) and not hasattr(section, "__pydantic_fields__"):
+        return {field.name: FieldInfo(annotation=None) for field in fields(section)}
     return getattr(section, "__pydantic_fields__", {})
 
 

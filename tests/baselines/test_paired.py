@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from importlib.metadata import EntryPoint
 
 import numpy as np
@@ -11,7 +13,7 @@ from satfl_baselines.commands.pair import MOST_TOLD
 from satfl_baselines.evaluate import Run
 from satfl_baselines.paired import changes
 from satfl_baselines.results import finished
-from satfl_env import Decision, NetworkState
+from satfl_env import Decision, NetworkState, __version__
 from satfl_env.commands import make_app
 from tests.baselines.test_own_policies import nearest
 from tests.factories import physics_only
@@ -116,3 +118,17 @@ def test_a_changed_episode_is_refused(folders, tmp_path):
     file.write_text(file.read_text().replace('"lost": 0.0', '"lost": 1.0'))
     with pytest.raises(ValueError, match="it was changed"):
         finished(tmp_path / "out")
+
+
+def test_a_folder_of_another_version_says_so_and_what_to_do(folders, tmp_path):
+    cheap, *_ = folders
+    older = shutil.copytree(cheap, tmp_path / "older")
+    manifest = json.loads((older / "manifest.json").read_text())
+    for change, problem in (
+        ({"reward": None, "version": "0.0.9", "rounds": None}, "rounds: Input should be a valid integer"),
+        ({"version": "0.0.9", "scenario": manifest["scenario"] | {"gone": 1}}, "gone: unknown key"),
+    ):
+        (older / "manifest.json").write_text(json.dumps(manifest | change))
+        told = pair(older, cheap).stderr
+        assert f"satfl 0.0.9, and this is satfl {__version__} ({problem}" in told
+        assert "play again in another folder" in told

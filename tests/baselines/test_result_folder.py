@@ -25,7 +25,7 @@ from satfl_baselines.evaluate import Run, play_all
 from satfl_baselines.files import one_writer, write_whole
 from satfl_baselines.identity import require_same
 from satfl_baselines.results import ResultFolder, summarise
-from satfl_env import Decision, NetworkState
+from satfl_env import Decision, NetworkState, __version__
 from satfl_env.scenarios import load
 from satfl_env.settings import MOST_WORKERS
 from tests.factories import physics_only
@@ -317,3 +317,21 @@ def test_what_differs_inside_a_list_is_named_by_its_place(tmp_path):
     with pytest.raises(ValueError, match=r"comparison: scenario\.fleet\.1\.kappa is 2e-27 there and 3e-27 here$"):
         require_same(tmp_path, "comparison", there, here)
     require_same(tmp_path, "comparison", there, there)
+
+
+def test_a_whole_episode_that_lacks_what_is_recorded_now_is_of_another_version(folder, monkeypatch):
+    older = [{k: v for k, v in record.items() if k != "untestable"} for record in opened(folder).load(FULL)]
+    opened(folder).save(FULL, older)
+    with pytest.raises(ValueError, match=rf"full-0\.json' was written by .* satfl {__version__}.*it lacks untestable"):
+        opened(folder).load(FULL)
+    file = folder / "runs" / "full-0.json"
+    file.write_text(file.read_text().replace('"lost": 0.0', '"lost": 1.0'))
+    with pytest.raises(ValueError, match="is damaged"):
+        opened(folder).load(FULL)
+
+
+def test_a_comparison_of_another_version_says_how_to_go_on(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"version": "0.0.9"}))
+    with pytest.raises(ValueError, match=rf"version is '0\.0\.9' there and '{__version__}' here; go on with that"):
+        opened(folder)

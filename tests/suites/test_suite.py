@@ -68,7 +68,7 @@ def test_nor_may_its_scenarios_but_for_comments(file, monkeypatch):
         ({"references": ["full", "full"]}, "references must be distinct"),
         ({"one": "fine"}, "one must be one of the references, got 'fine'"),
         ({"seeds": 0}, "seeds: Input should be greater than or equal to 1"),
-        ({"seed": 1}, "seed: Extra inputs are not permitted"),
+        ({"seed": 1}, "seed: unknown key, did you mean 'seeds'"),
         ({"scenarios": "leo-multitask"}, "scenarios: Input should be a valid list"),
     ],
 )

@@ -49,7 +49,7 @@ def check_learner(algo: str, settings: Mapping[str, Any]) -> None:
         ValueError: If there is no such algorithm or setting, or a value is out of its range; the message says what is
             allowed.
     """
-    known = _settings(algo)
+    known = learner_settings(algo)
     for name, value in settings.items():
         if name not in known:
             raise ValueError(
@@ -68,7 +68,7 @@ def _allowed(error: ValidationError) -> str:
     return " or ".join(dict.fromkeys(reasons))
 
 
-def _settings(algo: str) -> dict[str, Any]:
+def learner_settings(algo: str) -> dict[str, Any]:
     """What may be stated for each setting of an algorithm, by name."""
     signature = inspect.signature(algorithm(algo).learner, eval_str=True)
     return {

@@ -9,11 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from satfl_agents.algorithms.algorithm import algorithm
+from satfl_agents.hyperparameters.learner import learner_settings
 from satfl_agents.hyperparameters.sections import Hyperparameters
 from satfl_env.scenarios import Scenario
 from satfl_env.scenarios.explain import paths_to, problem_lines
 from satfl_env.scenarios.reader import read_yaml
 from satfl_env.scenarios.section import Section
+from satfl_env.suggestions import question
 
 _FOLDER = resources.files(__package__)
 # What a scenario's section of a file replaces as a whole.
@@ -31,8 +33,11 @@ def load_hyperparameters(algo: str, scenario: str, changes: Mapping[str, Any] | 
     Raises:
         ValueError: If there is no such algorithm, or a name or value is not valid; the message says which.
     """
-    file = read_file(algo)
-    return _checked(merged(file["default"], file.get("scenarios", {}).get(scenario, {})), changes or {})
+    file, changes = read_file(algo), changes or {}
+    for name in changes:
+        if name not in Hyperparameters.model_fields and name in learner_settings(algo):
+            raise ValueError(f"hyperparameter {name}: unknown key{question([f'learner.{name}'])}")
+    return _checked(merged(file["default"], file.get("scenarios", {}).get(scenario, {})), changes)
 
 
 def with_changes(settings: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparameters:

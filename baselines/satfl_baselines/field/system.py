@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from satfl_baselines.files import first_problem
 from satfl_env.scenarios import Scenario, load
 from satfl_env.scenarios.errors import ScenarioError, prefixed
+from satfl_env.scenarios.explain import problem_lines
 from satfl_env.scenarios.reader import read_yaml
 from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean
@@ -87,7 +87,7 @@ def _read(name: str) -> System:
         try:
             system = System.model_validate({"name": name, **raw})
         except ValidationError as error:
-            raise ValueError(first_problem(error)) from error
+            raise ValueError(problem_lines(error, root=System)[0]) from error
         _require_known(system.against)
         return system
 

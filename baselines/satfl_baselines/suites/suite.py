@@ -12,13 +12,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from satfl_baselines.files import first_problem
 from satfl_baselines.policies import check_policy_name
 from satfl_baselines.seeds import HELD_OUT
 from satfl_env.builtin import is_file, require_scenario, yaml_text
 from satfl_env.paths import expanded
 from satfl_env.scenarios import Scenario, load
 from satfl_env.scenarios.errors import prefixed
+from satfl_env.scenarios.explain import problem_lines
 from satfl_env.scenarios.reader import decode, read_yaml
 from satfl_env.scenarios.section import Section
 from satfl_env.suggestions import did_you_mean
@@ -112,7 +112,7 @@ def load_suite(name_or_path: str) -> Suite:
         try:
             suite = Suite.model_validate(raw)
         except ValidationError as error:
-            raise ValueError(first_problem(error)) from error
+            raise ValueError(problem_lines(error, root=Suite)[0]) from error
         if suite.checksum not in ("", suite.digest):
             raise ValueError(
                 f"it is frozen with the checksum {suite.checksum}, but it or a scenario of it was changed and has "

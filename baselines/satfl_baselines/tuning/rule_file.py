@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from satfl_baselines.files import first_problem, write_yaml
+from satfl_baselines.files import write_yaml
 from satfl_baselines.policy import Policy
 from satfl_baselines.rule import RuleNumbers, rule_policy
 from satfl_baselines.tuning.tuned import TUNED
 from satfl_env.paths import expanded
 from satfl_env.scenarios.errors import prefixed
+from satfl_env.scenarios.explain import problem_lines
 from satfl_env.scenarios.reader import decode, read_yaml
 from satfl_env.scenarios.section import Section
 
@@ -49,7 +50,7 @@ def read_rule(path: str | Path) -> RuleFile:
         try:
             return RuleFile.model_validate(raw)
         except ValidationError as error:
-            raise ValueError(first_problem(error)) from error
+            raise ValueError(problem_lines(error, root=RuleFile)[0]) from error
 
 
 def write_rule(path: Path, rule: RuleFile) -> None:
