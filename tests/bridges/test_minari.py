@@ -117,11 +117,25 @@ def test_a_policy_of_one_s_own(minari):
     assert_played_again(minari.load_dataset(ID), [0])
 
 
+def test_flat_actions_have_as_many_clusters_as_the_policy_makes(minari):
+    result = satfl("--out", ID, "--policy", "individual")
+    assert result.exit_code == 2
+    assert "makes 10 clusters in round 0, but actions of the form 'flat' have 3 labels" in " ".join(
+        result.output.split()
+    )
+    record("--out", ID, "--policy", "individual", "--episodes", "1", "--clusters", "10")
+    record("--out", "native-v0", "--policy", "individual", "--episodes", "1", "--form", "native")
+    flat, native = (minari.load_dataset(name)[0] for name in (ID, "native-v0"))
+    np.testing.assert_array_equal(flat.infos["outcome"], native.infos["outcome"])
+    np.testing.assert_allclose(flat.rewards, native.rewards, atol=1e-6)
+
+
 def test_a_random_policy_has_the_seed_of_its_episode(minari):
-    record("--out", "first-v0", "--episodes", "2", "--policy", "random")
-    record("--out", "second-v0", "--episodes", "1", "--first-seed", "1", "--policy", "random")
+    random = ("--policy", "random", "--form", "native")
+    record("--out", "first-v0", "--episodes", "2", *random)
+    record("--out", "second-v0", "--episodes", "1", "--first-seed", "1", *random)
     first, second = (minari.load_dataset(name)[-1] for name in ("first-v0", "second-v0"))
-    np.testing.assert_array_equal(first.actions, second.actions)
+    np.testing.assert_equal(first.actions, second.actions)
 
 
 @pytest.mark.parametrize(

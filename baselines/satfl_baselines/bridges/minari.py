@@ -11,14 +11,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 import satfl_env
 from satfl_baselines.evaluate import Decide
 from satfl_baselines.policies import make_policy
-from satfl_env import Simulation, decision_to_action
+from satfl_env import Decision, NetworkState, Simulation, decision_to_action
 from satfl_env.commands.doctor import versions
 from satfl_env.imports import to_install
 from satfl_env.scenarios.portable import portable
+from satfl_env.settings import default_of
 from satfl_env.suggestions import did_you_mean
 from satfl_env.wrappers import BoxAction, ScaledObservation
 
@@ -31,11 +33,11 @@ try:
 except ImportError as error:
     raise ImportError(f"data sets of episodes need Minari: {to_install('minari')}") from error
 
-Form = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
+Form = Callable[[gym.Env[Any, Any], int], gym.Env[Any, Any]]
 
 FORMS: Mapping[str, Form] = {
-    "flat": lambda env: ScaledObservation(BoxAction(env)),
-    "native": lambda env: env,
+    "flat": lambda env, clusters: ScaledObservation(BoxAction(env, clusters)),
+    "native": lambda env, clusters: env,
 }
 """Forms of observations and actions: boxes of numbers in [-1, 1], or the environment's own dictionaries in SI units."""
 
@@ -54,13 +56,14 @@ def record(
     overrides: Mapping[str, Any] | None = None,
     own: Decide | None = None,
     form: str = next(iter(FORMS)),
+    clusters: int = default_of(BoxAction, "num_clusters"),
     data_format: str = FORMATS[0],
     progress: Callable[[int, int], None] = lambda finished, total: None,
 ) -> Path:
     """Play episodes and write them as a Minari data set; it is there once all are played, or not at all.
 
-    What is recorded as an action is what the environment got. In the form `flat` that is the policy's decision in
-    float32 with three cluster labels, see `BoxAction`; so the same actions from the same seed give the same rewards.
+    What is recorded as an action is what the environment got, so the same actions from the same seed give the same
+    rewards. In the form `flat` that is the policy's decision in float32 with clusters counted anew, see `BoxAction`.
     The data set's metadata have, as `satfl`, the scenario, what was changed in it, the policy, the seeds, the form and
     the versions.
 
@@ -73,6 +76,7 @@ def record(
         overrides: Scenario fields to change, dotted.
         own: The policy, if it is not in the registry.
         form: One of `FORMS`.
+        clusters: Cluster labels that an action has in the form `flat`.
         data_format: One of `FORMATS`; all but `hdf5` need pyarrow.
         progress: Called with the numbers of finished and of all episodes whenever the first changes.
 
@@ -80,7 +84,8 @@ def record(
         The folder of the data set.
 
     Raises:
-        ValueError: If the id is not one, the data set is there already, a name is unknown, or there are no seeds.
+        ValueError: If the id is not one, the data set is there already, a name is unknown, there are no seeds, or the
+            policy makes more clusters than there are labels.
         OSError: If the folder cannot be written.
         ImportError: If the format needs pyarrow, and that is not installed.
     """
@@ -90,7 +95,7 @@ def record(
         raise ValueError("a data set needs at least one episode, got no seeds")
     root, name = _place(out)
     target = root / name
-    env = FORMS[form](gym.make("SatFL-v0", scenario=scenario, overrides=overrides))
+    env = FORMS[form](gym.make("SatFL-v0", scenario=scenario, overrides=overrides), clusters)
     about = {
         "scenario": env.get_wrapper_attr("scenario").name,
         "overrides": portable({"overrides": overrides or {}})["overrides"],
@@ -166,9 +171,7 @@ def _play(env: gym.Env[Any, Any], decide: Decide, seed: int) -> EpisodeBuffer:
     ends: list[tuple[bool, bool]] = []
     simulation: Simulation = env.get_wrapper_attr("simulation")
     while not (ends and any(ends[-1])):
-        action = decision_to_action(decide(simulation.state), simulation.state)
-        if env.has_wrapper_attr("reverse_action"):
-            action = env.get_wrapper_attr("reverse_action")(action)
+        action = _action(env, decide(simulation.state), simulation.state)
         observation, reward, terminated, truncated, info = env.step(action)
         observations.append(observation)
         infos.append(info)
@@ -185,6 +188,20 @@ def _play(env: gym.Env[Any, Any], decide: Decide, seed: int) -> EpisodeBuffer:
         truncations=truncations,
         infos=_columns(infos),
     )
+
+
+def _action(env: gym.Env[Any, Any], decision: Decision, state: NetworkState) -> Any:
+    """The action that stands for a decision in the environment's form."""
+    native = decision_to_action(decision, state)
+    if not env.has_wrapper_attr("reverse_action"):
+        return native
+    made, labels = len(np.unique(decision.cluster)), env.get_wrapper_attr("num_clusters")
+    if made > labels:
+        raise ValueError(
+            f"the policy makes {made} clusters in round {state.round}, but actions of the form 'flat' have {labels} "
+            f"labels: give them more (clusters={made}), or record the form 'native'"
+        )
+    return env.get_wrapper_attr("reverse_action")(native)
 
 
 def _columns(rows: list[Any]) -> Any:

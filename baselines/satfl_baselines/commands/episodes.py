@@ -35,6 +35,12 @@ def record(
     form: Annotated[
         str, typer.Option(help="Observations and actions: flat (boxes in [-1, 1]) or native (dictionaries, SI units).")
     ] = "flat",
+    clusters: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Cluster labels of flat actions: as many as the policy makes clusters; 3 if not given."
+        ),
+    ] = None,
     data_format: Annotated[str, typer.Option("--format", help="Files: hdf5, arrow or parquet.")] = "hdf5",
     overrides: Overrides = None,
 ) -> None:
@@ -53,6 +59,7 @@ def record(
             overrides=parse_overrides(overrides),
             own=own,
             form=form,
+            **({} if clusters is None else {"clusters": clusters}),
             data_format=data_format,
             progress=progress,
         )
