@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import importlib.util
 import warnings
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
-import yaml
 from gymnasium.utils.env_checker import check_env
-from PIL import Image
 
 from satfl_baselines import as_agent, make_policy
-from satfl_env import SatFLEnv, observation_to_state, scenarios
+from satfl_env import SatFLEnv, observation_to_state
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "constellation_animation.py"
 SMALL = {
     "training.engine": "none",
     "rounds.episode": 6,
@@ -62,16 +57,3 @@ def test_satellites_gateways_and_night_are_on_the_map():
     assert (env.render() != start).any()
     yellow = (np.abs(start.astype(int) - (255, 210, 63)).sum(axis=-1) < 20).sum()
     assert yellow > 10 * 20  # ten gateways
-
-
-def test_the_animation_example_saves_a_moving_gif(tmp_path):
-    spec = importlib.util.spec_from_file_location("constellation_animation", EXAMPLE)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    scenario = tmp_path / "small.yaml"
-    scenario.write_text(yaml.safe_dump(scenarios.load("sentinel", **SMALL).model_dump(mode="json")))
-    example.animate(str(tmp_path / "it.gif"), str(scenario), rounds=2, width=300)
-    with Image.open(tmp_path / "it.gif") as animation:
-        assert animation.n_frames == 3
-        assert animation.width == 300
-    assert len(EXAMPLE.read_text().splitlines()) < 60
