@@ -26,6 +26,8 @@ Bits = Annotated[Count, Field(le=16)]
 class Progressive:
     r"""Numbers quantised as by `Quantised`, each vector with the most bits that its link carries in time.
 
+    After the abstract of SatelliteFL.
+
     $$b = \left\lfloor \frac{s R T - 64}{P} \right\rfloor, \qquad b_\mathrm{min} \le b \le b_\mathrm{max}$$
 
     R is the rate of the link among all that transmit, T what is left of the contact at the round's start, and s the

@@ -26,6 +26,8 @@ IntArray = NDArray[np.int64]
 class NomaLinks(BandLinks):
     r"""Radio links on which every satellite sends over the whole band, as far as it can use it.
 
+    After the abstract of NomaFedHAP.
+
     A gateway decodes the strongest of its satellites first, takes it out of what it has received, and goes on with the
     next. With received powers $p_1 \ge p_2 \ge \dots$ at one gateway and the interference I of other gateways'
     satellites,

@@ -1,7 +1,7 @@
 """The policy of FlexSync-FL: all gateways and the cloud aggregate when every satellite is back, or at a deadline.
 
 "Flexible Synchronous Federated Learning Approach for LEO Satellite Constellation Networks", IEEE MeditCom 2024
-(zenodo.org/records/13380023; we know the abstract).
+(zenodo.org/records/13380023); after the abstract.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The policies of FedAvgSat, FedProxSat and FedBuffSat: the first satellites in contact make one global step.
 
 G. R. Kim, F. Svoboda, N. D. Lane, "Bringing Federated Learning to Space", IEEE Aerospace Conference 2026 (arXiv
-2511.14889), and arXiv 2411.00263. All gateways are one server: they and the cloud aggregate together.
+2511.14889), and arXiv 2411.00263; after their abstracts and a summary. All gateways are one server: they and the cloud
+aggregate together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A policy in the way of SatFed's queues: a scarce link goes to whom it serves most.
 
 Zhang et al., "SatFed: A Resource-Efficient LEO Satellite-Assisted Heterogeneous Federated Learning Framework", arXiv
-2409.13503.
+2409.13503; after the abstract.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class AsyncFLEO(BufferedUpdates):
-    """Late updates, of which stale ones are set aside where fresh ones say the same.
+    """Late updates, of which stale ones are set aside where fresh ones say the same; after the abstract of AsyncFLEO.
 
     The updates of a cluster that arrive in one round, at whichever gateway, form groups: two of them are in one group
     if the cosine between them is at least `similarity`, and so is what they join. A group with fresh updates sets its

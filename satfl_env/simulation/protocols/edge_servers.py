@@ -30,6 +30,8 @@ ClientHz = Annotated[Positive, Field(le=1e12)]
 class EdgeServers(OnboardAggregation):
     """The samples of a satellite belong to devices below it, which train at a time and send it their models.
 
+    After the abstract of Pei, Zhang and Zhang.
+
     What a satellite has trained is the mean of its devices' models (`ClientTrainer`). The energy of their training is
     theirs. It waits for the device with the most samples. A model takes one more hop in both directions, on which the
     satellite draws as much power as between satellites. The decided CPU frequencies do not matter.

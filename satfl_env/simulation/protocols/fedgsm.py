@@ -27,7 +27,7 @@ from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class FedGSM(BufferedUpdates):
-    r"""Late updates, to first order what they would be from the present model.
+    r"""Late updates, to first order what they would be from the present model; after the abstract of FedGSM.
 
     A gradient g at the model $x_0$ that a satellite fetched is about $g + \mathrm{diag}(h) (x - x_0)$ at the present
     model x, with a diagonal h of the Hessian that is estimated by $|g|^p$. An update u goes against the gradient:
