@@ -25,8 +25,8 @@ _PER_CONTROL_VARIATE = 40
 _PER_REMEMBERED = 30
 # Held, and copied as others join it.
 _PER_WAITING = 8
-# Held.
-_PER_DELIVERED = 4
+# Held, and beside the one that takes its place.
+_PER_DELIVERED = 8
 _PER_WORKER = 300e6
 
 
@@ -39,7 +39,7 @@ def memory_needs(
     pair to come, $P$ parameters, $P'$ of them shared, $n$ samples on each satellite of $d$ numbers, $T$ points of a
     ground track and $W$ worker processes:
 
-    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + (40 V + 30 E + 8 R + 4 L) S P'
+    $$36 M S^2 + 320 S G + 70 S G K + 8000 S + 256 S T + 4 S n d + 40 S P + (40 V + 30 E + 8 R + 8 L) S P'
     + S D (100 + 40 P) + 3 \cdot 10^8 W$$
 
     $V$ is 1 with control variates and $E$ with error feedback, else 0. $R$ is the most updates of a satellite that ever

@@ -100,6 +100,7 @@ KEPT: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
         {"compression": {"upload": {"kind": "top-k", "share": 0.1}, "error_feedback": True}},
         lambda state: state["progress"]["upload_memory"],
     ),
+    "delivered models": ({"rounds.late": {"kind": "fedsat"}}, lambda state: state["models"]["delivered"]),
     "updates that may wait": ({"rounds.aggregate": "decided"}, lambda state: state["models"]["waiting"]),
 }
 

@@ -13,7 +13,8 @@ from satfl_env import Simulation, scenarios
 from satfl_env.links import FixedIsl
 from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation import Gossip, GridLinks, Neighbours, Outcome, Ring
-from satfl_env.simulation.protocols.exchanges import Exchange, IslGraph, one_after_another
+from satfl_env.simulation.protocols.exchanges import Exchange, one_after_another
+from satfl_env.simulation.protocols.isl_graph import IslGraph
 from tests.factories import decide
 from tests.graphs import Graph, graphs
 

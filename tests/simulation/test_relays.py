@@ -122,7 +122,7 @@ def test_shortest_ways_through_the_grid_agree_with_networkx(scene, grazing_heigh
 @pytest.mark.parametrize("grazing_height_m", [0.0, 560e3])
 def test_ways_lead_hop_by_hop_to_the_sink(scene, topology, grazing_height_m):
     position, everyone = scene.at(900.0).position_m, np.arange(18)
-    hop_s = partial(Relays(topology, FixedIsl(RATE_BPS), grazing_height_m=grazing_height_m)._hop_s, BITS)
+    hop_s = partial(Relays(topology, IslBudget(), grazing_height_m=grazing_height_m)._hop_s, BITS)
     sinks = np.array([3, 11])
     carry_s, via = topology.ways(position, sinks, hop_s)
     for row, sink in enumerate(sinks):

@@ -14,7 +14,8 @@ from satfl_env.simulation.protocols.late_updates import BufferedUpdates, LateUpd
 from satfl_env.simulation.protocols.next_contact import NextContact
 from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation
 from satfl_env.simulation.protocols.one_contact import OneContact
-from satfl_env.simulation.protocols.relays import Relays, relayed_contacts
+from satfl_env.simulation.protocols.relayed_contacts import relayed_contacts
+from satfl_env.simulation.protocols.relays import Relays
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
     Contacts,

@@ -17,7 +17,8 @@ from pydantic.dataclasses import dataclass
 
 from satfl_env.orbits import SceneSnapshot
 from satfl_env.settings import STRICT_WITH_OBJECTS, Count, Positive
-from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation, PooledContacts
+from satfl_env.simulation.protocols.onboard_aggregation import OnboardAggregation
+from satfl_env.simulation.protocols.pooled_contacts import PooledContacts
 from satfl_env.simulation.protocols.round_protocol import Opening, Participation
 
 # An epoch that takes no energy at all would be none.

@@ -8,7 +8,6 @@ Constellations", arXiv 2407.05850.
 
 from __future__ import annotations
 
-from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +21,10 @@ from satfl_env.orbits import GrazingHeight, SceneSnapshot
 from satfl_env.settings import STRICT_WITH_OBJECTS, Positive, default_of
 from satfl_env.simulation.decision import Decision
 from satfl_env.simulation.models import Arrivals, Holdings, ModelStore
-from satfl_env.simulation.protocols.exchanges import Exchange, IslGraph, Neighbours, Stage, isl_graph, one_after_another
+from satfl_env.simulation.protocols.exchanges import Exchange, Neighbours, Stage, one_after_another
+from satfl_env.simulation.protocols.isl_graph import IslGraph, isl_graph
 from satfl_env.simulation.protocols.one_contact import OneContact
+from satfl_env.simulation.protocols.peer_contacts import PeerContacts
 from satfl_env.simulation.protocols.relays import Relays
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
@@ -34,7 +35,7 @@ from satfl_env.simulation.protocols.round_protocol import (
     Transfers,
 )
 from satfl_env.simulation.protocols.topologies import GridLinks
-from satfl_env.simulation.state import BoolArray, FloatArray
+from satfl_env.simulation.state import BoolArray
 
 
 @dataclass(frozen=True, config=STRICT_WITH_OBJECTS)
@@ -126,31 +127,6 @@ class Gossip(OneContact):
 
     def _exchange(self, graph: IslGraph) -> Exchange:
         return one_after_another([stage.exchange(graph) for stage in self.stages])
-
-
-@plain_dataclass(frozen=True, eq=False)
-class PeerContacts(Contacts):
-    """How satellites reach each other; gateways and their band do not matter.
-
-    Attributes:
-        graph: The links between satellites.
-        exchange_s: Time of an exchange in which all take part, (S,).
-    """
-
-    graph: IslGraph
-    exchange_s: FloatArray
-
-    def round_trip_s(self, alone_s: FloatArray) -> FloatArray:
-        """The time of the exchange."""
-        return np.broadcast_to(self.exchange_s[:, None], alone_s.shape)
-
-    def rates_bps(self, rates: object, decision: Decision, transmits: BoolArray) -> FloatArray:
-        """Nobody takes band."""
-        return np.zeros(len(transmits))
-
-    def served(self, serves: object, decision: Decision, asks: BoolArray) -> BoolArray:
-        """Nobody needs to be served."""
-        return asks
 
 
 def _graph(contacts: Contacts) -> IslGraph:

@@ -54,7 +54,9 @@ class PlaneLinks:
     def ways(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> Ways:
         """Floyd and Warshall's shortest paths, all planes at once."""
         by_plane = position_m.reshape(self.num_planes, -1, 3)
-        time_s = hop_s(by_plane[:, :, None], by_plane[:, None])
+        # Nobody has a link with itself, which would be infinitely fast.
+        with np.errstate(divide="ignore"):
+            time_s = hop_s(by_plane[:, :, None], by_plane[:, None])
         members = np.arange(by_plane.shape[1])
         time_s[:, members, members] = 0.0
         # Where to go first, from each to each.
