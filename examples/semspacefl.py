@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from satfl_baselines import make_policy
 from satfl_env import Simulation
+from satfl_env.quantities import quantity
 from satfl_env.scenarios import build, load
 
 SNRS_DB = (1, 3, 5, 7, 9, 11)
@@ -40,7 +41,7 @@ def main(picture: str = "semspacefl.png") -> None:
         tests = [simulation.test_gateways(snr_db).metrics for snr_db in SNRS_DB]
         for panel, metric in zip(panels, ("psnr_db", "ms_ssim"), strict=True):
             panel.plot(SNRS_DB, [test[metric].mean() for test in tests], marker="o", label=name)
-            panel.set(xlabel="SNR (dB)", ylabel=metric)
+            panel.set(xlabel="SNR (dB)", ylabel=quantity(metric).label)
     panels[0].legend()
     figure.savefig(picture)
 

@@ -18,9 +18,11 @@ from matplotlib.text import Text
 from scipy.optimize import minimize
 
 from satfl_baselines.evaluate import NOT_PLAYED, Run
+from satfl_baselines.field.table import headings
 from satfl_baselines.files import write_figure
 from satfl_baselines.plot import draw_curves, draw_gains, name_lines, side_by_side, spread
 from satfl_baselines.summary import Comparison
+from satfl_baselines.tables import comparison_table
 from satfl_env.drawing import FORMATS, own_style
 from satfl_env.quantities import quantity
 from tests.factories import physics_only
@@ -165,3 +167,9 @@ def test_gains_leave_no_empty_panel():
     with own_style():
         figure = draw_gains(rows)
     assert [panel.get_xlabel() for panel in figure.axes if panel.get_visible()] == ["SNR (dB)", "samples", "channel"]
+
+
+def test_tables_name_metrics_as_pictures_do():
+    table = comparison_table(comparison("psnr_db"), "title")
+    assert "PSNR (dB)" in [column.header for column in table.columns]
+    assert headings("psnr_db")["metric"] == "PSNR (dB)"

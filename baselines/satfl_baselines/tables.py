@@ -15,13 +15,18 @@ from satfl_baselines.reproduce import DIFFERENCES, Claim, difference_rows, quant
 from satfl_baselines.suites.standings import Standing
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env import Outcome
+from satfl_env.quantities import quantity
 
 
 def comparison_table(comparison: Comparison, title: str) -> Table:
     """Mean and 95 % interval per policy; narrow terminals break between the two."""
     columns = [
         *(column for name in comparison.primary for column in _metric_columns(name)),
-        *((_heading(name), name, 1.0, 3) for name in comparison.metrics if name not in comparison.primary),
+        *(
+            (_heading(name), name, quantity(name).factor, 3)
+            for name in comparison.metrics
+            if name not in comparison.primary
+        ),
         ("return", "return", 1.0, 3),
         ("loss", "test_loss", 1.0, 3),
         ("energy (kJ)", "energy_j", 1e-3, 2),
@@ -63,11 +68,12 @@ def _some_ended_early(comparison: Comparison) -> bool:
 
 def _metric_columns(metric: str) -> list[tuple[str, str, float, int]]:
     """A metric and its difference to the first policy's."""
-    return [(_heading(metric), metric, 1.0, 3), ("vs first", f"{metric}_difference", 1.0, 3)]
+    factor = quantity(metric).factor
+    return [(_heading(metric), metric, factor, 3), ("vs first", f"{metric}_difference", factor, 3)]
 
 
 def _heading(metric: str) -> str:
-    return metric.replace("_", " ").replace("accuracy", "acc.")
+    return quantity(metric).label.replace("accuracy", "acc.")
 
 
 def _cell(estimate: Estimate, scale: float, digits: int) -> str:

@@ -11,6 +11,7 @@ from satfl_baselines.arrays import FloatArray
 from satfl_baselines.files import expressible
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env import Outcome, judging_metric
+from satfl_env.quantities import quantity
 
 # Of the metric that judges; the baseline reaches it within an episode, which is eight hours.
 TARGET = 0.8
@@ -126,7 +127,7 @@ def shown(row: Mapping[str, Any], column: str) -> str:
 def headings(metric: str) -> Mapping[str, str]:
     """What stands over the columns that are shown."""
     return {
-        "metric": metric.replace("_", " "),
+        "metric": quantity(metric).label,
         "minus_baseline": "minus baseline",
         "hours_to_target": f"hours to {TARGET}",
         "energy_kj": "energy (kJ)",

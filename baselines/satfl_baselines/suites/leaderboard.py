@@ -11,6 +11,7 @@ from satfl_baselines.files import expressible, write_table, write_whole
 from satfl_baselines.suites.finals import FILE, Finals, read_finals
 from satfl_baselines.suites.standings import Standing, standings
 from satfl_baselines.suites.suite import Suite, recorded_file
+from satfl_env.quantities import quantity
 from satfl_env.scenarios.errors import prefixed
 
 NAME = "leaderboard"
@@ -108,7 +109,7 @@ def _page(found: Sequence[Standing], suite: Suite, finals: Finals) -> str:
         one=suite.one,
         best=best,
         table=_table(["", "policy", "kind", "score: mean", "score: IQM", "difference", "wins"], rows),
-        metrics=", ".join(metric.replace("_", " ") for metric in metrics),
+        metrics=", ".join(quantity(metric).label for metric in metrics),
         scenarios=_table(["policy", *(f"`{name}`" for name in finals.scenarios)], means),
         budgets=", ".join(f"{name} (at most {rounds:,})" for name, rounds in suite.budgets.items()),
         file=FILE,
