@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from satfl_baselines.evaluate import Decide, Episode, Run, loaded, play_all, require_function
+from satfl_baselines.jobs import EngineName
 from satfl_baselines.policies import make_policy, policy_names
 from satfl_baselines.results import ResultFolder
 from satfl_baselines.summary import Comparison
@@ -27,6 +28,7 @@ def compare(
     parts: Mapping[str, Any] | None = None,
     reward: RewardChoice | None = None,
     workers: int = 1,
+    engine: str = EngineName.PROCESSES,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
     """Play the episodes that are not yet in a result folder, save each as soon as it is finished, and compare all.
@@ -45,6 +47,8 @@ def compare(
         reward: Reward that episodes are judged by, as for the environment.
         workers: Processes to play them in; with more than one, own policies, parts and rewards are of a module, and a
             script starts under `if __name__ == "__main__":`.
+        engine: Where they are played: "processes" of this machine, or "ray", a cluster of Ray; see
+            `satfl_baselines.jobs`.
         progress: Called with the numbers of finished and of all episodes whenever the first changes.
 
     Raises:
@@ -62,7 +66,8 @@ def compare(
     episodes: dict[Run, Episode] = {run: folder.load(run) for run in runs if folder.has(run)}
     progress(len(episodes), len(runs))
     missing = [run for run in runs if run not in episodes]
-    for run, episode in play_all(scenario, missing, own=own, parts=parts, reward=reward, workers=workers):
+    brought: dict[str, Any] = {"own": own, "parts": parts, "reward": reward}
+    for run, episode in play_all(scenario, missing, **brought, workers=workers, engine=engine):
         folder.save(run, episode)
         episodes[run] = episode
         progress(len(episodes), len(runs))

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import multiprocessing
-import os
-import pickle
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
 from itertools import combinations
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from satfl_baselines.arrays import BoolArray, FloatArray
+from satfl_baselines.jobs import ENGINES, EngineName, require_picklable
 from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, Outcome, Reward, RewardChoice, RoundReport, Simulation, check_decision
@@ -45,11 +39,6 @@ COSTS = (
 )
 # What a round that is not played costs.
 NOT_PLAYED = dict.fromkeys(("reward", "duration_s", *COSTS), 0.0)
-
-WORKER_DIED = (
-    "a process that played episodes died, often because memory ran out; the same command goes on from the finished "
-    "ones, with fewer workers if need be"
-)
 
 
 class PlayedRound(NamedTuple):
@@ -213,60 +202,29 @@ def play_all(
     parts: Mapping[str, Any] | None = None,
     reward: RewardChoice | None = None,
     workers: int = 1,
+    engine: str = EngineName.PROCESSES,
 ) -> Iterator[tuple[Run, Episode]]:
-    """Play several runs, in this process or in several; each is yielded as soon as it is finished.
+    """Play several runs, in this process, in several or on a cluster; each is yielded as soon as it is finished.
 
-    Policies that are not in `own` are the registry's. The number of workers changes nothing but the order in which runs
+    Policies that are not in `own` are the registry's. Workers and engine change nothing but the order in which runs
     finish.
 
     Raises:
-        ValueError: If there are too many workers, or several and an own policy, part or reward cannot be sent to them.
+        ValueError: If there is no such engine, there are too many workers, or what is played in other processes and an
+            own policy, part or reward cannot be sent to them.
         RuntimeError: If a worker dies.
     """
     play = partial(run_episode, scenario, parts=parts, reward=reward)
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     if not 1 <= workers <= MOST_WORKERS:
         raise ValueError(f"workers must lie in 1..{MOST_WORKERS}, got {workers}")
-    if workers == 1 or len(runs) == 0:
-        yield from ((run, play(own.get(run.policy, run.policy), run.seed)) for run in runs)
-        return
-    _require_picklable("policy", own)
-    _require_picklable("part", parts or {})
-    _require_picklable("own", {"reward": reward})
-    # Forking a process that has used PyTorch can hang, so workers start afresh.
-    spawn = multiprocessing.get_context("spawn")
-    theirs, ours = spawn.Pipe(duplex=False)
-    with theirs, ours, ProcessPoolExecutor(min(workers, len(runs)), spawn, _end_with, (theirs,)) as pool:
-        try:
-            pending = {pool.submit(play, own.get(run.policy, run.policy), run.seed): run for run in runs}
-            for finished in as_completed(pending):
-                yield pending[finished], finished.result()
-        except BaseException as error:
-            ours.close()
-            pool.shutdown(wait=False, cancel_futures=True)
-            if isinstance(error, BrokenProcessPool):
-                raise RuntimeError(WORKER_DIED) from error
-            raise
-
-
-def _require_picklable(kind: str, brought: Mapping[str, Any]) -> None:
-    for name, value in brought.items():
-        try:
-            pickle.dumps(value)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{kind} {name!r} ({qualified_name(value)}) cannot be pickled for worker processes: {error}; "
-                "define it at the top of a module, or play with one worker"
-            ) from error
-
-
-def _end_with(parent: Connection) -> None:
-    """End this worker at once when the parent closes its end of the pipe, or is gone: it may be killed."""
-
-    def wait() -> None:
-        parent.poll(None)
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    if (workers > 1 or engine != EngineName.PROCESSES) and runs:
+        require_picklable("policy", own)
+        require_picklable("part", parts or {})
+        require_picklable("own", {"reward": reward})
+    jobs = {run: partial(play, own.get(run.policy, run.policy), run.seed) for run in runs}
+    return ENGINES[engine](jobs, workers)
 
 
 def _test_record(

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from satfl_baselines.commands.engine import EngineChoice
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
+from satfl_baselines.jobs import EngineName
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     PNG,
@@ -47,6 +49,7 @@ def compare(
     parts: Parts = None,
     reward: RewardName = None,
     workers: Workers = 1,
+    engine: EngineChoice = EngineName.PROCESSES,
     picture_formats: PictureFormats = PNG,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - prints nothing else.")
@@ -83,7 +86,8 @@ def compare(
                 advances.append(finished)
                 progress(finished, total)
 
-            comparison = playing.compare(config, names, range(seeds), out, **brought, workers=workers, progress=advance)
+            how: dict[str, Any] = {**brought, "workers": workers, "engine": engine}
+            comparison = playing.compare(config, names, range(seeds), out, **how, progress=advance)
         if advances[0]:
             say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
         summary = summarise(out, comparison, formats)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satfl_baselines.commands.engine import EngineChoice
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
+from satfl_baselines.jobs import EngineName
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     PNG,
@@ -73,6 +75,7 @@ def evaluate(
         bool, typer.Option("--replay", help="Play reference policies even where their results are recorded.")
     ] = False,
     workers: Workers = 1,
+    engine: EngineChoice = EngineName.PROCESSES,
     picture_formats: PictureFormats = PNG,
 ) -> None:
     """Evaluate policies on held-out seeds, beside reference policies and the best of them."""
@@ -90,7 +93,7 @@ def evaluate(
     own = own_policies(evaluated)
     with recorded(context, out, asked.seeds, own=own) as record:
         with record.progress("episodes") as progress:
-            finals = asked.run(evaluated, out, own=own, known=known, workers=workers, progress=progress)
+            finals = asked.run(evaluated, out, own=own, known=known, workers=workers, engine=engine, progress=progress)
         if known is not None:
             there = ", ".join(name for name in known.values if name not in evaluated)
             say(errors, f"results of {there} are those recorded in the package; --replay plays them")

@@ -9,6 +9,7 @@ from typing import Any
 
 from satfl_baselines.evaluate import Decide
 from satfl_baselines.files import one_writer
+from satfl_baselines.jobs import EngineName
 from satfl_baselines.seeds import HELD_OUT
 from satfl_baselines.suites.finals import FILE, Finals, read_finals, write_finals
 from satfl_baselines.suites.playing import play
@@ -76,6 +77,7 @@ class Evaluation:
         own: Mapping[str, Decide],
         known: Finals | None = None,
         workers: int = 1,
+        engine: str = EngineName.PROCESSES,
         progress: Callable[[int, int], Any] = lambda finished, total: None,
     ) -> Finals:
         """Play some policies and the reference policies, and keep a suite's final metrics in the folder.
@@ -86,6 +88,7 @@ class Evaluation:
             own: Your own policies by name.
             known: Results of reference policies that are not played again.
             workers: Processes to play in.
+            engine: Where they are played, as for `compare`.
             progress: Called with the numbers of finished and of all episodes.
 
         Raises:
@@ -95,7 +98,8 @@ class Evaluation:
         missing = [*evaluated, *(name for name in self.references if name not in there and name not in evaluated)]
         if known is not None and not missing:
             return known
-        finals = play(self.scenarios, missing, self.seeds, out, own=own, workers=workers, progress=progress)
+        how: dict[str, Any] = {"own": own, "workers": workers, "engine": engine, "progress": progress}
+        finals = play(self.scenarios, missing, self.seeds, out, **how)
         rounds = {name: policy.training_rounds for name, policy in own.items() if hasattr(policy, "training_rounds")}
         finals = replace(finals, training_rounds=rounds)
         if known is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.comparison import compare
 from satfl_baselines.evaluate import Decide
+from satfl_baselines.jobs import EngineName
 from satfl_baselines.suites.finals import Finals
 from satfl_env import __version__, judging_metric
 from satfl_env.scenarios import Scenario
@@ -24,6 +25,7 @@ def play(
     *,
     own: Mapping[str, Decide] | None = None,
     workers: int = 1,
+    engine: str = EngineName.PROCESSES,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Finals:
     """Play the episodes that are not yet in the folder, and take the final metric of each.
@@ -35,6 +37,7 @@ def play(
         out: Folder of the scenarios' result folders.
         own: Your own policies by name.
         workers: Processes to play in.
+        engine: Where they are played, as for `compare`.
         progress: Called with the numbers of finished and of all episodes.
 
     Raises:
@@ -48,7 +51,8 @@ def play(
         def advance(finished: int, _: int, before: int = index * each) -> None:
             progress(before + finished, len(scenarios) * each)
 
-        comparison = compare(scenario, policies, seeds, out / name, own=own, workers=workers, progress=advance)
+        how: dict[str, Any] = {"own": own, "workers": workers, "engine": engine}
+        comparison = compare(scenario, policies, seeds, out / name, **how, progress=advance)
         metrics[name] = metric = judging_metric(comparison.metrics, scenario.target)
         columns.append({policy: comparison.outcomes(policy)[metric] for policy in policies})
     values = {policy: np.stack([column[policy] for column in columns], axis=1) for policy in policies}

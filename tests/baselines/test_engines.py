@@ -1,0 +1,97 @@
+"""Where episodes are played changes nothing of them: one after the other, in processes, or on a cluster of Ray."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+
+import pytest
+
+from satfl_baselines import compare, evaluate
+from satfl_baselines.jobs import ENGINES
+from satfl_env.scenarios import load
+from tests.baselines.test_own_policies import nearest
+from tests.factories import physics_only
+
+SCENARIO = physics_only(2)
+TRAINED = load("leo-multitask", **{"rounds.episode": 2, "data.partition.samples": (15, 20)})
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A cluster of this machine."""
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+def doubled(number: int) -> int:
+    return 2 * number
+
+
+def failing() -> int:
+    raise ValueError("no\nnumber")
+
+
+def asleep() -> int:
+    time.sleep(600)
+    return 0
+
+
+def ended() -> int:
+    os._exit(1)
+
+
+def test_jobs_are_done_on_this_machine():
+    jobs = {number: partial(doubled, number) for number in range(5)}
+    assert list(ENGINES["processes"](jobs, 1)) == [(number, 2 * number) for number in range(5)]
+    assert list(ENGINES["processes"]({}, 2)) == []
+
+
+def test_an_unknown_engine_is_told(tmp_path):
+    with pytest.raises(ValueError, match="engine must be one of processes, ray, got 'spark'"):
+        compare(SCENARIO, ["full"], [0], tmp_path, engine="spark")
+
+
+def test_what_cannot_be_sent_to_a_cluster_is_told_before_it_is_asked_for(tmp_path):
+    with pytest.raises(ValueError, match=r"policy 'mine' .* cannot be pickled"):
+        compare(SCENARIO, ["mine"], [0], tmp_path, own={"mine": lambda state: nearest(state)}, engine="ray")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cluster_does_all_jobs(ray, workers):
+    jobs = {number: partial(doubled, number) for number in range(7)}
+    assert dict(ENGINES["ray"](jobs, workers)) == {number: 2 * number for number in range(7)}
+
+
+def test_a_cluster_plays_the_same_episodes_to_the_bit(ray, tmp_path):
+    asked = (TRAINED, ["full", "mine"], [0, 1])
+    own = {"mine": nearest}
+    here = compare(*asked, tmp_path / "here", own=own)
+    there = compare(*asked, tmp_path / "there", own=own, engine="ray")
+    assert dict(there.episodes) == dict(here.episodes)
+    file = "runs/full-0.json"
+    assert (tmp_path / "there" / file).read_bytes() == (tmp_path / "here" / file).read_bytes()
+
+
+def test_what_a_job_raises_ends_all_of_them(ray):
+    with pytest.raises(ValueError, match="no\nnumber") as caught:
+        list(ENGINES["ray"]({"fails": failing, "sleeps": asleep}, 2))
+    assert type(caught.value) is ValueError
+    begun = time.monotonic()
+    assert dict(ENGINES["ray"]({"one": partial(doubled, 1)}, 1)) == {"one": 2}  # the core of the sleeper is free
+    assert time.monotonic() - begun < 30
+
+
+def test_a_task_that_dies_again_and_again_is_told(ray):
+    with pytest.raises(RuntimeError, match="a process that played episodes died"):
+        list(ENGINES["ray"]({"ends": ended}, 1))
+
+
+def test_the_absence_of_ray_is_told_with_its_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    assert evaluate.ENGINES is ENGINES
+    with pytest.raises(ImportError, match=r"the engine 'ray' needs Ray: pip install -e '\.\[ray\]'"):
+        compare(SCENARIO, ["full"], [0], tmp_path, engine="ray")
