@@ -78,6 +78,7 @@ def train(
     """Train schedulers, then test them on episodes they have not seen."""
     # It takes seconds to import, which --help need not wait for.
     from satfl_agents import Assignment, load_hyperparameters
+    from satfl_agents.training.width import told_width
     from satfl_baselines.commands.record import recorded
     from satfl_env.scenarios import load
 
@@ -97,6 +98,8 @@ def train(
     }
     folders = {name: out / f"seed-{learner.seed}" if seeds > 1 else out for name, learner in learners.items()}
     with recorded(context, out, range(seed, seed + seeds), **brought) as record:
+        if line := told_width(next(iter(learners.values()))):
+            say(error_console(), line)
         for name, learner in learners.items():
             _learn(learner, folders[name], out / "rules", record)
         _test(learners, folders, out, brought, formats)
