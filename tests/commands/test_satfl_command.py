@@ -165,8 +165,8 @@ def test_show_refuses_what_cannot_be_built_and_names_the_file(tmp_path):
 
 def test_doctor_tells_versions_and_data(tmp_path, monkeypatch):
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    version = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "ray" else version(name))
+    version = doctor.version_of
+    monkeypatch.setattr(doctor, "version_of", lambda name: None if name == "ray" else version(name))
     result = run("doctor", "--data", str(tmp_path))
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: " ".join(line.split()[1:]) for line in result.stdout.splitlines() if line.strip()}
@@ -183,7 +183,7 @@ def test_doctor_knows_the_folder_of_the_environment_and_fails_without_a_required
     assert str(tmp_path) in run("doctor").stdout
     monkeypatch.delenv("SATFL_DATA")
     assert "set SATFL_DATA or give --data" in run("doctor").stdout
-    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    monkeypatch.setattr(doctor, "version_of", lambda name: None)
     result = run("doctor")
     assert result.exit_code == 1
     assert "required packages are missing: astropy" in result.stderr

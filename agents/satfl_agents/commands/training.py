@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from satfl_baselines.commands.options import Track
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     PNG,
@@ -73,6 +74,7 @@ def train(
     parts: Parts = None,
     reward: RewardName = None,
     workers: Workers = 1,
+    track: Track = None,
     picture_formats: PictureFormats = PNG,
 ) -> None:
     """Train schedulers, then test them on episodes they have not seen."""
@@ -80,9 +82,11 @@ def train(
     from satfl_agents import Assignment, load_hyperparameters
     from satfl_agents.training.width import told_width
     from satfl_baselines.commands.record import recorded
+    from satfl_baselines.tracking import check_trackers
     from satfl_env.scenarios import load
 
     keeps_what_is_finished()
+    check_trackers(track or ())
     formats = parse_formats(picture_formats)
     config = load(scenario, **parse_overrides(overrides))
     changes = parse_overrides(hyper, "--hyper")
@@ -101,11 +105,11 @@ def train(
         if line := told_width(next(iter(learners.values()))):
             say(error_console(), line)
         for name, learner in learners.items():
-            _learn(learner, folders[name], out / "rules", record)
+            _learn(learner, folders[name], out / "rules", record, track or ())
         _test(learners, folders, out, brought, formats)
 
 
-def _learn(assignment: Assignment, path: Path, rules: Path, record: CommandRecord) -> None:
+def _learn(assignment: Assignment, path: Path, rules: Path, record: CommandRecord, track: Sequence[str]) -> None:
     """Train one learner, unless that is done already; episodes of reference policies are kept for all."""
     from satfl_agents import RunFolder, Validator, learn
 
@@ -124,7 +128,7 @@ def _learn(assignment: Assignment, path: Path, rules: Path, record: CommandRecor
         return
     validator = Validator(assignment.scenario, assignment.hyperparameters.validation, rules, assignment.brought)
     with record.progress(f"rounds of learner {assignment.seed}") as progress:
-        learn(assignment, folder, validator, progress=progress, tell=lambda line: say(errors, line))
+        learn(assignment, folder, validator, progress=progress, tell=lambda line: say(errors, line), track=track)
 
 
 def _test(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,8 +24,9 @@ from satfl_agents.training.checkpoints import set_training_state, training_state
 from satfl_agents.training.cloning import clone
 from satfl_agents.training.judging import Judge
 from satfl_agents.training.run_folder import RunFolder
-from satfl_agents.training.tensorboard import TensorBoard
+from satfl_agents.training.tracked import Tracked
 from satfl_agents.training.validation import Validator
+from satfl_baselines.tracking import TRACKERS, Tracker, TrackerName
 
 
 def learn(
@@ -35,6 +36,7 @@ def learn(
     *,
     progress: Callable[[int, int], None] = lambda done, all_rounds: None,
     tell: Callable[[str], None] = lambda line: None,
+    track: Sequence[str] = (),
 ) -> float:
     """Train, or go on training, until the folder is complete.
 
@@ -44,6 +46,7 @@ def learn(
         validator: Judges the policy meanwhile.
         progress: Called with the numbers of rounds played and of all.
         tell: Called with a line about each judgement.
+        track: Trackers beside TensorBoard, see `satfl_baselines.tracking`.
 
     Returns:
         The best value of the metric that judges, over the judgements.
@@ -55,7 +58,7 @@ def learn(
         envs = _make_envs(assignment)
         try:
             learner = _make_learner(assignment, envs)
-            run = _Run(assignment, folder, validator, learner, progress, tell)
+            run = _Run(assignment, folder, validator, learner, progress, tell, track)
             state = folder.read_checkpoint()
             if state is not None:
                 run.set_state(state)
@@ -126,8 +129,10 @@ class _Run(BaseCallback):
         learner: BaseAlgorithm,
         progress: Callable[[int, int], None],
         tell: Callable[[str], None],
+        track: Sequence[str],
     ) -> None:
         super().__init__()
+        self._track = track
         self._folder, self._learner, self._progress, self._tell = folder, learner, progress, tell
         self._settings = assignment.hyperparameters
         self._recorder = _recorder(learner.env)
@@ -145,12 +150,19 @@ class _Run(BaseCallback):
     def play(self, *, resumed: bool) -> None:
         """Train until the end."""
         self._started = time.perf_counter()
-        self._board = TensorBoard(self._folder.path / "tensorboard", self._learner.num_timesteps)
+        names = dict.fromkeys([TrackerName.TENSORBOARD, *self._track])
+        self._board = Tracked([self._tracker(name) for name in names])
         self._learner.set_logger(Logger(None, [self._board]))
         left = self._settings.rounds - self._learner.num_timesteps
         self._learner.learn(left, self, reset_num_timesteps=not resumed)
         self._board.close()
         self._folder.finish(self._learner.num_timesteps, self._spent())
+
+    def _tracker(self, name: str) -> Tracker:
+        path = self._folder.path
+        # TensorBoard shows a run under the name of its folder.
+        run = "" if name == TrackerName.TENSORBOARD else path.name
+        return TRACKERS[name](path, run, self._settings.model_dump(mode="json"), self._learner.num_timesteps)
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from satfl_baselines.commands.engine import EngineChoice
+from satfl_baselines.commands.options import EngineChoice, Track
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_baselines.jobs import EngineName
 from satfl_env.commands import (
@@ -50,6 +50,7 @@ def compare(
     reward: RewardName = None,
     workers: Workers = 1,
     engine: EngineChoice = EngineName.PROCESSES,
+    track: Track = None,
     picture_formats: PictureFormats = PNG,
     json_path: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - prints nothing else.")
@@ -58,6 +59,7 @@ def compare(
     """Compare policies on a scenario: mean and 95 % interval over seeds, curves, CSV and JSON."""
     # These take seconds to import, which --help need not wait for.
     from satfl_baselines import comparison as playing
+    from satfl_baselines import tracking
     from satfl_baselines.commands.record import recorded
     from satfl_baselines.files import write_json
     from satfl_baselines.results import summarise
@@ -66,6 +68,7 @@ def compare(
     from satfl_env.scenarios.errors import named
 
     keeps_what_is_finished()
+    tracking.check_trackers(track or ())
     formats = parse_formats(picture_formats)
     errors = error_console()
     changes = parse_overrides(overrides)
@@ -91,6 +94,7 @@ def compare(
         if advances[0]:
             say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
         summary = summarise(out, comparison, formats)
+        tracking.track(comparison, out, track or (), {"scenario": config.model_dump(mode="json")})
         if json_path == "-":
             print(json.dumps(summary, indent=1))
             return

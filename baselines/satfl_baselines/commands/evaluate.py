@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satfl_baselines.commands.engine import EngineChoice
+from satfl_baselines.commands.options import EngineChoice, Track
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_baselines.jobs import EngineName
 from satfl_env.commands import (
@@ -76,6 +76,7 @@ def evaluate(
     ] = False,
     workers: Workers = 1,
     engine: EngineChoice = EngineName.PROCESSES,
+    track: Track = None,
     picture_formats: PictureFormats = PNG,
 ) -> None:
     """Evaluate policies on held-out seeds, beside reference policies and the best of them."""
@@ -83,8 +84,10 @@ def evaluate(
     from satfl_baselines.commands.record import recorded
     from satfl_baselines.suites.report import all_standings, write_report
     from satfl_baselines.tables import standings_table
+    from satfl_baselines.tracking import check_trackers
 
     keeps_what_is_finished()
+    check_trackers(track or ())
     formats = parse_formats(picture_formats)
     errors, console = error_console(), output_console()
     asked = _evaluation(suite, scenario, overrides, against, seeds)
@@ -94,6 +97,7 @@ def evaluate(
     with recorded(context, out, asked.seeds, own=own) as record:
         with record.progress("episodes") as progress:
             finals = asked.run(evaluated, out, own=own, known=known, workers=workers, engine=engine, progress=progress)
+        _track(asked, out, track or ())
         if known is not None:
             there = ", ".join(name for name in known.values if name not in evaluated)
             say(errors, f"results of {there} are those recorded in the package; --replay plays them")
@@ -103,6 +107,22 @@ def evaluate(
             quantity = finals.metrics.get(name, "scores")
             console.print(standings_table(standings, f"{name}, {quantity}, seeds: {len(finals.seeds)}"))
         say(console, f"Tables, picture and runs are in {out}")
+
+
+def _track(asked: Evaluation, out: Path, names: Sequence[str]) -> None:
+    """Give trackers the curves of what was played in each scenario."""
+    from satfl_baselines.results import finished
+    from satfl_baselines.summary import Comparison
+    from satfl_baselines.tracking import track
+
+    for name, scenario in asked.scenarios.items() if names else ():
+        if not (out / name).is_dir():
+            continue  # all results are recorded ones
+        episodes = finished(out / name).episodes
+        policies = {run.policy for run in episodes}
+        played = [policy for policy in policies if all((policy, seed) in episodes for seed in asked.seeds)]
+        comparison = Comparison(tuple(sorted(played)), tuple(asked.seeds), episodes)
+        track(comparison, out / name, names, {"scenario": scenario.model_dump(mode="json")})
 
 
 def _evaluation(
