@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ def test_the_best_trial_is_found_kept_and_resumed(
     tuning.tune(assignment, tmp_path, 4)
     assert len(tried) == 5
 
+    trials = json.loads((tmp_path / "trials.json").read_text())
+    assert len(trials) == 4
+    assert all(trial["value"] == -trial["learner.learning_rate"] for trial in trials)
     section = yaml.safe_load((tmp_path / "best.yaml").read_text())["scenarios"][SCENARIO.name]
     assert section["tuned"] is True
     assert merged(read_file("ppo")["default"], section)["learner"]["learning_rate"] == min(rates)

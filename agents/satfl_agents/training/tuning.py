@@ -17,7 +17,7 @@ from satfl_agents.training.assignment import Assignment
 from satfl_agents.training.learning import learn
 from satfl_agents.training.run_folder import RunFolder
 from satfl_agents.training.validation import Validator
-from satfl_baselines.files import write_yaml
+from satfl_baselines.files import write_table, write_yaml
 from satfl_baselines.seeds import TUNING
 
 STUDY, BEST = "study.log", "best.yaml"
@@ -44,7 +44,8 @@ def tune(
         tell: Called with a line about each trial.
 
     Returns:
-        The best hyperparameters by dotted name, which `best.yaml` in the folder has as the section of a scenario.
+        The best hyperparameters by dotted name, which `best.yaml` in the folder has as the section of a scenario;
+        `trials.csv` has all finished trials.
 
     Raises:
         ValueError: If the algorithm's file names no ranges.
@@ -77,6 +78,12 @@ def tune(
         progress(done, num_trials)
         study.optimize(value, n_trials=1)
     progress(num_trials, num_trials)
+    finished = study.get_trials(states=(TrialState.COMPLETE,))
+    rows = [
+        {"trial": trial.number, "value": trial.value, **{name: trial.params.get(name) for name in ranges}}
+        for trial in finished
+    ]
+    write_table(folder / "trials.csv", rows)
     section = {assignment.scenario.name: nested(study.best_params) | {"tuned": True}}
     write_yaml(folder / BEST, {"scenarios": section})
     return dict(study.best_params)

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.cross_entropy import Gaussian
-from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_json
+from satfl_baselines.files import damaged, is_new, one_writer, read_json, write_json, write_table
 from satfl_baselines.identity import identity, read_record, require_same, write_record
 from satfl_baselines.rule import RULES, RuleNumbers
 from satfl_baselines.seeds import TUNING
@@ -25,7 +25,7 @@ from satfl_env import __version__
 from satfl_env.scenarios import Scenario
 from satfl_env.suggestions import did_you_mean
 
-CONFIG, SEARCH = "config.json", "search.json"
+CONFIG, SEARCH, TABLE = "config.json", "search.json", "generations.csv"
 FIRST_SPREAD = 0.25
 ELITE_SHARE = 0.25
 
@@ -110,7 +110,7 @@ def search(
         budget: What it may cost.
         seed: Seed of the candidates. Those of a generation depend on it, the generation's number and the distribution
             alone, so a search that was killed goes on as if it had not been.
-        file: Keeps the generations that are finished.
+        file: Keeps the generations that are finished; a table of them is beside it.
         progress: Called with the numbers of finished and of all generations.
     """
     generations = _kept(file, len(first), budget) if file.exists() else []
@@ -130,6 +130,8 @@ def search(
             }
         )
         write_json(file, generations)
+        rows = [{"generation": i, "best": one["best"], "average": one["average"]} for i, one in enumerate(generations)]
+        write_table(file.with_name(TABLE), rows)
         progress(len(generations), budget.generations)
     return _last(generations, first).mean
 
