@@ -62,7 +62,8 @@ def test_pictures_have_the_formats_asked_for_which_are_checked_before_anything_i
     refused(compare(tmp_path, "--format", "gif"), "--format takes some of png, pdf, svg", "got 'gif'")
     assert not played
     assert compare(tmp_path, "--format", "pdf,svg").exit_code == 0
-    assert sorted(path.name for path in tmp_path.glob("curves.*")) == ["curves.csv", "curves.pdf", "curves.svg"]
+    names = ["curves.csv", "curves.json", "curves.pdf", "curves.svg"]
+    assert sorted(path.name for path in tmp_path.glob("curves.*")) == names
 
 
 def test_compare_prints_a_table_and_fills_the_folder(tmp_path):
