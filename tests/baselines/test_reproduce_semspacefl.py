@@ -146,4 +146,4 @@ def test_names_find_their_paper(tmp_path):
     assert mixed.exit_code == 2
     plain = CliRunner().invoke(make_app(), ["reproduce", "fig5", "--out", str(tmp_path), "--format", "svg,pdf"])
     assert plain.exit_code == 0, plain.output
-    assert {path.name for path in tmp_path.iterdir()} == {"fig5.csv", "fig5.pdf", "fig5.svg"}
+    assert {path.suffix for path in tmp_path.glob("fig5.*")} == {".csv", ".json", ".pdf", ".svg"}
