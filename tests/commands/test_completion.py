@@ -50,7 +50,7 @@ def complete(monkeypatch, capsys) -> Callable[[str, str], set[str]]:
     ("line", "offered"),
     [
         ("satfl ", {command.name for command in entry_points(group=COMMANDS)}),
-        ("satfl rep", {"reproduce"}),
+        ("satfl repr", {"reproduce"}),
         ("satfl compare --p", {"--policies", "--parts"}),
         ("satfl compare --scenario semspacefl", {"semspacefl", "semspacefl-mini"}),
         ("satfl train --scenario walk", {"walker-earth"}),
