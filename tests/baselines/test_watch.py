@@ -72,6 +72,7 @@ def test_an_mp4_has_as_many_frames(tmp_path):
 
 def test_mp4_without_the_extra_is_told_in_one_line_before_anything_is_played(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    monkeypatch.setattr("satfl_baselines.film.play_film", None)
     result = watch("--out", tmp_path / "episode.mp4")
     refused(result, "MP4 needs imageio and FFmpeg: pip install -e '.[video]'; GIF does not")
     assert not list(tmp_path.iterdir())
