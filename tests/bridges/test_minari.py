@@ -174,6 +174,20 @@ def test_an_interrupted_recording_leaves_nothing(minari, monkeypatch, tmp_path):
     assert list((tmp_path / "sets").iterdir()) == []
 
 
+def test_of_two_that_write_at_once_the_first_stays(minari, tmp_path):
+    from satfl_baselines.bridges import minari as bridge
+
+    out = str(tmp_path / "mine" / "full-v0")
+
+    def overtake(finished: int, total: int) -> None:
+        bridge.record(out, "leo-multitask", "full", [5], overrides=SHORT)
+
+    with pytest.raises(ValueError, match="is there already; choose another name or version"):
+        bridge.record(out, "leo-multitask", "full", [6], overrides=SHORT, progress=overtake)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["full-v0"]
+    assert_played_again(minari.MinariDataset(f"{out}/data"), [5])
+
+
 def test_minari_s_absence_is_told_in_a_line(monkeypatch):
     monkeypatch.delitem(sys.modules, "satfl_baselines.bridges.minari", raising=False)
     monkeypatch.setitem(sys.modules, "minari", None)
