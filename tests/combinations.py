@@ -27,6 +27,7 @@ BASE: dict[str, Any] = {
     "data.test_samples": 8,
     "links.model_bits": BITS,
 }
+SITES = ["Kourou", "Svalbard", "Singapore", "Santiago", "Hartebeesthoek", "Awarua"]
 GLOBE = {
     "kind": "walker",
     "satellites": 12,
@@ -35,7 +36,25 @@ GLOBE = {
     "altitude_m": 3e6,
     "inclination_deg": 70,
     "epoch": "2026-03-20T00:00:00",
-    "gateways": ["Kourou", "Svalbard", "Singapore", "Santiago", "Hartebeesthoek", "Awarua"],
+    "gateways": SITES,
+}
+# Other satellites in every episode.
+FAMILY = {
+    **{key: GLOBE[key] for key in ("epoch", "gateways")},
+    "kind": "walker-family",
+    "satellites": 8,
+    "planes": [2, 4],
+    "altitude_m": [2e6, 3e6],
+    "inclination_deg": [60, 80],
+    "gateways_drawn": 4,
+}
+ELEMENTS = {"kind": "tle", "elements": "polar-like", "gateways": SITES}
+CATALOGUE = {
+    "kind": "catalogue-family",
+    "elements": ["polar-like", "sentinel-like"],
+    "satellites": 12,
+    "gateways": SITES,
+    "gateways_drawn": 6,
 }
 IN_SPACE = [
     "Svalbard",
@@ -75,14 +94,22 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "planar": {},
         "globe": {"constellation": GLOBE},
         "in-space": {"constellation": {**GLOBE, "gateways": IN_SPACE}},
+        "family": {"constellation": FAMILY},
+        "elements": {"constellation": ELEMENTS},
+        "catalogue": {"constellation": CATALOGUE},
     },
     "protocol": {
         "one-contact": {},
         "late": {"rounds.late": {"buffer": 2, "staleness_power": 0.5}},
+        "fedasync": {"rounds.late": {"kind": "fedasync", "staleness": {"kind": "hinge", "free": 1}}},
+        "asyncfleo": {"rounds.late": {"kind": "asyncfleo", "similarity": 0.2}},
+        "fedgsm": {"rounds.late": {"kind": "fedgsm", "buffer": 2}},
+        "fedsat": {"rounds.late": {"kind": "fedsat"}},
         "relays": {"rounds.relay": RELAY},
         "late-relays": {"rounds.relay": RELAY, "rounds.late": {}},
         "grid": {"rounds.relay": {"topology": "grid", "isl": {"kind": "budget"}}},
         "on-board": {"rounds.relay": {**RELAY, "combine_on_board": True}},
+        "edge": {"rounds.relay": {**RELAY, "clients": {"clients": 3}}},
         "gossip": {"rounds.gossip": {**RELAY, "stages": [{"kind": "ring"}, {"kind": "neighbours"}]}},
     },
     "links": {
@@ -95,6 +122,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
             "links.satellite_gain_dbi": 6.0,
         },
         "atmosphere": {"links.atmosphere": {"rain": True}},
+        "noma": {"links": {"kind": "noma", "model_bits": BITS, "cancellation_residual": 0.01}},
     },
     "access": {
         "all": {},
@@ -118,6 +146,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
             "compression": {"upload": {"kind": "top-k", "share": 0.2}, "download": {"kind": "quantised", "bits": 8}}
         },
         "random": {"compression": {"upload": {"kind": "random-k", "share": 0.5}, "error_feedback": True}},
+        "progressive": {"compression": {"upload": {"kind": "progressive"}, "error_feedback": True}},
     },
     "local": {
         "loss": {},
@@ -127,6 +156,8 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "server": {"plain": {}, "fedavgm": {"server": {"kind": "fedavgm"}}, "fedadam": {"server": {"kind": "fedadam"}}},
     "observation": {"default": {}, "more": {"observation": {"add": MORE, "leave_out": ["kappa"], "contacts": 3}}},
     "rounds": {"open": {}, "cadence": {"rounds.cadence_s": 600.0, "rounds.cohort": 5}},
+    "broadcast": {"one": {}, "two": {"rounds.broadcast": 2}},
+    "structures": {"whole": {}, "narrower": {"structures": {"widths": [0.4, 1.0]}}},
     "shared": {
         "encoder": {},
         "all": {"training.shared": "all", "training.first_decoders": "common", "training.tested": "trained"},
@@ -134,22 +165,25 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "model": {"link": {}, "images": IMAGES, "untrained": {"training.engine": "none"}},
 }
 OPTIONS = {factor: tuple(options) for factor, options in FACTORS.items()}
-LINKED = ("relays", "late-relays", "grid", "on-board", "gossip")
+LINKED = ("relays", "late-relays", "grid", "on-board", "edge", "gossip")
 # Pairs that cannot meet, each with how its refusal begins.
 REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
     **{
         (
-            ("constellation", "planar"),
+            ("constellation", constellation),
             ("protocol", option),
         ): "rounds.relay and rounds.gossip need constellation.kind 'walker'"
+        for constellation in ("planar", "family", "elements", "catalogue")
         for option in LINKED
     },
     (("constellation", "planar"), ("links", "atmosphere")): "links.atmosphere needs a constellation on the globe",
     **{
-        (("access", option), ("links", "ideal")): f"access.sharing {sharing!r} does not go with links.kind 'ideal'"
+        (("access", option), ("links", kind)): f"access.sharing {sharing!r} does not go with links.kind {kind!r}"
         for option, sharing in (("need", "need"), ("action", "decided"))
+        for kind in ("ideal", "noma")
     },
     (("protocol", "gossip"), ("aggregate", "decided")): "rounds.aggregate does not go with gossip",
+    (("protocol", "gossip"), ("broadcast", "two")): "rounds.broadcast does not go with gossip",
     **{
         (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip: no gateway"
         for factor, option, name in (
@@ -157,12 +191,29 @@ REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
             ("server", "fedadam", "server"),
             ("local", "scaffold", "local.kind 'scaffold'"),
             ("compression", "sparse", "compression.download"),
+            ("compression", "progressive", "compression.upload.kind 'progressive'"),
+            ("structures", "narrower", "structures"),
             ("faults", "faults", "faults.gateways"),
             ("access", "beams", "access.beams"),
             ("access", "need", "access.sharing 'need'"),
             ("access", "action", "access.sharing 'decided'"),
         )
     },
+    **{
+        ((factor, option), ("structures", "narrower")): f"{name} does not go with structures"
+        for factor, option, name in (
+            ("server", "fedavgm", "server"),
+            ("server", "fedadam", "server"),
+            ("local", "scaffold", "local.kind 'scaffold'"),
+            ("compression", "progressive", "compression.upload.kind 'progressive'"),
+            ("protocol", "on-board", "rounds.relay.combine_on_board"),
+            ("protocol", "edge", "rounds.relay.clients"),
+            ("broadcast", "two", "rounds.broadcast"),
+            ("protocol", "fedasync", "rounds.late.kind 'fedasync'"),
+            ("protocol", "fedsat", "rounds.late.kind 'fedsat'"),
+        )
+    },
+    (("structures", "narrower"), ("model", "images")): "model: structures need fully connected layers",
 }
 ABSENT = {frozenset(pair) for pair in REFUSED}
 

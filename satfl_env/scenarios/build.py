@@ -137,11 +137,15 @@ def _make_model(scenario: Scenario, data: DataPart, scene: ScenePart) -> Trainab
     except RuntimeError as error:  # PyTorch's of sizes beyond its own
         raise ScenarioError(f"model: {str(error).splitlines()[0]}") from error
     layout = Layout.of(model)
+    num_shared = layout.num_shared(scenario.training.shared)
+    if scenario.structures is not None:
+        with prefixed("model: ", ScenarioError):
+            scenario.structures.masks(layout, num_shared)
     needs = memory_needs(
         scenario,
         image_numbers=prod(facts.image_shape),
         parameters=layout.num_parameters,
-        shared_parameters=layout.num_shared(scenario.training.shared),
+        shared_parameters=num_shared,
     )
     check_memory(needs)
     return model

@@ -68,9 +68,17 @@ class Structures:
             raise ValueError(f"must be ascending shares, at least one, got {list(widths)}")
         return widths
 
+    def masks(self, layout: Layout, num_shared: int) -> Tensor:
+        """Which of a model's shared parameters each width has, (widths, num_shared).
+
+        Raises:
+            ValueError: If its layers are not fully connected.
+        """
+        return torch.stack([width_mask(layout, num_shared, width) for width in self.widths])
+
     def parts(self, layout: Layout, num_shared: int, computer: Computer, num_satellites: int) -> OwnParts:
         """What each of some satellites trains of a model."""
-        masks = torch.stack([width_mask(layout, num_shared, width) for width in self.widths])
+        masks = self.masks(layout, num_shared)
         costs = (masks.sum(dim=1).numpy() + (layout.num_parameters - num_shared)) / layout.num_parameters
         speed = np.broadcast_to(np.asarray(computer.cpu_max_hz) / computer.cycles_per_sample, num_satellites)
         which = widest(costs, speed / speed.max())
