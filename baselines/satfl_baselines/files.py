@@ -134,8 +134,12 @@ def number_or_nan(number: float | None) -> float:
 
 def write_yaml(path: Path, content: Any, heading: str = "") -> None:
     """Write YAML, the keys in their order, below a line of comment if one is given."""
-    text = yaml.safe_dump(expressible(content), sort_keys=False, allow_unicode=True, width=100)
-    write_whole(path, (heading + text).encode())
+    write_whole(path, (heading + yaml_text(content)).encode())
+
+
+def yaml_text(content: Any) -> str:
+    """Content as YAML, the keys in their order."""
+    return str(yaml.safe_dump(expressible(content), sort_keys=False, allow_unicode=True, width=100))
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:

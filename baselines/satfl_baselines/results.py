@@ -195,6 +195,11 @@ class Finished(NamedTuple):
     episodes: Mapping[Run, Episode]
 
 
+def holds_comparison(path: Path) -> bool:
+    """Whether a folder is that of a comparison, as `finished` reads it."""
+    return (path / MANIFEST).is_file()
+
+
 def finished(path: str | Path) -> Finished:
     """Read a result folder; your own policies and parts are not needed for that.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -18,22 +18,43 @@ from satfl_env import Outcome
 from satfl_env.quantities import quantity
 
 
-def comparison_table(comparison: Comparison, title: str) -> Table:
-    """Mean and 95 % interval per policy; narrow terminals break between the two."""
-    columns = [
+class OutcomeColumn(NamedTuple):
+    """A column of a comparison's table.
+
+    Attributes:
+        heading: What stands over it.
+        name: Name of the outcome, see `Comparison.estimates`.
+        scale: Factor from the outcome's unit to that of the heading.
+        digits: Digits after the point.
+    """
+
+    heading: str
+    name: str
+    scale: float
+    digits: int
+
+
+def outcome_columns(comparison: Comparison) -> list[OutcomeColumn]:
+    """The columns of a comparison's table."""
+    return [
         *(column for name in comparison.primary for column in _metric_columns(name)),
         *(
-            (_heading(name), name, quantity(name).factor, 3)
+            OutcomeColumn(_heading(name), name, quantity(name).factor, 3)
             for name in comparison.metrics
             if name not in comparison.primary
         ),
-        ("return", "return", 1.0, 3),
-        ("loss", "test_loss", 1.0, 3),
-        ("energy (kJ)", "energy_j", 1e-3, 2),
-        ("time (h)", "time_s", 1 / 3600, 2),
-        ("lost", "lost", 1.0, 1),
-        *([("rounds", "rounds", 1.0, 1)] if _some_ended_early(comparison) else []),
+        OutcomeColumn("return", "return", 1.0, 3),
+        OutcomeColumn("loss", "test_loss", 1.0, 3),
+        OutcomeColumn("energy (kJ)", "energy_j", 1e-3, 2),
+        OutcomeColumn("time (h)", "time_s", 1 / 3600, 2),
+        OutcomeColumn("lost", "lost", 1.0, 1),
+        *([OutcomeColumn("rounds", "rounds", 1.0, 1)] if _some_ended_early(comparison) else []),
     ]
+
+
+def comparison_table(comparison: Comparison, title: str) -> Table:
+    """Mean and 95 % interval per policy; narrow terminals break between the two."""
+    columns = outcome_columns(comparison)
     title = f"{title} (mean ± 95 % interval)"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("policy", no_wrap=True)
@@ -66,10 +87,13 @@ def _some_ended_early(comparison: Comparison) -> bool:
     return any((comparison.rounds_played(policy) < comparison.rounds).any() for policy in comparison.policies)
 
 
-def _metric_columns(metric: str) -> list[tuple[str, str, float, int]]:
+def _metric_columns(metric: str) -> list[OutcomeColumn]:
     """A metric and its difference to the first policy's."""
     factor = quantity(metric).factor
-    return [(_heading(metric), metric, factor, 3), ("vs first", f"{metric}_difference", factor, 3)]
+    return [
+        OutcomeColumn(_heading(metric), metric, factor, 3),
+        OutcomeColumn("vs first", f"{metric}_difference", factor, 3),
+    ]
 
 
 def _heading(metric: str) -> str:

@@ -105,6 +105,19 @@ def recorded(
         record.finish()
 
 
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """What a folder's last command recorded of itself; None where there is no record.
+
+    Raises:
+        ValueError: If the record is damaged; it is named.
+    """
+    from satfl_baselines.files import read_json
+
+    file = folder / RUN
+    run: dict[str, Any] | None = read_json(file, dict[str, Any]) if file.exists() else None
+    return run
+
+
 def _plain(value: Any) -> Any:
     """An option's value as JSON has it."""
     if isinstance(value, list | tuple):

@@ -11,32 +11,32 @@ import base64
 import hashlib
 import html
 import json
-import sys
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from satfl_baselines.files import expressible
-from satfl_env import __version__
 
 # Text in JSON could end the element that holds it.
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
-_NAMED = ("numpy", "torch")
+SCRIPTS = {
+    "replay": ("page.js", "chart.js", "globe.js", "replay.js"),
+    "report": ("page.js", "chart.js", "report.js"),
+}
 
 
 def html_page(kind: str, title: str, data: Mapping[str, Any]) -> bytes:
     """A page.
 
     Args:
-        kind: Of the page: `replay` or `report`, by the names of its templates.
+        kind: Of the page: a name in `SCRIPTS`.
         title: Its title.
         data: What its script shows; numbers that are not finite become null.
     """
-    script = "\n".join(_template(name) for name in ("page.js", "chart.js", "globe.js", f"{kind}.js"))
+    script = "\n".join(map(_template, SCRIPTS[kind]))
     style = _template("page.css")
     page = Template(_template("page.html")).substitute(
         title=html.escape(_text(title)),
@@ -61,12 +61,6 @@ def require_page(path: Path) -> Path:
     if not path.parent.is_dir():
         raise OSError(f"folder {str(path.parent)!r} of the page {path.name!r} is not there; make it first")
     return path
-
-
-def versions() -> dict[str, str]:
-    """Versions of what made a page."""
-    own = {"satfl": __version__, "python": sys.version.partition(" ")[0]}
-    return own | {name: version(name) for name in _NAMED}
 
 
 @cache

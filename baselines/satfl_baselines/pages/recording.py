@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
 from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_baselines.evaluate import Decide, PlayedRound, loaded, play_rounds
-from satfl_baselines.pages.page import versions
+from satfl_baselines.files import yaml_text
 from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, judging_metric, read_land
+from satfl_env.commands.doctor import versions
 from satfl_env.quantities import quantity
 from satfl_env.scenarios import Scenario
 
@@ -96,7 +96,7 @@ def record_replay(
     return {
         "scenario": scenario.name,
         "description": scenario.description,
-        "configuration": yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        "configuration": yaml_text(scenario.model_dump(mode="json")),
         "policy": name or (policy if isinstance(policy, str) else qualified_name(policy)),
         "seed": seed,
         "versions": versions(),

@@ -19,36 +19,40 @@ function svg(tag, attributes, text) {
 }
 
 /**
- * Lines against rounds, with bands where series have `low` and `high`, and their names at the right end.
+ * Lines against rounds, or other ascending numbers `xs`, with bands where series have `low` and `high`, and their names
+ * at the right end.
  *
  * Series are `{name, values, low, high, k}`, `k` the number of the colour. Numbers may be null. `pick` is called with
  * the round that is pointed at. Returns the figure, and a function that moves the cursor to a round.
  */
-function lineChart(title, series, { zero = false, pick = null } = {}) {
-  const { width, height, left, top, bottom } = CHART;
+function lineChart(title, series, { zero = false, pick = null, xs = null, xLabel = "round" } = {}) {
+  const { width, left, top, bottom } = CHART;
   const named = series.length > 1;
-  const right = named ? 12 + 6.2 * Math.max(...series.map((one) => one.name.length)) : CHART.right;
+  const height = Math.max(CHART.height, top + bottom + 13 * series.length);
+  const right = named ? 12 + 6.7 * Math.max(...series.map((one) => one.name.length)) : CHART.right;
   const rounds = Math.max(...series.map((one) => one.values.length)) - 1;
   const all = series.flatMap((one) => [one.values, one.low ?? [], one.high ?? []]).flat().filter((value) => value !== null);
   let low = Math.min(...all, ...(zero ? [0] : []));
   let high = Math.max(...all, ...(zero ? [0] : []));
   if (!(high > low)) [low, high] = [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
-  const x = (round) => left + (round / Math.max(rounds, 1)) * (width - left - right);
+  const from = xs ? xs[0] : 0;
+  const to = Math.max(xs ? xs[rounds] : rounds, from + 1);
+  const xOf = (value) => left + ((value - from) / (to - from)) * (width - left - right);
+  const x = (round) => xOf(xs ? xs[round] : round);
   const y = (value) => top + ((high - value) / (high - low)) * (height - top - bottom);
 
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": `${title} by round` });
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": `${title} by ${xLabel}` });
   for (const tick of ticks(low, high)) {
     drawing.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }));
-    drawing.append(svg("text", { x: left - 5, y: y(tick) + 4, "text-anchor": "end" }, short(tick)));
+    drawing.append(svg("text", { x: left - 5, y: y(tick) + 4, "text-anchor": "end" }, short(tick, 6)));
   }
-  for (const tick of ticks(0, Math.max(rounds, 1)).filter(Number.isInteger)) {
-    drawing.append(svg("text", { x: x(tick), y: height - bottom + 14, "text-anchor": "middle" }, tick));
+  for (const tick of ticks(from, to).filter(Number.isInteger)) {
+    drawing.append(svg("text", { x: xOf(tick), y: height - bottom + 14, "text-anchor": "middle" }, short(tick)));
   }
-  drawing.append(svg("text", { x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, "round"));
+  drawing.append(svg("text", { x: (left + width - right) / 2, y: height - 2, "text-anchor": "middle" }, xLabel));
   for (const one of series) drawSeries(drawing, one, x, y);
   if (named) nameSeries(drawing, series, width - right + 6, y, top + 8, height - bottom);
-  const cursor = svg("line", { class: "cursor", y1: top, y2: height - bottom, x1: -10, x2: -10 });
-  drawing.append(cursor);
+  const cursor = svg("line", { class: "cursor", y1: top, y2: height - bottom });
   if (pick) {
     drawing.addEventListener("click", (event) => {
       const box = drawing.getBoundingClientRect();
@@ -57,6 +61,7 @@ function lineChart(title, series, { zero = false, pick = null } = {}) {
     });
   }
   const move = (round) => {
+    drawing.append(cursor);
     cursor.setAttribute("x1", x(round));
     cursor.setAttribute("x2", x(round));
   };

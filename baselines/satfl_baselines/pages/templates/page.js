@@ -49,8 +49,8 @@ function watchTheme(redraw) {
   tell();
 }
 
-/** Fills the footer with versions, and the configuration's details. */
+/** Fills the footer with versions. */
 function describePage(versions) {
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  byId("versions").textContent = `Made by ${named.join(", ")}. This page asks for no other file.`;
+  byId("versions").append(element("summary", {}, `Made by satfl ${versions["satfl-env"]}; versions`), named.join(", "));
 }

@@ -222,7 +222,7 @@ function showTable(which) {
     return element("tr", {}, element("th", { scope: "row" }, String(satellite)), ...cells);
   });
   const caption = element("caption", {}, `${which} ${now === 0 ? "before the first round" : `in round ${now}`}`);
-  byId("table").replaceChildren(caption, element("thead", {}, head), element("tbody", {}, ...body));
+  byId("table").replaceChildren(caption, element("thead", { className: "words" }, head), element("tbody", {}, ...body));
 }
 
 /** A cell of what a satellite did in the round. */
