@@ -46,9 +46,9 @@ def test_the_subcommands_are_those_that_the_packages_bring():
 
 
 def test_an_unknown_subcommand_is_told_with_all_there_are():
-    result = run("play")
+    result = run("fly")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "there is no command 'play'; there are: compare, " in result.stderr
+    assert "there is no command 'fly'; there are: compare, " in result.stderr
     assert "'compar', did you mean 'compare'" in run("compar").stderr
 
 
