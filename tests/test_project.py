@@ -10,9 +10,11 @@ import yaml
 from typer.testing import CliRunner
 
 import satfl_env
+from satfl_baselines.suites.suite import suite_names
 from satfl_env.commands import make_app
 
 ROOT = Path(__file__).parents[1]
+ISSUE_FORMS = ROOT / ".github" / "ISSUE_TEMPLATE"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
@@ -47,3 +49,22 @@ def test_the_citation_names_this_version_and_both_papers():
     assert set(papers) == {"2505.00966", "2601.17419"}
     for title in papers.values():
         assert title in equations
+
+
+def test_issue_forms_are_whole_and_name_what_there_is():
+    forms = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in ISSUE_FORMS.glob("*.yml")}
+    assert set(forms) == {"bug", "feature", "leaderboard"}
+    for form in forms.values():
+        assert {"name", "description", "body"} <= set(form)
+        identifiers = [field["id"] for field in form["body"]]
+        assert len(set(identifiers)) == len(identifiers)
+    suite = next(field for field in forms["leaderboard"]["body"] if field["id"] == "suite")
+    assert suite["attributes"]["options"] == list(suite_names())
+
+
+def test_files_that_contributing_names_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for file in re.findall(r"\]\(([^)#]+)", text) + re.findall(
+        r"`((?:satfl_env|baselines|agents|docs)/[\w./]+)`", text
+    ):
+        assert (ROOT / file).exists(), file
