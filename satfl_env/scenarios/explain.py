@@ -124,7 +124,7 @@ def _sections_of(annotation: Any) -> Iterator[Section]:
 
 def _fields_of(section: Any) -> dict[str, FieldInfo]:
     """The fields of a section by name, also of a plain dataclass; empty for anything else."""
-    if is_dataclass(section) and not hasattr(section, "__pydantic_fields__"):
+    if isinstance(section, type) and is_dataclass(section) and not hasattr(section, "__pydantic_fields__"):
         return {field.name: FieldInfo(annotation=None) for field in fields(section)}
     return getattr(section, "__pydantic_fields__", {})
 
