@@ -1,11 +1,10 @@
-"""README and docs: every example runs, every command and every name exists."""
+"""README and docs: every example runs and every name exists; `test_docs_commands` has the commands."""
 
 from __future__ import annotations
 
 import pkgutil
 import re
 import runpy
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from satfl_baselines import make_policy
@@ -31,8 +29,6 @@ from satfl_env.simulation.parts import PARTS
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OWN = ROOT / "docs" / "bring-your-own.md"
-# These take no time.
-QUICK_COMMANDS = ("list", "show", "sites", "passes", "doctor")
 
 # An HTML comment before a block says that it goes on where the one before ended.
 BLOCK = re.compile(
@@ -84,16 +80,6 @@ def code_lines(block: Block) -> list[str]:
     return [line for line in block.text.splitlines() if line.strip()]
 
 
-def commands(page: Path) -> Iterator[list[str]]:
-    """Arguments of every `satfl` command in the shell blocks of a page."""
-    for block in blocks(page):
-        if block.language == "sh":
-            for line in block.text.splitlines():
-                words = shlex.split(line, comments=True)
-                if words[:1] == ["satfl"]:
-                    yield words[1:]
-
-
 def satfl(*arguments: str) -> str:
     result = CliRunner().invoke(make_app(), list(arguments))
     assert result.exit_code == 0, f"satfl {' '.join(arguments)}\n{result.output}"
@@ -139,24 +125,6 @@ def test_all_options_of_a_round_are_switched_on_at_once_and_play():
         state, report = simulation.step(policy(state))
         returned += int(report.returned.sum())
     assert returned
-
-
-@each_page
-def test_commands_exist(page):
-    app = typer.main.get_command(make_app())
-    for arguments in commands(page):
-        context = app.make_context("satfl", [*arguments])
-        name, command, rest = app.resolve_command(context, arguments)
-        command.make_context(name, rest, parent=context)
-    for name in re.findall(r"`satfl (\w+)", page.read_text()):
-        assert name in app.commands
-
-
-@each_page
-def test_quick_commands_run(page):
-    for arguments in commands(page):
-        if arguments[0] in QUICK_COMMANDS:
-            assert satfl(*arguments)
 
 
 @each_page
@@ -221,15 +189,6 @@ def test_bring_your_own_begins_with_all_parts():
     introduction, _, _ = OWN.read_text().partition("```")
     for name in PARTS:
         assert f"`{name}`" in introduction
-
-
-def test_commands_of_bring_your_own_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for block in blocks(OWN):
-        if block.file is not None:
-            Path(block.file).write_text(block.text)
-    for arguments in commands(OWN):
-        assert satfl(*arguments)
 
 
 @pytest.fixture(params=[*PARTS, "reward"])
