@@ -118,8 +118,7 @@ def play_rounds(
     scenario = loaded(scenario)
     decide = make_policy(policy, seed, scenario.name) if isinstance(policy, str) else require_function("policy", policy)
     judge = Reward.of(scenario, reward)
-    name = policy if isinstance(policy, str) else qualified_name(policy)
-    return _play(build(scenario, parts=parts), scenario, decide, name, seed, judge)
+    return _play(build(scenario, parts=parts), scenario, decide, policy_name(policy), seed, judge)
 
 
 def loaded(scenario: Scenario | str | Path) -> Scenario:
@@ -154,8 +153,8 @@ def _play(
     yield PlayedRound(untrained, simulation)
     over = False
     while not over:
-        whose = f"the policy {policy} in round {state.round} of seed {seed}"
-        decision = _decided(decide, state, whose)
+        whose = in_round(policy, state, seed)
+        decision = decided(decide, state, whose)
         state, report = simulation.step(decision)
         record = _test_record(state, report.test_loss, report.metrics, members) | _cost_record(report)
         ended = _reached(target, report.metrics)
@@ -167,7 +166,17 @@ def _play(
         yield PlayedRound(record, simulation, decision, report)
 
 
-def _decided(decide: Decide, state: NetworkState, whose: str) -> Decision:
+def policy_name(policy: Decide | str) -> str:
+    """What messages call a policy."""
+    return policy if isinstance(policy, str) else qualified_name(policy)
+
+
+def in_round(policy: str, state: NetworkState, seed: int) -> str:
+    """Where a policy is, for messages."""
+    return f"the policy {policy} in round {state.round} of seed {seed}"
+
+
+def decided(decide: Decide, state: NetworkState, whose: str) -> Decision:
     """The decision of a policy, which fits the state; errors say whose it is."""
     try:
         decision = decide(state)

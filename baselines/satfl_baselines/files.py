@@ -54,6 +54,19 @@ def one_writer(folder: Path) -> Iterator[None]:
         yield
 
 
+def require_place(path: Path, what: str) -> Path:
+    """The path of a file that is to be written, checked before what it shows is made.
+
+    Raises:
+        OSError: If it is a folder, or its folder is not there.
+    """
+    if path.is_dir():
+        raise OSError(f"{what} {str(path)!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise OSError(f"folder {str(path.parent)!r} of the {what} {path.name!r} is not there; make it first")
+    return path
+
+
 def is_new(folder: Path) -> bool:
     """Whether a folder is not there, or holds at most files that were never finished."""
     return not folder.is_dir() or all(file.suffix == PART or file.name == LOCK for file in folder.iterdir())

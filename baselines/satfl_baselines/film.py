@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_baselines.evaluate import Decide, loaded, require_function
-from satfl_baselines.files import write_whole
+from satfl_baselines.evaluate import Decide, decided, in_round, loaded, policy_name, require_function
+from satfl_baselines.files import require_place, write_whole
 from satfl_baselines.policies import make_policy
 from satfl_env import SatFLEnv, decision_to_action
 from satfl_env.imports import to_install
@@ -60,22 +61,26 @@ def play_film(
     scenario = loaded(scenario)
     decide = make_policy(policy, seed, scenario.name) if isinstance(policy, str) else require_function("policy", policy)
     env = SatFLEnv(scenario, parts=parts, render_mode="rgb_array", render_size=size, render_dpi=dpi)
-    return _frames(env, decide, seed, progress)
+    return _frames(env, decide, policy_name(policy), seed, progress)
 
 
-def _frames(env: SatFLEnv, decide: Decide, seed: int, progress: Callable[[int, int], Any]) -> Iterator[Frame]:
-    env.reset(seed=seed)
-    rounds, over = env.scenario.rounds.episode, False
-    while True:
-        frame = env.render()
-        assert isinstance(frame, np.ndarray)
-        progress(env.simulation.state.round, rounds)
-        yield frame
-        if over:
-            return
-        state = env.simulation.state
-        _, _, terminated, truncated, _ = env.step(decision_to_action(decide(state), state))
-        over = terminated or truncated
+def _frames(
+    env: SatFLEnv, decide: Decide, policy: str, seed: int, progress: Callable[[int, int], Any]
+) -> Iterator[Frame]:
+    with closing(env):
+        env.reset(seed=seed)
+        rounds, over = env.scenario.rounds.episode, False
+        while True:
+            frame = env.render()
+            assert isinstance(frame, np.ndarray)
+            progress(env.simulation.state.round, rounds)
+            yield frame
+            if over:
+                return
+            state = env.simulation.state
+            decision = decided(decide, state, in_round(policy, state, seed))
+            _, _, terminated, truncated, _ = env.step(decision_to_action(decision, state))
+            over = terminated or truncated
 
 
 def write_film(path: Path, frames: Iterable[Frame], fps: float) -> None:
@@ -103,10 +108,7 @@ def film_writer(path: Path) -> Writer:
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise ValueError(f"a film's name must end in {', '.join(_WRITERS)}, got {str(path)!r}")
-    if path.is_dir():
-        raise OSError(f"film {str(path)!r} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise OSError(f"folder {str(path.parent)!r} of the film {path.name!r} is not there; make it first")
+    require_place(path, "film")
     if writer is _mp4:
         _imageio()
     return writer

@@ -114,7 +114,7 @@ def require_picklable(kind: str, brought: Mapping[str, Any]) -> None:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"{kind} {name!r} ({qualified_name(value)}) cannot be pickled for worker processes: {error}; "
-                "define it at the top of a module, or play with one worker"
+                "define it at the top of a module, or play in this process, with one worker and without a cluster"
             ) from error
 
 

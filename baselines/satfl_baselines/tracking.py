@@ -41,7 +41,7 @@ class TensorBoard:
         # It takes seconds to import.
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / "tensorboard" / run), purge_step=first_step or None)
+        self._writer = SummaryWriter(str(folder / "tensorboard" / run), purge_step=first_step)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """Write a point of each curve."""
@@ -54,7 +54,9 @@ class TensorBoard:
 
 
 class Wandb:
-    """A run of the project `satfl` in Weights & Biases, one of the group that the folder is.
+    """A new run of the project `satfl` in Weights & Biases, one of the group that the folder is.
+
+    What goes on, or is played once more, is another run of the group: those that are there are left as they are.
 
     Its environment variables hold: with WANDB_MODE=offline nothing leaves the machine, and `wandb sync` with the folder
     of the run sends it later.
@@ -64,10 +66,11 @@ class Wandb:
         import wandb
 
         folder.mkdir(parents=True, exist_ok=True)
+        group = folder.resolve().name
         self._run = wandb.init(
             project=PROJECT,
-            name=run or folder.name,
-            group=folder.name,
+            name=run or group,
+            group=group,
             dir=str(folder),
             config=dict(config),
             reinit="create_new",
@@ -85,9 +88,9 @@ class Wandb:
         self._run.finish()
 
 
-# Take the folder, the run's name, its configuration, and the round that it goes on from: what was written for later
-# ones does not count any more.
 MakeTracker = Callable[[Path, str, Mapping[str, Any], int], Tracker]
+"""Takes the folder, the run's name, its configuration, and the round from which it writes: in the same run, what was
+written for later ones does not count any more."""
 TRACKERS: dict[str, MakeTracker] = {TrackerName.TENSORBOARD: TensorBoard, TrackerName.WANDB: Wandb}
 
 
@@ -112,7 +115,9 @@ def track(comparison: Comparison, folder: Path, names: Sequence[str], config: Ma
             curves = comparison.curves(policy)
             rounds = curves.pop("round")[0].astype(int).tolist()
             tracker = TRACKERS[name](folder, policy, {**config, "policy": policy}, 0)
-            for index, number in enumerate(rounds):
-                means = {quantity: float(values[:, index].mean()) for quantity, values in curves.items()}
-                tracker.log(number, {quantity: mean for quantity, mean in means.items() if math.isfinite(mean)})
-            tracker.finish()
+            try:
+                for index, number in enumerate(rounds):
+                    means = {quantity: float(values[:, index].mean()) for quantity, values in curves.items()}
+                    tracker.log(number, {quantity: mean for quantity, mean in means.items() if math.isfinite(mean)})
+            finally:
+                tracker.finish()

@@ -299,6 +299,10 @@ class ModelStore:
         at_gateway = intake.groups[0][intake.group_of]
         self.num_waiting = self.num_waiting + np.bincount(at_gateway, minlength=len(self.num_waiting))
 
+    def ripe(self, decision: Decision) -> list[Group]:
+        """Groups whose waiting updates are aggregated: all, unless the decision says which gateways do that."""
+        return [group for group in self.waiting if decision.aggregates(group[0], scheduled=True)]
+
     def move(self, group: Group, combine: Combine, server_rate: float) -> None:
         """Move the model of a group along what its waiting updates combine to, `server_rate` times."""
         updates, weights, cloud_weight, _ = self.waiting.pop(group)

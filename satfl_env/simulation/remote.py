@@ -71,7 +71,7 @@ class RemoteRound:
     """
 
     def __init__(self, simulation: Simulation, decision: Decision) -> None:
-        self._simulation = simulation
+        self._simulation, self._closed = simulation, False
         with torch_defaults(simulation.torch_threads):
             self._opened = simulation.begin(decision)
         job = self._opened.job
@@ -93,14 +93,18 @@ class RemoteRound:
         """Aggregate what clients have trained, and end the round as `Simulation.step` does.
 
         Args:
-            results: What came of the jobs, by satellite. One that does not answer, or whose parameters are no usable
-                numbers, has diverged: its update is lost.
+            results: What came of the jobs, by satellite. One that does not answer, or whose parameters or mean gradient
+                are no usable numbers, has diverged: its update is lost.
 
         Raises:
-            ValueError: If a satellite that was asked nothing answers, or the parameters are not those of the model;
-                nothing has changed then.
+            ValueError: If a satellite that was asked nothing answers, the parameters are not those of the model, or a
+                mean gradient is missing or has another shape; nothing has changed then.
+            RuntimeError: If the round is closed already.
         """
+        if self._closed:
+            raise RuntimeError("the round is closed already; open another one")
         result = self._result(results)
+        self._closed = True
         simulation = self._simulation
         with torch_defaults(simulation.torch_threads):
             learned = simulation.learn(self._opened, result)
@@ -116,13 +120,25 @@ class RemoteRound:
             if satellite not in self.jobs:
                 raise ValueError(f"satellite {satellite} answers, but these were asked: {sorted(self.jobs)}")
             row = self._simulation.layout.row(one.parameters)
-            if one.diverged or not is_usable(row.numpy()).all():
+            if one.diverged:
+                continue
+            steps = None if gradient is None else _mean_gradient(satellite, one, gradient[satellite].shape)
+            if not is_usable(row.numpy()).all() or (steps is not None and not steps.isfinite().all()):
                 continue
             parameters[satellite], last_loss[satellite] = row, one.last_loss
             batches[satellite], diverged[satellite] = one.batches, False
-            if gradient is not None and one.mean_gradient is not None:
-                gradient[satellite] = one.mean_gradient
+            if gradient is not None and steps is not None:
+                gradient[satellite] = steps
         return TrainingResult(parameters, last_loss, diverged, batches, gradient)
+
+
+def _mean_gradient(satellite: int, result: ClientResult, shape: torch.Size) -> Tensor:
+    """The mean gradient of a client whose job had a shift."""
+    given = result.mean_gradient
+    if given is None or given.shape != shape:
+        found = "none" if given is None else f"shape {tuple(given.shape)}"
+        raise ValueError(f"the mean gradient of satellite {satellite} must have shape {tuple(shape)}, got {found}")
+    return given
 
 
 def train_client(simulation: Simulation, satellite: int, job: ClientJob) -> ClientResult:

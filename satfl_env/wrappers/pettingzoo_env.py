@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
@@ -42,7 +43,7 @@ class SatFLParallelEnv(ParallelEnv[str, Each, Each]):
         self._kind = agents
         self._action_spaces = {name: agents.action_space() for name in agents.names}
         self.state_space = spaces.Box(-LIMIT, LIMIT, (spaces.flatdim(env.observation_space),), np.float32)
-        self._sets: Each
+        self._sets: Each = {}
 
     def observation_space(self, agent: str) -> spaces.Dict:
         """What an agent sees: one object for all agents, so that many of them take no memory."""
@@ -92,7 +93,13 @@ class SatFLParallelEnv(ParallelEnv[str, Each, Each]):
         )
 
     def state(self) -> NDArray[np.float32]:
-        """The whole state for a common critic: `set_observation`, flat."""
+        """The whole state for a common critic: `set_observation`, flat.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        if not self._sets:
+            raise ResetNeeded("call reset() before state()")
         return np.asarray(spaces.flatten(self.env.observation_space, self._sets), dtype=np.float32)
 
     def render(self) -> Any:

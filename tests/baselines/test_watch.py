@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from satfl_baselines import make_policy
 from satfl_baselines.film import film_writer, play_film, write_film
-from satfl_env import SatFLEnv, decision_to_action
+from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
 from satfl_env.commands import make_app
 from tests.factories import physics_only
 
@@ -120,3 +120,12 @@ def test_a_still_is_the_last_frame(tmp_path):
 
 def test_names_of_films_may_be_in_capitals():
     assert film_writer(Path("EPISODE.GIF")) is film_writer(Path("episode.gif"))
+
+
+def test_a_policy_that_fails_is_named_with_its_round():
+    def fails(state: NetworkState) -> Decision:
+        raise KeyError("mine")
+
+    frames = play_film("task-clustering-mini", fails, 3)
+    with pytest.raises(RuntimeError, match=r"the policy .*fails in round 0 of seed 3 failed at .*KeyError"):
+        list(frames)

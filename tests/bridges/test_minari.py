@@ -33,7 +33,7 @@ def minari(tmp_path, monkeypatch):
 
 
 def satfl(*arguments: str) -> Any:
-    command = EntryPoint("record", "satfl_baselines.commands.episodes:record", "satfl.commands")
+    command = EntryPoint("record", "satfl_baselines.commands.record:record", "satfl.commands")
     return CliRunner().invoke(make_app([command]), ["record", *arguments, *CHANGES])
 
 

@@ -100,3 +100,30 @@ def test_what_does_not_fit_is_told_and_changes_nothing():
     _, report = remote.close(results)
     _, expected = board.step(decide(board.state))
     np.testing.assert_equal(parts_of(report), parts_of(expected))
+
+
+def test_a_mean_gradient_is_asked_for_and_checked():
+    scaffold = CASES["SCAFFOLD"]
+    simulation, board = started(**scaffold), started(**scaffold)
+    remote = RemoteRound(simulation, decide(simulation.state))
+    results = answers(board, remote)
+    first, second = list(results)[:2]
+    for wrong, found in ((None, "none"), (torch.zeros(3), "shape \\(3,\\)")):
+        with pytest.raises(ValueError, match=f"mean gradient of satellite {first} must have shape .*, got {found}"):
+            remote.close({**results, first: results[first]._replace(mean_gradient=wrong)})
+    gradient = results[second].mean_gradient
+    assert gradient is not None
+    broken = results[second]._replace(mean_gradient=torch.full_like(gradient, np.nan))
+    _, report = remote.close({**results, second: broken})
+    assert report.outcome[second] == Outcome.DIVERGED
+    assert report.outcome[first] != Outcome.DIVERGED
+
+
+def test_a_round_is_closed_once():
+    simulation, board = started(), started()
+    remote = RemoteRound(simulation, decide(simulation.state))
+    results = answers(board, remote)
+    state, _ = remote.close(results)
+    with pytest.raises(RuntimeError, match="closed already"):
+        remote.close(results)
+    assert simulation.state is state

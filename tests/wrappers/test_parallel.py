@@ -217,3 +217,9 @@ def test_pettingzoo_s_absence_is_told_in_a_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "pettingzoo", None)
     with pytest.raises(ImportError, match=r"parallel_env needs PettingZoo: pip install -e '\.\[pettingzoo\]'"):
         parallel_env()
+
+
+def test_there_is_no_state_before_the_first_reset():
+    env = parallel_env("task-clustering-mini")
+    with pytest.raises(ResetNeeded):
+        env.state()

@@ -30,7 +30,7 @@ from satfl_env.commands import (
 
 if TYPE_CHECKING:
     from satfl_agents import Assignment
-    from satfl_baselines.commands.record import CommandRecord
+    from satfl_baselines.commands.run_record import CommandRecord
 
 # For the table at the end: the last held-out seeds, since whoever trains again after a look has chosen on them.
 NUM_TEST_EPISODES = 5
@@ -81,7 +81,7 @@ def train(
     # It takes seconds to import, which --help need not wait for.
     from satfl_agents import Assignment, load_hyperparameters
     from satfl_agents.training.width import told_width
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_baselines.tracking import check_trackers
     from satfl_env.scenarios import load
 

@@ -37,7 +37,7 @@ def tune(
     # It takes seconds to import, which --help need not wait for.
     from satfl_agents import Assignment, load_hyperparameters
     from satfl_agents.training.tuning import BEST, tune
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_env.scenarios import load
 
     keeps_what_is_finished()

@@ -6,8 +6,8 @@ cluster with the weights of the decision. A client is one satellite; its number 
 
 A message to train has the records `arrays`, the model by the names of its parameters, and `config`, with `epochs`,
 `seed`, `proximal-mu` and `satellite`. The reply has `arrays` again, and may have `metrics` with `last-loss`, `batches`
-and `diverged` (0 or 1). With SCAFFOLD and FedProx `gradient` holds the constant in the gradient (`shift`), and in the
-reply the mean gradient (`mean`).
+and `diverged` (0 or 1); `num-examples`, which `client_app` adds, is for other strategies. With SCAFFOLD and FedProx
+`gradient` holds the constant in the gradient (`shift`), and in the reply the mean gradient (`mean`).
 """
 
 from __future__ import annotations
@@ -98,20 +98,22 @@ class ScheduledStrategy(Strategy):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Aggregate what came back, and end the round; a client that fails has lost its update.
+        """Aggregate what came back, and end the round; a client that fails, or sends no arrays, has lost its update.
 
         Returns:
             The gateways' models, `gateway <g>/cluster <c>/<parameter>`, and the mean test metrics of the satellites'
             models with the round's costs.
 
         Raises:
-            ValueError: If a client sends back another model.
+            ValueError: If a client sends back another model, or no mean gradient where one was asked for.
         """
         if self._round is None:
             return None, None
         satellites = {node: satellite for satellite, node in self._nodes.items()}
         answers = {
-            satellites[reply.metadata.src_node_id]: _result(reply.content) for reply in replies if not reply.has_error()
+            satellites[reply.metadata.src_node_id]: _result(reply.content)
+            for reply in replies
+            if not reply.has_error() and "arrays" in reply.content
         }
         self.state, report = self._round.close(answers)
         self._round = None

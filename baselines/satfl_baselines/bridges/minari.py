@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 import satfl_env
-from satfl_baselines.evaluate import Decide
+from satfl_baselines.evaluate import Decide, decided, in_round
 from satfl_baselines.policies import make_policy
 from satfl_env import Decision, NetworkState, Simulation, decision_to_action
 from satfl_env.commands.doctor import versions
@@ -105,11 +105,11 @@ def record(
         "versions": versions(),
     }
     root.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=root, prefix=".") as parts, _minari_root(parts):
+    with closing(env), TemporaryDirectory(dir=root, prefix=".") as parts, _minari_root(parts):
         dataset = None
         for number, seed in enumerate(seeds):
             decide = make_policy(policy, seed, about["scenario"]) if own is None else own
-            episode = _play(env, decide, seed)
+            episode = _play(env, decide, policy, seed)
             if dataset is None:
                 dataset = _created(name, env, episode, about, data_format)
             else:
@@ -117,7 +117,6 @@ def record(
             progress(number + 1, len(seeds))
         with _minari_root(root):
             _publish(Path(parts) / name, target, name)
-    env.close()
     return target
 
 
@@ -162,7 +161,7 @@ def _minari_root(folder: Path | str) -> Iterator[None]:
             os.environ[_ROOT] = before
 
 
-def _play(env: gym.Env[Any, Any], decide: Decide, seed: int) -> EpisodeBuffer:
+def _play(env: gym.Env[Any, Any], decide: Decide, policy: str, seed: int) -> EpisodeBuffer:
     """One episode."""
     observation, info = env.reset(seed=seed)
     observations, infos = [observation], [info]
@@ -171,7 +170,8 @@ def _play(env: gym.Env[Any, Any], decide: Decide, seed: int) -> EpisodeBuffer:
     ends: list[tuple[bool, bool]] = []
     simulation: Simulation = env.get_wrapper_attr("simulation")
     while not (ends and any(ends[-1])):
-        action = _action(env, decide(simulation.state), simulation.state)
+        state = simulation.state
+        action = _action(env, decided(decide, state, in_round(policy, state, seed)), state)
         observation, reward, terminated, truncated, info = env.step(action)
         observations.append(observation)
         infos.append(info)

@@ -60,7 +60,7 @@ def compare(
     # These take seconds to import, which --help need not wait for.
     from satfl_baselines import comparison as playing
     from satfl_baselines import tracking
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_baselines.files import write_json
     from satfl_baselines.results import summarise
     from satfl_baselines.tables import comparison_table, lost_update_lines

@@ -81,7 +81,7 @@ def evaluate(
 ) -> None:
     """Evaluate policies on held-out seeds, beside reference policies and the best of them."""
     # These take seconds to import, which --help need not wait for.
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_baselines.suites.report import all_standings, write_report
     from satfl_baselines.tables import standings_table
     from satfl_baselines.tracking import check_trackers

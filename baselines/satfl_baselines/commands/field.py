@@ -45,7 +45,7 @@ def field(
 ) -> None:
     """Play systems of satellite federated learning on one scene: a table with 95 % intervals, CSV and a picture."""
     # These take seconds to import, which --help need not wait for.
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_baselines.field.command import write
     from satfl_baselines.field.playing import play
     from satfl_baselines.field.system import load_systems

@@ -26,7 +26,7 @@ def leaderboard(
 ) -> None:
     """Make the leaderboard of a suite from results, beside the recorded ones of the reference policies."""
     # These take seconds to import, which --help need not wait for.
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_baselines.suites.leaderboard import gathered, write_leaderboard
     from satfl_baselines.suites.suite import load_suite
 

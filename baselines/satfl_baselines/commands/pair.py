@@ -21,7 +21,7 @@ def pair(
     every: Annotated[bool, typer.Option("--all", help="Name all settings that differ, however many they are.")] = False,
 ) -> None:
     """Compare the same policies on two scenarios or variants of one, seed by seed."""
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
 
     with nullcontext() if out is None else recorded(context, out):
         _pair(first, second, out, every)

@@ -16,10 +16,10 @@ def report(
 ) -> None:
     """Report on folders of results side by side: one page of HTML with tables, curves and configurations."""
     # These take seconds to import, which --help need not wait for.
-    from satfl_baselines.files import write_whole
-    from satfl_baselines.pages.page import html_page, require_page
+    from satfl_baselines.files import require_place, write_whole
+    from satfl_baselines.pages.page import html_page
     from satfl_baselines.pages.report import report as report_on
 
-    require_page(out)
+    require_place(out, "page")
     write_whole(out, html_page("report", ", ".join(map(str, folders)), report_on(folders)))
     say(output_console(), f"The report is {out}; any browser opens it")

@@ -73,7 +73,7 @@ def reproduce(
 ) -> None:
     """Reproduce tables and figures of a paper: pictures, CSV, and tables beside the paper's numbers and claims."""
     # It takes seconds to import, which --help need not wait for.
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_baselines.semspacefl import command as semspacefl
 
     keeps_what_is_finished()

@@ -41,7 +41,7 @@ def tune_rules(
 ) -> None:
     """Tune the numbers of the reference rule on a scenario, by the cross-entropy method on tuning seeds."""
     # These take seconds to import, which --help need not wait for.
-    from satfl_baselines.commands.record import recorded
+    from satfl_baselines.commands.run_record import recorded
     from satfl_baselines.tuning.tune import tune_rules as tune
     from satfl_baselines.tuning.tuned import FILE
     from satfl_env.scenarios import load

@@ -14,7 +14,6 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -48,19 +47,6 @@ def html_page(kind: str, title: str, data: Mapping[str, Any]) -> bytes:
         data=_json(data),
     )
     return page.encode()
-
-
-def require_page(path: Path) -> Path:
-    """The path of a page that is to be written, checked before what it shows is made.
-
-    Raises:
-        OSError: If its folder is not there, or it is a folder.
-    """
-    if path.is_dir():
-        raise OSError(f"page {str(path)!r} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise OSError(f"folder {str(path.parent)!r} of the page {path.name!r} is not there; make it first")
-    return path
 
 
 @cache

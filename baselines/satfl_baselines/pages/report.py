@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray
-from satfl_baselines.commands.record import read_run
+from satfl_baselines.commands.run_record import read_run
 from satfl_baselines.evaluate import NOT_PLAYED
 from satfl_baselines.files import yaml_text
 from satfl_baselines.identity import SCENARIO, differences

@@ -49,7 +49,7 @@ def aggregate_or_wait(
     updates = arrivals.received - arrivals.start[:, : models.num_shared]
     fetched = np.full(len(waiting.members), version)
     models.wait(waiting, take_rows(updates, waiting.members), fetched)
-    ripe = [group for group in models.waiting if decision.aggregates(group[0], scheduled=True)]
+    ripe = models.ripe(decision)
     models.version = max(models.version, version + bool(ripe))
     for group in ripe:
         kept = models.waiting[group]

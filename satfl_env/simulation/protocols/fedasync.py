@@ -93,7 +93,7 @@ class FedAsync(NextContact):
         intake, version = models.take_in(decision, arrivals), models.version
         staleness = staleness_at_arrival(models, arrivals, fetched)
         models.wait(intake, take_rows(arrivals.received, intake.members), fetched.version[intake.members])
-        ripe = [group for group in models.waiting if decision.aggregates(group[0], scheduled=True)]
+        ripe = models.ripe(decision)
         models.version += bool(ripe)
         for group in ripe:
             kept = models.waiting[group]

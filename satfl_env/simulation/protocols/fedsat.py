@@ -47,7 +47,7 @@ class FedSat(NextContact):
         intake, staleness = models.take_in(decision, arrivals), staleness_at_arrival(models, arrivals, fetched)
         at_server = _at_server(intake, arrivals.samples / max(1, arrivals.samples.sum()))
         models.wait(at_server, _changes(models, arrivals), fetched.version[intake.members])
-        ripe = [group for group in models.waiting if decision.aggregates(group[0], scheduled=True)]
+        ripe = models.ripe(decision)
         models.version += bool(ripe)
         for group in ripe:
             kept = models.waiting[group]
@@ -60,7 +60,8 @@ def _changes(models: ModelStore, arrivals: Arrivals) -> Tensor:
     members = np.flatnonzero(arrivals.returned)
     delivered = take_rows(arrivals.received, members)
     before = [models.delivered.get(satellite, models.first) for satellite in members.tolist()]
-    models.delivered.update(zip(members.tolist(), delivered, strict=True))
+    # Copies: a row alone would keep the models of its whole round.
+    models.delivered.update(zip(members.tolist(), (model.clone() for model in delivered), strict=True))
     return delivered - torch.stack(before) if before else delivered
 
 
