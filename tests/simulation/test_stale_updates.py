@@ -171,6 +171,18 @@ def test_the_ground_stations_of_fedsat_are_one_server():
         assert store.gateway_models[gateway, 0].item() == pytest.approx(0.75 * 1 + 0.25 * 2)
 
 
+def test_fedsat_reports_shares_of_samples_as_weights():
+    store, weights = ModelStore(torch.zeros(2, 1), 1, 1), np.array([0.9, 0.1])
+    trained = torch.tensor([[1.0], [2.0]])
+    arrivals = Arrivals(
+        store.held.clone(), trained, trained, np.ones(2, bool), np.zeros((2, 2), np.int64), np.array([30, 10])
+    )
+    fetched = Fetched(np.ones(2), np.zeros(2, np.int64), np.ones(2))
+    decision = replace(make_decision(np.zeros(2, np.int64), 1), weights=weights)
+    aggregation = FedSat().aggregate(store, decision, arrivals, fetched, weighted_mean)
+    np.testing.assert_allclose(aggregation.intake.weights, [0.75, 0.25])
+
+
 @pytest.mark.parametrize("power", [1, 2])
 def test_fedgsm_compensates_by_hand(power: int):
     """What has passed since the fetch, 0.5, times |u|^p: u = 0.2 - 1 x 0.2^p x 0.5; a change stays within |u|."""

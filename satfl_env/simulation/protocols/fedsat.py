@@ -7,6 +7,7 @@ for Ground-Assisted Federated Learning in LEO Satellite Constellations", EUSIPCO
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -44,7 +45,8 @@ class FedSat(NextContact):
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
     ) -> Aggregation:
         """The server moves its models along the changes of what satellites deliver."""
-        intake, staleness = models.take_in(decision, arrivals), staleness_at_arrival(models, arrivals, fetched)
+        by_samples = replace(decision, weights=arrivals.samples.astype(np.float64))
+        intake, staleness = models.take_in(by_samples, arrivals), staleness_at_arrival(models, arrivals, fetched)
         at_server = _at_server(intake, arrivals.samples / max(1, arrivals.samples.sum()))
         models.wait(at_server, _changes(models, arrivals), fetched.version[intake.members])
         ripe = models.ripe(decision)
