@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies
+from satfl_baselines.commands.episode_options import DEFAULT_POLICY, EpisodePolicy
+from satfl_baselines.commands.policy_names import own_policies
 from satfl_env.commands import (
     DEFAULT_SCENARIO,
     Overrides,
@@ -27,9 +28,7 @@ def record(
         ),
     ],
     scenario: ScenarioName = DEFAULT_SCENARIO,
-    policy: Annotated[
-        str, typer.Option(help=f"The policy that plays: of {KINDS}.", autocompletion=complete_policies)
-    ] = "full",
+    policy: EpisodePolicy = DEFAULT_POLICY,
     episodes: Annotated[int, typer.Option(min=1, help="Number of episodes.")] = 10,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode; the next ones follow.")] = 0,
     form: Annotated[

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies
+from satfl_baselines.commands.episode_options import DEFAULT_POLICY, EpisodePolicy, EpisodeScenario, EpisodeSeed
+from satfl_baselines.commands.policy_names import own_policies
 from satfl_env.commands import (
     Overrides,
     Parts,
@@ -18,16 +19,13 @@ from satfl_env.commands import (
     progress_bar,
     say,
 )
-from satfl_env.commands.options import SCENARIO
 
 
 def replay(
-    scenario: Annotated[str, typer.Argument(**SCENARIO)],
+    scenario: EpisodeScenario,
     out: Annotated[Path, typer.Option(help="The page to write, a file of HTML.")],
-    policy: Annotated[
-        str, typer.Option(help=f"Policy that plays, one of {KINDS}.", autocompletion=complete_policies)
-    ] = "full",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
+    policy: EpisodePolicy = DEFAULT_POLICY,
+    seed: EpisodeSeed = 0,
     overrides: Overrides = None,
     parts: Parts = None,
 ) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies
+from satfl_baselines.commands.episode_options import DEFAULT_POLICY, EpisodePolicy, EpisodeScenario, EpisodeSeed
+from satfl_baselines.commands.policy_names import own_policies
 from satfl_env.commands import (
     Overrides,
     Parts,
@@ -19,23 +20,20 @@ from satfl_env.commands import (
     progress_bar,
     say,
 )
-from satfl_env.commands.options import SCENARIO
 
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
 def watch(
-    scenario: Annotated[str, typer.Argument(**SCENARIO)],
+    scenario: EpisodeScenario,
     out: Annotated[
         Path,
         typer.Option(
             help="The film to write: FILE.mp4, which needs the extra video, or FILE.gif; FILE.png is its last frame."
         ),
     ],
-    policy: Annotated[
-        str, typer.Option(help=f"Policy that plays, one of {KINDS}.", autocompletion=complete_policies)
-    ] = "full",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
+    policy: EpisodePolicy = DEFAULT_POLICY,
+    seed: EpisodeSeed = 0,
     fps: Annotated[float, typer.Option(min=0.1, max=60.0, help="Frames per second; each round is one.")] = 4.0,
     size: Annotated[
         str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Pixels of the film, such as 1920x1080.")
