@@ -24,7 +24,8 @@ def record(
     out: Annotated[
         str,
         typer.Option(
-            help="Id of the data set, such as satfl/full-v0, or its folder, which begins with '.', '/' or '~' and ends with such a name and version."
+            help="Id of the data set, such as satfl/full-v0, or its folder, which begins with '.', '/' or '~' and ends "
+            "with such a name and version."
         ),
     ],
     scenario: ScenarioName = DEFAULT_SCENARIO,
