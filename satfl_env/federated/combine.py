@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Combine = Callable[[Tensor, Tensor], Tensor]
+"""A rule of the server: updates, (n, P), and their weights, (n,), give one update, (P,)."""
 
 # Sums of weights that are equal but for rounding in single precision differ by less.
 _ROUNDING = 1e-6
