@@ -1,18 +1,20 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from astropy import units
 from boinor.bodies import Earth, Mars
+from boinor.core.perturbations import J2_perturbation
+from boinor.core.propagation import cowell
+from boinor.core.propagation.base import func_twobody
 from boinor.twobody import Orbit
 from boinor.twobody.propagation import MarkleyPropagator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env.orbits import CowellOrbits, KeplerOrbits, orbits_from_boinor, orbits_from_states, walker
-from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
+from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M, GRAVITY_M3PS2
+from satfl_env.orbits.earth import J2 as EARTH_J2
 from satfl_env.orbits.frames import gcrs_to_teme
 from satfl_env.orbits.kepler import secular_rates_radps, solve_kepler
 
@@ -158,13 +160,31 @@ def test_integrated_motion_stays_outside_the_earth() -> None:
         CowellOrbits(orbits, span_s=6000.0)
 
 
-def test_without_boinor_integration_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "boinor", None)
-    for name in [name for name in sys.modules if name.startswith("boinor.")]:
-        monkeypatch.delitem(sys.modules, name)
-    orbits = walker(4, 1, 0, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
-    with pytest.raises(ImportError, match=r"^CowellOrbits needs boinor: pip install -e '\.\[orbits\]'$"):
-        CowellOrbits(orbits, span_s=600.0)
+def test_integration_is_that_of_boinor_to_half_a_centimetre() -> None:
+    orbits = make_orbits(eccentricity=[0.0, 0.001, 0.1, 0.5])
+    position, velocity = (state[0] / 1e3 for state in orbits.osculating().states(np.zeros(1)))
+    time_s = np.linspace(0, 20_000, 97)  # between the knots, too
+
+    def force(time: float, state: np.ndarray, gravity: float) -> np.ndarray:
+        rate = func_twobody(time, state, gravity)
+        rate[3:] += J2_perturbation(time, state, gravity, EARTH_J2, EQUATORIAL_RADIUS_M / 1e3)
+        return rate
+
+    ours = CowellOrbits(orbits, span_s=20_000).states(time_s)
+    for satellite, start in enumerate(zip(position, velocity, strict=True)):
+        theirs = cowell(GRAVITY_M3PS2 / 1e9, *start, time_s, f=force)
+        np.testing.assert_allclose(ours[0][:, satellite], np.array(theirs[0]) * 1e3, rtol=0, atol=5e-3)
+        np.testing.assert_allclose(ours[1][:, satellite], np.array(theirs[1]) * 1e3, rtol=0, atol=1e-3)
+
+
+def test_satellites_integrated_together_move_as_each_does_alone() -> None:
+    circles = walker(60, 6, 1, altitude_m=550e3, inclination_deg=53, epoch=EPOCH, j2=False)
+    eccentric = make_orbits(j2=False)
+    together = KeplerOrbits(EPOCH, *(np.append(getattr(circles, n), getattr(eccentric, n)[-1]) for n in ELEMENTS))
+    alone = KeplerOrbits(EPOCH, *(getattr(eccentric, name)[-1:] for name in ELEMENTS))
+    time_s = np.arange(0.0, DAY_S + 1, 100.0)
+    lonely, joined = (CowellOrbits(orbits).states(time_s)[0] for orbits in (alone, together))
+    np.testing.assert_allclose(joined[:, -1], lonely[:, 0], rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("j2", [False, True])
