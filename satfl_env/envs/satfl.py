@@ -239,7 +239,10 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
 
     ## Version History
 
-    * v0: Initial version.
+    * v0: Initial version, of package 0.2.0: reward `metric_gain`, five parts in the action, 21 in the observation, in
+      SI units. Development versions before it rewarded the drop of the test loss, which is now
+      `reward={"metric_gain": 0, "loss_drop": 1}`, and did not show `transmit_power_w`: policies trained on their
+      observations do not fit.
     """
 
     action_space: spaces.Dict

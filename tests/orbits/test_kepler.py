@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from astropy import units
@@ -185,6 +187,13 @@ def test_satellites_integrated_together_move_as_each_does_alone() -> None:
     time_s = np.arange(0.0, DAY_S + 1, 100.0)
     lonely, joined = (CowellOrbits(orbits).states(time_s)[0] for orbits in (alone, together))
     np.testing.assert_allclose(joined[:, -1], lonely[:, 0], rtol=0, atol=1e-3)
+
+
+def test_integration_needs_no_boinor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ["boinor", *(name for name in sys.modules if name.startswith("boinor."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    orbits = walker(4, 1, 0, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
+    assert CowellOrbits(orbits, span_s=600.0).states(np.array([600.0]))[0].shape == (1, 4, 3)
 
 
 @pytest.mark.parametrize("j2", [False, True])
