@@ -74,8 +74,8 @@ class Policy:
 
 def _group_index(gateway: IntArray, cluster: IntArray) -> IntArray:
     """Index of each satellite's (gateway, cluster) group, from 0."""
-    _, index = np.unique(np.stack([gateway, cluster], axis=1), axis=0, return_inverse=True)
-    return index.reshape(-1)
+    _, index = np.unique(gateway * (cluster.max(initial=0) + 1) + cluster, return_inverse=True)
+    return index
 
 
 def _scaled(weights: FloatArray) -> FloatArray:

@@ -94,11 +94,12 @@ class TransferBits(NamedTuple):
             window_s: What is left of the contact.
         """
 
-        def time_s(bits: Each) -> FloatArray:
-            return link_time_s(bits, rate_bps, distance_m) + carry_s * (bits / self.mean)
+        mean, upload = self.mean, self.uploads(rate_bps, window_s)
 
-        upload = self.uploads(rate_bps, window_s)
+        def time_s(bits: Each) -> FloatArray:
+            return link_time_s(bits, rate_bps, distance_m) + carry_s * (bits / mean)
+
         download_s = time_s(self.download)
         # Once if both are of one size.
         upload_s = download_s if np.array_equal(upload, self.download) else time_s(upload)
-        return Transfers(download_s, upload_s, upload / self.mean)
+        return Transfers(download_s, upload_s, upload / mean)
