@@ -93,7 +93,6 @@ class TransferBits(NamedTuple):
             carry_s: Time that a model of mean size takes to the satellite that has this link; it goes by the bits.
             window_s: What is left of the contact.
         """
-
         mean, upload = self.mean, self.uploads(rate_bps, window_s)
 
         def time_s(bits: Each) -> FloatArray:
