@@ -29,10 +29,15 @@ MOST = 2**31 - 1
 MOST_WORKERS = 256
 
 
-def _no_truth_value(value: Any) -> Any:
-    if isinstance(value, bool | np.bool_):
-        raise ValueError(f"must be a number, got {value}")
-    return value
+def _no_truth_value(kind: str) -> BeforeValidator:
+    """Refuses true and false, which Python takes for 1 and 0, where `kind` is wanted."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, bool | np.bool_):
+            raise ValueError(f"must be {kind}, got {value}")
+        return value
+
+    return BeforeValidator(check)
 
 
 # No quantity in SI units comes near these, and no product of those that are multiplied here leaves double precision.
@@ -53,8 +58,8 @@ def _not_too_large(value: float) -> float:
 
 
 # All numbers of settings are one of these or narrower. Text that spells a number is one, too, and 2.0 is an integer.
-Finite = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False), AfterValidator(_not_too_large)]
-Whole = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=MOST)]
+Finite = Annotated[float, _no_truth_value("a number"), Field(allow_inf_nan=False), AfterValidator(_not_too_large)]
+Whole = Annotated[int, _no_truth_value("an integer"), Field(ge=0, le=MOST)]
 
 Positive = Annotated[Finite, Field(gt=0), AfterValidator(_not_too_small)]
 NonNegative = Annotated[Finite, Field(ge=0)]
