@@ -116,7 +116,7 @@ def play_rounds(
     `run_episode`.
     """
     scenario = loaded(scenario)
-    decide = make_policy(policy, seed, scenario.name) if isinstance(policy, str) else require_function("policy", policy)
+    decide = function_of(policy, seed, scenario.name)
     judge = Reward.of(scenario, reward)
     return _play(build(scenario, parts=parts), scenario, decide, policy_name(policy), seed, judge)
 
@@ -124,6 +124,11 @@ def play_rounds(
 def loaded(scenario: Scenario | str | Path) -> Scenario:
     """A scenario as it is, or the one of a name or path."""
     return scenario if isinstance(scenario, Scenario) else load(scenario)
+
+
+def function_of(policy: Decide | str, seed: int, scenario: str) -> Decide:
+    """The policy that a function is, or that a name in the registry stands for; see `make_policy`."""
+    return make_policy(policy, seed, scenario) if isinstance(policy, str) else require_function("policy", policy)
 
 
 def require_function(name: str, policy: Decide) -> Decide:

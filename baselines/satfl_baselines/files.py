@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,14 +54,17 @@ def one_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def require_place(path: Path, what: str) -> Path:
+def require_place(path: Path, what: str, endings: Iterable[str]) -> Path:
     """The path of a file that is to be written, checked before what it shows is made.
 
     Raises:
         OSError: If it is a folder, or its folder is not there.
+        ValueError: If the name has none of the endings, such as `.html`, in upper or lower case.
     """
     if path.is_dir():
         raise OSError(f"{what} {str(path)!r} is a folder; name a file in it")
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"the name of a {what} must end in {', '.join(endings)}, got {str(path)!r}")
     if not path.parent.is_dir():
         raise OSError(f"folder {str(path.parent)!r} of the {what} {path.name!r} is not there; make it first")
     return path

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satfl_baselines.evaluate import Decide, decided, in_round, loaded, policy_name, require_function
+from satfl_baselines.evaluate import Decide, decided, function_of, in_round, loaded, policy_name
 from satfl_baselines.files import require_place, write_whole
-from satfl_baselines.policies import make_policy
 from satfl_env import SatFLEnv, decision_to_action
 from satfl_env.imports import to_install
 from satfl_env.scenarios import Scenario
@@ -59,7 +58,7 @@ def play_film(
         ValueError, TypeError: As the environment does, at once; when it is played as `run_episode` does.
     """
     scenario = loaded(scenario)
-    decide = make_policy(policy, seed, scenario.name) if isinstance(policy, str) else require_function("policy", policy)
+    decide = function_of(policy, seed, scenario.name)
     env = SatFLEnv(scenario, parts=parts, render_mode="rgb_array", render_size=size, render_dpi=dpi)
     return _frames(env, decide, policy_name(policy), seed, progress)
 
@@ -105,10 +104,8 @@ def film_writer(path: Path) -> Writer:
         OSError: If it is a folder, or its folder is not there.
         ImportError: If it is MP4 and the extra `video` is not installed.
     """
-    writer = _WRITERS.get(path.suffix.lower())
-    if writer is None:
-        raise ValueError(f"a film's name must end in {', '.join(_WRITERS)}, got {str(path)!r}")
-    require_place(path, "film")
+    require_place(path, "film", _WRITERS)
+    writer = _WRITERS[path.suffix.lower()]
     if writer is _mp4:
         _imageio()
     return writer

@@ -16,6 +16,7 @@ from satfl_baselines.comparison import compare
 from satfl_baselines.files import write_figure, write_table
 from satfl_baselines.results import curve_rows, summarise
 from satfl_baselines.summary import OF, Comparison, Estimate
+from satfl_env.counted import counted
 from satfl_env.drawing import DEFAULT_FORMATS, own_style
 from satfl_env.scenarios import Scenario
 
@@ -228,7 +229,7 @@ def _rounds(needed: FloatArray) -> str:
     reached = needed[np.isfinite(needed)]
     if reached.size == 0:
         return "never"
-    missed = f" ({len(needed) - len(reached)} seeds never)" if len(reached) < len(needed) else ""
+    missed = f" ({counted(len(needed) - len(reached), 'seed')} never)" if len(reached) < len(needed) else ""
     return f"{reached.mean():.1f}{missed}"
 
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 from satfl_baselines.evaluate import NOT_PLAYED, Episode, Run
 from satfl_baselines.files import damaged, expressible, number_or_nan, of_another_version, read_json, write_json
 from satfl_env import __version__
+from satfl_env.counted import counted
 from satfl_env.scenarios import Scenario
 
 SEAL = "seal"
@@ -64,7 +65,7 @@ def _problem(records: list[dict[str, Any]], scenario: Scenario) -> str:
             return f"record {index} is of round {record['round']:g}"
     last, longest = len(records) - 1, scenario.rounds.episode
     # A target or a decay ends an episode early; one that was cut has no seal.
-    return "" if 1 <= last <= longest else f"it has {max(last, 0)} of {longest} rounds"
+    return "" if 1 <= last <= longest else f"it has {max(last, 0)} of {counted(longest, 'round')}"
 
 
 def _seal(episode: Episode, belongs: Mapping[str, Any]) -> str:

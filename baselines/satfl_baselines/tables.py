@@ -15,6 +15,7 @@ from satfl_baselines.reproduce import DIFFERENCES, Claim, difference_rows, quant
 from satfl_baselines.suites.standings import Standing
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_env import Outcome
+from satfl_env.counted import counted
 from satfl_env.quantities import quantity
 
 
@@ -78,7 +79,8 @@ def lost_update_lines(comparison: Comparison) -> list[str]:
         updates, models = totals["diverged"], totals["untestable"]
         if updates or models:
             lines.append(
-                f"{policy}: {updates} updates lost to divergence, {models} tests of models gave no number (all seeds)"
+                f"{policy}: {counted(updates, 'update')} lost to divergence, "
+                f"{counted(models, 'test')} of models gave no number (all seeds)"
             )
     return lines
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from satfl_env.counted import counted
 from satfl_env.data.images import IntArray
 from satfl_env.data.tasks import Task
 
@@ -67,8 +68,8 @@ def dirichlet_split(
         if sizes.min() >= min_size:
             return _deal_classes(labels, cuts, rng)
     raise ValueError(
-        f"min_size: {min_size} samples for each of {num_satellites} satellites never came about in {MAX_REDRAWS} draws "
-        f"with alpha {alpha}; use a smaller min_size or a larger alpha"
+        f"min_size: {counted(min_size, 'sample')} for each of {num_satellites} satellites never came about in "
+        f"{MAX_REDRAWS} draws with alpha {alpha}; use a smaller min_size or a larger alpha"
     )
 
 
@@ -133,7 +134,7 @@ def _draw_for_task(labels: IntArray, task: Task, size: int, share: float, rng: n
 
 def _draw(pool: IntArray, count: int, what: str, rng: np.random.Generator) -> IntArray:
     if count > len(pool):
-        raise ValueError(f"sizes: {count} samples wanted with {what}, only {len(pool)} there")
+        raise ValueError(f"sizes: {counted(count, 'sample')} wanted with {what}, only {len(pool)} there")
     return rng.choice(pool, count, replace=False)
 
 
@@ -142,5 +143,6 @@ def _check_enough(num_samples: int, num_satellites: int, min_size: int) -> None:
         raise ValueError(f"num_satellites: {num_satellites} is not positive")
     if num_satellites * min_size > num_samples:
         raise ValueError(
-            f"num_samples: {num_samples} is too few for {num_satellites} satellites with at least {min_size} each"
+            f"num_samples: {num_samples} is too few for {counted(num_satellites, 'satellite')} with at least "
+            f"{min_size} each"
         )

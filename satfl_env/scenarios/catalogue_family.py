@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from satfl_env.counted import counted
 from satfl_env.orbits import ConstellationScene, FamilyScene, Sgp4Orbits, plane_numbers
 from satfl_env.paths import PathText
 from satfl_env.scenarios.family_section import Family
@@ -66,7 +67,8 @@ class CatalogueFamily(Published, Family):
             if not self.planes:
                 raise ValueError(f"satellites must be at most {len(groups[0])}, those to draw from, got {each}")
             raise ValueError(
-                f"planes must be at most {large}, those of {len(groups)} with {each} satellites or more, got {number}"
+                f"planes must be at most {large}, those of {len(groups)} with "
+                f"{counted(each, 'satellite')} or more, got {number}"
             )
 
     def scenes(self, rounds: RoundSettings) -> ScenePart:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from satfl_env.counted import counted
 from satfl_env.links import IdealLinks, Links, RadioLinks
 from satfl_env.onboard import Battery, Computer, Energy, EnergyDraws
 from satfl_env.settings import STRICT, Count, Each
@@ -169,5 +170,7 @@ def _sizes(kinds: Sequence[Kind], num_satellites: int) -> list[int]:
     rest = num_satellites - sum(kind.count or 0 for kind in kinds)
     if kinds and min(rest, 1) != sum(kind.count is None for kind in kinds):
         got = ", ".join(f"{'the rest' if kind.count is None else kind.count} {kind.name}" for kind in kinds)
-        raise ValueError(f"the kinds must make up {num_satellites} satellites, at most one without a count; got {got}")
+        raise ValueError(
+            f"the kinds must make up {counted(num_satellites, 'satellite')}, at most one without a count; got {got}"
+        )
     return [rest if kind.count is None else kind.count for kind in kinds]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from satfl_env.arguments import checked_integer, checked_seed
+from satfl_env.counted import counted
 from satfl_env.federated import Layout, LocalData, LocalTrainer, TrainingResult, torch_defaults
 from satfl_env.onboard import EnergyBalance
 from satfl_env.orbits import Scene, SceneSnapshot
@@ -140,7 +141,7 @@ class Simulation:
         """
         self._require_reset()
         if self.finished:
-            raise RuntimeError(f"the episode ended after {self._progress.round} rounds; call reset() first")
+            raise RuntimeError(f"the episode ended after {counted(self._progress.round, 'round')}; call reset() first")
         check_decision(decision, self.state)
         seed, round_index, protocol = self._require_seed(), self._progress.round, self.ingredients.protocol
         cohort = self.ingredients.rounds.cohort

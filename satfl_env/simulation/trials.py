@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from satfl_env.counted import counted
 from satfl_env.federated import combine_updates, server_step
 from satfl_env.onboard import COMPUTER_VALUES, Supply, as_supply
 from satfl_env.orbits import Scene, SceneSnapshot
@@ -227,7 +228,9 @@ def try_data(trial: Trial) -> None:
     if not isinstance(data, FederatedData):
         raise TypeError(f"parts['data'] must give FederatedData, got {type(data).__name__}")
     if data.train.num_satellites != satellites:
-        raise ValueError(f"parts['data'] must hold samples of {satellites} satellites, got {data.train.num_satellites}")
+        raise ValueError(
+            f"parts['data'] must hold samples of {counted(satellites, 'satellite')}, got {data.train.num_satellites}"
+        )
 
 
 def try_model(trial: Trial) -> None:

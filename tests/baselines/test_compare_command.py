@@ -295,5 +295,5 @@ def test_workers_change_nothing(tmp_path):
 
 def test_episodes_that_were_there_already_are_counted(tmp_path):
     assert "already" not in compare(tmp_path).stderr
-    assert f"4 of 4 episodes were in {tmp_path} already" in compare(tmp_path).stderr
-    assert f"4 of 6 episodes were in {tmp_path} already" in compare(tmp_path, policies="full,random,semspacefl").stderr
+    assert f"episodes in {tmp_path} already: 4 of 4" in compare(tmp_path).stderr
+    assert f"episodes in {tmp_path} already: 4 of 6" in compare(tmp_path, policies="full,random,semspacefl").stderr

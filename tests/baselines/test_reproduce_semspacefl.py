@@ -142,6 +142,9 @@ def test_command_plays_writes_and_goes_on(tmp_path, monkeypatch):
 def test_names_find_their_paper(tmp_path):
     unknown = CliRunner().invoke(make_app(), ["reproduce", "table9", "--out", str(tmp_path)])
     assert unknown.exit_code == 2
+    refused = CliRunner().invoke(make_app(), ["reproduce", "table2", "--out", str(tmp_path / "new"), "--set", "a.b=1"])
+    assert "unknown key" in refused.stderr
+    assert not (tmp_path / "new").exists()
     mixed = CliRunner().invoke(make_app(), ["reproduce", "fig2", "table3", "--out", str(tmp_path)])
     assert mixed.exit_code == 2
     plain = CliRunner().invoke(make_app(), ["reproduce", "fig5", "--out", str(tmp_path), "--format", "svg,pdf"])

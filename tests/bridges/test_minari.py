@@ -74,7 +74,7 @@ def assert_played_again(dataset: Any, seeds: list[int]) -> None:
 def test_what_was_recorded_can_be_played_again(minari, form):
     output = record("--out", ID, "--episodes", "2", "--first-seed", "7", "--form", form)
     dataset = minari.load_dataset(ID)
-    assert f"2 episodes of full are in {os.environ['MINARI_DATASETS_PATH']}" in " ".join(output.split())
+    assert f"2 episodes of full in {os.environ['MINARI_DATASETS_PATH']}" in " ".join(output.split())
     assert_played_again(dataset, [7, 8])
     about = dataset.storage.metadata["satfl"]
     assert (about["scenario"], about["policy"], about["seeds"], about["form"]) == (
@@ -113,8 +113,14 @@ def own_policy(state: NetworkState):
 
 
 def test_a_policy_of_one_s_own(minari):
-    record("--out", ID, "--episodes", "1", "--policy", f"{__name__}:own_policy")
-    assert_played_again(minari.load_dataset(ID), [0])
+    from satfl_baselines.bridges import minari as bridge
+
+    name = f"{__name__}:own_policy"
+    record("--out", ID, "--episodes", "1", "--policy", name)
+    bridge.record("second-v0", "leo-multitask", own_policy, [0], overrides=SHORT)
+    for dataset in (minari.load_dataset(ID), minari.load_dataset("second-v0")):
+        assert dataset.storage.metadata["satfl"]["policy"] == name
+        assert_played_again(dataset, [0])
 
 
 def test_flat_actions_have_as_many_clusters_as_the_policy_makes(minari):

@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from satfl_baselines import policy_names
+from satfl_baselines.tuning.tuned import TUNED
 from satfl_env.commands import doctor, make_app
 from satfl_env.data import SOURCES
 from satfl_env.envs.rewards import TERMS
@@ -98,7 +99,7 @@ def test_help_imports_nothing_heavy():
     ("kind", "known"),
     [
         ("scenarios", names()),
-        ("policies", policy_names()),
+        ("policies", (*policy_names(), TUNED)),
         ("models", ("mlp-link", "conv-jscc", "swin-jscc")),
         ("data", tuple(SOURCES)),
         ("rewards", tuple(TERMS)),

@@ -134,6 +134,15 @@ def test_folders_that_are_no_results_are_told_in_one_line(tmp_path, folders, mak
     assert not (tmp_path / "report.html").exists()
 
 
+def test_only_names_that_browsers_open_are_written(tmp_path, folders):
+    app = typer.Typer()
+    app.command()(command)
+    out = tmp_path / "report.txt"
+    done = CliRunner().invoke(app, [*map(str, folders), "--out", str(out)])
+    assert str(done.exception) == f"the name of a page must end in .html, got {str(out)!r}"
+    assert not out.exists()
+
+
 def test_the_command_writes_the_page(tmp_path, folders):
     app = typer.Typer()
     app.command()(command)

@@ -221,7 +221,7 @@ def test_steps_outside_an_episode_are_refused():
         simulation.step(decide(state, weights=np.full(10, np.nan)))
     state, _ = simulation.step(decide(state))
     assert simulation.finished
-    with pytest.raises(RuntimeError, match="the episode ended after 1 rounds"):
+    with pytest.raises(RuntimeError, match="the episode ended after 1 round;"):
         simulation.step(decide(state))
 
 

@@ -82,9 +82,16 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     [
         ({"suite": "v0"}, "results of another suite: its suite is v0, not v1"),
         ({"checksum": "0"}, "results of another suite: its checksum is 0"),
-        ({"seeds": [0, 1]}, "policy .* lacks a scenario or a seed"),
-        ({"metrics": {"one": "accuracy"}}, "policy 'random' lacks a scenario or a seed"),
+        (
+            {"seeds": [0, 1]},
+            r"damaged \(policies\.random\.values\.one: must have 2 values, one for each seed, got 3\)",
+        ),
+        ({"metrics": {"one": "accuracy"}}, r"damaged \(policies\.random\.values: must be of one, got one, two\)"),
         ({"policies": []}, "damaged"),
+        (
+            {"policies": {"full": {"version": "0", "values": {}}}},
+            r"damaged \(policies\.full\.training_rounds: missing\)",
+        ),
         ({"seeds": []}, r"damaged \(seeds: List should have at least 1 item"),
         (
             {"policies": {"full": {"version": "0", "training_rounds": None, "values": {"one": [None]}}}},

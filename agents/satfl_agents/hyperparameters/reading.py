@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -15,7 +15,7 @@ from satfl_env.scenarios import Scenario
 from satfl_env.scenarios.explain import paths_to, problem_lines
 from satfl_env.scenarios.reader import read_yaml
 from satfl_env.scenarios.section import Section
-from satfl_env.suggestions import question
+from satfl_env.suggestions import near, question
 
 _FOLDER = resources.files(__package__)
 # What a scenario's section of a file replaces as a whole.
@@ -35,8 +35,8 @@ def load_hyperparameters(algo: str, scenario: str, changes: Mapping[str, Any] | 
     """
     file, changes = read_file(algo), changes or {}
     for name in changes:
-        if name not in Hyperparameters.model_fields and name in learner_settings(algo):
-            raise ValueError(f"hyperparameter {name}: unknown key{question([f'learner.{name}'])}")
+        if meant := _learners(name, learner_settings(algo)):
+            raise ValueError(f"hyperparameter {name}: unknown key{question(f'learner.{it}' for it in meant)}")
     return _checked(merged(file["default"], file.get("scenarios", {}).get(scenario, {})), changes)
 
 
@@ -75,6 +75,20 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
         first, _, rest = path.partition(".")
         sections = merged(sections, {first: nested({rest: value}) if rest else value})
     return sections
+
+
+def _learners(name: str, settings: Iterable[str]) -> list[str]:
+    """The settings of the learner that a name may mean which is none of a hyperparameter, nor of the scenario."""
+    if name in Hyperparameters.model_fields or "." in name:
+        return []
+    if name in settings:
+        return [name]
+    elsewhere = [
+        *_settings(name, Hyperparameters),
+        *_settings(name, Scenario),
+        *near(name, Hyperparameters.model_fields),
+    ]
+    return [] if elsewhere else near(name, settings)
 
 
 def _checked(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Hyperparameters:

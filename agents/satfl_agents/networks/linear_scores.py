@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from satfl_agents.networks.set_networks import columns, num_pairs
 from satfl_agents.priority_layout import parts_of_priority
+from satfl_env.counted import counted
 
 
 class LinearScores(nn.Module):
@@ -54,7 +55,7 @@ def numbers_of_rule(observation_space: spaces.Dict, action_space: spaces.Space[A
     numbers = action_space.shape[0] - others if isinstance(action_space, spaces.Box) else 0
     if numbers < 1:
         raise ValueError(
-            f"linear networks are for the actions of PriorityAction with {satellites} satellites and {gateways} "
-            f"gateways, got {action_space}"
+            f"linear networks are for the actions of PriorityAction with "
+            f"{counted(satellites, 'satellite')} and {counted(gateways, 'gateway')}, got {action_space}"
         )
     return numbers

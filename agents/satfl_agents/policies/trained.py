@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from satfl_agents.forms.form import Form, wrapped
 from satfl_agents.surroundings import one_thread
 from satfl_env import Decision, NetworkState
+from satfl_env.counted import counted
 from satfl_env.wrappers import OneDecision
 from satfl_env.wrappers.native import native_sizes
 
@@ -82,8 +83,8 @@ class TrainedPolicy:
         except ValueError as error:
             satellites, gateways = self._trained_for
             raise ValueError(
-                f"the policy was trained for {satellites} satellites and {gateways} gateways and does not serve "
-                f"{num_satellites} and {num_gateways}: {error}"
+                f"the policy was trained for {counted(satellites, 'satellite')} and {counted(gateways, 'gateway')} and "
+                f"does not serve {num_satellites} and {num_gateways}: {error}"
             ) from error
 
     def _masks(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@
     checkpoint.pt          all that the run goes on from after it was killed
     tensorboard/           the same curves, and the learner's own
     finished.json          rounds and seconds; written last, so it marks a complete run
+    in-use.lock            locked by the process that trains, and left behind
 
 Files appear whole or not at all.
 """
@@ -32,7 +33,7 @@ from satfl_env.scenarios import Scenario
 
 CONFIG = "config.json"
 VALIDATION = "validation.csv"
-# Left where a run is under way; the system takes the lock from a process that ends.
+# The system takes the lock from a process that ends. Removing its file might let two in, each with a file of its own.
 IN_USE = "in-use.lock"
 # Changes no result, so a run may go on with another value.
 _NO_PART = "checkpoint_every"

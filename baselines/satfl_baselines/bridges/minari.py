@@ -14,10 +14,10 @@ import gymnasium as gym
 import numpy as np
 
 import satfl_env
-from satfl_baselines.evaluate import Decide, decided, in_round
-from satfl_baselines.policies import make_policy
+from satfl_baselines.evaluate import Decide, decided, function_of, in_round, policy_name
 from satfl_env import Decision, NetworkState, Simulation, decision_to_action
 from satfl_env.commands.doctor import versions
+from satfl_env.counted import counted
 from satfl_env.imports import to_install
 from satfl_env.scenarios.portable import portable
 from satfl_env.settings import default_of
@@ -50,11 +50,11 @@ _ROOT = "MINARI_DATASETS_PATH"
 def record(
     out: str,
     scenario: str | Path,
-    policy: str,
+    policy: Decide | str,
     seeds: Sequence[int],
     *,
+    name: str | None = None,
     overrides: Mapping[str, Any] | None = None,
-    own: Decide | None = None,
     form: str = next(iter(FORMS)),
     clusters: int = default_of(BoxAction, "num_clusters"),
     data_format: str = FORMATS[0],
@@ -71,10 +71,10 @@ def record(
         out: Id of the data set, such as `satfl/full-v0`, kept where Minari keeps its own (`MINARI_DATASETS_PATH`); or
             its folder, which begins with `.`, `/` or `~`: the last part is the id.
         scenario: A built-in name, or a YAML file.
-        policy: Name of the policy: in the registry, or of `own`.
+        policy: Decides every round: a function `NetworkState -> Decision`, or a name in the registry.
         seeds: Seed of each episode, and of a policy of the registry.
+        name: What the data set calls the policy; its own name if not given.
         overrides: Scenario fields to change, dotted.
-        own: The policy, if it is not in the registry.
         form: One of `FORMS`.
         clusters: Cluster labels that an action has in the form `flat`.
         data_format: One of `FORMATS`; all but `hdf5` need pyarrow.
@@ -93,13 +93,13 @@ def record(
     _check_choice("format", data_format, FORMATS)
     if not seeds:
         raise ValueError("a data set needs at least one episode, got no seeds")
-    root, name = _place(out)
-    target = root / name
+    root, set_id = _place(out)
+    target = root / set_id
     env = FORMS[form](gym.make("SatFL-v0", scenario=scenario, overrides=overrides), clusters)
     about = {
         "scenario": env.get_wrapper_attr("scenario").name,
         "overrides": portable({"overrides": overrides or {}})["overrides"],
-        "policy": policy,
+        "policy": name or policy_name(policy),
         "seeds": list(seeds),
         "form": form,
         "versions": versions(),
@@ -108,15 +108,15 @@ def record(
     with closing(env), TemporaryDirectory(dir=root, prefix=".") as parts, _minari_root(parts):
         dataset = None
         for number, seed in enumerate(seeds):
-            decide = make_policy(policy, seed, about["scenario"]) if own is None else own
-            episode = _play(env, decide, policy, seed)
+            decide = function_of(policy, seed, about["scenario"])
+            episode = _play(env, decide, about["policy"], seed)
             if dataset is None:
-                dataset = _created(name, env, episode, about, data_format)
+                dataset = _created(set_id, env, episode, about, data_format)
             else:
                 dataset.update_dataset_from_buffer([episode])
             progress(number + 1, len(seeds))
         with _minari_root(root):
-            _publish(Path(parts) / name, target, name)
+            _publish(Path(parts) / set_id, target, set_id)
     return target
 
 
@@ -198,8 +198,8 @@ def _action(env: gym.Env[Any, Any], decision: Decision, state: NetworkState) -> 
     made, labels = len(np.unique(decision.cluster)), env.get_wrapper_attr("num_clusters")
     if made > labels:
         raise ValueError(
-            f"the policy makes {made} clusters in round {state.round}, but actions of the form 'flat' have {labels} "
-            f"labels: give them more (clusters={made}), or record the form 'native'"
+            f"the policy makes {made} clusters in round {state.round}, but actions of the form 'flat' have "
+            f"{counted(labels, 'label')}: give them more (clusters={made}), or record the form 'native'"
         )
     return env.get_wrapper_attr("reverse_action")(native)
 

@@ -30,6 +30,7 @@ from satfl_env.commands import (
     parse_overrides,
     say,
 )
+from satfl_env.counted import counted
 
 
 def compare(
@@ -92,7 +93,7 @@ def compare(
             how: dict[str, Any] = {**brought, "workers": workers, "engine": engine}
             comparison = playing.compare(config, names, range(seeds), out, **how, progress=advance)
         if advances[0]:
-            say(errors, f"{advances[0]} of {advances[-1]} episodes were in {out} already")
+            say(errors, f"episodes in {out} already: {advances[0]} of {advances[-1]}")
         summary = summarise(out, comparison, formats)
         tracking.track(comparison, out, track or (), {"scenario": config.model_dump(mode="json")})
         if json_path == "-":
@@ -101,7 +102,9 @@ def compare(
         if json_path is not None:
             write_json(Path(json_path), summary)
         console = output_console()
-        console.print(comparison_table(comparison, f"{config.name}, {comparison.rounds} rounds, seeds: {seeds}"))
+        console.print(
+            comparison_table(comparison, f"{config.name}, {counted(comparison.rounds, 'round')}, seeds: {seeds}")
+        )
         for line in lost_update_lines(comparison):
             say(console, line)
         say(console, f"Tables, curves and runs are in {out}")
@@ -110,5 +113,10 @@ def compare(
 def list_policies() -> Iterable[tuple[str, str]]:
     """Policies of the registry, for `satfl list`."""
     from satfl_baselines.policies import make_policy, policy_names
+    from satfl_baselines.tuning.tuned import TUNED, tuned_scenarios
 
-    return [(name, make_policy(name).description) for name in policy_names()]
+    registry = [(name, make_policy(name).description) for name in policy_names()]
+    return [
+        *registry,
+        (TUNED, f"the package's rule for the scenario; there is one for: {', '.join(tuned_scenarios())}"),
+    ]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from satfl_env.commands import output_console, say, say_warning
+from satfl_env.counted import counted
 
 MOST_TOLD = 8
 
@@ -49,7 +50,9 @@ def _pair(first: Path, second: Path, out: Path | None, every: bool) -> None:
             say(console, f"seeds in {folder} alone: {', '.join(f'{policy} {seeds}' for policy, seeds in only.items())}")
     rounds = [folder.record["rounds"] for folder in (one, other)]
     if rounds[0] != rounds[1]:
-        say_warning(f"ends of episodes of {rounds[0]} rounds are compared with ends of episodes of {rounds[1]}")
+        say_warning(
+            f"ends of episodes of {counted(rounds[0], 'round')} are compared with ends of episodes of {rounds[1]}"
+        )
     if out is not None:
         with one_writer(out):
             write_table(out / "pairs.csv", [columns(change._asdict()) for change in found])

@@ -18,6 +18,7 @@ from satfl_env.commands import (
     progress_bar,
     say,
 )
+from satfl_env.counted import counted
 
 
 def record(
@@ -48,19 +49,19 @@ def record(
     # These take seconds to import, which --help need not wait for.
     from satfl_baselines.bridges.minari import record as write
 
-    own = own_policies([policy]).get(policy)
+    own = own_policies([policy]).get(policy, policy)
     seeds = range(first_seed, first_seed + episodes)
     with progress_bar(error_console(), "episodes") as progress:
         folder = write(
             out,
             scenario,
-            policy,
+            own,
             seeds,
+            name=policy,
             overrides=parse_overrides(overrides),
-            own=own,
             form=form,
             **({} if clusters is None else {"clusters": clusters}),
             data_format=data_format,
             progress=progress,
         )
-    say(output_console(), f"{episodes} episodes of {policy} are in {folder}")
+    say(output_console(), f"{counted(episodes, 'episode')} of {policy} in {folder}")

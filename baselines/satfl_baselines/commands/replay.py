@@ -23,7 +23,7 @@ from satfl_env.commands import (
 
 def replay(
     scenario: EpisodeScenario,
-    out: Annotated[Path, typer.Option(help="The page to write, a file of HTML.")],
+    out: Annotated[Path, typer.Option(help="The page to write: FILE.html.")],
     policy: EpisodePolicy = DEFAULT_POLICY,
     seed: EpisodeSeed = 0,
     overrides: Overrides = None,
@@ -31,13 +31,13 @@ def replay(
 ) -> None:
     """Play an episode and write its replay: one page of HTML that needs no network."""
     # These take seconds to import, which --help need not wait for.
-    from satfl_baselines.files import require_place, write_whole
-    from satfl_baselines.pages.page import html_page
+    from satfl_baselines.files import write_whole
+    from satfl_baselines.pages.page import html_page, require_page
     from satfl_baselines.pages.recording import record_replay
     from satfl_env.scenarios import load
     from satfl_env.scenarios.errors import named
 
-    require_place(out, "page")
+    require_page(out)
     config = load(scenario, **parse_overrides(overrides))
     own, brought = own_policies([policy]).get(policy, policy), load_parts(parts)
     with named(scenario), progress_bar(error_console(), "rounds") as progress:

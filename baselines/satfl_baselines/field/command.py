@@ -11,6 +11,7 @@ from rich.table import Table
 from satfl_baselines.field.table import field_rows, headings, markdown, metric_of, shown
 from satfl_baselines.files import one_writer, write_figure, write_table, write_whole
 from satfl_baselines.summary import Comparison
+from satfl_env.counted import counted
 from satfl_env.drawing import DEFAULT_FORMATS, own_style
 
 
@@ -33,7 +34,7 @@ def write(
     """
     first = next(iter(played.values()))
     rows, metric = field_rows(played, against), metric_of(first)
-    title = f"The systems of the field, {first.rounds} rounds, seeds: {len(first.seeds)}"
+    title = f"The systems of the field, {counted(first.rounds, 'round')}, seeds: {len(first.seeds)}"
     with one_writer(out), own_style():
         # Matplotlib takes a while to import, and most commands never draw.
         from satfl_baselines.field.picture import draw_field

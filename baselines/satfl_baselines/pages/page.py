@@ -14,10 +14,11 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Any
 
-from satfl_baselines.files import expressible
+from satfl_baselines.files import expressible, require_place
 
 # Text in JSON could end the element that holds it.
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
@@ -25,6 +26,11 @@ SCRIPTS = {
     "replay": ("page.js", "chart.js", "globe.js", "replay.js"),
     "report": ("page.js", "chart.js", "report.js"),
 }
+
+
+def require_page(path: Path) -> None:
+    """Refuse a path that no page can be written to, see `require_place`."""
+    require_place(path, "page", (".html",))
 
 
 def html_page(kind: str, title: str, data: Mapping[str, Any]) -> bytes:
@@ -38,7 +44,7 @@ def html_page(kind: str, title: str, data: Mapping[str, Any]) -> bytes:
     script = "\n".join(map(_template, SCRIPTS[kind]))
     style = _template("page.css")
     page = Template(_template("page.html")).substitute(
-        title=html.escape(_text(title)),
+        title=html.escape(str(expressible(title))),
         script=script,
         script_digest=_digest(script),
         style=style,
@@ -61,7 +67,3 @@ def _digest(text: str) -> str:
 def _json(data: Mapping[str, Any]) -> str:
     text = json.dumps(expressible(data), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.translate(_ESCAPES)
-
-
-def _text(text: str) -> str:
-    return str(expressible(text))

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from satfl_baselines.arrays import FloatArray, IntArray
-from satfl_baselines.evaluate import Decide, PlayedRound, loaded, play_rounds
+from satfl_baselines.evaluate import Decide, PlayedRound, loaded, play_rounds, policy_name
 from satfl_baselines.files import yaml_text
-from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, judging_metric, read_land
 from satfl_env.commands.doctor import versions
 from satfl_env.quantities import quantity
@@ -97,7 +96,7 @@ def record_replay(
         "scenario": scenario.name,
         "description": scenario.description,
         "configuration": yaml_text(scenario.model_dump(mode="json")),
-        "policy": name or (policy if isinstance(policy, str) else qualified_name(policy)),
+        "policy": name or policy_name(policy),
         "seed": seed,
         "versions": versions(),
         "metric": metric,

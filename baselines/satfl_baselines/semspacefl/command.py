@@ -66,6 +66,8 @@ def reproduce(
         formats: Of the pictures.
         progress_bar: Opens a progress bar.
     """
+    changes = {**training.SIZES[size], **(training.QUICK if quick else {}), **changes}
+    scenario = load(training.SCENARIO, **changes)
     out.mkdir(parents=True, exist_ok=True)
     for name in UNTRAINED:
         if name in names:
@@ -73,11 +75,9 @@ def reproduce(
     trained = [name for name in NAMES if name in names and name not in UNTRAINED]
     if not trained:
         return
-    changes = {**training.SIZES[size], **(training.QUICK if quick else {}), **changes}
     folder = out / (f"{size}-quick" if quick else size)
     with progress_bar() as progress:
         played = training.play(trained, changes, range(seeds), folder, workers=workers, progress=progress)
-    scenario = load(training.SCENARIO, **changes)
     for name in trained:
         yield from _trained(name, played, scenario, folder, formats)
 

@@ -14,6 +14,7 @@ from satfl_baselines.seeds import HELD_OUT
 from satfl_baselines.suites.finals import FILE, Finals, read_finals, write_finals
 from satfl_baselines.suites.playing import play
 from satfl_baselines.suites.suite import Suite, load_suite, recorded_file
+from satfl_env.counted import counted
 from satfl_env.scenarios import Scenario
 
 
@@ -45,7 +46,7 @@ class Evaluation:
         suite = load_suite(name_or_path)
         number = suite.seeds if seeds is None else seeds
         if number > suite.seeds:
-            raise ValueError(f"suite {suite.name!r} has {suite.seeds} seeds, got {number}")
+            raise ValueError(f"suite {suite.name!r} has {counted(suite.seeds, 'seed')}, got {number}")
         return cls(suite.name, suite.loaded(), suite.references, HELD_OUT[:number], suite)
 
     @classmethod

@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 from satfl_baselines.arrays import FloatArray
 from satfl_baselines.files import damaged, read_json, write_json
 from satfl_baselines.suites.suite import Suite
+from satfl_env.counted import counted
 
 FILE = "finals.json"
 
@@ -85,8 +86,8 @@ class Finals:
         """
         if (self.seeds, self.metrics) != (other.seeds, other.metrics):
             raise ValueError(
-                f"results are of other seeds or metrics: {len(self.seeds)} seeds of {', '.join(self.metrics)} and "
-                f"{len(other.seeds)} of {', '.join(other.metrics)}"
+                f"results are of other seeds or metrics: {counted(len(self.seeds), 'seed')} of "
+                f"{', '.join(self.metrics)} and {len(other.seeds)} of {', '.join(other.metrics)}"
             )
         return replace(
             self,
@@ -142,9 +143,16 @@ def read_finals(path: Path, suite: Suite) -> Finals:
             raise ValueError(f"file {str(path)!r} has results of another suite: its {name} is {there}, not {here}")
     policies = stored["policies"]
     for policy, own in policies.items():
-        lengths = {len(values) for values in own["values"].values()}
-        if list(own["values"]) != list(stored["metrics"]) or lengths != {len(stored["seeds"])}:
-            raise damaged(path, f"policy {policy!r} lacks a scenario or a seed")
+        if list(own["values"]) != list(stored["metrics"]):
+            there, wanted = ", ".join(own["values"]), ", ".join(stored["metrics"])
+            raise damaged(path, f"policies.{policy}.values: must be of {wanted}, got {there}")
+        for scenario, values in own["values"].items():
+            if len(values) != len(stored["seeds"]):
+                wanted = counted(len(stored["seeds"]), "value")
+                raise damaged(
+                    path,
+                    f"policies.{policy}.values.{scenario}: must have {wanted}, one for each seed, got {len(values)}",
+                )
     return Finals(
         stored["metrics"],
         tuple(stored["seeds"]),

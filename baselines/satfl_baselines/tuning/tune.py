@@ -22,6 +22,7 @@ from satfl_baselines.tuning.episodes import rule_episodes
 from satfl_baselines.tuning.rule_file import RuleFile, write_rule
 from satfl_baselines.tuning.tuned import FILE
 from satfl_env import __version__
+from satfl_env.counted import counted
 from satfl_env.scenarios import Scenario
 from satfl_env.suggestions import did_you_mean
 
@@ -144,7 +145,7 @@ def _kept(file: Path, numbers: int, budget: Budget) -> list[Generation]:
     """
     kept: list[Generation] = read_json(file, list[Generation])
     if len(kept) > budget.generations:
-        raise damaged(file, f"it has {len(kept)} of {budget.generations} generations")
+        raise damaged(file, f"it has {len(kept)} of {counted(budget.generations, 'generation')}")
     for index, generation in enumerate(kept):
         values = [*generation["mean"], *generation["spread"]]
         if {len(generation["mean"]), len(generation["spread"])} != {numbers} or not np.isfinite(values).all():

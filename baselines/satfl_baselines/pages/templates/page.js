@@ -18,6 +18,9 @@ function colour(name) {
   return getComputedStyle(probe).color;
 }
 
+/** A number with its noun, whose plural ends in "s". */
+const counted = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
+
 const words = (name) => name.replaceAll("_", " ");
 
 /** A number of at most `digits` significant digits, without exponents where it need not have one. */

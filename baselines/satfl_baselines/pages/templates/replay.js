@@ -204,7 +204,7 @@ function showFacts() {
   const shown = Object.entries(facts).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
   byId("facts").replaceChildren(...shown);
   const more = hidden ? `; ${hidden} more took part` : "";
-  return data.many ? `The ${rounds[now].shown.length} satellites that took part${more}, of ${data.satellites}` : `All ${data.satellites} satellites`;
+  return data.many ? `The ${counted(rounds[now].shown.length, "satellite")} that took part${more}, of ${data.satellites}` : `All satellites (${data.satellites})`;
 }
 
 function showTable(which) {
@@ -289,7 +289,7 @@ const charts = makeCharts();
 function show(round) {
   now = Math.max(0, Math.min(last, Math.round(round) || 0));
   byId("slider").value = now;
-  byId("now").textContent = now ? `round ${now} of ${last}` : `untrained, ${last} rounds`;
+  byId("now").textContent = now ? `round ${now} of ${last}` : `untrained, ${counted(last, "round")}`;
   if (location.hash !== `#round=${now}`) history.replaceState(null, "", `#round=${now}`);
   showTable(showFacts());
   charts.forEach(({ move }) => move(now));

@@ -31,7 +31,7 @@ function makeTable({ name, columns, rows, hidden }, areNames = false) {
   around.setAttribute("role", "region");
   around.setAttribute("aria-label", `Table: ${words(name)}`);
   if (rows.length <= MOST_OPEN) return around;
-  return element("details", {}, element("summary", {}, `${words(name)}, ${rows.length} rows`), around);
+  return element("details", {}, element("summary", {}, `${words(name)}, ${counted(rows.length, "row")}`), around);
 }
 
 function makeCurve({ name, x, series }) {
@@ -88,7 +88,7 @@ function makeDifferences() {
   byId("differences").append(element("h2", {}, "What differs"), rows.length ? table : element("p", {}, "The comparisons of the same place in the folders have the same settings."));
 }
 
-byId("subtitle").textContent = folders.length === 1 ? "One folder of results" : `${folders.length} folders of results`;
+byId("subtitle").textContent = `${counted(folders.length, "folder")} of results`;
 byId("folders").append(...folders.map(makeFolder));
 makeDifferences();
 describePage(data.versions);
