@@ -27,7 +27,7 @@ def compare(
     own: Mapping[str, Decide] | None = None,
     parts: Mapping[str, Any] | None = None,
     reward: RewardChoice | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     engine: str = EngineName.PROCESSES,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Comparison:
@@ -45,8 +45,9 @@ def compare(
         own: Your own policies by name: functions that keep no state between episodes.
         parts: Your own parts in place of the scenario's.
         reward: Reward that episodes are judged by, as for the environment.
-        workers: Processes to play them in; with more than one, own policies, parts and rewards are of a module, and a
-            script starts under `if __name__ == "__main__":`.
+        workers: How many are played at once, each in a process of its own; None: one in this process, or as many as a
+            cluster has cores. With several, own policies, parts and rewards are of a module, and a script starts under
+            `if __name__ == "__main__":`.
         engine: Where they are played: "processes" of this machine, or "ray", a cluster of Ray; see
             `satfl_baselines.jobs`.
         progress: Called with the numbers of finished and of all episodes whenever the first changes.

@@ -215,7 +215,7 @@ def play_all(
     own: Mapping[str, Decide],
     parts: Mapping[str, Any] | None = None,
     reward: RewardChoice | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     engine: str = EngineName.PROCESSES,
 ) -> Iterator[tuple[Run, Episode]]:
     """Play several runs, in this process, in several or on a cluster; each is yielded as soon as it is finished.
@@ -231,9 +231,9 @@ def play_all(
     play = partial(run_episode, scenario, parts=parts, reward=reward)
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    if not 1 <= workers <= MOST_WORKERS:
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
         raise ValueError(f"workers must lie in 1..{MOST_WORKERS}, got {workers}")
-    if (workers > 1 or engine != EngineName.PROCESSES) and runs:
+    if ((workers or 1) > 1 or engine != EngineName.PROCESSES) and runs:
         require_picklable("policy", own)
         require_picklable("part", parts or {})
         require_picklable("own", {"reward": reward})

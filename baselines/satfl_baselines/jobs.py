@@ -38,17 +38,17 @@ class Engine(Protocol):
     The order is that in which jobs are finished. What a job raises ends everything.
     """
 
-    def __call__(self, jobs: Mapping[Key, Callable[[], Result]], workers: int) -> Iterator[tuple[Key, Result]]:
-        """Do the jobs, with a number of workers."""
+    def __call__(self, jobs: Mapping[Key, Callable[[], Result]], workers: int | None) -> Iterator[tuple[Key, Result]]:
+        """Do the jobs, at most so many at once; None: as many as the engine does by itself."""
 
 
-def on_this_machine(jobs: Mapping[Key, Callable[[], Result]], workers: int) -> Iterator[tuple[Key, Result]]:
-    """In this process one after the other, or in several processes.
+def on_this_machine(jobs: Mapping[Key, Callable[[], Result]], workers: int | None) -> Iterator[tuple[Key, Result]]:
+    """In this process one after the other, or in several processes; by itself one.
 
     Raises:
         RuntimeError: If a worker dies.
     """
-    if workers == 1 or len(jobs) == 0:
+    if workers is None or workers == 1 or len(jobs) == 0:
         yield from ((key, job()) for key, job in jobs.items())
         return
     # Forking a process that has used PyTorch can hang, so workers start afresh.
@@ -67,11 +67,11 @@ def on_this_machine(jobs: Mapping[Key, Callable[[], Result]], workers: int) -> I
             raise
 
 
-def on_ray(jobs: Mapping[Key, Callable[[], Result]], workers: int) -> Iterator[tuple[Key, Result]]:
+def on_ray(jobs: Mapping[Key, Callable[[], Result]], workers: int | None) -> Iterator[tuple[Key, Result]]:
     """Each as a task of one core on the cluster that `RAY_ADDRESS` names, else on this machine.
 
-    With one worker the cluster's cores are the limit, with more no more tasks than that run at once. Ray ends its
-    tasks with this process, and starts those of a machine that is lost again elsewhere.
+    By itself as many at once as the cluster has cores. Ray ends its tasks with this process, and starts those of a
+    machine that is lost again elsewhere.
 
     Raises:
         ImportError: If Ray is not installed.
@@ -86,7 +86,7 @@ def on_ray(jobs: Mapping[Key, Callable[[], Result]], workers: int) -> Iterator[t
     task = ray.remote(num_cpus=1)(_called)
     waiting = list(jobs.items())[::-1]
     pending: dict[Any, Key] = {}
-    most = len(jobs) if workers == 1 else workers
+    most = len(jobs) if workers is None else workers
     try:
         while waiting or pending:
             while waiting and len(pending) < most:

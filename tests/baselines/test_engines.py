@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,7 +51,8 @@ def ended() -> int:
 
 def test_jobs_are_done_on_this_machine():
     jobs = {number: partial(doubled, number) for number in range(5)}
-    assert list(ENGINES["processes"](jobs, 1)) == [(number, 2 * number) for number in range(5)]
+    for workers in (None, 1):
+        assert list(ENGINES["processes"](jobs, workers)) == [(number, 2 * number) for number in range(5)]
     assert list(ENGINES["processes"]({}, 2)) == []
 
 
@@ -63,10 +66,44 @@ def test_what_cannot_be_sent_to_a_cluster_is_told_before_it_is_asked_for(tmp_pat
         compare(SCENARIO, ["mine"], [0], tmp_path, own={"mine": lambda state: nearest(state)}, engine="ray")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [None, 1, 2])
 def test_a_cluster_does_all_jobs(ray, workers):
     jobs = {number: partial(doubled, number) for number in range(7)}
     assert dict(ENGINES["ray"](jobs, workers)) == {number: 2 * number for number in range(7)}
+
+
+class PretendedRay:
+    """As much of Ray as jobs need; counts how many are under way."""
+
+    def __init__(self) -> None:
+        self.exceptions = SimpleNamespace(RayTaskError=KeyError, RayError=OSError)
+        self.under_way = self.most = 0
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def remote(self, **_: object) -> Callable[..., SimpleNamespace]:
+        return lambda function: SimpleNamespace(remote=partial(self._begin, function))
+
+    def _begin(self, function: Callable[..., object], *given: object) -> partial[object]:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        return partial(function, *given)
+
+    def wait(self, pending: list[partial[object]]) -> tuple[list[partial[object]], list[object]]:
+        self.under_way -= 1
+        return pending, []
+
+    def get(self, task: partial[object]) -> object:
+        return task()
+
+
+@pytest.mark.parametrize(("workers", "at_once"), [(None, 7), (1, 1), (2, 2)])
+def test_one_worker_of_a_cluster_is_one(monkeypatch, workers, at_once):
+    monkeypatch.setitem(sys.modules, "ray", ray := PretendedRay())
+    jobs = {number: partial(doubled, number) for number in range(7)}
+    assert dict(ENGINES["ray"](jobs, workers)) == {number: 2 * number for number in range(7)}
+    assert ray.most == at_once
 
 
 def test_a_cluster_plays_the_same_episodes_to_the_bit(ray, tmp_path):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from satfl_baselines.commands.options import EngineChoice, Track
+from satfl_baselines.commands.options import EngineChoice, EpisodesAtOnce, Track
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_baselines.jobs import EngineName
 from satfl_env.commands import (
@@ -20,7 +20,6 @@ from satfl_env.commands import (
     PictureFormats,
     RewardName,
     ScenarioName,
-    Workers,
     error_console,
     import_object,
     keeps_what_is_finished,
@@ -49,7 +48,7 @@ def compare(
     overrides: Overrides = None,
     parts: Parts = None,
     reward: RewardName = None,
-    workers: Workers = 1,
+    workers: EpisodesAtOnce = None,
     engine: EngineChoice = EngineName.PROCESSES,
     track: Track = None,
     picture_formats: PictureFormats = PNG,

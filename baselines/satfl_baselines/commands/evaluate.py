@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satfl_baselines.commands.options import EngineChoice, Track
+from satfl_baselines.commands.options import EngineChoice, EpisodesAtOnce, Track
 from satfl_baselines.commands.policy_names import KINDS, complete_policies, own_policies, parse_policies
 from satfl_baselines.jobs import EngineName
 from satfl_env.commands import (
@@ -16,7 +16,6 @@ from satfl_env.commands import (
     PNG,
     Overrides,
     PictureFormats,
-    Workers,
     error_console,
     keeps_what_is_finished,
     output_console,
@@ -74,7 +73,7 @@ def evaluate(
     replay: Annotated[
         bool, typer.Option("--replay", help="Play reference policies even where their results are recorded.")
     ] = False,
-    workers: Workers = 1,
+    workers: EpisodesAtOnce = None,
     engine: EngineChoice = EngineName.PROCESSES,
     track: Track = None,
     picture_formats: PictureFormats = PNG,

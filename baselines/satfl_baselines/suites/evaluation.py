@@ -77,7 +77,7 @@ class Evaluation:
         *,
         own: Mapping[str, Decide],
         known: Finals | None = None,
-        workers: int = 1,
+        workers: int | None = None,
         engine: str = EngineName.PROCESSES,
         progress: Callable[[int, int], Any] = lambda finished, total: None,
     ) -> Finals:
@@ -88,7 +88,7 @@ class Evaluation:
             out: Folder of the scenarios' result folders, where finished episodes are kept.
             own: Your own policies by name.
             known: Results of reference policies that are not played again.
-            workers: Processes to play in.
+            workers: How many are played at once, as for `compare`.
             engine: Where they are played, as for `compare`.
             progress: Called with the numbers of finished and of all episodes.
 

@@ -24,7 +24,7 @@ def play(
     out: Path,
     *,
     own: Mapping[str, Decide] | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     engine: str = EngineName.PROCESSES,
     progress: Callable[[int, int], Any] = lambda finished, total: None,
 ) -> Finals:
@@ -36,7 +36,7 @@ def play(
         seeds: Seeds that every policy plays, distinct.
         out: Folder of the scenarios' result folders.
         own: Your own policies by name.
-        workers: Processes to play in.
+        workers: How many are played at once, as for `compare`.
         engine: Where they are played, as for `compare`.
         progress: Called with the numbers of finished and of all episodes.
 
