@@ -164,6 +164,25 @@ def test_every_public_name_is_in_the_reference(package):
         assert isinstance(value, str | ModuleType) or f"{package}.{name}" in names or id(value) in shown, name
 
 
+@each_page
+def test_a_list_goes_on_after_a_paragraph_in_it(page):
+    """The site's Markdown wants four spaces; GitHub's is content with fewer."""
+    outside_of_code = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert not re.findall(r"\n\n {1,3}[^ \n].*", outside_of_code)
+
+
+def test_cells_of_a_table_keep_numbers_whole_and_break_names_at_their_dots():
+    hooks = runpy.run_path(str(ROOT / "docs" / "cells.py"))
+    cells = {
+        "<td>0.71 ± 0.02, 9 of 10</td>": "<td>0.71&nbsp;±&nbsp;0.02, 9 of 10</td>",
+        "<td>1.14 [-1.1, +1.2]</td>": "<td>1.14 [-1.1,&nbsp;+1.2]</td>",
+        "<th><code>a.b_c:d [1, 2]</code> 3 ± 4</th>": "<th><code>a.<wbr>b_<wbr>c:<wbr>d [1, 2]</code> 3&nbsp;±&nbsp;4</th>",
+        "<td><code>__version__ 0.5</code></td>": "<td><code>__version__ 0.5</code></td>",
+        "<p>3 ± 4 <code>a.b</code></p>": "<p>3 ± 4 <code>a.b</code></p>",
+    }
+    assert hooks["on_page_content"]("".join(cells)) == "".join(cells.values())
+
+
 @pytest.mark.parametrize("system", load_systems(), ids=lambda system: system.name)
 def test_every_system_has_a_page_with_its_claim_and_its_numbers(system):
     pages = runpy.run_path(str(ROOT / "docs" / "systems.py"))
