@@ -30,5 +30,5 @@ def __getattr__(name: str) -> Any:
         return _find(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"training needs the extra agents ({error}): {to_install('agents')}", name=error.name
+            f"training and trained policies need the extra agents ({error}): {to_install('agents')}", name=error.name
         ) from error

@@ -42,8 +42,9 @@ def find_policy(name: str) -> NamedPolicy | None:
     folder = policy_folder(name)
     if folder is None:
         return None
-    # It needs Stable-Baselines3, which not everybody has.
-    from satfl_agents.policies.files import load_policy, read_description
+    # The public name, which says what to install where the learners' libraries are missing.
+    from satfl_agents import load_policy
+    from satfl_agents.policies.files import read_description
 
     load_policy(folder)  # what is damaged is told before anything is played
     description = read_description(folder)

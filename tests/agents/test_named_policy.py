@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 pytest.importorskip("stable_baselines3")
 from typer.testing import CliRunner
 
+import satfl_agents
 from satfl_agents.named_policy import find_policy
 from satfl_agents.policies.files import WEIGHTS, load_policy, save_policy
 from satfl_baselines import run_episode
@@ -53,6 +55,17 @@ def test_what_is_damaged_is_told_before_anything_is_played(folder):
     (folder / "policy" / WEIGHTS).write_bytes(b"")
     with pytest.raises(ValueError, match="does not belong"):
         find_policy(str(folder))
+
+
+def test_without_the_learners_libraries_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "satfl_agents.policies.files")
+    monkeypatch.delitem(vars(satfl_agents), "load_policy", raising=False)
+    result = CliRunner().invoke(make_app(), ["compare", "--policies", "rush-hour-cem", "--out", "unused"])
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.endswith(": pip install -e '.[agents]'")
+    assert line.count("pip install") == 1
 
 
 def test_a_trained_scheduler_is_a_row_of_a_comparison(folder, tmp_path, monkeypatch):

@@ -9,18 +9,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from satfl_env import make_vector_env
-from satfl_env.imports import to_install
-
-try:
-    from stable_baselines3.common.env_util import is_wrapped
-    from stable_baselines3.common.vec_env import VecEnv
-    from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"training needs Stable-Baselines3 ({error}): {to_install('agents')}", name=error.name
-    ) from error
 
 
 class SatFLVecEnv(VecEnv):

@@ -14,23 +14,16 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from satfl_agents.networks.linear_scores import LinearScores, numbers_of_rule
 from satfl_agents.networks.set_networks import WIDTH, SatelliteHeads, SetEncoder, SetValue, further_choices, num_pairs
 from satfl_agents.priority_layout import parts_of_priority
-from satfl_env.imports import to_install
-
-try:
-    from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
-    from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
-    from stable_baselines3.common.policies import ActorCriticPolicy
-    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-    from stable_baselines3.common.type_aliases import Schedule
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"training needs Stable-Baselines3 ({error}): {to_install('agents')}", name=error.name
-    ) from error
 
 
 class SetFeatures(BaseFeaturesExtractor):
