@@ -1,4 +1,4 @@
-"""Where the lines of a table break: a number stays beside its interval, a long name breaks after a dot or an underscore."""
+"""Where the lines of a table break: numbers stay beside their intervals, long names break at dots."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 _CELL = re.compile(r"<t[dh][ >].*?</t[dh]>", re.DOTALL)
 # Code stays as it is when it is copied; spaces are those of `0.71 ± 0.02` and `[0.69, 0.73]`.
-_CODE_OR_SPACE = re.compile(r"(?P<code><code>.*?</code>)|(?<=\d) (?=± )|(?<=±) (?=\d)|(?<=\d,) (?=[-+]?[\d.]+\])", re.DOTALL)
+_CODE_OR_SPACE = re.compile(
+    r"(?P<code><code>.*?</code>)|(?<=\d) (?=± )|(?<=±) (?=\d)|(?<=\d,) (?=[-+]?[\d.]+\])", re.DOTALL
+)
 _INSIDE_A_NAME = re.compile(r"(?<=[A-Za-z\d][._:])(?=[A-Za-z])")
 
 
