@@ -72,11 +72,12 @@ class SatelliteAgents:
 
     def __init__(self, native: Mapping[str, spaces.Space[Any]], sets: spaces.Dict) -> None:
         self._satellites, self._gateways = spaces.flatdim(native["weights"]), spaces.flatdim(native["gateway_weights"])
-        self._fractions = [name for name in ("cpu_frequency", "weights", "bandwidth") if name in native]
+        self._fractions = _fractions(native)
         self.names = [f"satellite_{number}" for number in range(self._satellites)]
         self.observation_space = spaces.Dict(
             {"satellite": _row(sets["satellite"]), "pair": _row(sets["pair"]), "globals": sets["globals"]}
         )
+        self._all_make_sense = dict.fromkeys(self.action_space())
 
     def action_space(self) -> spaces.Dict:
         """A new action space, for one satellite."""
@@ -99,7 +100,7 @@ class SatelliteAgents:
     def mask(self, state: NetworkState, number: int) -> dict[str, Any]:
         """Gateways in sight, and sitting out."""
         seen = np.append(state.visible[number], True).astype(np.int8)
-        return {"association": seen, "cluster": None, **dict.fromkeys(self._fractions)}
+        return {**self._all_make_sense, "association": seen}
 
     def info(self, info: Mapping[str, Any], number: int) -> dict[str, Any]:
         """What concerns all, and the satellite's own entries."""
@@ -138,25 +139,26 @@ class GatewayAgents:
 
     def __init__(self, native: Mapping[str, spaces.Space[Any]], sets: spaces.Dict) -> None:
         self._satellites, gateways = spaces.flatdim(native["weights"]), spaces.flatdim(native["gateway_weights"])
-        self._fractions = [name for name in ("cpu_frequency", "weights", "bandwidth") if name in native]
-        self._timing = ["aggregate"] if "aggregate" in native else []
+        self._fractions = _fractions(native)
+        self._says_when = "aggregate" in native
         self.names = [f"gateway_{number}" for number in range(gateways)]
         pairs = sets["pair"]
         assert isinstance(pairs, spaces.Box)
         own = spaces.Box(pairs.low[:, 0], pairs.high[:, 0], dtype=np.float32)
         self.observation_space = spaces.Dict({"satellite": sets["satellite"], "pair": own, "globals": sets["globals"]})
+        self._all_make_sense = dict.fromkeys(self.action_space())
 
     def action_space(self) -> spaces.Dict:
         """A new action space, for one gateway."""
-        return spaces.Dict(
-            {
-                "admit": spaces.MultiBinary(self._satellites),
-                "cluster": spaces.MultiDiscrete([self._satellites] * self._satellites),
-                **{name: _fraction(self._satellites) for name in self._fractions},
-                "gateway_weights": _fraction(),
-                **{name: spaces.Discrete(len(When)) for name in self._timing},
-            }
-        )
+        choices: dict[str, spaces.Space[Any]] = {
+            "admit": spaces.MultiBinary(self._satellites),
+            "cluster": spaces.MultiDiscrete([self._satellites] * self._satellites),
+            **{name: _fraction(self._satellites) for name in self._fractions},
+            "gateway_weights": _fraction(),
+        }
+        if self._says_when:
+            choices["aggregate"] = spaces.Discrete(len(When))
+        return spaces.Dict(choices)
 
     def observation(self, sets: SetArrays, number: int) -> dict[str, Any]:
         """The satellites, their pairs with the gateway, and the numbers for the whole network."""
@@ -168,8 +170,7 @@ class GatewayAgents:
 
     def mask(self, state: NetworkState, number: int) -> dict[str, Any]:
         """Satellites in sight: 2 where both choices make sense, else 0, as Gymnasium has it for `MultiBinary`."""
-        others = ("cluster", *self._fractions, "gateway_weights", *self._timing)
-        return {"admit": (2 * state.visible[:, number]).astype(np.int8), **dict.fromkeys(others)}
+        return {**self._all_make_sense, "admit": (2 * state.visible[:, number]).astype(np.int8)}
 
     def info(self, info: Mapping[str, Any], number: int) -> dict[str, Any]:
         """What concerns all."""
@@ -181,14 +182,15 @@ class GatewayAgents:
         winner = np.where(admits, state.window_s.T, -1.0).argmax(axis=0)
         admitted, everyone = admits.any(axis=0), np.arange(self._satellites)
         said = {name: _stacked(choices, name, np.float64)[winner, everyone] * admitted for name in self._fractions}
-        timing = [np.append(_stacked(choices, name, np.int64), When.SCHEDULED) for name in self._timing]
-        return {
+        action = {
             "association": np.where(admitted, winner, state.sits_out),
             "cluster": np.where(admitted, _stacked(choices, "cluster", np.int64)[winner, everyone], state.cluster),
             **said,
             "gateway_weights": _stacked(choices, "gateway_weights", np.float64),
-            **dict(zip(self._timing, timing, strict=True)),
         }
+        if self._says_when:
+            action["aggregate"] = np.append(_stacked(choices, "aggregate", np.int64), When.SCHEDULED)
+        return action
 
 
 AGENTS: dict[str, type[SatelliteAgents] | type[GatewayAgents]] = {
@@ -196,6 +198,11 @@ AGENTS: dict[str, type[SatelliteAgents] | type[GatewayAgents]] = {
     "gateways": GatewayAgents,
 }
 """The kinds of agents by name."""
+
+
+def _fractions(native: Mapping[str, spaces.Space[Any]]) -> list[str]:
+    """Parts of the native action space that have a number in [0, 1] for each satellite."""
+    return [name for name in ("cpu_frequency", "weights", "bandwidth") if name in native]
 
 
 def _common(info: Mapping[str, Any]) -> dict[str, Any]:

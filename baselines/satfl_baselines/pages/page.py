@@ -22,6 +22,8 @@ from satfl_baselines.files import expressible, require_place
 
 # Text in JSON could end the element that holds it.
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+MOST_ROWS = 1000
+"""Rows of a table that a page shows; more would make a browser slow."""
 SCRIPTS = {
     "replay": ("page.js", "chart.js", "globe.js", "replay.js"),
     "report": ("page.js", "chart.js", "report.js"),

@@ -16,13 +16,14 @@ import numpy as np
 from satfl_baselines.arrays import FloatArray, IntArray
 from satfl_baselines.evaluate import Decide, PlayedRound, loaded, play_rounds, policy_name
 from satfl_baselines.files import yaml_text
+from satfl_baselines.pages.page import MOST_ROWS
 from satfl_env import Decision, NetworkState, Outcome, RoundReport, Simulation, judging_metric, read_land
 from satfl_env.commands.doctor import versions
 from satfl_env.quantities import quantity
 from satfl_env.scenarios import Scenario
 
-# More satellites than that are many. A table of more rows would make a browser slow.
-FEW, MOST_ROWS = 200, 1000
+# More satellites than that are many.
+FEW = 200
 _LAND_SIZE = (720, 360)
 _LARGEST = np.iinfo(np.int16).max
 # Between them lie nine tenths of the satellites.

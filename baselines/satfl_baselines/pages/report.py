@@ -17,14 +17,15 @@ from satfl_baselines.commands.run_record import read_run
 from satfl_baselines.evaluate import NOT_PLAYED
 from satfl_baselines.files import yaml_text
 from satfl_baselines.identity import SCENARIO, differences
+from satfl_baselines.pages.page import MOST_ROWS
 from satfl_baselines.results import FACTS, Finished, finished, holds_comparison
 from satfl_baselines.summary import Comparison, Estimate
 from satfl_baselines.tables import outcome_columns
 from satfl_env.commands.doctor import versions
 from satfl_env.quantities import quantity
 
-# Folders in folders that are looked into, and rows of a table that are shown.
-_DEEPEST, MOST_ROWS = 3, 500
+# Folders in folders that are looked into.
+_DEEPEST = 3
 _MORE_CURVES = ("test_loss", "energy_j")
 _DIGITS = 6
 

@@ -25,6 +25,7 @@ from satfl_env.simulation.protocols.exchanges import Exchange, Neighbours, Stage
 from satfl_env.simulation.protocols.isl_graph import IslGraph, isl_graph
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.peer_contacts import PeerContacts
+from satfl_env.simulation.protocols.relayed_contacts import isl_power_w
 from satfl_env.simulation.protocols.relays import Relays
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,
@@ -117,8 +118,8 @@ class Gossip(OneContact):
         """What the round costs if these satellites, (S,), exchange their models."""
         exchange = self._exchange(_graph(opening.contacts).among(takes_part, opening.decision.cluster))
         upload_s, sending_s = exchange.time_s * opening.upload_size, exchange.sending_s * opening.upload_size
-        isl_w = opening.transmit_power_w if self.isl.transmit_power_w is None else self.isl.transmit_power_w
-        mean_w = isl_w * np.divide(sending_s, upload_s, out=np.zeros_like(upload_s), where=upload_s > 0)
+        share = np.divide(sending_s, upload_s, out=np.zeros_like(upload_s), where=upload_s > 0)
+        mean_w = isl_power_w(self.isl, opening.transmit_power_w) * share
         timed = replace(opening, transmit_power_w=mean_w).with_transfers(
             Transfers(np.zeros_like(upload_s), upload_s, opening.upload_size)
         )

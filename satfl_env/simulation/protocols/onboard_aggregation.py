@@ -22,6 +22,7 @@ from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.pooled_contacts import PooledContacts, pools
+from satfl_env.simulation.protocols.relayed_contacts import isl_power_w
 from satfl_env.simulation.protocols.relays import Relays, with_isl_power
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched, Opening, Participation
 from satfl_env.simulation.protocols.topologies import Topology
@@ -51,7 +52,8 @@ class OnboardAggregation(OneContact):
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> PooledContacts:
         """Through the satellite whose contact leaves the most time, the sink."""
         relays = Relays(self.topology, self.isl, grazing_height_m=self.grazing_height_m)
-        return PooledContacts(**vars(relays.contacts(snapshot, model_bits)))
+        relayed = relays.contacts(snapshot, model_bits)
+        return PooledContacts(relayed.snapshot, relayed.sender, relayed.carry_s, relayed.via)
 
     def participate(self, opening: Opening) -> Participation:
         """As in one contact, but for the power."""
@@ -60,11 +62,10 @@ class OnboardAggregation(OneContact):
         sharing = np.ones(len(transmits))
         sharing[members] = np.bincount(pool)[pool]
         alone_w = opening.transmit_power_w
-        isl_w = alone_w if self.isl.transmit_power_w is None else self.isl.transmit_power_w
         assert isinstance(opening.contacts, PooledContacts)  # those of `contacts`
         sending_s = opening.contacts.sending_s(opening.decision, transmits) * opening.upload_size
         shared = replace(opening, transmit_power_w=alone_w / sharing)
-        return super().participate(with_isl_power(shared, isl_w, sending_s))
+        return super().participate(with_isl_power(shared, isl_power_w(self.isl, alone_w), sending_s))
 
     def aggregate(
         self, models: ModelStore, decision: Decision, arrivals: Arrivals, fetched: Fetched, combine: Combine
