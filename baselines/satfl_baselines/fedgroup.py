@@ -1,8 +1,11 @@
 r"""FedGroup: satellites are grouped once, by the directions of their first updates, and newcomers join later.
 
 M. Duan et al., "FedGroup: Efficient Clustered Federated Learning via Decomposed Data-Driven Measure", ISPA 2021 (arXiv
-2010.06870). Groups are k-means clusters of the updates' cosines with the leading singular directions $v_k$ of the
-matrix of updates; distances in that space are the paper's Euclidean distance of decomposed cosine similarity:
+2010.06870). Known to us by its abstract and by the authors' code, github.com/morningD/FlexCFL, where some clients train
+for the grouping alone before the first round, and newcomers when they come. Here it is their first updates that count.
+
+Groups are k-means clusters of the updates' cosines with the leading singular directions $v_k$ of the matrix of updates;
+distances in that space are the paper's Euclidean distance of decomposed cosine similarity, up to a constant factor:
 
 $$\mathrm{EDC}(i, j) = \frac{1}{\sqrt m} \sqrt{\sum_{k=1}^m \left(\cos(u_i, v_k) - \cos(u_j, v_k)\right)^2}$$
 
