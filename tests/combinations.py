@@ -183,6 +183,7 @@ REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
         for kind in ("ideal", "noma")
     },
     (("protocol", "gossip"), ("aggregate", "decided")): "rounds.aggregate does not go with gossip",
+    (("protocol", "edge"), ("fleet", "unequal")): "cpu_max_hz in fleet does not go with rounds.relay.clients",
     (("protocol", "gossip"), ("broadcast", "two")): "rounds.broadcast does not go with gossip",
     **{
         (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip: no gateway"
@@ -197,6 +198,7 @@ REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
             ("access", "beams", "access.beams"),
             ("access", "need", "access.sharing 'need'"),
             ("access", "action", "access.sharing 'decided'"),
+            ("upload", "later", "links.positions_at 'upload'"),
         )
     },
     **{

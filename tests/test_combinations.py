@@ -176,8 +176,7 @@ PARTS: dict[str, tuple[str, Callable[[Scenario], Any]]] = {
 }
 
 
-# Devices of edge servers train by the scenario's setting alone: how training goes is no part.
-AS_PARTS = [(it, option) for it in PARTS for option in OPTIONS[it][1:] if option != "edge"]
+AS_PARTS = [(it, option) for it in PARTS for option in OPTIONS[it][1:]]
 
 
 @pytest.mark.parametrize(("factor", "option"), AS_PARTS)

@@ -27,9 +27,11 @@ from satfl_env.settings import default_of
 from satfl_env.simulation import (
     UPLOAD_POSITIONS,
     DataPart,
+    EdgeServers,
     Ingredients,
     Learner,
     PhysicsOnly,
+    RoundProtocol,
     ScenePart,
     Simulation,
     check_parts,
@@ -68,14 +70,15 @@ def build(
     training = scenario.training
     with prefixed("training.device: ", ScenarioError):
         training.check_visible()
+    parts = _chosen(scenario, own)
     ingredients = Ingredients(
-        **_chosen(scenario, own),
+        **parts,
         model_bits=scenario.links.model_bits,
         upload_positions=UPLOAD_POSITIONS[scenario.links.positions_at],
         upload_snr_db=scenario.links.upload_snr_db,
         test_snr_db=scenario.model.channel.test_snr_db,
         learner=PhysicsOnly if training.engine == "none" else Learner,
-        trainer=partial(_make_trainer, scenario),
+        trainer=partial(_make_trainer, scenario, parts["protocol"]),
         shared=training.shared,
         first_decoders=training.first_decoders,
         tested=training.tested,
@@ -120,11 +123,12 @@ def _chosen(scenario: Scenario, own: Mapping[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _make_trainer(scenario: Scenario, model: TrainableModel) -> LocalTrainer:
-    """The trainer of a model; errors name the scenario's field."""
-    training, clients = scenario.training, scenario.rounds.clients
+def _make_trainer(scenario: Scenario, protocol: RoundProtocol, model: TrainableModel) -> LocalTrainer:
+    """The trainer of a model under a protocol; errors name the scenario's field."""
+    training = scenario.training
     with prefixed("training.", ScenarioError):
         trainer = make_trainer(training.engine, model, training, training)
+    clients = protocol.clients if isinstance(protocol, EdgeServers) else 1
     return trainer if clients == 1 else ClientTrainer(trainer, clients)
 
 

@@ -38,7 +38,7 @@ from satfl_env.scenarios.observation import Observation
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.rounds import Rounds
 from satfl_env.scenarios.section import Section, by_default
-from satfl_env.settings import STRICT, Count, Finite, Positive
+from satfl_env.settings import STRICT, Count, Finite, Positive, default_of
 from satfl_env.simulation import (
     Faults,
     FedProx,
@@ -233,6 +233,7 @@ class Scenario(Section):
         of_gateways = {
             "access.beams": self.access.beams,
             **self._divided_band,
+            "links.positions_at 'upload'": self.links.positions_at == "upload",
             "server": self.server,
             "local.kind 'scaffold'": self.local.kind == "scaffold",
             "compression.download": self.compression.download,
@@ -251,6 +252,17 @@ class Scenario(Section):
             self.constellation.check(self.rounds)
         if self.faults is not None:
             self.faults.check(self.rounds.longest_s(self.constellation.horizon_s))
+        return self
+
+    @model_validator(mode="after")
+    def _devices_have_their_own_computers(self) -> Scenario:
+        """Check that nothing is stated about the satellites' computers where these train nothing."""
+        if self.rounds.relay is not None and self.rounds.relay.clients is not None:
+            names = ("cpu_max_hz", "kappa")
+            own = {f"onboard.{name}": getattr(self.onboard, name) != default_of(Onboard, name) for name in names}
+            of_kinds = {f"{name} in fleet": any(name in kind.stated for kind in self.fleet) for name in names}
+            why = "devices train, at client_hz and with energy of their own"
+            refuse_together(own | of_kinds, "rounds.relay.clients", why)
         return self
 
     @model_validator(mode="after")

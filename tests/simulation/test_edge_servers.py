@@ -8,6 +8,7 @@ import torch
 
 from satfl_env import SatFLVectorEnv, Simulation, scenarios
 from satfl_env.scenarios import ScenarioError
+from satfl_env.simulation import OneContact
 from tests.combinations import action_of
 from tests.factories import decide
 
@@ -98,6 +99,29 @@ def test_a_twin_restored_in_mid_episode_goes_on_to_the_bit_alone_and_in_a_vector
     envs.close()
 
 
+def test_as_a_part_it_is_what_it_is_as_a_setting() -> None:
+    scenario = scenarios.load("leo-multitask", **settings(clients=DEVICES))
+    plain = scenarios.load("leo-multitask", **WORLD)
+    part = scenario.rounds.protocol(scenario.constellation)
+    simulation, twin = scenarios.build(scenario), scenarios.build(plain, parts={"protocol": part})
+    state, twin_state = simulation.reset(4), twin.reset(4)
+    for _ in range(2):
+        (state, one), (twin_state, other) = simulation.step(decide(state)), twin.step(decide(twin_state))
+        assert one.returned.any()
+        np.testing.assert_array_equal(one.test_loss, other.test_loss)
+        np.testing.assert_array_equal(one.train_loss, other.train_loss)
+
+
+def test_another_protocol_as_a_part_trains_no_devices() -> None:
+    scenario = scenarios.load("leo-multitask", **settings(clients=DEVICES))
+    simulation = scenarios.build(scenario, parts={"protocol": OneContact()})
+    twin = scenarios.build(scenarios.load("leo-multitask", **WORLD))
+    decision = decide(simulation.reset(4))
+    twin.reset(4)
+    (_, one), (_, other) = simulation.step(decision), twin.step(decision)
+    np.testing.assert_array_equal(one.test_loss, other.test_loss)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -107,6 +131,12 @@ def test_a_twin_restored_in_mid_episode_goes_on_to_the_bit_alone_and_in_a_vector
         ({"rounds.relay": {"clients": {}, "combine_on_board": True}}, r"combine_on_board does not go with clients"),
         ({"rounds.relay": {"clients": {}}, "structures": {}}, r"rounds.relay.clients does not go with structures"),
         ({"rounds.relay": {"clients": {}}, "rounds.late": {}}, r"rounds.relay.clients does not go with late"),
+        ({"rounds.relay": {"clients": {}}, "onboard.cpu_max_hz": 2e9}, r"cpu_max_hz .*: devices train, at client_hz"),
+        ({"rounds.relay": {"clients": {}}, "onboard.kappa": 1e-26}, r"onboard.kappa does not go with .*clients"),
+        (
+            {"rounds.relay": {"clients": {}}, "fleet": [{"name": "a", "cpu_max_hz": 2e9}]},
+            r"cpu_max_hz in fleet .*clients",
+        ),
     ],
 )
 def test_impossible_devices_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -270,6 +270,7 @@ def test_a_satellite_that_is_down_carries_no_model() -> None:
         ({"access.beams": 2}, "access.beams does not go with rounds.gossip: no gateway takes part in it"),
         ({"access.subcarriers": 2}, "access.subcarriers does not go with rounds.gossip"),
         ({"access.sharing": "decided"}, "access.sharing 'decided' does not go with rounds.gossip"),
+        ({"links.positions_at": "upload"}, "links.positions_at 'upload' does not go with rounds.gossip"),
         ({"server": {"kind": "fedadam"}}, "server does not go with rounds.gossip"),
         ({"local": {"kind": "scaffold"}}, "local.kind 'scaffold' does not go with rounds.gossip"),
         ({"faults": {"gateways": {"mtbf_s": 1e4, "mttr_s": 10}}}, "faults.gateways does not go with rounds.gossip"),
