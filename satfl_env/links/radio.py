@@ -61,7 +61,7 @@ class BandLinks:
         atmosphere: Losses by elevation, site and carrier; null takes `extra_loss_db`.
 
     Raises:
-        ValueError: If a value is out of its range.
+        ValueError: If a value is out of its range, or one is given together with what takes its place.
     """
 
     kind: str
@@ -79,6 +79,14 @@ class BandLinks:
     scan_exponent: NonNegative = 0.0
     satellite_pattern: Literal["steered", "nadir"] = "steered"
     atmosphere: Atmosphere | None = None
+
+    @model_validator(mode="after")
+    def _says_things_once(self) -> BandLinks:
+        for name, instead in (("gateway_gain_dbi", "array_efficiency"), ("extra_loss_db", "atmosphere")):
+            value = getattr(self, name)
+            if getattr(self, instead) is not None and value != getattr(BandLinks, name):
+                raise ValueError(f"give {name} or {instead}, not both; got {name} {value:g}")
+        return self
 
     @model_validator(mode="after")
     def _has_loss_at_carrier(self) -> BandLinks:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -41,10 +41,10 @@ class Channel:
         kind: `awgn`, `rayleigh` or `rician`; block fading is one gain per sample and draw, of unit mean power.
         snr_db: Average SNR per symbol in dB, within -200..200: one number, or a range (lowest, highest) from which it
             is drawn uniformly for each sample.
-        rician_k: Power of the line of sight over the scattered power, linear; read by `rician` only.
+        rician_k: Power of the line of sight over the scattered power, linear; for `rician` only.
 
     Raises:
-        ValueError: If a value is out of its range.
+        ValueError: If a value is out of its range, or `rician_k` is given to another kind.
     """
 
     kind: Literal["awgn", "rayleigh", "rician"] = "awgn"
@@ -62,6 +62,12 @@ class Channel:
         if isinstance(snr_db, tuple) and snr_db[0] > snr_db[1]:
             raise ValueError(must)
         return snr_db
+
+    @model_validator(mode="after")
+    def _sight_is_seen(self) -> Channel:
+        if self.kind != "rician" and self.rician_k != Channel.rician_k:
+            raise ValueError(f"rician_k does not go with kind {self.kind!r}: 'rician' alone has it")
+        return self
 
     def draw(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 import numpy as np
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from satfl_env.federated import normalise_weights
@@ -75,6 +76,15 @@ class GatewayAccess:
     subcarriers: Count | None = None
     order: Order = "weights"
     sharing: Sharing = "equal"
+
+    @model_validator(mode="after")
+    def _order_matters(self) -> GatewayAccess:
+        if self.most_served is None and self.order != GatewayAccess.order:
+            raise ValueError(
+                f"order must be {GatewayAccess.order!r} where beams and subcarriers are null, got {self.order!r}: "
+                "everyone is served"
+            )
+        return self
 
     @property
     def most_served(self) -> int | None:

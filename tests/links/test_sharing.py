@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satfl_env.links import IdealLinks, RadioLinks, bandwidth_share_hz, rate_bps, sinr, upa_gain
+from satfl_env.links import Atmosphere, IdealLinks, RadioLinks, bandwidth_share_hz, rate_bps, sinr, upa_gain
 
 GATEWAYS = np.array([[0.0, 0.0, 0.0], [3e6, 0.0, 0.0], [1.5e6, 2e6, 0.0]])
 
@@ -155,6 +155,13 @@ def test_rate_is_shannons() -> None:
 def test_bad_radio_values_are_named(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=name):
         RadioLinks(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_value_and_what_takes_its_place_are_not_both_given() -> None:
+    with pytest.raises(ValueError, match="give gateway_gain_dbi or array_efficiency, not both"):
+        RadioLinks(gateway_gain_dbi=40.0, array_efficiency=0.7)
+    with pytest.raises(ValueError, match="give extra_loss_db or atmosphere, not both; got extra_loss_db 3"):
+        RadioLinks(extra_loss_db=3.0, atmosphere=Atmosphere())
 
 
 @pytest.mark.parametrize(("name", "value"), [("rate_bps", 0.0), ("transmit_power_w", -1.0)])

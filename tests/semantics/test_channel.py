@@ -43,9 +43,12 @@ def test_snr_range_is_drawn_per_sample():
     assert float(draw.snr_db.mean()) == pytest.approx(6.0, abs=0.2)
 
 
-@pytest.mark.parametrize(("kind", "k"), [("rayleigh", 0.0), ("rician", 0.5), ("rician", 10.0)])
-def test_fading_has_unit_mean_power_and_is_one_gain_a_draw(kind: str, k: float):
-    gain = Channel(kind, rician_k=k).draw(50_000, 2, 4, generator()).gain
+@pytest.mark.parametrize(
+    ("channel", "k"),
+    [(Channel("rayleigh"), 0.0), (Channel("rician", rician_k=0.5), 0.5), (Channel("rician", rician_k=10.0), 10.0)],
+)
+def test_fading_has_unit_mean_power_and_is_one_gain_a_draw(channel: Channel, k: float):
+    gain = channel.draw(50_000, 2, 4, generator()).gain
     assert gain.shape == (50_000, 2, 1)
     assert float(gain.square().mean()) == pytest.approx(1.0, abs=0.02)
     # Var |h|^2 = (1 + 2 K) / (1 + K)^2 tells Rayleigh from Rician.
@@ -68,7 +71,11 @@ def test_test_snr_overrides_the_channels_own():
         ({"kind": "laser"}, "'awgn', 'rayleigh' or 'rician'"),
         ({"snr_db": float("nan")}, "snr_db"),
         ({"snr_db": (5.0, 1.0)}, "snr_db"),
-        ({"rician_k": -1.0}, "rician_k"),
+        ({"kind": "rician", "rician_k": -1.0}, "rician_k"),
+        (
+            {"kind": "rayleigh", "rician_k": 1.0},
+            "rician_k does not go with kind 'rayleigh': 'rician' alone",
+        ),
     ],
 )
 def test_bad_channels_are_rejected(arguments: dict, word: str):

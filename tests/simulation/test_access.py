@@ -289,6 +289,10 @@ def test_limits_meet_unequal_satellites_faults_and_smaller_transfers():
     [
         ({"access": {"beams": 0}}, r"access\.beams: Input should be greater than or equal to 1, got 0"),
         ({"access": {"order": "name"}}, r"access\.order: Input should be 'weights', 'window' or 'rate', got 'name'"),
+        (
+            {"access": {"order": "rate"}},
+            "access.order must be 'weights' where beams and subcarriers are null, got",
+        ),
         ({"access": {"beems": 2}}, r"access\.beems: unknown key, did you mean 'beams'"),
         (
             {"access": {"sharing": "need"}, "links": {"kind": "ideal"}},
