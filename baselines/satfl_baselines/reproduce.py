@@ -204,7 +204,7 @@ def _task_alone(comparison: Comparison, task: str) -> list[Claim]:
         Claim(
             f"{task}: {CLUSTERED} equals {INDIVIDUAL}",
             "equal",
-            f"bit for bit in every round: {equal.sum()} of {number} seeds",
+            f"bit for bit in every round: {equal.sum()} of {counted(number, 'seed')}",
             _yes(equal.all()),
         ),
     ]
@@ -212,7 +212,7 @@ def _task_alone(comparison: Comparison, task: str) -> list[Claim]:
 
 def _clusters(comparison: Comparison) -> Claim:
     found = partitions(comparison, CLUSTERED)
-    counts = ", ".join(f"{name}: {found.count(name)} of {len(found)} seeds" for name in dict.fromkeys(found))
+    counts = ", ".join(f"{name}: {found.count(name)} of {counted(len(found), 'seed')}" for name in dict.fromkeys(found))
     expected = "{Task1, Task2} {Task3}"
     return Claim("clusters", f"2: {expected}", counts, _yes(set(found) == {expected}))
 

@@ -235,7 +235,10 @@ def test_the_command_writes_the_page(tmp_path, data):
     assert json.loads(Elements(out.read_bytes()).of("script")[0][1]) == json.loads(json.dumps(data))
 
 
-@pytest.mark.parametrize(("out", "problem"), [("absent/episode.html", "is not there"), ("", "is a folder")])
+@pytest.mark.parametrize(
+    ("out", "problem"),
+    [("absent/episode.html", "is not there"), ("", "is a folder"), ("episode.txt", r"must end in \.html, got")],
+)
 def test_a_page_that_cannot_be_written_is_told_before_anything_is_played(tmp_path, out, problem):
-    with pytest.raises(OSError, match=problem):
+    with pytest.raises((OSError, ValueError), match=problem):
         replay("leo-multitask", tmp_path / out, "full", 0)

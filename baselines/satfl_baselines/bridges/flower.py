@@ -23,6 +23,7 @@ from typing import Any
 from satfl_baselines.evaluate import Decide
 from satfl_baselines.policies import make_policy
 from satfl_env import ClientJob, ClientResult, NetworkState, RemoteRound, RoundReport, Simulation, train_client
+from satfl_env.counted import counted
 from satfl_env.imports import to_install
 from satfl_env.scenarios import Scenario, build, resolve
 
@@ -202,7 +203,8 @@ def _find_nodes(grid: Grid, num_satellites: int) -> dict[int, int]:
     while len(nodes := list(grid.get_node_ids())) < num_satellites:
         if time.monotonic() > end:
             raise TimeoutError(
-                f"{len(nodes)} nodes came within {LONGEST_WAIT_S:g} s; there are {num_satellites} satellites"
+                f"{counted(len(nodes), 'node')} came within {LONGEST_WAIT_S:g} s, not {num_satellites}, "
+                "one for each satellite"
             )
         time.sleep(0.1)
     replies = grid.send_and_receive([Message(RecordDict(), node, WHICH) for node in nodes])
