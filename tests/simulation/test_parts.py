@@ -18,7 +18,7 @@ from satfl_env.onboard import Battery, OnboardComputer
 from satfl_env.orbits import PlanarScene
 from satfl_env.scenarios import ScenarioError
 from satfl_env.semantics import SemanticModel
-from satfl_env.simulation import FederatedData, OneContact, PlaneLinks, Relays
+from satfl_env.simulation import FederatedData, GridLinks, OneContact, PlaneLinks, Relays
 from satfl_env.simulation.parts import model_factory
 from tests.factories import decide
 
@@ -468,7 +468,14 @@ class TooLow(IdealLinks):
     [
         ({"links": TooLow()}, r"highest_rate_bps\(\) must be finite and at least 1e\+09, got 1.0"),
         ({"scene": lambda rng: square(rng, Backwards)}, r"distance_m must be finite and at least 0, got -"),
-        ({"protocol": Relays(PlaneLinks(3), FixedIsl(1e6))}, r"parts\['protocol'\]: cannot reshape"),
+        (
+            {"protocol": Relays(PlaneLinks(3), FixedIsl(1e6))},
+            r"parts\['protocol'\]: num_planes must divide .*, 10, got 3",
+        ),
+        (
+            {"protocol": Relays(GridLinks(3, 0), FixedIsl())},
+            r"parts\['protocol'\]: num_planes must divide .*, 10, got 3",
+        ),
     ],
 )
 def test_impossible_numbers_are_told_when_they_come_in(parts, words):

@@ -12,7 +12,14 @@ from satfl_env import scenarios
 from satfl_env.links import FixedIsl, IslBudget
 from satfl_env.orbits import ConstellationScene, line_of_sight, site, walker
 from satfl_env.scenarios import ScenarioError
-from satfl_env.simulation.protocols import GridLinks, PlaneLinks, Relays, direct_contacts
+from satfl_env.simulation.protocols import (
+    EdgeServers,
+    GridLinks,
+    OnboardAggregation,
+    PlaneLinks,
+    Relays,
+    direct_contacts,
+)
 from tests.factories import decide
 
 BITS, RATE_BPS, LIGHT_MPS = 1e8, 1e8, 299_792_458.0
@@ -222,6 +229,15 @@ def test_relays_bring_more_updates_back():
             returned += report.returned.sum()
         counts.append(returned)
     assert counts[1] > 1.5 * counts[0]
+
+
+def test_a_protocol_with_links_of_its_own_does_not_go_into_relays():
+    links = PlaneLinks(3), FixedIsl()
+    for inner in (EdgeServers(*links), OnboardAggregation(*links), Relays(*links)):
+        with pytest.raises(
+            ValueError, match=f"no links of its own, got {type(inner).__name__}: it goes without Relays"
+        ):
+            Relays(*links, inner)
 
 
 def test_relays_need_planes():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from pydantic import SkipValidation
+from pydantic import SkipValidation, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -41,7 +41,7 @@ class Relays:
     Attributes:
         topology: Which satellites have links with each other.
         isl: Rate and power of these links.
-        protocol: The protocol of the round.
+        protocol: The protocol of the round, which has no links between satellites of its own.
         grazing_height_m: Height above the equatorial radius that lines of sight between satellites must clear, in
             [0, 1,000,000].
     """
@@ -50,6 +50,13 @@ class Relays:
     isl: SkipValidation[Isl]
     protocol: SkipValidation[RoundProtocol] = OneContact()
     grazing_height_m: GrazingHeight = 0.0
+
+    @model_validator(mode="after")
+    def _finds_the_ways(self) -> Relays:
+        if hasattr(self.protocol, "topology"):
+            name = type(self.protocol).__name__
+            raise ValueError(f"protocol must have no links of its own, got {name}: it goes without Relays")
+        return self
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> RelayedContacts:
         """Through the satellite whose contact leaves the most time."""

@@ -41,6 +41,12 @@ class Topology(Protocol):
         """
 
 
+def _per_plane(num_satellites: int, num_planes: int) -> int:
+    if num_satellites % num_planes:
+        raise ValueError(f"num_planes must divide the number of satellites, {num_satellites}, got {num_planes}")
+    return num_satellites // num_planes
+
+
 @dataclass(frozen=True, config=STRICT)
 class PlaneLinks:
     """Every two satellites of an orbital plane that see each other have a link.
@@ -53,7 +59,7 @@ class PlaneLinks:
 
     def ways(self, position_m: FloatArray, sinks: IntArray, hop_s: HopTimes) -> Ways:
         """Floyd and Warshall's shortest paths, all planes at once."""
-        by_plane = position_m.reshape(self.num_planes, -1, 3)
+        by_plane = position_m.reshape(self.num_planes, _per_plane(len(position_m), self.num_planes), 3)
         # Nobody has a link with itself, which would be infinitely fast.
         with np.errstate(divide="ignore"):
             time_s = hop_s(by_plane[:, :, None], by_plane[:, None])
@@ -108,7 +114,7 @@ class GridLinks:
 
     def edges(self, num_satellites: int) -> tuple[IntArray, IntArray]:
         """The two ends of every link, (E,) each."""
-        per_plane = num_satellites // self.num_planes
+        per_plane = _per_plane(num_satellites, self.num_planes)
         plane, slot = np.divmod(np.arange(num_satellites), per_plane)
         ahead = plane * per_plane + (slot + 1) % per_plane
         # Of the next plane, F/P slots ahead; beyond the last plane comes the first again, F slots farther.
