@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from hashlib import sha256
 from html.parser import HTMLParser
+from itertools import product
 from typing import Any
 from urllib.parse import unquote
 
@@ -137,8 +138,12 @@ def test_of_many_satellites_those_that_took_part_are_shown(scenario, data, monke
     assert not data["many"]
 
 
-def test_a_globe_has_land_where_the_mask_has_it():
-    earth = record_replay(load("starlink-shell", **FAST, **SMALL_SHELL), "nearest-fedavg", 0)
+@pytest.fixture(scope="module")
+def earth():
+    return record_replay(load("starlink-shell", **FAST, **SMALL_SHELL), "nearest-fedavg", 0)
+
+
+def test_a_globe_has_land_where_the_mask_has_it(earth):
     land = earth["land"]
     bits = np.unpackbits(np.frombuffer(base64.b64decode(land["bits"]), dtype=np.uint8))
     is_land = bits.reshape(land["height"], land["width"])
@@ -168,6 +173,29 @@ def test_a_page_asks_for_nothing_and_runs_its_own_script_alone(data):
     ]
 
 
+def contrast(*colours: np.ndarray) -> float:
+    """Between two colours, (3,) in 0 to 255 each (WCAG 2.2, relative luminance)."""
+    linear = [np.where(c <= 10, c / 255 / 12.92, ((c / 255 + 0.055) / 1.055) ** 2.4) for c in colours]
+    dark, light = sorted(float(c @ (0.2126, 0.7152, 0.0722)) for c in linear)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(scheme):
+    style = page._template("page.css")
+    pairs = re.findall(r"--(\w+): light-dark\(#(\w{6}), #(\w{6})\)", style)
+    colours = {name: np.array(list(bytes.fromhex(pair[scheme]))) for name, *pair in pairs}
+    for name, ground in product(("ink", "muted", "lost"), ("paper", "panel")):
+        assert contrast(colours[name], colours[ground]) >= 4.5, name
+    (share,) = re.findall(r"\.name { fill: color-mix\(in srgb, currentColor (\d+)%, var\(--ink\)\); }", style)
+    lines = [name for name in colours if re.fullmatch(r"c\d", name)]
+    assert len(lines) == 8
+    for name in lines:
+        text = colours["ink"] + int(share) / 100 * (colours[name] - colours["ink"])
+        assert contrast(text, colours["paper"]) >= 4.5, name
+        assert contrast(colours[name], colours["paper"]) >= 3, name
+
+
 def test_text_of_the_users_stays_text(data):
     hostile = {**data, "scenario": HOSTILE, "description": "\ud800 half of a character"}
     elements = Elements(html_page("replay", HOSTILE, hostile))
@@ -195,7 +223,8 @@ def in_browser(folder, content: bytes, fragment: str) -> dict[int, list[dict[str
     assert CHROMIUM is not None
     (folder / "episode.html").write_bytes(content)
     frames = (f'<iframe src="episode.html#{fragment}" width="{width}" height="800"></iframe>' for width in WIDTHS)
-    (folder / "frames.html").write_text("".join(frames))
+    hidden = '<iframe src="episode.html" hidden></iframe>'
+    (folder / "frames.html").write_text("".join([*frames, hidden]))
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom")
     profile = f"--user-data-dir={folder / 'profile'}"
     where = (folder / "frames.html").as_uri()
@@ -203,7 +232,7 @@ def in_browser(folder, content: bytes, fragment: str) -> dict[int, list[dict[str
     said = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
     assert all("SEEN" in line for line in said.splitlines() if "CONSOLE" in line), said
     told = [json.loads(unquote(base64.b64decode(text).decode())) for text in re.findall(r'"SEEN([^"]+)"', said)]
-    return {one[0]["widths"][1]: one for one in told}
+    return {one[0]["widths"][1]: one for one in told if one[0]["widths"][1]}
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
@@ -223,6 +252,11 @@ def test_a_browser_shows_the_round_of_the_address_and_keys_go_on(data, tmp_path,
             assert one["text"] == (f"round {one['now']} of {ROUNDS}" if one["now"] else f"untrained, {ROUNDS} rounds")
             metrics = [float(f"{value:.4g}") for value in data["rounds"][one["now"]]["metrics"]]
             assert {f"{value:g}" for value in metrics} <= set(one["table"])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_globe_in_a_hidden_frame_waits_until_it_is_shown(earth, tmp_path):
+    assert not in_browser(tmp_path, html_page("replay", "earth", earth), "round=1")
 
 
 def test_the_command_writes_the_page(tmp_path, data):

@@ -54,7 +54,8 @@ function turn(longitude, latitude) {
 function drawViews() {
   const round = rounds[now];
   const places = positionsM(round);
-  for (const { view, far } of views) {
+  for (const { canvas, view, far } of views) {
+    if (!canvas.clientWidth) continue; // in a frame that is hidden; its resize event draws it
     view.begin(far ? [-camera.lat, camera.lon + 180] : [camera.lat, camera.lon]);
     drawRound(view, round, places);
   }
@@ -329,6 +330,7 @@ function begin() {
   byId("description").textContent = data.description;
   byId("configuration").textContent = data.configuration;
   byId("slider").max = last;
+  byId("turning").hidden = !onGlobe;
   describePage(data.versions);
   makeKey();
   byId("slider").addEventListener("input", (event) => show(Number(event.target.value)));
