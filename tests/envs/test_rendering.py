@@ -98,6 +98,19 @@ def test_gymnasium_records_videos_of_any_size(tmp_path):
     assert [path.suffix for path in tmp_path.glob("*.mp4")] == [".mp4"]
 
 
+def test_a_window_shows_what_an_image_shows(monkeypatch):
+    pygame = pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with pytest.warns(UserWarning, match="HumanRendering"):
+        window = gym.make("SatFL-v0", scenario=PLANE, render_mode="human", render_size=(480, 360))
+    image = plane(render_size=(480, 360))
+    window.reset(seed=0)
+    image.reset(seed=0)
+    seen = pygame.surfarray.array3d(window.get_wrapper_attr("window")).transpose(1, 0, 2)
+    np.testing.assert_array_equal(seen, image.render())
+    window.close()
+
+
 points = arrays(np.float64, (6, 2), elements=st.floats(-1, 1)).map(lambda share: share * (180.0, 89.0))
 
 
