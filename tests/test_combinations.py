@@ -189,6 +189,19 @@ def test_an_option_is_the_same_as_a_part(factor: str, option: str):
     assert_same(play(by_part, 2), play(by_scenario, 2))
 
 
+BESIDE_PROTOCOLS = [dict(pair) for pair in REFUSED if {"protocol", "constellation"} & dict(pair).keys() == {"protocol"}]
+
+
+@pytest.mark.parametrize("pair", BESIDE_PROTOCOLS, ids=name_of)
+def test_what_does_not_go_with_a_protocol_does_not_go_with_it_as_a_part(pair: Choice):
+    protocol = scenario_of({"constellation": "globe", "protocol": pair["protocol"]}).rounds.protocol
+    scenario = scenario_of({"constellation": "globe", **pair, "protocol": OPTIONS["protocol"][0]})
+    with pytest.raises(
+        ScenarioError, match=r"parts\['protocol'\] does not go with|does not go with parts\['protocol'\]"
+    ):
+        build(scenario, parts={"protocol": protocol(scenario.constellation)})
+
+
 PAIRS = {name_of(choice): choice for choice in map(alone, all_pairs(OPTIONS, meet))}
 
 

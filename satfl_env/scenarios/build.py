@@ -64,7 +64,7 @@ def build(
     """
     scenario, own = resolve(scenario), check_parts(parts)
     scenario.check_target(own)
-    scenario.check_structures(own)
+    scenario.check_parts(own)
     if "scene" not in own:
         check_memory(memory_needs(scenario))
     training = scenario.training

@@ -29,6 +29,9 @@ from satfl_env.simulation import (
     RoundSettings,
 )
 
+# Why what satellites train with does not go with it.
+DEVICES_TRAIN = "devices train, at client_hz and with energy of their own"
+
 
 class Clients(Section):
     """Devices on the ground train, `clients` of each satellite with a share of its samples; satellites average.

@@ -36,17 +36,23 @@ from satfl_env.scenarios.links import Compression, IdealLinks, NomaLinks, RadioL
 from satfl_env.scenarios.models import Model
 from satfl_env.scenarios.observation import Observation
 from satfl_env.scenarios.partitions import Partition
-from satfl_env.scenarios.rounds import Rounds
+from satfl_env.scenarios.rounds import DEVICES_TRAIN, Rounds
 from satfl_env.scenarios.section import Section, by_default
 from satfl_env.settings import STRICT, Count, Finite, Positive, default_of
 from satfl_env.simulation import (
+    EdgeServers,
     Faults,
+    FedAsync,
     FedProx,
+    FedSat,
     FirstDecoders,
     GatewayAccess,
+    Gossip,
     Kind,
     Kinds,
+    OnboardAggregation,
     PlainLoss,
+    Relays,
     Scaffold,
     Structures,
     Tested,
@@ -230,19 +236,8 @@ class Scenario(Section):
     @model_validator(mode="after")
     def _needs_no_gateway(self) -> Scenario:
         """Check that nothing is switched on that gateways would do in rounds in which none takes part."""
-        of_gateways = {
-            "access.beams": self.access.beams,
-            **self._divided_band,
-            "links.positions_at 'upload'": self.links.positions_at == "upload",
-            "server": self.server,
-            "local.kind 'scaffold'": self.local.kind == "scaffold",
-            "compression.download": self.compression.download,
-            "compression.upload.kind 'progressive'": isinstance(self.compression.upload, LinkCompressor),
-            "structures": self.structures,
-            "faults.gateways": self.faults and self.faults.gateways,
-        }
         if self.rounds.gossip is not None:
-            refuse_together(of_gateways, "rounds.gossip", NO_GATEWAY)
+            refuse_together(self._of_gateways, "rounds.gossip", NO_GATEWAY)
         return self
 
     @model_validator(mode="after")
@@ -258,11 +253,7 @@ class Scenario(Section):
     def _devices_have_their_own_computers(self) -> Scenario:
         """Check that nothing is stated about the satellites' computers where these train nothing."""
         if self.rounds.relay is not None and self.rounds.relay.clients is not None:
-            names = ("cpu_max_hz", "kappa")
-            own = {f"onboard.{name}": getattr(self.onboard, name) != default_of(Onboard, name) for name in names}
-            of_kinds = {f"{name} in fleet": any(name in kind.stated for kind in self.fleet) for name in names}
-            why = "devices train, at client_hz and with energy of their own"
-            refuse_together(own | of_kinds, "rounds.relay.clients", why)
+            refuse_together(self._of_computers, "rounds.relay.clients", DEVICES_TRAIN)
         return self
 
     @model_validator(mode="after")
@@ -293,6 +284,28 @@ class Scenario(Section):
         return self
 
     @property
+    def _of_gateways(self) -> Mapping[str, Any]:
+        """What gateways would do, and whether it is switched on."""
+        return {
+            "access.beams": self.access.beams,
+            **self._divided_band,
+            "links.positions_at 'upload'": self.links.positions_at == "upload",
+            "server": self.server,
+            "local.kind 'scaffold'": self.local.kind == "scaffold",
+            "compression.download": self.compression.download,
+            "compression.upload.kind 'progressive'": isinstance(self.compression.upload, LinkCompressor),
+            "structures": self.structures,
+            "faults.gateways": self.faults and self.faults.gateways,
+        }
+
+    @property
+    def _of_computers(self) -> Mapping[str, bool]:
+        """What training on board takes, and whether it is stated."""
+        names = ("cpu_max_hz", "kappa")
+        common = {f"onboard.{name}": getattr(self.onboard, name) != default_of(Onboard, name) for name in names}
+        return common | {f"{name} in fleet": any(name in kind.stated for kind in self.fleet) for name in names}
+
+    @property
     def _divided_band(self) -> Mapping[str, bool]:
         """How gateways divide their band among satellites, and whether they do."""
         sharing = self.access.sharing
@@ -312,9 +325,18 @@ class Scenario(Section):
         if self.target is not None and "model" not in parts:
             self.target.check(self.model.metrics)
 
-    def check_structures(self, parts: Collection[str]) -> None:
-        """Raise `ScenarioError` if parts have one that gateways with models in parts would not use."""
-        self._refuse_with_structures({f"parts[{name!r}]": name in parts for name in ("combine", "server")})
+    def check_parts(self, parts: Mapping[str, Any]) -> None:
+        """Raise `ScenarioError` if parts have one that does not go with what is switched on, as with settings."""
+        name, protocol = "parts['protocol']", parts.get("protocol")
+        if isinstance(protocol, Gossip):
+            rounds = {"rounds.aggregate": self.rounds.decides, "rounds.broadcast": self.rounds.broadcast > 1}
+            refuse_together({**rounds, **self._of_gateways}, name, NO_GATEWAY, ScenarioError)
+        if isinstance(protocol, EdgeServers):
+            refuse_together(self._of_computers, name, DEVICES_TRAIN, ScenarioError)
+        inner = protocol.protocol if isinstance(protocol, Relays) else protocol
+        whole_alone = {name: isinstance(inner, FedAsync | FedSat | OnboardAggregation)}
+        unused = {f"parts[{part!r}]": part in parts for part in ("combine", "server")}
+        self._refuse_with_structures(whole_alone | unused)
 
     def _refuse_with_structures(self, given: Mapping[str, bool]) -> None:
         if self.structures is not None:
