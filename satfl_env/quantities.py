@@ -32,6 +32,7 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {
         "psnr_db": Quantity("PSNR", "dB"),
         "ms_ssim": Quantity("MS-SSIM"),
+        "ms_ssim_scales": Quantity("MS-SSIM scales"),
         "snr_db": Quantity("SNR", "dB"),
         "upload_snr_db": Quantity("SNR of uploads", "dB"),
         "time_s": Quantity("simulated time", "h", 1 / 3600),

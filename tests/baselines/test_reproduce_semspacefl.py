@@ -118,7 +118,7 @@ def test_runs_are_shared_between_tables():
 
 def test_command_plays_writes_and_goes_on(tmp_path, monkeypatch):
     names = ["table2", "table4", "fig3", "fig4", "fig6", "fig7"]
-    done = run(tmp_path, *names, "--paper", "semspacefl", "--seeds", "2")
+    done = run(tmp_path, *names, "--paper", "semspacefl", "--seeds", "2", "--format", "png,svg")
     assert done.exit_code == 0, done.output
     folder = tmp_path / "tiny"
     for name in names:
@@ -126,6 +126,10 @@ def test_command_plays_writes_and_goes_on(tmp_path, monkeypatch):
         assert rows(folder / f"{name}.csv")[0]["round_share"] == "0.001"
     for name in names[2:]:
         assert (folder / f"{name}.png").stat().st_size > 0
+        told = (folder / f"{name}.svg").read_text()
+        for words in (f"{name}, seeds: 2 (mean, 95 % interval)", "round share 0.001, MS-SSIM scales 1"):
+            assert words in told
+    assert ">HFL<" in (folder / "fig3.svg").read_text()
     assert len(rows(folder / "table4.csv")) == 5 * 2 * 6
     assert len(rows(folder / "table2-differences.csv")) == 2 * 2 * 7
     assert len(list((folder / "hfl" / "runs").iterdir())) == 7 * 2

@@ -109,23 +109,23 @@ def _trained(
     name: str, played: Mapping[str, Comparison], scenario: Scenario, out: Path, formats: Sequence[str]
 ) -> Iterator[Table]:
     facts = results.fidelity(scenario)
-    title = f"{name}: " + ", ".join(f"{key} {_number(value)}" for key, value in facts.items())
+    told = ", ".join(f"{quantity(key).label} {_number(value)}" for key, value in facts.items() if value is not None)
+    title, seeds = f"{name}: {told}", len(next(iter(played.values())).seeds)
+    above = f"{name}, seeds: {seeds} (mean, 95 % interval)\n{told}"
     if name in results.PRINTED:
         comparison = played[training.HFL]
         rows, claims = results.table_rows(name, comparison), results.table_claims(name, comparison)
         _write(out / f"{name}-differences.csv", results.difference_rows(name, comparison), facts)
-        yield _quality_table(
-            rows, f"{title}, seeds {len(comparison.seeds)} (mean ± 95 % interval, below it the paper's)"
-        )
+        yield _quality_table(rows, f"{title}, seeds {seeds} (mean ± 95 % interval, below it the paper's)")
     elif name in CURVE_METRICS:
         rows = results.gateway_rows(played, CURVE_METRICS[name])
         claims = results.gateway_claims(played, CURVE_METRICS[name])
-        write_figure(out / name, _draw_gateways(rows, CURVE_METRICS[name], title), formats)
+        write_figure(out / name, _draw_gateways(rows, CURVE_METRICS[name], above), formats)
         yield _rows_table(rows[-1:], f"{title} (after the last round)")
     else:
         rows = results.snr_rows(played, SNR_METRICS[name])
         claims = results.snr_claims(played) if name == "fig6" else []
-        write_figure(out / name, _draw_over_snr(rows, SNR_METRICS[name], title), formats)
+        write_figure(out / name, _draw_over_snr(rows, SNR_METRICS[name], above), formats)
         yield _rows_table(rows, title)
     _write(out / f"{name}.csv", rows, facts)
     if claims:
@@ -143,7 +143,13 @@ def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str) -
     from satfl_baselines.semspacefl.plots import Panel, column, draw_panels
 
     names = [name for name in rows[0] if f"{name}_ci95" in rows[0]]
-    lines = {name: tuple(column(rows, key) for key in ("round", name, f"{name}_ci95")) for name in names}
+    # The paper writes its own scheme in capitals, and files in lower case.
+    lines = {
+        name.upper() if name == training.HFL else name: tuple(
+            column(rows, key) for key in ("round", name, f"{name}_ci95")
+        )
+        for name in names
+    }
     return draw_panels([Panel("", ROUND, quantity(metric).label, lines)], title)
 
 
