@@ -35,4 +35,7 @@ def require_scenario(name: str) -> None:
         if not os.path.lexists(file := expanded(name)):
             raise ValueError(f"there is no scenario file {str(file)!r}")
     elif name not in names():
-        raise ValueError(f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}")
+        raise ValueError(
+            f"unknown scenario {name!r}{did_you_mean(name, names())}; built in: {', '.join(names())}; the name of a "
+            "file of your own ends in .yaml or .yml"
+        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from satfl_agents.policies.folders import policy_folder
+from satfl_agents.policies.folders import DESCRIPTION, policy_folder, pretrained_folders
 
 if TYPE_CHECKING:
     from satfl_agents.policies.trained import TrainedPolicy
@@ -49,6 +51,14 @@ def find_policy(name: str) -> NamedPolicy | None:
     load_policy(folder)  # what is damaged is told before anything is played
     description = read_description(folder)
     return NamedPolicy(name, description.weights, description.rounds)
+
+
+def list_trained() -> Iterable[tuple[str, str]]:
+    """Policies that come with the package, for `satfl list`; it needs no learner's library."""
+    for folder in pretrained_folders():
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        told = f"{description['algorithm']} on {description['scenario']['name']}, {description['rounds']:,} rounds"
+        yield folder.name, told
 
 
 @cache

@@ -34,7 +34,7 @@ def list_names(
         str | None, typer.Argument(help="What to list; everything if left out.", autocompletion=complete_kind)
     ] = None,
 ) -> None:
-    """List scenarios, policies, models, data, rewards and parts."""
+    """List scenarios, policies, trained policies, suites, models, data, rewards and parts."""
     known = lists()
     if kind is not None and kind not in known:
         raise ValueError(f"there is no list of {kind!r}; there are: {', '.join(known)}")

@@ -38,7 +38,7 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         # A module that exists but imports a missing one raises its own error.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
+            raise ModuleNotFoundError(f"module {name!r} cannot be imported: {error}", name=error.name) from error
         raise ValueError(f"there is no module {name!r} in {folder} or among the installed packages") from error
     except Exception as error:
         raise ValueError(f"module {name!r} cannot be imported: {type(error).__name__}: {error}") from error

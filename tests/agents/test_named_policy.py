@@ -10,7 +10,7 @@ pytest.importorskip("stable_baselines3")
 from typer.testing import CliRunner
 
 import satfl_agents
-from satfl_agents.named_policy import find_policy
+from satfl_agents.named_policy import find_policy, list_trained
 from satfl_agents.policies.files import WEIGHTS, load_policy, save_policy
 from satfl_baselines import run_episode
 from satfl_baselines.commands import policy_names
@@ -44,6 +44,10 @@ def test_results_know_it_by_its_weights(folder):
     before = describe(find_policy(str(folder)))
     save_policy(folder / "policy", network, description.model_copy(update={"rounds": 700}))
     assert describe(find_policy(str(folder))) != before
+
+
+def test_the_policies_of_the_package_are_listed():
+    assert ("rush-hour-cem", "cem on rush-hour, 34,560 rounds") in list_trained()
 
 
 def test_nothing_is_found_elsewhere(tmp_path):

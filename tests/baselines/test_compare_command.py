@@ -253,7 +253,7 @@ def test_a_damaged_run_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--scenario", "leo-multitsk"), ("unknown scenario 'leo-multitsk'", "leo-multitask")),
+        (("--scenario", "leo-multitsk"), ("unknown scenario 'leo-multitsk'", "leo-multitask", "ends in .yaml")),
         (("--policies", "full,randm"), ("unknown policy 'randm', did you mean 'random'?",)),
         (("--set", "training.batchsize=3"), ("training.batchsize", "batch_size")),
         (("--set", "training.batch_size"), ("--set takes KEY=VALUE",)),

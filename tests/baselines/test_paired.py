@@ -73,8 +73,8 @@ def test_the_command_says_what_differs(folders):
     assert result.exit_code == 0, result.output
     assert "scenario.onboard.cycles_per_sample: 1200000000.0 in" in result.stdout.replace("\n", " ")
     assert "thinking" in result.stdout
-    assert f"seeds in {cheap} alone: full 1, thinking 1\n" in result.stdout
-    assert f"seeds in {dear} alone: full 2, random 4, thinking 2\n" in result.stdout
+    assert f"seeds in {cheap} alone: 1 of full, 1 of thinking\n" in result.stdout
+    assert f"seeds in {dear} alone: 2 of full, 4 of random, 2 of thinking\n" in result.stdout
     assert not result.stderr
 
 

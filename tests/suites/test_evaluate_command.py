@@ -117,7 +117,9 @@ def test_your_own_policy_tells_its_rounds_of_training(tmp_path, small, played, m
 def test_policies_of_other_packages_are_found(monkeypatch):
     found = EntryPoint("mine", "tests.suites.test_evaluate_command:find", "satfl.policies")
     monkeypatch.setattr(policy_names, "entry_points", lambda group: [found])
-    assert policy_names.own_policies(["full", "theirs", "nobody"]) == {"theirs": find}
+    assert policy_names.own_policies(["full", "tuned", "theirs"]) == {"theirs": find}
+    with pytest.raises(ValueError, match=r"unknown policy 'nobody'; there are: full, .*; others are .* MODULE:F"):
+        policy_names.own_policies(["nobody"])
 
 
 def find(name: str) -> object:

@@ -3,7 +3,7 @@
     policy.json            algorithm, forms, network, native spaces, scenario, versions
     weights.safetensors    the numbers of the network that decides; critics are left out
 
-The policies that come with the package lie in `pretrained/`, each with a card `README.md`.
+The policies that come with the package lie in `pretrained/`, each with a card, `card.md`.
 """
 
 from __future__ import annotations

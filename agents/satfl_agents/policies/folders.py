@@ -18,7 +18,12 @@ def policy_folder(name_or_folder: str | Path) -> Path | None:
 
 def pretrained_names() -> tuple[str, ...]:
     """Names of the policies that come with the package."""
-    return tuple(sorted(path.name for path in _pretrained().glob("*") if (path / DESCRIPTION).is_file()))
+    return tuple(folder.name for folder in pretrained_folders())
+
+
+def pretrained_folders() -> tuple[Path, ...]:
+    """Folders of the policies that come with the package."""
+    return tuple(sorted(path for path in _pretrained().glob("*") if (path / DESCRIPTION).is_file()))
 
 
 def _pretrained() -> Path:

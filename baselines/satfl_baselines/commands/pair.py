@@ -40,14 +40,15 @@ def _pair(first: Path, second: Path, out: Path | None, every: bool) -> None:
     one, other = finished(first), finished(second)
     found = changes(one.episodes, other.episodes)
     console = output_console()
-    told = differences(one.record, other.record)
-    lines = [f"{name}: {before} in {first}, {after} in {second}" for name, before, after in told]
+    differing = differences(one.record, other.record)
+    lines = [f"{name}: {before} in {first}, {after} in {second}" for name, before, after in differing]
     for line in lines if every else first_of(lines, MOST_TOLD, "; --all names them"):
         say(console, line)
     console.print(changes_table(found))
     for folder, only in ((first, alone(one.episodes, other.episodes)), (second, alone(other.episodes, one.episodes))):
         if only:
-            say(console, f"seeds in {folder} alone: {', '.join(f'{policy} {seeds}' for policy, seeds in only.items())}")
+            told = ", ".join(f"{seeds} of {policy}" for policy, seeds in only.items())
+            say(console, f"seeds in {folder} alone: {told}")
     rounds = [folder.record["rounds"] for folder in (one, other)]
     if rounds[0] != rounds[1]:
         say_warning(

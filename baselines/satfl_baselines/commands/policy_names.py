@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from satfl_baselines.evaluate import Decide
 
 FINDERS = "satfl.policies"
+OTHERS = "folders or names of trained ones (`satfl list trained`), files of tuned rules, or your own as MODULE:FUNCTION"
 # For the help of commands.
-KINDS = (
-    "names of `satfl list policies`, folders or names of trained ones, files of tuned rules, or your own as "
-    "MODULE:FUNCTION"
-)
+KINDS = f"names of `satfl list policies`, {OTHERS}"
 
 
 def complete_policies(incomplete: str) -> list[str]:
@@ -53,10 +51,10 @@ def parse_policies(text: str, scenario: str) -> tuple[str, ...]:
 
 
 def own_policies(names: Iterable[str]) -> Mapping[str, Decide]:
-    """The policies among some names that are not in the registry; names that nobody knows are left to it to refuse.
+    """The policies among some names that are not in the registry.
 
     Raises:
-        ValueError: If a module has no such policy, or the files of one are damaged.
+        ValueError: If nobody knows a name, a module has no such policy, or the files of one are damaged.
     """
     from satfl_baselines.policies import policy_names
 
@@ -73,4 +71,16 @@ def _found(name: str) -> Decide | None:
 
         return read_rule(name).policy
     policies = (finder.load()(name) for finder in entry_points(group=FINDERS))
-    return next((policy for policy in policies if policy is not None), None)
+    policy = next((policy for policy in policies if policy is not None), None)
+    if policy is None:
+        _require_known(name)
+    return policy
+
+
+def _require_known(name: str) -> None:
+    from satfl_baselines.policies import check_policy_name
+
+    try:
+        check_policy_name(name)
+    except ValueError as error:
+        raise ValueError(f"{error}; others are {OTHERS}") from None
