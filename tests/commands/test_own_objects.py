@@ -88,7 +88,7 @@ def test_what_is_not_there_is_named(module):
 
 def test_a_module_that_needs_a_missing_one_tells_which(module):
     Path("needy.py").write_text("import absent_package")
-    with pytest.raises(ModuleNotFoundError, match="module 'needy' cannot be imported: .* 'absent_package'"):
+    with pytest.raises(ModuleNotFoundError, match=r"module 'needy' cannot be imported: .* 'absent_package'"):
         import_object("needy:x")
 
 
