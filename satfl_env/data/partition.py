@@ -142,7 +142,5 @@ def _check_enough(num_samples: int, num_satellites: int, min_size: int) -> None:
     if num_satellites < 1:
         raise ValueError(f"num_satellites: {num_satellites} is not positive")
     if num_satellites * min_size > num_samples:
-        raise ValueError(
-            f"num_samples: {num_samples} is too few for {counted(num_satellites, 'satellite')} with at least "
-            f"{min_size} each"
-        )
+        samples, satellites = counted(num_samples, "sample"), counted(num_satellites, "satellite")
+        raise ValueError(f"{samples} cannot give {satellites} at least {min_size} each")
