@@ -31,7 +31,7 @@ try:
     from ray.rllib.core.rl_module.rl_module import RLModuleSpec
     from ray.rllib.core.rl_module.torch import TorchRLModule
     from ray.tune.registry import register_env
-except ModuleNotFoundError as error:
+except ImportError as error:  # also of a Ray without what RLlib needs
     raise SystemExit(f"this example needs RLlib ({error}): pip install 'ray[rllib]'") from error
 
 
