@@ -47,3 +47,4 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("results/mine"))
     arguments = parser.parse_args()
     train(arguments.scenario, arguments.rounds, arguments.seed, arguments.out)
+    print(f"policy in {arguments.out}")

@@ -112,7 +112,14 @@ def film_writer(path: Path) -> Writer:
 
 
 def _mp4(frames: Iterable[Frame], fps: float) -> bytes:
-    options = {"fps": fps, "quality": _QUALITY, "macro_block_size": 1, "output_params": ["-fflags", "+bitexact"]}
+    options = {
+        "fps": fps,
+        "quality": _QUALITY,
+        "macro_block_size": 1,
+        "output_params": ["-fflags", "+bitexact"],
+        # Of large frames it warns that it cannot guess their rate, which it is told.
+        "ffmpeg_log_level": "error",
+    }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         with _imageio().get_writer(path, format="FFMPEG", mode="I", **options) as film:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from satfl_env.commands.console import output_console
+from satfl_env.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +38,7 @@ def list_names(
     """List scenarios, policies, trained policies, suites, models, data, rewards and parts."""
     known = lists()
     if kind is not None and kind not in known:
-        raise ValueError(f"there is no list of {kind!r}; there are: {', '.join(known)}")
+        raise ValueError(f"there is no list of {kind!r}{did_you_mean(kind, known)}; there are: {', '.join(known)}")
     chosen = known if kind is None else {kind: known[kind]}
     tables = [_table(name, entry.load()()) for name, entry in chosen.items()]
     console = output_console()

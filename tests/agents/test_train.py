@@ -70,6 +70,7 @@ def test_every_algorithm_trains_and_leaves_a_policy_curves_and_a_comparison(tmp_
     code, output = run(*arguments)
     assert code == 0, output
     assert "balanced accuracy" in output
+    assert re.search(r"episodes of rules: \d+ of .* rounds of learner 3: .* held-out episodes: \d+ of ", output)
 
     config = json.loads((out / "config.json").read_text())
     assert (config["algo"], config["seed"], config["hyperparameters"]["rounds"]) == (algo, 3, 40)

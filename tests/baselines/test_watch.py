@@ -70,6 +70,12 @@ def test_an_mp4_has_as_many_frames(tmp_path):
     assert out.read_bytes() == again.read_bytes()
 
 
+def test_ffmpeg_says_nothing_of_large_frames(tmp_path, capfd):
+    pytest.importorskip("imageio_ffmpeg")
+    assert film_writer(tmp_path / "film.mp4")([np.zeros((900, 1200, 3), np.uint8)] * 3, 2.0)
+    assert not capfd.readouterr().err
+
+
 def test_mp4_without_the_extra_is_told_in_one_line_before_anything_is_played(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     monkeypatch.setattr("satfl_baselines.film.play_film", None)

@@ -123,7 +123,10 @@ def test_list_without_a_kind_lists_everything_and_an_unknown_kind_is_refused():
     assert "nearest-fedavg" in everything
     result = run("list", "policy")
     assert result.exit_code == 2
-    assert "there is no list of 'policy'; there are: data, models, parts, policies, rewards, scenarios" in result.stderr
+    assert (
+        "there is no list of 'policy', did you mean 'policies'?; there are: data, models, parts, policies, rewards, "
+        "scenarios" in result.stderr
+    )
 
 
 @pytest.mark.parametrize("name", names())

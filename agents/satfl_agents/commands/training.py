@@ -106,7 +106,7 @@ def train(
             say(error_console(), line)
         for name, learner in learners.items():
             _learn(learner, folders[name], out / "rules", record, track or ())
-        _test(learners, folders, out, brought, formats)
+        _test(learners, folders, out, brought, formats, record)
 
 
 def _learn(assignment: Assignment, path: Path, rules: Path, record: CommandRecord, track: Sequence[str]) -> None:
@@ -126,7 +126,9 @@ def _learn(assignment: Assignment, path: Path, rules: Path, record: CommandRecor
     if folder.finished:
         say(errors, f"the run in {path} is complete already")
         return
-    validator = Validator(assignment.scenario, assignment.hyperparameters.validation, rules, assignment.brought)
+    judged_on = assignment.scenario, assignment.hyperparameters.validation, rules, assignment.brought
+    with record.progress("episodes of rules") as progress:
+        validator = Validator(*judged_on, progress=progress)
     with record.progress(f"rounds of learner {assignment.seed}") as progress:
         learn(assignment, folder, validator, progress=progress, tell=lambda line: say(errors, line), track=track)
 
@@ -137,6 +139,7 @@ def _test(
     out: Path,
     brought: dict[str, Any],
     formats: Sequence[str],
+    record: CommandRecord,
 ) -> None:
     """Play held-out episodes with the policies learned and the rules, and say how they did."""
     from satfl_agents import load_policy
@@ -149,14 +152,16 @@ def _test(
 
     first = next(iter(learners.values()))
     rules = first.hyperparameters.validation.rules
-    comparison = compare(
-        first.scenario,
-        [*rules, *learners],
-        HELD_OUT[-NUM_TEST_EPISODES:],
-        out / "held-out",
-        own={name: load_policy(folders[name]) for name in learners},
-        **brought,
-    )
+    with record.progress("held-out episodes") as progress:
+        comparison = compare(
+            first.scenario,
+            [*rules, *learners],
+            HELD_OUT[-NUM_TEST_EPISODES:],
+            out / "held-out",
+            own={name: load_policy(folders[name]) for name in learners},
+            progress=progress,
+            **brought,
+        )
     summarise(out / "held-out", comparison, formats)
     console = output_console()
     title = f"{first.algo} on {first.scenario.name}, {NUM_TEST_EPISODES} held-out episodes"

@@ -26,6 +26,7 @@ class Validator:
         references: Folder in which the episodes of the reference policies are kept, for all runs of the scenario.
         brought: Own parts and reward, as for `compare`.
         seeds: Seeds that its episodes are the first of.
+        progress: Called with the numbers of finished and of all episodes of the reference policies.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class Validator:
         references: Path,
         brought: Mapping[str, Any],
         seeds: range = VALIDATION,
+        progress: Callable[[int, int], Any] = lambda finished, total: None,
     ) -> None:
         self._scenario, self._brought = scenario, brought
         self._seeds = seeds[: settings.seeds]
-        rules = compare(scenario, settings.rules, self._seeds, references, **brought)
+        rules = compare(scenario, settings.rules, self._seeds, references, progress=progress, **brought)
         self.metric = judging_metric(rules.metrics, scenario.target)
         finals = {rule: rules.outcomes(rule)[self.metric] for rule in settings.rules}
         self.best_rule = best_rule(finals, settings.rules)
