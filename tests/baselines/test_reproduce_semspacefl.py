@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,4 @@ def test_names_find_their_paper(tmp_path):
     plain = CliRunner().invoke(make_app(), ["reproduce", "fig5", "--out", str(tmp_path), "--format", "svg,pdf"])
     assert plain.exit_code == 0, plain.output
     assert {path.suffix for path in tmp_path.glob("fig5.*")} == {".csv", ".json", ".pdf", ".svg"}
+    assert re.findall(r">(proposed\w*|nearest\w*)<", (tmp_path / "fig5.svg").read_text()) == ["proposed", "nearest"]

@@ -99,7 +99,7 @@ def _draw_epochs(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     satellites = column(rows, "satellite")
     shown = {"samples": ("samples",), "epochs": ("proposed_epochs", "nearest_epochs")}
     panels = [
-        Panel("", "satellite", label, {key: (satellites, column(rows, key)) for key in keys})
+        Panel("", "satellite", label, {key.removesuffix("_epochs"): (satellites, column(rows, key)) for key in keys})
         for label, keys in shown.items()
     ]
     return draw_panels(panels, title)
