@@ -37,7 +37,7 @@ def test_a_gif_has_a_frame_of_the_start_and_of_each_round(tmp_path):
     out = tmp_path / "episode.gif"
     result = watch("--out", out, "--fps", 5, "--policy", "random", "--seed", 3)
     assert result.exit_code == 0, result.output
-    assert f"The film is {out}" in result.stdout
+    assert f"The episode is in {out}" in result.stdout
     with Image.open(out) as film:
         assert film.n_frames == 3
         assert film.size == (401, 301)

@@ -57,7 +57,7 @@ def watch(
     with named(scenario), progress_bar(error_console(), "rounds") as progress:
         frames = play_film(config, own, seed, parts=brought, size=pixels, dpi=dpi, progress=progress)
         write_film(out, frames, fps)
-    say(output_console(), f"The film is {out}")
+    say(output_console(), f"The episode is in {out}")
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
