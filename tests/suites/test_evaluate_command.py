@@ -62,6 +62,7 @@ def test_a_scenario_s_policies_stand_beside_the_best_rule(tmp_path, played):
     assert result.exit_code == 0, result.output
     assert {seed for _, seed in played} == set(HELD_OUT[:3])
     assert "best rule" in result.stdout
+    assert "leo-multitask, balanced accuracy, seeds: 3 (95 % intervals)" in result.stdout
     found = {row["policy"]: row for row in rows(tmp_path / "out")}
     assert set(found) == {"fine", "random", "full", "individual"}
     assert found["fine"]["best"] in {"full", "individual"}

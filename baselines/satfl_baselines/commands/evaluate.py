@@ -84,6 +84,7 @@ def evaluate(
     from satfl_baselines.suites.report import all_standings, write_report
     from satfl_baselines.tables import standings_table
     from satfl_baselines.tracking import check_trackers
+    from satfl_env.quantities import quantity
 
     keeps_what_is_finished()
     check_trackers(track or ())
@@ -103,8 +104,8 @@ def evaluate(
         found = all_standings(finals, asked.rules(evaluated), asked.scale)
         write_report(out, found, finals, asked.scale, asked.name, formats)
         for name, standings in found.items():
-            quantity = finals.metrics.get(name, "scores")
-            console.print(standings_table(standings, f"{name}, {quantity}, seeds: {len(finals.seeds)}"))
+            judged = quantity(finals.metrics.get(name, "scores")).label
+            console.print(standings_table(standings, f"{name}, {judged}, seeds: {len(finals.seeds)}"))
         say(console, f"Tables, picture and runs are in {out}")
 
 
