@@ -32,7 +32,7 @@ def run(quick: bool) -> dict[str, float]:
         ImportError: If pfl-research is not installed.
     """
     if find_spec("pfl") is None:
-        raise ImportError(f"pfl-research is not installed: {to_install('bench')}")
+        raise ImportError(f"pfl-research, which needs Python below 3.13, is not installed: {to_install('bench')}")
     return beside("pfl-research", "benchmarks.pfl", quick=quick)
 
 

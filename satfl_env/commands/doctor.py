@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from packaging.requirements import Requirement
 
 from satfl_env import __version__
 from satfl_env.commands.console import output_console, say_error
@@ -42,12 +43,13 @@ def doctor(
 
 
 def requirements() -> Iterator[tuple[str, str | None]]:
-    """Packages that the installed distribution requires, each with the extra it belongs to or None."""
-    for requirement in metadata.requires(DISTRIBUTION) or []:
-        name = re.match(r"[\w.-]+", requirement)
-        extra = re.search(r"extra == ['\"]([\w.-]+)['\"]", requirement)
-        if name is not None and name[0] != DISTRIBUTION and (extra is None or extra[1] not in FOR_DEVELOPERS):
-            yield name[0], extra and extra[1]
+    """Packages that the installed distribution requires on this Python, each with the extra it belongs to or None."""
+    for requirement in map(Requirement, metadata.requires(DISTRIBUTION) or []):
+        named = re.search(r"extra == ['\"]([\w.-]+)['\"]", str(requirement.marker))
+        extra = named and named[1]
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": extra or ""})
+        if wanted and requirement.name != DISTRIBUTION and extra not in FOR_DEVELOPERS:
+            yield requirement.name, extra
 
 
 def package_rows() -> Iterator[Row]:

@@ -193,6 +193,12 @@ def test_doctor_knows_the_folder_of_the_environment_and_fails_without_a_required
     assert "required packages are missing: astropy" in result.stderr
 
 
+def test_doctor_asks_for_no_package_that_this_python_cannot_have(monkeypatch):
+    texts = ("numpy>=2", "old<2; python_version < '3.0'", "pfl; python_version < '3.0' and extra == 'bench'")
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: [*texts, "jax>=0.5; extra == 'bench'"])
+    assert list(doctor.requirements()) == [("numpy", None), ("jax", "bench")]
+
+
 def test_the_wheel_holds_three_packages_and_one_script():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
