@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from satfl_env import __version__
@@ -68,6 +69,15 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _told(error: Any) -> str:
+    """What is wrong with a command line, with the value that typer leaves out of a number's message."""
+    if isinstance(error.__cause__, ValidationError):
+        problem = error.__cause__.errors()[0]
+        got = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
+        error.message = problem["msg"].removeprefix("Value error, ").rstrip(".") + got
+    return str(error.format_message())
+
+
 class _Group(TyperGroup):
     """Subcommands; whatever is wrong with their arguments or fails in them is told in one line."""
 
@@ -89,6 +99,6 @@ class _Group(TyperGroup):
                 status = run()
                 sys.stdout.flush()
         except _UsageError as error:
-            say_error(f"{error.format_message()} ({error.ctx.command_path} --help tells more)")
+            say_error(f"{_told(error)} ({error.ctx.command_path} --help tells more)")
             status = error.exit_code
         sys.exit(status)
