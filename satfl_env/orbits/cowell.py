@@ -93,7 +93,7 @@ class CowellOrbits:
             ValueError: If a time lies outside the integrated span.
         """
         time = np.asarray(time_s, dtype=np.float64)
-        if ((time < 0) | (time > self.span_s)).any():
+        if not ((time >= 0) & (time <= self.span_s)).all():
             raise ValueError(f"time_s must lie in the integrated span 0..{self.span_s}, got {time.min()}..{time.max()}")
         knot = np.minimum((time / self._step_s).astype(np.int64), len(self._position_m) - 2)
         fraction = np.repeat(time / self._step_s - knot, self.num_satellites)
@@ -131,14 +131,16 @@ def _integrate(position_m: FloatArray, velocity_mps: FloatArray, time_s: FloatAr
     def rate(_: float, state: FloatArray) -> FloatArray:
         return np.concatenate([state[size:], oblate_gravity_mps2(state[:size].reshape(3, -1)).ravel()])
 
-    motion = import_tidily("scipy.integrate").solve_ivp(
-        rate,
-        (0.0, time_s[-1]),
-        np.concatenate([position_m.T, velocity_mps.T]).ravel(),
-        method="DOP853",
-        t_eval=time_s,
-        rtol=RELATIVE_TOLERANCE,
-        atol=ABSOLUTE_TOLERANCE,
-    )
+    # At time 0 SciPy asks for the next number, which is too small for full precision; callers may have that raise.
+    with np.errstate(under="ignore"):
+        motion = import_tidily("scipy.integrate").solve_ivp(
+            rate,
+            (0.0, time_s[-1]),
+            np.concatenate([position_m.T, velocity_mps.T]).ravel(),
+            method="DOP853",
+            t_eval=time_s,
+            rtol=RELATIVE_TOLERANCE,
+            atol=ABSOLUTE_TOLERANCE,
+        )
     position, velocity = motion.y.reshape(2, 3, -1, len(time_s)).transpose(0, 3, 2, 1)
     return np.ascontiguousarray(position), np.ascontiguousarray(velocity)

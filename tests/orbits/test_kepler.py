@@ -64,6 +64,14 @@ def test_two_body_agrees_with_boinor_over_a_day() -> None:
             np.testing.assert_allclose(velocity[row, index], later.v.to_value(units.m / units.s), atol=1e-3)
 
 
+def test_integration_does_not_mind_the_callers_error_state() -> None:
+    orbits = walker(4, 1, 0, altitude_m=550e3, inclination_deg=53, epoch=EPOCH)
+    plain = CowellOrbits(orbits, span_s=600.0)
+    with np.errstate(all="raise"):
+        strict = CowellOrbits(orbits, span_s=600.0)
+    np.testing.assert_array_equal(strict.states(np.array([300.0])), plain.states(np.array([300.0])))
+
+
 @pytest.mark.parametrize("j2", [False, True])
 def test_velocity_is_the_derivative_of_the_position(j2: bool) -> None:
     position, velocity = make_orbits(j2=j2).states(np.array([4999.0, 5000.0, 5001.0]))
