@@ -182,9 +182,9 @@ REFUSED: dict[tuple[tuple[str, str], tuple[str, str]], str] = {
         for option, sharing in (("need", "need"), ("action", "decided"))
         for kind in ("ideal", "noma")
     },
-    (("protocol", "gossip"), ("aggregate", "decided")): "rounds.aggregate does not go with gossip",
+    (("protocol", "gossip"), ("aggregate", "decided")): "rounds.aggregate does not go with rounds.gossip",
     (("protocol", "edge"), ("fleet", "unequal")): "cpu_max_hz in fleet does not go with rounds.relay.clients",
-    (("protocol", "gossip"), ("broadcast", "two")): "rounds.broadcast does not go with gossip",
+    (("protocol", "gossip"), ("broadcast", "two")): "rounds.broadcast does not go with rounds.gossip",
     **{
         (("protocol", "gossip"), (factor, option)): f"{name} does not go with rounds.gossip: no gateway"
         for factor, option, name in (

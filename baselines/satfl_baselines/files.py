@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def one_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def require_place(path: Path, what: str, endings: Iterable[str]) -> Path:
+def require_place(path: Path, what: str, endings: Collection[str]) -> Path:
     """The path of a file that is to be written, checked before what it shows is made.
 
     Raises:

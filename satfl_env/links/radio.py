@@ -29,6 +29,7 @@ from satfl_env.settings import (
     NonNegative,
     Positive,
     Share,
+    default_of,
 )
 
 FloatArray = NDArray[np.float64]
@@ -81,10 +82,10 @@ class BandLinks:
     atmosphere: Atmosphere | None = None
 
     @model_validator(mode="after")
-    def _says_things_once(self) -> BandLinks:
+    def _says_each_value_once(self) -> BandLinks:
         for name, instead in (("gateway_gain_dbi", "array_efficiency"), ("extra_loss_db", "atmosphere")):
             value = getattr(self, name)
-            if getattr(self, instead) is not None and value != getattr(BandLinks, name):
+            if getattr(self, instead) is not None and value != default_of(BandLinks, name):
                 raise ValueError(f"give {name} or {instead}, not both; got {name} {value:g}")
         return self
 

@@ -78,7 +78,7 @@ def _line(problem: Mapping[str, Any], root: Section) -> str:
     if kind in _NO_SECTION:
         return f"{path}: must be a section with {_content(place)}, got {problem['input']!r}"
     if kind == "missing":
-        return f"{path}: missing"
+        return f"{path}: {plain_words(problem)}"
     if kind == "value_error":
         return _own_words(str(problem["ctx"]["error"]), place, root)
     return f"{path}: {plain_words(problem)}, got {problem['input']!r}"

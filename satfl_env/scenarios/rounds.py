@@ -127,15 +127,10 @@ class Rounds(RoundSettings):
         return 1 if self.relay is None or self.relay.clients is None else self.relay.clients.clients
 
     @model_validator(mode="after")
-    def _no_gateways_in_gossip(self) -> Rounds:
-        of_gateways = {
-            "late": self.late is not None,
-            "relay": self.relay is not None,
-            "aggregate": self.decides,
-            "broadcast": self.broadcast > 1,
-        }
+    def _one_kind_of_rounds(self) -> Rounds:
         if self.gossip is not None:
-            refuse_together(of_gateways, "gossip", NO_GATEWAY)
+            to_gateways = {"late": self.late is not None, "relay": self.relay is not None}
+            refuse_together(to_gateways, "gossip", NO_GATEWAY)
         return self
 
     @model_validator(mode="after")

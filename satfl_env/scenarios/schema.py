@@ -165,6 +165,8 @@ class Target(Section):
 
 # Sections that switch nothing on by default, and have no null of their own.
 _OPTIONS = ("access", "compression", "fleet", "local")
+# Protocols that combine models as a whole.
+_OF_WHOLE_MODELS = FedAsync | FedSat | OnboardAggregation
 
 
 class Scenario(Section):
@@ -267,7 +269,7 @@ class Scenario(Section):
             "rounds.relay.combine_on_board": relay is not None and relay.combine_on_board,
             "rounds.relay.clients": relay is not None and relay.clients is not None,
             "rounds.broadcast": self.rounds.broadcast > 1,
-            **{f"rounds.late.kind {kind!r}": late is not None and late.kind == kind for kind in ("fedasync", "fedsat")},
+            f"rounds.late.kind {late and late.kind!r}": isinstance(late, _OF_WHOLE_MODELS),
         }
         self._refuse_with_structures(whole_alone)
         return self
@@ -287,6 +289,8 @@ class Scenario(Section):
     def _of_gateways(self) -> Mapping[str, Any]:
         """What gateways would do, and whether it is switched on."""
         return {
+            "rounds.aggregate": self.rounds.decides,
+            "rounds.broadcast": self.rounds.broadcast > 1,
             "access.beams": self.access.beams,
             **self._divided_band,
             "links.positions_at 'upload'": self.links.positions_at == "upload",
@@ -329,12 +333,11 @@ class Scenario(Section):
         """Raise `ScenarioError` if parts have one that does not go with what is switched on, as with settings."""
         name, protocol = "parts['protocol']", parts.get("protocol")
         if isinstance(protocol, Gossip):
-            rounds = {"rounds.aggregate": self.rounds.decides, "rounds.broadcast": self.rounds.broadcast > 1}
-            refuse_together({**rounds, **self._of_gateways}, name, NO_GATEWAY, ScenarioError)
+            refuse_together(self._of_gateways, name, NO_GATEWAY, ScenarioError)
         if isinstance(protocol, EdgeServers):
             refuse_together(self._of_computers, name, DEVICES_TRAIN, ScenarioError)
         inner = protocol.protocol if isinstance(protocol, Relays) else protocol
-        whole_alone = {name: isinstance(inner, FedAsync | FedSat | OnboardAggregation)}
+        whole_alone = {name: isinstance(inner, _OF_WHOLE_MODELS)}
         unused = {f"parts[{part!r}]": part in parts for part in ("combine", "server")}
         self._refuse_with_structures(whole_alone | unused)
 

@@ -64,7 +64,7 @@ class Channel:
         return snr_db
 
     @model_validator(mode="after")
-    def _sight_is_seen(self) -> Channel:
+    def _rician_k_is_used(self) -> Channel:
         if self.kind != "rician" and self.rician_k != Channel.rician_k:
             raise ValueError(f"rician_k does not go with kind {self.kind!r}: 'rician' alone has it")
         return self

@@ -77,7 +77,7 @@ class SatelliteAgents:
         self.observation_space = spaces.Dict(
             {"satellite": _row(sets["satellite"]), "pair": _row(sets["pair"]), "globals": sets["globals"]}
         )
-        self._all_make_sense = dict.fromkeys(self.action_space())
+        self._unmasked = dict.fromkeys(self.action_space())
 
     def action_space(self) -> spaces.Dict:
         """A new action space, for one satellite."""
@@ -100,7 +100,7 @@ class SatelliteAgents:
     def mask(self, state: NetworkState, number: int) -> dict[str, Any]:
         """Gateways in sight, and sitting out."""
         seen = np.append(state.visible[number], True).astype(np.int8)
-        return {**self._all_make_sense, "association": seen}
+        return {**self._unmasked, "association": seen}
 
     def info(self, info: Mapping[str, Any], number: int) -> dict[str, Any]:
         """What concerns all, and the satellite's own entries."""
@@ -146,7 +146,7 @@ class GatewayAgents:
         assert isinstance(pairs, spaces.Box)
         own = spaces.Box(pairs.low[:, 0], pairs.high[:, 0], dtype=np.float32)
         self.observation_space = spaces.Dict({"satellite": sets["satellite"], "pair": own, "globals": sets["globals"]})
-        self._all_make_sense = dict.fromkeys(self.action_space())
+        self._unmasked = dict.fromkeys(self.action_space())
 
     def action_space(self) -> spaces.Dict:
         """A new action space, for one gateway."""
@@ -170,7 +170,7 @@ class GatewayAgents:
 
     def mask(self, state: NetworkState, number: int) -> dict[str, Any]:
         """Satellites in sight: 2 where both choices make sense, else 0, as Gymnasium has it for `MultiBinary`."""
-        return {**self._all_make_sense, "admit": (2 * state.visible[:, number]).astype(np.int8)}
+        return {**self._unmasked, "admit": (2 * state.visible[:, number]).astype(np.int8)}
 
     def info(self, info: Mapping[str, Any], number: int) -> dict[str, Any]:
         """What concerns all."""

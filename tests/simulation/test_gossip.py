@@ -266,7 +266,7 @@ def test_a_satellite_that_is_down_carries_no_model() -> None:
     [
         ({"rounds.relay": {}}, "relay does not go with gossip"),
         ({"rounds.late": {}}, "late does not go with gossip"),
-        ({"rounds.aggregate": "decided"}, "aggregate does not go with gossip"),
+        ({"rounds.aggregate": "decided"}, "rounds.aggregate does not go with rounds.gossip"),
         ({"access.beams": 2}, "access.beams does not go with rounds.gossip: no gateway takes part in it"),
         ({"access.subcarriers": 2}, "access.subcarriers does not go with rounds.gossip"),
         ({"access.sharing": "decided"}, "access.sharing 'decided' does not go with rounds.gossip"),

@@ -126,9 +126,14 @@ def _learn(assignment: Assignment, path: Path, rules: Path, record: CommandRecor
     if folder.finished:
         say(errors, f"the run in {path} is complete already")
         return
-    judged_on = assignment.scenario, assignment.hyperparameters.validation, rules, assignment.brought
     with record.progress("episodes of rules") as progress:
-        validator = Validator(*judged_on, progress=progress)
+        validator = Validator(
+            assignment.scenario,
+            assignment.hyperparameters.validation,
+            rules,
+            assignment.brought,
+            progress=progress,
+        )
     with record.progress(f"rounds of learner {assignment.seed}") as progress:
         learn(assignment, folder, validator, progress=progress, tell=lambda line: say(errors, line), track=track)
 

@@ -35,7 +35,7 @@ def load_hyperparameters(algo: str, scenario: str, changes: Mapping[str, Any] | 
     """
     file, changes = read_file(algo), changes or {}
     for name in changes:
-        if meant := _learners(name, learner_settings(algo)):
+        if meant := _meant_for_learner(name, learner_settings(algo)):
             raise ValueError(f"hyperparameter {name}: unknown key{question(f'learner.{it}' for it in meant)}")
     return _checked(merged(file["default"], file.get("scenarios", {}).get(scenario, {})), changes)
 
@@ -77,8 +77,8 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return sections
 
 
-def _learners(name: str, settings: Iterable[str]) -> list[str]:
-    """The settings of the learner that a name may mean which is none of a hyperparameter, nor of the scenario."""
+def _meant_for_learner(name: str, settings: Iterable[str]) -> list[str]:
+    """Settings of the learner that an unknown name may mean; none if it may be a hyperparameter or the scenario's."""
     if name in Hyperparameters.model_fields or "." in name:
         return []
     if name in settings:

@@ -20,8 +20,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from satfl_baselines.evaluate import Decide
-from satfl_baselines.policies import make_policy
+from satfl_baselines.evaluate import Decide, function_of
 from satfl_env import ClientJob, ClientResult, NetworkState, RemoteRound, RoundReport, Simulation, train_client
 from satfl_env.counted import counted
 from satfl_env.imports import to_install
@@ -59,7 +58,7 @@ class ScheduledStrategy(Strategy):
         reports: What happened in each round.
 
     Raises:
-        ValueError: If the scenario, a part, or the policy's name is not valid.
+        ValueError, TypeError: If the scenario, a part, or the policy is not valid.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class ScheduledStrategy(Strategy):
         parts: Mapping[str, Any] | None = None,
     ) -> None:
         scenario = resolve(scenario)
-        self._decide = make_policy(policy, seed, scenario.name) if isinstance(policy, str) else policy
+        self._decide = function_of(policy, seed, scenario.name)
         self.simulation: Simulation = build(scenario, parts=parts)
         self.state: NetworkState = self.simulation.reset(seed)
         self.reports: list[RoundReport] = []

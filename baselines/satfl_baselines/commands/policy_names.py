@@ -67,9 +67,9 @@ def _found(name: str) -> Decide | None:
         own: Decide = import_object(name)
         return own
     if is_file(name):
-        from satfl_baselines.tuning.rule_file import read_rule
+        from satfl_baselines.tuning.tuned import policy_in
 
-        return read_rule(name).policy
+        return policy_in(name)
     policies = (finder.load()(name) for finder in entry_points(group=FINDERS))
     policy = next((policy for policy in policies if policy is not None), None)
     if policy is None:

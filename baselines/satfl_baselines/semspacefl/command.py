@@ -111,7 +111,7 @@ def _trained(
     facts = results.fidelity(scenario)
     told = ", ".join(f"{quantity(key).label} {_number(value)}" for key, value in facts.items() if value is not None)
     title, seeds = f"{name}: {told}", len(next(iter(played.values())).seeds)
-    above = f"{name}, seeds: {seeds} (mean, 95 % interval)\n{told}"
+    of_picture = f"{name}, seeds: {seeds} (mean, 95 % interval)\n{told}"
     if name in results.PRINTED:
         comparison = played[training.HFL]
         rows, claims = results.table_rows(name, comparison), results.table_claims(name, comparison)
@@ -120,12 +120,12 @@ def _trained(
     elif name in CURVE_METRICS:
         rows = results.gateway_rows(played, CURVE_METRICS[name])
         claims = results.gateway_claims(played, CURVE_METRICS[name])
-        write_figure(out / name, _draw_gateways(rows, CURVE_METRICS[name], above), formats)
+        write_figure(out / name, _draw_gateways(rows, CURVE_METRICS[name], of_picture), formats)
         yield _rows_table(rows[-1:], f"{title} (after the last round)")
     else:
         rows = results.snr_rows(played, SNR_METRICS[name])
         claims = results.snr_claims(played) if name == "fig6" else []
-        write_figure(out / name, _draw_over_snr(rows, SNR_METRICS[name], above), formats)
+        write_figure(out / name, _draw_over_snr(rows, SNR_METRICS[name], of_picture), formats)
         yield _rows_table(rows, title)
     _write(out / f"{name}.csv", rows, facts)
     if claims:
@@ -144,12 +144,8 @@ def _draw_gateways(rows: Sequence[Mapping[str, Any]], metric: str, title: str) -
 
     names = [name for name in rows[0] if f"{name}_ci95" in rows[0]]
     # The paper writes its own scheme in capitals, and files in lower case.
-    lines = {
-        name.upper() if name == training.HFL else name: tuple(
-            column(rows, key) for key in ("round", name, f"{name}_ci95")
-        )
-        for name in names
-    }
+    shown = {name: name.upper() if name == training.HFL else name for name in names}
+    lines = {shown[name]: tuple(column(rows, key) for key in ("round", name, f"{name}_ci95")) for name in names}
     return draw_panels([Panel("", ROUND, quantity(metric).label, lines)], title)
 
 

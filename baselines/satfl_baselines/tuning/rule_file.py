@@ -9,9 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from satfl_baselines.files import write_yaml
-from satfl_baselines.policy import Policy
-from satfl_baselines.rule import RuleNumbers, rule_policy
-from satfl_baselines.tuning.tuned import TUNED
+from satfl_baselines.rule import RuleNumbers
 from satfl_env.paths import expanded
 from satfl_env.scenarios.errors import prefixed
 from satfl_env.scenarios.explain import problem_lines
@@ -31,11 +29,6 @@ class RuleFile(Section):
     scenario: str
     numbers: RuleNumbers
     found: Mapping[str, Any] = {}
-
-    @property
-    def policy(self) -> Policy:
-        """The policy of the numbers."""
-        return rule_policy(self.numbers, TUNED, f"the rule with its numbers tuned on {self.scenario}")
 
 
 def read_rule(path: str | Path) -> RuleFile:

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from satfl_baselines.policy import Policy
+from satfl_baselines.rule import rule_policy
 
 TUNED = "tuned"
 FILE = f"{TUNED}.yaml"
@@ -23,8 +24,6 @@ def tuned_policy(scenario: str | None) -> Policy:
     Raises:
         ValueError: If the package has none.
     """
-    from satfl_baselines.tuning.rule_file import read_rule
-
     known = tuned_scenarios()
     if scenario not in known:
         whose = "without a scenario" if scenario is None else f"for scenario {scenario!r}"
@@ -32,4 +31,12 @@ def tuned_policy(scenario: str | None) -> Policy:
             f"there is no policy {TUNED!r} {whose}; the package has tuned rules for: {', '.join(known) or 'none yet'}. "
             f"`satfl tune-rules` makes a file {FILE}, which is a policy, too"
         )
-    return read_rule(_FOLDER / f"{scenario}.yaml").policy
+    return policy_in(_FOLDER / f"{scenario}.yaml")
+
+
+def policy_in(file: str | Path) -> Policy:
+    """The policy of a rule's YAML file; errors are those of `read_rule`."""
+    from satfl_baselines.tuning.rule_file import read_rule
+
+    rule = read_rule(file)
+    return rule_policy(rule.numbers, TUNED, f"the rule with its numbers tuned on {rule.scenario}")

@@ -52,7 +52,7 @@ class Relays:
     grazing_height_m: GrazingHeight = 0.0
 
     @model_validator(mode="after")
-    def _finds_the_ways(self) -> Relays:
+    def _protocol_has_no_links(self) -> Relays:
         if hasattr(self.protocol, "topology"):
             name = type(self.protocol).__name__
             raise ValueError(f"protocol must have no links of its own, got {name}: it goes without Relays")
