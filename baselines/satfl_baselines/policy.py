@@ -74,7 +74,9 @@ class Policy:
 
 def _group_index(gateway: IntArray, cluster: IntArray) -> IntArray:
     """Index of each satellite's (gateway, cluster) group, from 0."""
-    _, index = np.unique(gateway * (cluster.max(initial=0) + 1) + cluster, return_inverse=True)
+    # Rules may give small integers, whose products would not fit them.
+    labels = int(cluster.max(initial=0)) + 1
+    _, index = np.unique(gateway.astype(np.int64) * labels + cluster, return_inverse=True)
     return index
 
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satfl_baselines import make_policy, policy_names
+from satfl_baselines import Policy, make_policy, policy_names
+from satfl_baselines.aggregation import fed_sel
+from satfl_baselines.frequency import closed_form
 from satfl_env import Decision
 from tests.factories import make_state
 
@@ -158,3 +160,15 @@ def test_unknown_policies_get_near_matches():
 def test_policies_keep_nothing_but_the_random_ones_generator():
     assert all(make_policy(name) is make_policy(name, seed=1) for name in policy_names() if name != "random")
     assert make_policy("random") is not make_policy("random")
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint64])
+def test_labels_of_rules_may_be_integers_of_any_size(kind: type[np.integer]):
+    gateway, cluster = np.array([0, 1, 2, 2]), np.array([43, 99, 99, 99])
+    state = make_state(4, 3, last_loss=np.array([1.0, 2.0, 3.0, 4.0]))
+
+    def weights(kind: type[np.integer]) -> np.ndarray:
+        policy = Policy("", "", lambda _: gateway.astype(kind), closed_form, lambda _: cluster.astype(kind), fed_sel)
+        return policy(state).weights
+
+    np.testing.assert_array_equal(weights(kind), weights(np.int64))
