@@ -202,6 +202,24 @@ def test_what_does_not_go_with_a_protocol_does_not_go_with_it_as_a_part(pair: Ch
         build(scenario, parts={"protocol": protocol(scenario.constellation)})
 
 
+LIKE_SECTIONS = ("access", "compression", "faults", "links", "local", "server")
+BESIDE_SETTINGS = [
+    (factor, dict(pair))
+    for pair in REFUSED
+    for factor in LIKE_SECTIONS
+    if factor in dict(pair) and "constellation" not in dict(pair)
+]
+
+
+@pytest.mark.parametrize(("factor", "pair"), BESIDE_SETTINGS, ids=lambda it: it if isinstance(it, str) else name_of(it))
+def test_what_does_not_go_with_a_setting_does_not_go_with_it_as_a_part(factor: str, pair: Choice):
+    name, part_of = PARTS[factor]
+    part = part_of(scenario_of({"constellation": "globe", factor: pair[factor]}))
+    scenario = scenario_of({"constellation": "globe", **pair, factor: OPTIONS[factor][0]})
+    with pytest.raises(ScenarioError, match="does not go with"):
+        build(scenario, parts={name: part})
+
+
 PAIRS = {name_of(choice): choice for choice in map(alone, all_pairs(OPTIONS, meet))}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class IdealLinks:
     kind: Literal["ideal"] = "ideal"
     rate_bps: Positive = 1e9
     transmit_power_w: EachNonNegative = 0.0
+
+    undivided: ClassVar[str | None] = "the rate is fixed"
 
     def solo_rate_bps(self, snapshot: Geometry) -> FloatArray:
         """The fixed rate in bit/s for each pair, (S, G)."""

@@ -8,7 +8,7 @@ Viswanath, "Fundamentals of Wireless Communication", 2005, section 6.1.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class NomaLinks(BandLinks):
 
     kind: Literal["noma"] = "noma"
     cancellation_residual: Annotated[NonNegative, Field(le=1)] = 0.0
+
+    undivided: ClassVar[str | None] = "everyone has the whole band"
 
     def _bands_hz(self, association: IntArray, num_gateways: int, share: FloatArray | None) -> FloatArray:
         """The whole band for everyone who sends, whatever the share, (S,)."""

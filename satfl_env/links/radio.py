@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,9 @@ class BandLinks:
     scan_exponent: NonNegative = 0.0
     satellite_pattern: Literal["steered", "nadir"] = "steered"
     atmosphere: Atmosphere | None = None
+
+    undivided: ClassVar[str | None] = None
+    """Why the band cannot be divided as an access may say; None where it can."""
 
     @model_validator(mode="after")
     def _says_each_value_once(self) -> BandLinks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -26,15 +26,10 @@ class Uploads:
     upload_snr_db: Decibel | None = None
     positions_at: PositionsAt = "start"
 
-    # Why the band cannot be divided as `access` may say; None where it can.
-    undivided: ClassVar[str | None] = None
-
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class IdealLinks(Uploads, links.IdealLinks):
     """`links.IdealLinks`, and how a model is sent over them."""
-
-    undivided = "the rate is fixed"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -45,8 +40,6 @@ class RadioLinks(Uploads, links.RadioLinks):
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class NomaLinks(Uploads, links.NomaLinks):
     """`links.NomaLinks`, and how a model is sent over them."""
-
-    undivided = "everyone has the whole band"
 
 
 Compressor = Annotated[Quantised | TopK | RandomK, Field(discriminator="kind")]

@@ -167,6 +167,8 @@ class Target(Section):
 _OPTIONS = ("access", "compression", "fleet", "local")
 # Protocols that combine models as a whole.
 _OF_WHOLE_MODELS = FedAsync | FedSat | OnboardAggregation
+# Sections in whose place parts come that may be of the same classes.
+_REPLACED = {"access", "compression", "faults", "local", "server"}
 
 
 class Scenario(Section):
@@ -225,8 +227,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _links_fit(self) -> Scenario:
-        if self.links.undivided:
-            refuse_together(self._divided_band, f"links.kind {self.links.kind!r}", self.links.undivided)
+        self._refuse_division(self.links)
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
         if isinstance(self.links, RadioLinks | NomaLinks) and self.links.atmosphere:
@@ -261,11 +262,8 @@ class Scenario(Section):
     @model_validator(mode="after")
     def _structures_fit(self) -> Scenario:
         """Check that nothing is switched on that takes all satellites to train the same numbers."""
-        late, relay, upload = self.rounds.late, self.rounds.relay, self.compression.upload
+        late, relay = self.rounds.late, self.rounds.relay
         whole_alone = {
-            "server": self.server is not None,
-            "local.kind 'scaffold'": self.local.kind == "scaffold",
-            "compression.upload.kind 'progressive'": isinstance(upload, LinkCompressor),
             "rounds.relay.combine_on_board": relay is not None and relay.combine_on_board,
             "rounds.relay.clients": relay is not None and relay.clients is not None,
             "rounds.broadcast": self.rounds.broadcast > 1,
@@ -291,15 +289,22 @@ class Scenario(Section):
         return {
             "rounds.aggregate": self.rounds.decides,
             "rounds.broadcast": self.rounds.broadcast > 1,
-            "access.beams": self.access.beams,
+            "access.beams": getattr(self.access, "beams", None),
             **self._divided_band,
             "links.positions_at 'upload'": self.links.positions_at == "upload",
-            "server": self.server,
-            "local.kind 'scaffold'": self.local.kind == "scaffold",
+            **self._of_whole_models,
             "compression.download": self.compression.download,
-            "compression.upload.kind 'progressive'": isinstance(self.compression.upload, LinkCompressor),
             "structures": self.structures,
-            "faults.gateways": self.faults and self.faults.gateways,
+            "faults.gateways": getattr(self.faults, "gateways", None),
+        }
+
+    @property
+    def _of_whole_models(self) -> Mapping[str, bool]:
+        """What gateways would do with models of which all have the same numbers, and whether it is switched on."""
+        return {
+            "server": self.server is not None,
+            "local.kind 'scaffold'": isinstance(self.local, Scaffold),
+            "compression.upload.kind 'progressive'": isinstance(self.compression.upload, LinkCompressor),
         }
 
     @property
@@ -312,10 +317,10 @@ class Scenario(Section):
     @property
     def _divided_band(self) -> Mapping[str, bool]:
         """How gateways divide their band among satellites, and whether they do."""
-        sharing = self.access.sharing
+        sharing = getattr(self.access, "sharing", default_of(GatewayAccess, "sharing"))
         return {
-            f"access.sharing {sharing!r}": sharing != "equal",
-            "access.subcarriers": self.access.subcarriers is not None,
+            f"access.sharing {sharing!r}": sharing != default_of(GatewayAccess, "sharing"),
+            "access.subcarriers": getattr(self.access, "subcarriers", None) is not None,
         }
 
     def _on_globe(self, what: str) -> Orbiting:
@@ -331,19 +336,28 @@ class Scenario(Section):
 
     def check_parts(self, parts: Mapping[str, Any]) -> None:
         """Raise `ScenarioError` if parts have one that does not go with what is switched on, as with settings."""
+        chosen = self.model_copy(update={name: parts[name] for name in _REPLACED & parts.keys()})
+        chosen._refuse_division(parts.get("links", self.links))
         name, protocol = "parts['protocol']", parts.get("protocol")
+        combine = {"parts['combine']": "combine" in parts}
         if isinstance(protocol, Gossip):
-            refuse_together(self._of_gateways, name, NO_GATEWAY, ScenarioError)
+            refuse_together({**combine, **chosen._of_gateways}, name, NO_GATEWAY, ScenarioError)
+        if protocol is None and self.rounds.gossip is not None:
+            refuse_together({**combine, **chosen._of_gateways}, "rounds.gossip", NO_GATEWAY, ScenarioError)
         if isinstance(protocol, EdgeServers):
             refuse_together(self._of_computers, name, DEVICES_TRAIN, ScenarioError)
         inner = protocol.protocol if isinstance(protocol, Relays) else protocol
-        whole_alone = {name: isinstance(inner, _OF_WHOLE_MODELS)}
-        unused = {f"parts[{part!r}]": part in parts for part in ("combine", "server")}
-        self._refuse_with_structures(whole_alone | unused)
+        chosen._refuse_with_structures(combine | {name: isinstance(inner, _OF_WHOLE_MODELS)})
+
+    def _refuse_division(self, links: Any) -> None:
+        """Refuse a division of the band that links have no use for."""
+        if undivided := getattr(links, "undivided", None):
+            refuse_together(self._divided_band, f"links.kind {links.kind!r}", undivided, ScenarioError)
 
     def _refuse_with_structures(self, given: Mapping[str, bool]) -> None:
         if self.structures is not None:
-            refuse_together(given, "structures", "satellites train parts of a model", ScenarioError)
+            not_whole = "satellites train parts of a model"
+            refuse_together({**self._of_whole_models, **given}, "structures", not_whole, ScenarioError)
 
     def make_fleet(self) -> Kinds:
         """The kinds of satellites.

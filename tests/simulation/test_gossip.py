@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env import Simulation, scenarios
+from satfl_env.federated import weighted_mean
 from satfl_env.links import FixedIsl
 from satfl_env.scenarios import ScenarioError
 from satfl_env.simulation import Gossip, GridLinks, Neighbours, Outcome, Ring
@@ -283,6 +284,16 @@ def test_a_satellite_that_is_down_carries_no_model() -> None:
 def test_what_does_not_go_with_gossip_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         scenarios.load("walker-earth", **{"rounds.gossip": {}, **changes})
+
+
+def test_a_rule_of_gateways_is_refused_beside_gossip_as_a_setting_or_a_part() -> None:
+    for changes, parts, place in (
+        ({"rounds.gossip": {}}, {}, "rounds.gossip"),
+        ({}, {"protocol": Gossip(GridLinks(6, 3), FixedIsl())}, r"parts\['protocol'\]"),
+    ):
+        scenario = scenarios.load("walker-earth", **changes)
+        with pytest.raises(ScenarioError, match=rf"^parts\['combine'\] does not go with {place}: no gateway"):
+            scenarios.build(scenario, parts={"combine": weighted_mean, **parts})
 
 
 def test_gossip_needs_planes() -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from satfl_env import Outcome, Simulation, scenarios
 from satfl_env.federated import FedAvg, Layout, overlapping_mean, weighted_mean, width_mask
 from satfl_env.scenarios import ScenarioError
-from satfl_env.simulation import Structures
+from satfl_env.simulation import Scaffold, Structures
 from satfl_env.simulation.structures import widest
 from tests.factories import decide
 
@@ -203,8 +203,15 @@ def test_what_takes_all_to_train_the_same_is_refused(changes, name):
         build(**changes)
 
 
-@pytest.mark.parametrize(("name", "part"), [("combine", weighted_mean), ("server", FedAvg())])
-def test_parts_that_would_not_be_used_are_refused(name, part):
+@pytest.mark.parametrize(
+    ("name", "part", "told"),
+    [
+        ("combine", weighted_mean, r"parts\['combine'\]"),
+        ("server", FedAvg(), "server"),
+        ("local", Scaffold(), "local.kind 'scaffold'"),
+    ],
+)
+def test_parts_that_would_not_be_used_are_refused(name, part, told):
     scenario = scenarios.load("leo-multitask", **QUICK, **WIDTHS)
-    with pytest.raises(ScenarioError, match=rf"parts\['{name}'\] does not go with structures"):
+    with pytest.raises(ScenarioError, match=rf"^{told} does not go with structures"):
         scenarios.build(scenario, parts={name: part})
