@@ -74,9 +74,9 @@ class Policy:
 
 def _group_index(gateway: IntArray, cluster: IntArray) -> IntArray:
     """Index of each satellite's (gateway, cluster) group, from 0."""
-    # Rules may give small integers, whose products would not fit them.
-    labels = int(cluster.max(initial=0)) + 1
-    _, index = np.unique(gateway.astype(np.int64) * labels + cluster, return_inverse=True)
+    # Rules may give small integers, which the products would not fit.
+    number: IntArray = gateway.astype(np.int64) * (int(cluster.max(initial=0)) + 1) + cluster
+    _, index = np.unique(number, return_inverse=True)
     return index
 
 
