@@ -1,4 +1,4 @@
-"""Where the lines of a table break: numbers stay beside their intervals, long names break at dots."""
+"""Where lines of a table break: numbers stay beside their intervals, names break at dots, colons and underscores."""
 
 from __future__ import annotations
 

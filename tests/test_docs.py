@@ -171,7 +171,7 @@ def test_a_list_goes_on_after_a_paragraph_in_it(page):
     assert not re.findall(r"\n\n {1,3}[^ \n].*", outside_of_code)
 
 
-def test_cells_of_a_table_keep_numbers_whole_and_break_names_at_their_dots():
+def test_cells_of_a_table_keep_numbers_whole_and_break_names_between_their_words():
     hooks = runpy.run_path(str(ROOT / "docs" / "cells.py"))
     cells = {
         "<td>0.71 ± 0.02, 9 of 10</td>": "<td>0.71&nbsp;±&nbsp;0.02, 9 of 10</td>",

@@ -54,13 +54,14 @@ def compare(
 
     Raises:
         ValueError: If an own policy has the name of one in the registry, or a name is in neither; if the scenario's
-            target names no metric of the model; if the folder holds anything else than this comparison; if there are
-            several workers and an own policy, part or reward cannot be pickled for them.
-        TypeError: If an own policy is not a function.
+            target names no metric of the model, or a part does not go with the scenario; if the folder holds anything
+            else than this comparison; if there are several workers and an own policy, part or reward cannot be pickled
+            for them.
+        TypeError: If an own policy is not a function, or a part has the wrong form.
         OSError: If the folder cannot be read or written.
     """
     scenario, own = loaded(scenario), own or {}
-    scenario.check_target(parts or {})
+    scenario.checked_parts(parts)
     _check_policies(policies, own, scenario)
     folder = ResultFolder(out, scenario, policies, seeds, own=own, parts=parts, reward=reward)
     runs = [Run(policy, seed) for seed in seeds for policy in policies]

@@ -126,7 +126,7 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
     # After the place pydantic names the check that failed.
     place = ".".join(map(str, problem["loc"])).partition(".function-")[0]
-    message = plain_words(problem).removeprefix("Value error, ")
+    message = plain_words(problem)
     return f"{place}: {message}" if place else message
 
 

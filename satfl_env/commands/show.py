@@ -23,7 +23,7 @@ def show(
 
     loaded = load(scenario, **parse_overrides(overrides))
     with named(scenario):
-        loaded.check_target()
+        loaded.checked_parts(None)
     config = loaded.model_dump(mode="json")
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
     if not _fits(text):

@@ -34,7 +34,6 @@ from satfl_env.simulation import (
     RoundProtocol,
     ScenePart,
     Simulation,
-    check_parts,
     data_facts,
     try_parts,
 )
@@ -62,9 +61,8 @@ def build(
         TypeError: If a part's name is unknown or a part has the wrong form; the message names it.
         ValueError: If a part returns impossible numbers.
     """
-    scenario, own = resolve(scenario), check_parts(parts)
-    scenario.check_target(own)
-    scenario.check_parts(own)
+    scenario = resolve(scenario)
+    own = scenario.checked_parts(parts)
     if "scene" not in own:
         check_memory(memory_needs(scenario))
     training = scenario.training

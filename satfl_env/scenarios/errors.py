@@ -53,5 +53,5 @@ def refuse_together(given: Mapping[str, Any], other: str, why: str, kind: type[V
 
 def plain_words(problem: Mapping[str, Any]) -> str:
     """The message of one of the problems that a pydantic error lists, in words of files."""
-    message = "missing" if problem["type"] == "missing" else str(problem["msg"])
+    message = "missing" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
     return message.replace("tuple", "list").replace("Tuple", "List") if problem["type"] in _OF_LISTS else message

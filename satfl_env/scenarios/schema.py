@@ -56,6 +56,7 @@ from satfl_env.simulation import (
     Scaffold,
     Structures,
     Tested,
+    check_parts,
 )
 
 
@@ -329,13 +330,21 @@ class Scenario(Section):
             raise ValueError(f"{what} needs a constellation on the globe, got kind {self.constellation.kind!r}")
         return self.constellation
 
-    def check_target(self, parts: Collection[str] = ()) -> None:
-        """Raise `ScenarioError` if the target's metric is none of the model's, unless parts have another `model`."""
-        if self.target is not None and "model" not in parts:
-            self.target.check(self.model.metrics)
+    def checked_parts(self, parts: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The parts by name that take the place of the scenario's own.
 
-    def check_parts(self, parts: Mapping[str, Any]) -> None:
-        """Raise `ScenarioError` if parts have one that does not go with what is switched on, as with settings."""
+        Raises:
+            ScenarioError: If the target's metric is none of the model's, unless parts have another `model`, or a part
+                does not go with what is switched on, as with settings.
+            TypeError: As `satfl_env.simulation.check_parts` does.
+        """
+        own = check_parts(parts)
+        if self.target is not None and "model" not in own:
+            self.target.check(self.model.metrics)
+        self._check_together(own)
+        return own
+
+    def _check_together(self, parts: Mapping[str, Any]) -> None:
         chosen = self.model_copy(update={name: parts[name] for name in _REPLACED & parts.keys()})
         chosen._refuse_division(parts.get("links", self.links))
         name, protocol = "parts['protocol']", parts.get("protocol")

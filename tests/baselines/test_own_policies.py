@@ -9,7 +9,8 @@ import pytest
 
 from satfl_baselines import Comparison, Run, compare, make_policy, summarise
 from satfl_env import Decision, NetworkState, TrimmedMean
-from satfl_env.simulation import LateUpdates
+from satfl_env.links import FixedIsl
+from satfl_env.simulation import Gossip, GridLinks, LateUpdates
 from tests.factories import physics_only
 
 SEEDS = (0, 1)
@@ -140,6 +141,13 @@ def test_a_target_that_is_no_metric_is_told_before_anything_is_played(tmp_path):
     aimless = physics_only(2, **{"target": {"metric": "nope", "value": 1.0}})
     with pytest.raises(ValueError, match=r"target.metric must be one of accuracy, balanced_accuracy, got 'nope'"):
         compare(aimless, ["full"], [0], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_that_does_not_go_with_the_scenario_is_told_before_anything_is_played(tmp_path):
+    beams = physics_only(2, **{"access.beams": 2})
+    with pytest.raises(ValueError, match=r"access.beams does not go with parts\['protocol'\]: no gateway"):
+        compare(beams, ["full"], [0], tmp_path / "out", parts={"protocol": Gossip(GridLinks(2, 1), FixedIsl())})
     assert not (tmp_path / "out").exists()
 
 

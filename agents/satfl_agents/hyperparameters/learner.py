@@ -64,7 +64,7 @@ def check_learner(algo: str, settings: Mapping[str, Any]) -> None:
 
 def _allowed(error: ValidationError) -> str:
     """What a value may be, for a setting of several kinds each in turn; our own words have the value in them."""
-    reasons = (plain_words(problem).removeprefix("Value error, ").partition(", got ")[0] for problem in error.errors())
+    reasons = (plain_words(problem).partition(", got ")[0] for problem in error.errors())
     return " or ".join(dict.fromkeys(reasons))
 
 

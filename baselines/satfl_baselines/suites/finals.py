@@ -8,7 +8,7 @@ The file names the suite that the numbers belong to, and with each policy the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -142,17 +142,8 @@ def read_finals(path: Path, suite: Suite) -> Finals:
         if there != here:
             raise ValueError(f"file {str(path)!r} has results of another suite: its {name} is {there}, not {here}")
     policies = stored["policies"]
-    for policy, own in policies.items():
-        if list(own["values"]) != list(stored["metrics"]):
-            there, wanted = ", ".join(own["values"]), ", ".join(stored["metrics"])
-            raise damaged(path, f"policies.{policy}.values: must be of {wanted}, got {there}")
-        for scenario, values in own["values"].items():
-            if len(values) != len(stored["seeds"]):
-                wanted = counted(len(stored["seeds"]), "value")
-                raise damaged(
-                    path,
-                    f"policies.{policy}.values.{scenario}: must have {wanted}, one for each seed, got {len(values)}",
-                )
+    if problem := next(_gaps(stored), None):
+        raise damaged(path, problem)
     return Finals(
         stored["metrics"],
         tuple(stored["seeds"]),
@@ -160,3 +151,15 @@ def read_finals(path: Path, suite: Suite) -> Finals:
         {policy: own["version"] for policy, own in policies.items()},
         {policy: rounds for policy, own in policies.items() if (rounds := own["training_rounds"]) is not None},
     )
+
+
+def _gaps(stored: Stored) -> Iterator[str]:
+    """Where a policy has no value for each scenario and seed."""
+    scenarios, seeds = list(stored["metrics"]), len(stored["seeds"])
+    for policy, own in stored["policies"].items():
+        place = f"policies.{policy}.values"
+        if list(own["values"]) != scenarios:
+            yield f"{place}: must be of {', '.join(scenarios)}, got {', '.join(own['values'])}"
+        for scenario, values in own["values"].items():
+            if len(values) != seeds:
+                yield f"{place}.{scenario}: must have {counted(seeds, 'value')}, one for each seed, got {len(values)}"
