@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import medians
+from satfl_env.counted import counted
 from satfl_env.federated import available_cores
 
 _MATRIX_SIDE = 2048
@@ -17,13 +18,13 @@ _MATRIX_SIDE = 2048
 def in_words() -> str:
     """Processor, memory, GPU and versions, in one sentence."""
     cores = available_cores()
-    parts = [f"{cores} core{'s' if cores > 1 else ''} of {_processor()}"]
+    parts = [f"{counted(cores, 'core')} of {_processor()}"]
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         parts.append(f"{memory / 2**30:.0f} GiB of memory")
     parts.append(torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")
     versions = f"{platform.system()}, Python {platform.python_version()}, PyTorch {torch.__version__}"
-    return f"{', '.join(parts)}; {versions}, {torch.get_num_threads()} threads"
+    return f"{', '.join(parts)}; {versions}, {counted(torch.get_num_threads(), 'thread')}"
 
 
 def matrix_flops_per_s(repeats: int = 5) -> float:

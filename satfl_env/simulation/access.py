@@ -65,11 +65,14 @@ class GatewayAccess:
         beams: Satellites that a gateway serves at once; None: any number.
         subcarriers: Equal parts of the band, of which each satellite has a whole number and at least one; None: the
             band is divided as finely as need be. What is left over goes to the largest remainders.
-        order: Who is served first: the highest raw weight in the decision, the shortest window, whose contact ends
-            first, or the highest rate alone on the band.
+        order: Who is served first, where there is a limit: the highest raw weight in the decision, the shortest window,
+            whose contact ends first, or the highest rate alone on the band.
         sharing: Claims: `equal`; `need`, the bits of a model over the spectral efficiency of the satellite alone on the
             band, so that transfers take about equally long; `weights`, the raw weights of the decision; or `decided`,
             its `bandwidth`, equal where it has none.
+
+    Raises:
+        ValueError: If a value is out of its range, or an order is given where everyone is served.
     """
 
     beams: Count | None = None

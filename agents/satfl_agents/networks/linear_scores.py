@@ -55,7 +55,7 @@ def numbers_of_rule(observation_space: spaces.Dict, action_space: spaces.Space[A
     numbers = action_space.shape[0] - others if isinstance(action_space, spaces.Box) else 0
     if numbers < 1:
         raise ValueError(
-            f"linear networks are for the actions of PriorityAction with "
-            f"{counted(satellites, 'satellite')} and {counted(gateways, 'gateway')}, got {action_space}"
+            f"linear networks are for the actions of PriorityAction with {counted(satellites, 'satellite')} and "
+            f"{counted(gateways, 'gateway')}, got {action_space}"
         )
     return numbers
