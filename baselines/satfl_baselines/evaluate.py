@@ -18,6 +18,7 @@ from satfl_baselines.jobs import ENGINES, EngineName, require_picklable
 from satfl_baselines.policies import make_policy
 from satfl_baselines.qualified import qualified_name
 from satfl_env import Decision, NetworkState, Outcome, Reward, RewardChoice, RoundReport, Simulation, check_decision
+from satfl_env.arguments import checked_integer
 from satfl_env.scenarios import Scenario, Target, build, load
 from satfl_env.scenarios.errors import prefixed
 from satfl_env.settings import MOST_WORKERS
@@ -224,6 +225,7 @@ def play_all(
     finish.
 
     Raises:
+        TypeError: If the number of workers is no integer.
         ValueError: If there is no such engine, there are too many workers, or what is played in other processes and an
             own policy, part or reward cannot be sent to them.
         RuntimeError: If a worker dies.
@@ -231,8 +233,8 @@ def play_all(
     play = partial(run_episode, scenario, parts=parts, reward=reward)
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    if workers is not None and not 1 <= workers <= MOST_WORKERS:
-        raise ValueError(f"workers must lie in 1..{MOST_WORKERS}, got {workers}")
+    if workers is not None:
+        workers = checked_integer("workers", workers, 1, MOST_WORKERS)
     if ((workers or 1) > 1 or engine != EngineName.PROCESSES) and runs:
         require_picklable("policy", own)
         require_picklable("part", parts or {})

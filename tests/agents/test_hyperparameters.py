@@ -81,6 +81,7 @@ def test_values_of_an_algorithms_own_kinds_may_be_stated(value: Any) -> None:
         ({"envz": 1}, "hyperparameter envz: unknown key, did you mean 'envs'?"),
         ({"gamma": 0.9}, "hyperparameter gamma: unknown key, did you mean 'learner.gamma'?"),
         ({"gama": 0.9}, "hyperparameter gama: unknown key, did you mean 'learner.gamma'?"),
+        ({"learningrate": 0.1}, "hyperparameter learningrate: unknown key, did you mean 'learner.learning_rate'?"),
         ({"zzz": 1}, "hyperparameter zzz: unknown key, allowed are rounds, envs, observation, action, network, "),
         ({"network.zzz": 1}, "hyperparameter network.zzz: unknown key, allowed are kind, hidden, width, "),
         ({"envs": 0}, "hyperparameter envs: Input should be greater than or equal to 1, got 0"),

@@ -284,6 +284,30 @@ def test_workers_have_limits(folder, workers):
         compare(SCENARIO, ["full"], [0, 1], folder, workers=workers)
 
 
+@pytest.mark.parametrize("workers", [True, 1.0, "2"])
+def test_workers_are_a_whole_number(folder, workers):
+    with pytest.raises(TypeError, match="workers must be an integer, got"):
+        compare(SCENARIO, ["full"], [0], folder, workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("policies", "seeds", "told"),
+    [
+        (["full"], [0, 1, 0], "seeds must be distinct, got 0 2 times"),
+        (["full", "random", "full"], [0], "policies must be distinct, got 'full' 2 times"),
+    ],
+)
+def test_nothing_is_counted_twice(tmp_path, policies, seeds, told):
+    with pytest.raises(ValueError, match=told):
+        compare(SCENARIO, policies, seeds, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_one_policy_is_a_list_of_one(tmp_path):
+    with pytest.raises(TypeError, match="policies must be a list, got the text 'full'"):
+        compare(SCENARIO, "full", [0], tmp_path / "new")
+
+
 def asleep(state: NetworkState) -> Decision:
     time.sleep(600)
     raise AssertionError("nobody waits that long")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
+from itertools import takewhile
 from typing import Any
 
 from pydantic import ValidationError
@@ -83,12 +84,10 @@ def _meant_for_learner(name: str, settings: Iterable[str]) -> list[str]:
         return []
     if name in settings:
         return [name]
-    elsewhere = [
-        *_settings(name, Hyperparameters),
-        *_settings(name, Scenario),
-        *near(name, Hyperparameters.model_fields),
-    ]
-    return [] if elsewhere else near(name, settings)
+    if any(_settings(name, Hyperparameters)) or any(_settings(name, Scenario)):
+        return []
+    guesses = near(name, {*Hyperparameters.model_fields, *settings})
+    return list(takewhile(set(settings).__contains__, guesses))
 
 
 def _checked(values: Mapping[str, Any], changes: Mapping[str, Any]) -> Hyperparameters:
