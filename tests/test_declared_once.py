@@ -22,6 +22,7 @@ DIFFERENT = {
     "carrier_hz": "of links to gateways, and of those between satellites",
     "bandwidth_hz": "of links to gateways, and of those between satellites",
     "extra_vectors": "of each kind of terms beside the loss",
+    "undivided": "why each kind of links does not divide the band",
     "server_rate": "of late updates, and of each server optimiser",
     "widths": "of layers of convolutions, and of narrower models",
     "num_envs": "Gymnasium's own, of each vector environment",

@@ -13,7 +13,7 @@ from satfl_env.links.atmosphere import Atmosphere
 from satfl_env.links.channel import channel_coefficient, doppler_shift_hz, free_space_path_loss_db, path_gain
 from satfl_env.links.contract import Geometry, Links
 from satfl_env.links.ideal import IdealLinks
-from satfl_env.links.isl import FixedIsl, Isl, IslBudget
+from satfl_env.links.isl import FixedIsl, Isl, IslBudget, isl_power_w
 from satfl_env.links.itu import Site
 from satfl_env.links.noma import NomaLinks
 from satfl_env.links.radio import BandLinks, RadioLinks
@@ -38,6 +38,7 @@ __all__ = [
     "circular_aperture_pattern",
     "doppler_shift_hz",
     "free_space_path_loss_db",
+    "isl_power_w",
     "link_time_s",
     "path_gain",
     "planar_array_gain_dbi",

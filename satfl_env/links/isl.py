@@ -12,7 +12,7 @@ from satfl_env.links.channel import path_gain
 from satfl_env.links.radio import RadioLinks
 from satfl_env.links.rate import rate_bps
 from satfl_env.links.sinr import thermal_noise_w
-from satfl_env.settings import STRICT, Decibel, Loss, NonNegative, Positive, default_of
+from satfl_env.settings import STRICT, Decibel, Each, Loss, NonNegative, Positive, default_of
 
 FloatArray = NDArray[np.float64]
 
@@ -26,6 +26,14 @@ class Isl(Protocol):
 
     def rates_bps(self, distance_m: FloatArray) -> FloatArray:
         """Rate in bit/s over distances of any shape."""
+
+
+def isl_power_w(isl: Isl, to_gateway_w: Each) -> Each:
+    """Power drawn while a model is sent to another satellite: that to a gateway, if these links have none of their own.
+
+    Either is one number or (S,), in W.
+    """
+    return to_gateway_w if isl.transmit_power_w is None else isl.transmit_power_w
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -347,12 +347,14 @@ class Scenario(Section):
     def _check_together(self, parts: Mapping[str, Any]) -> None:
         chosen = self.model_copy(update={name: parts[name] for name in _REPLACED & parts.keys()})
         chosen._refuse_division(parts.get("links", self.links))
-        name, protocol = "parts['protocol']", parts.get("protocol")
-        combine = {"parts['combine']": "combine" in parts}
-        if isinstance(protocol, Gossip):
+        protocol, combine = parts.get("protocol"), {"parts['combine']": "combine" in parts}
+        name, gossip = (
+            ("rounds.gossip", self.rounds.gossip is not None)
+            if protocol is None
+            else ("parts['protocol']", isinstance(protocol, Gossip))
+        )
+        if gossip:
             refuse_together({**combine, **chosen._of_gateways}, name, NO_GATEWAY, ScenarioError)
-        if protocol is None and self.rounds.gossip is not None:
-            refuse_together({**combine, **chosen._of_gateways}, "rounds.gossip", NO_GATEWAY, ScenarioError)
         if isinstance(protocol, EdgeServers):
             refuse_together(self._of_computers, name, DEVICES_TRAIN, ScenarioError)
         inner = protocol.protocol if isinstance(protocol, Relays) else protocol

@@ -16,7 +16,7 @@ from pydantic import SkipValidation
 from pydantic.dataclasses import dataclass
 
 from satfl_env.federated import Combine, take_rows, write_rows
-from satfl_env.links import Isl
+from satfl_env.links import Isl, isl_power_w
 from satfl_env.orbits import GrazingHeight, SceneSnapshot
 from satfl_env.settings import STRICT_WITH_OBJECTS, Positive, default_of
 from satfl_env.simulation.decision import Decision
@@ -25,7 +25,6 @@ from satfl_env.simulation.protocols.exchanges import Exchange, Neighbours, Stage
 from satfl_env.simulation.protocols.isl_graph import IslGraph, isl_graph
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.peer_contacts import PeerContacts
-from satfl_env.simulation.protocols.relayed_contacts import isl_power_w
 from satfl_env.simulation.protocols.relays import Relays
 from satfl_env.simulation.protocols.round_protocol import (
     Aggregation,

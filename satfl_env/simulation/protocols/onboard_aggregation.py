@@ -14,7 +14,7 @@ from pydantic import SkipValidation
 from pydantic.dataclasses import dataclass
 
 from satfl_env.federated import Combine, combine_groups, gateway_aggregate, normalise_weights, take_rows
-from satfl_env.links import Isl
+from satfl_env.links import Isl, isl_power_w
 from satfl_env.orbits import GrazingHeight, SceneSnapshot
 from satfl_env.settings import STRICT_WITH_OBJECTS, default_of
 from satfl_env.simulation.decision import Decision
@@ -22,7 +22,6 @@ from satfl_env.simulation.models import Arrivals, Intake, ModelStore
 from satfl_env.simulation.protocols.buffers import aggregate_or_wait
 from satfl_env.simulation.protocols.one_contact import OneContact
 from satfl_env.simulation.protocols.pooled_contacts import PooledContacts, pools
-from satfl_env.simulation.protocols.relayed_contacts import isl_power_w
 from satfl_env.simulation.protocols.relays import Relays, with_isl_power
 from satfl_env.simulation.protocols.round_protocol import Aggregation, Fetched, Opening, Participation
 from satfl_env.simulation.protocols.topologies import Topology

@@ -9,7 +9,6 @@ import numpy as np
 from satfl_env.links import Isl, link_time_s
 from satfl_env.orbits import SceneSnapshot, line_of_sight
 from satfl_env.orbits.earth import EQUATORIAL_RADIUS_M
-from satfl_env.settings import Each
 from satfl_env.simulation.protocols.round_protocol import Contacts
 from satfl_env.simulation.protocols.topologies import HopTimes, Topology
 from satfl_env.simulation.state import FloatArray, IntArray
@@ -24,14 +23,6 @@ class RelayedContacts(Contacts):
     """
 
     via: IntArray
-
-
-def isl_power_w(isl: Isl, to_gateway_w: Each) -> Each:
-    """Power drawn while a model is sent to another satellite: that to a gateway, if these links have none of their own.
-
-    Either is one number or (S,), in W.
-    """
-    return to_gateway_w if isl.transmit_power_w is None else isl.transmit_power_w
 
 
 def hop_time_s(
