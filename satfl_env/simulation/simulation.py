@@ -110,10 +110,10 @@ class Simulation:
         """Start an episode; the seed determines all of it, given the decisions.
 
         Raises:
-            ValueError: If the seed is negative.
+            TypeError: If the seed is no integer.
+            ValueError: If it is negative or needs more than 63 bits.
         """
-        if seed < 0:
-            raise ValueError(f"seed must not be negative, got {seed}")
+        seed = checked_seed("seed", seed)
         with torch_defaults(self.torch_threads):
             return self._start(seed)
 

@@ -212,6 +212,12 @@ def test_energy_draws_follow_the_seed_and_not_the_decisions():
     np.testing.assert_array_equal(state.energy_j, idle.energy_j)
 
 
+@pytest.mark.parametrize(("seed", "kind"), [(-1, ValueError), (2**63, ValueError), ("0", TypeError), (1.5, TypeError)])
+def test_a_seed_is_a_whole_number_and_not_negative(seed, kind):
+    with pytest.raises(kind, match="^seed must "):
+        build(**NO_TRAINING).reset(seed)
+
+
 def test_steps_outside_an_episode_are_refused():
     simulation = build(**NO_TRAINING, **{"rounds.episode": 1})
     with pytest.raises(RuntimeError, match=r"call reset\(seed\) first"):
