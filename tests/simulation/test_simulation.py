@@ -214,7 +214,7 @@ def test_energy_draws_follow_the_seed_and_not_the_decisions():
 
 @pytest.mark.parametrize(("seed", "kind"), [(-1, ValueError), (2**63, ValueError), ("0", TypeError), (1.5, TypeError)])
 def test_a_seed_is_a_whole_number_and_not_negative(seed, kind):
-    with pytest.raises(kind, match="^seed must "):
+    with pytest.raises(kind, match=r"^seed must "):
         build(**NO_TRAINING).reset(seed)
 
 
