@@ -68,8 +68,8 @@ def dirichlet_split(
         if sizes.min() >= min_size:
             return _deal_classes(labels, cuts, rng)
     raise ValueError(
-        f"min_size: {counted(min_size, 'sample')} for each of {num_satellites} satellites never came about in "
-        f"{MAX_REDRAWS} draws with alpha {alpha}; use a smaller min_size or a larger alpha"
+        f"{counted(min_size, 'sample')} for each of {num_satellites} satellites never came about in "
+        f"{MAX_REDRAWS} draws with alpha {alpha}; ask for fewer, or take a larger alpha"
     )
 
 
