@@ -27,7 +27,7 @@ def make():
 def nothing():
     return None
 both = links | {"model": int}
-bound = {"links": lambda: None}
+bound = {"combine": lambda updates, weights: weights @ updates}
 number = 3
 """
 FAST = ("--set", "training.engine=none", "--rounds", "2", "--seeds", "1")
@@ -146,7 +146,7 @@ def test_workers_play_with_the_same_parts(module):
 
 def test_what_cannot_be_pickled_for_workers_is_named(module):
     result = run_compare("--parts", f"{module}:bound", "--workers", "2")
-    refused(result, "part 'links'", f"{module}:<lambda>", "cannot be pickled for worker processes", "one worker")
+    refused(result, "part 'combine'", f"{module}:<lambda>", "cannot be pickled for worker processes", "one worker")
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,9 @@ def seeds_of(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.uint64) + np.uint64(2**63)
 
 
-channels = st.builds(
-    Channel, st.sampled_from(["awgn", "rayleigh", "rician"]), st.just(3.0) | st.just((-5.0, 15.0)), st.floats(0, 9)
+snrs_db = st.just(3.0) | st.just((-5.0, 15.0))
+channels = st.builds(Channel, st.sampled_from(["awgn", "rayleigh"]), snrs_db) | st.builds(
+    Channel, st.just("rician"), snrs_db, st.floats(0, 9)
 )
 sizes = st.integers(1, 12)
 training = st.builds(
