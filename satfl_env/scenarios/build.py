@@ -27,7 +27,6 @@ from satfl_env.settings import default_of
 from satfl_env.simulation import (
     UPLOAD_POSITIONS,
     DataPart,
-    EdgeServers,
     Ingredients,
     Learner,
     PhysicsOnly,
@@ -126,7 +125,7 @@ def _make_trainer(scenario: Scenario, protocol: RoundProtocol, model: TrainableM
     training = scenario.training
     with prefixed("training.", ScenarioError):
         trainer = make_trainer(training.engine, model, training, training)
-    clients = protocol.clients if isinstance(protocol, EdgeServers) else 1
+    clients = getattr(protocol, "clients", 1)
     return trainer if clients == 1 else ClientTrainer(trainer, clients)
 
 

@@ -8,6 +8,7 @@ _deg, _mps (m/s), _db, _dbi.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from typing import Annotated, Any
 
 import numpy as np
@@ -21,13 +22,13 @@ from satfl_env.federated import (
     FedAvg,
     FedAvgM,
     Hardware,
-    LinkCompressor,
     Shared,
     TrainingSettings,
     check_engine,
 )
 from satfl_env.onboard import Battery, EnergyDraws, OnboardComputer
 from satfl_env.paths import PathText
+from satfl_env.scenarios.chosen import OF_WHOLE_MODELS, Chosen
 from satfl_env.scenarios.constellation_section import Orbiting
 from satfl_env.scenarios.constellations import Constellation
 from satfl_env.scenarios.errors import ScenarioError, prefixed, refuse_together
@@ -38,21 +39,15 @@ from satfl_env.scenarios.observation import Observation
 from satfl_env.scenarios.partitions import Partition
 from satfl_env.scenarios.rounds import DEVICES_TRAIN, Rounds
 from satfl_env.scenarios.section import Section, by_default
-from satfl_env.settings import STRICT, Count, Finite, Positive, default_of
+from satfl_env.settings import STRICT, Count, Finite, Positive
 from satfl_env.simulation import (
-    EdgeServers,
     Faults,
-    FedAsync,
     FedProx,
-    FedSat,
     FirstDecoders,
     GatewayAccess,
-    Gossip,
     Kind,
     Kinds,
-    OnboardAggregation,
     PlainLoss,
-    Relays,
     Scaffold,
     Structures,
     Tested,
@@ -166,10 +161,6 @@ class Target(Section):
 
 # Sections that switch nothing on by default, and have no null of their own.
 _OPTIONS = ("access", "compression", "fleet", "local")
-# Protocols that combine models as a whole.
-_OF_WHOLE_MODELS = FedAsync | FedSat | OnboardAggregation
-# Sections in whose place parts come that may be of the same classes.
-_REPLACED = {"access", "compression", "faults", "local", "server"}
 
 
 class Scenario(Section):
@@ -228,7 +219,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _links_fit(self) -> Scenario:
-        self._refuse_division(self.links)
+        self._chosen.refuse_division(self.links)
         with prefixed("fleet: "):
             self.make_fleet().draw(self.constellation.num_satellites, np.random.default_rng(0))
         if isinstance(self.links, RadioLinks | NomaLinks) and self.links.atmosphere:
@@ -241,7 +232,7 @@ class Scenario(Section):
     def _needs_no_gateway(self) -> Scenario:
         """Check that nothing is switched on that gateways would do in rounds in which none takes part."""
         if self.rounds.gossip is not None:
-            refuse_together(self._of_gateways, "rounds.gossip", NO_GATEWAY)
+            refuse_together(self._chosen.of_gateways, "rounds.gossip", NO_GATEWAY)
         return self
 
     @model_validator(mode="after")
@@ -257,7 +248,7 @@ class Scenario(Section):
     def _devices_have_their_own_computers(self) -> Scenario:
         """Check that nothing is stated about the satellites' computers where these train nothing."""
         if self.rounds.relay is not None and self.rounds.relay.clients is not None:
-            refuse_together(self._of_computers, "rounds.relay.clients", DEVICES_TRAIN)
+            refuse_together(self._chosen.of_computers, "rounds.relay.clients", DEVICES_TRAIN)
         return self
 
     @model_validator(mode="after")
@@ -268,9 +259,9 @@ class Scenario(Section):
             "rounds.relay.combine_on_board": relay is not None and relay.combine_on_board,
             "rounds.relay.clients": relay is not None and relay.clients is not None,
             "rounds.broadcast": self.rounds.broadcast > 1,
-            f"rounds.late.kind {late and late.kind!r}": isinstance(late, _OF_WHOLE_MODELS),
+            f"rounds.late.kind {late and late.kind!r}": isinstance(late, OF_WHOLE_MODELS),
         }
-        self._refuse_with_structures(whole_alone)
+        self._chosen.refuse_with_structures(whole_alone)
         return self
 
     @model_validator(mode="after")
@@ -285,44 +276,8 @@ class Scenario(Section):
         return self
 
     @property
-    def _of_gateways(self) -> Mapping[str, Any]:
-        """What gateways would do, and whether it is switched on."""
-        return {
-            "rounds.aggregate": self.rounds.decides,
-            "rounds.broadcast": self.rounds.broadcast > 1,
-            "access.beams": getattr(self.access, "beams", None),
-            **self._divided_band,
-            "links.positions_at 'upload'": self.links.positions_at == "upload",
-            **self._of_whole_models,
-            "compression.download": self.compression.download,
-            "structures": self.structures,
-            "faults.gateways": getattr(self.faults, "gateways", None),
-        }
-
-    @property
-    def _of_whole_models(self) -> Mapping[str, bool]:
-        """What gateways would do with models of which all have the same numbers, and whether it is switched on."""
-        return {
-            "server": self.server is not None,
-            "local.kind 'scaffold'": isinstance(self.local, Scaffold),
-            "compression.upload.kind 'progressive'": isinstance(self.compression.upload, LinkCompressor),
-        }
-
-    @property
-    def _of_computers(self) -> Mapping[str, bool]:
-        """What training on board takes, and whether it is stated."""
-        names = ("cpu_max_hz", "kappa")
-        common = {f"onboard.{name}": getattr(self.onboard, name) != default_of(Onboard, name) for name in names}
-        return common | {f"{name} in fleet": any(name in kind.stated for kind in self.fleet) for name in names}
-
-    @property
-    def _divided_band(self) -> Mapping[str, bool]:
-        """How gateways divide their band among satellites, and whether they do."""
-        sharing = getattr(self.access, "sharing", default_of(GatewayAccess, "sharing"))
-        return {
-            f"access.sharing {sharing!r}": sharing != default_of(GatewayAccess, "sharing"),
-            "access.subcarriers": getattr(self.access, "subcarriers", None) is not None,
-        }
+    def _chosen(self) -> Chosen:
+        return Chosen(**{section.name: getattr(self, section.name) for section in fields(Chosen)})
 
     def _on_globe(self, what: str) -> Orbiting:
         """The constellation, which must be on the globe for `what`."""
@@ -341,34 +296,8 @@ class Scenario(Section):
         own = check_parts(parts)
         if self.target is not None and "model" not in own:
             self.target.check(self.model.metrics)
-        self._check_together(own)
+        self._chosen.check_parts(own)
         return own
-
-    def _check_together(self, parts: Mapping[str, Any]) -> None:
-        chosen = self.model_copy(update={name: parts[name] for name in _REPLACED & parts.keys()})
-        chosen._refuse_division(parts.get("links", self.links))
-        protocol, combine = parts.get("protocol"), {"parts['combine']": "combine" in parts}
-        name, gossip = (
-            ("rounds.gossip", self.rounds.gossip is not None)
-            if protocol is None
-            else ("parts['protocol']", isinstance(protocol, Gossip))
-        )
-        if gossip:
-            refuse_together({**combine, **chosen._of_gateways}, name, NO_GATEWAY, ScenarioError)
-        if isinstance(protocol, EdgeServers):
-            refuse_together(self._of_computers, name, DEVICES_TRAIN, ScenarioError)
-        inner = protocol.protocol if isinstance(protocol, Relays) else protocol
-        chosen._refuse_with_structures(combine | {name: isinstance(inner, _OF_WHOLE_MODELS)})
-
-    def _refuse_division(self, links: Any) -> None:
-        """Refuse a division of the band that links have no use for."""
-        if undivided := getattr(links, "undivided", None):
-            refuse_together(self._divided_band, f"links.kind {links.kind!r}", undivided, ScenarioError)
-
-    def _refuse_with_structures(self, given: Mapping[str, bool]) -> None:
-        if self.structures is not None:
-            not_whole = "satellites train parts of a model"
-            refuse_together({**self._of_whole_models, **given}, "structures", not_whole, ScenarioError)
 
     def make_fleet(self) -> Kinds:
         """The kinds of satellites.

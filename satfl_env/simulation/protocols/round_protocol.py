@@ -241,7 +241,8 @@ class RoundProtocol(Protocol):
     """Who trains when, from which model, and when updates count: the steps of a round in which systems differ.
 
     `OneContact` is the default, and the base class to start from: a protocol of your own overrides what it does
-    differently. A protocol keeps no state; what has to last is in the `ModelStore` and in `Fetched`.
+    differently. A protocol keeps no state; what has to last is in the `ModelStore` and in `Fetched`. One under which
+    several devices train in each satellite's place may say how many, as `clients` (`EdgeServers`).
     """
 
     def contacts(self, snapshot: SceneSnapshot, model_bits: float) -> Contacts:
