@@ -174,26 +174,52 @@ def _column_channel(symbols: Array, noise: Array, gain: Array, floor: float, sca
 
 
 @_machine_code
+def _columns(rows: Array) -> Array:
+    """Rows (n, m) as columns, (m, n)."""
+    columns = np.empty((rows.shape[1], rows.shape[0]), rows.dtype)
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            columns[j, i] = rows[i, j]
+    return columns
+
+
+@_machine_code
+def _equal(one: Array, other: Array) -> bool:
+    """Whether two rows hold the same numbers; NaN equals nothing."""
+    differ = False
+    for i in range(len(one)):
+        differ |= one[i] != other[i]
+    return not differ
+
+
+@_machine_code
 def _scores(logits: Array, targets: Array, weights: Array, exists: Array, result: Array) -> None:
     """Loss, accuracy and balanced accuracy of a model from its logits (C, L B), as `Classifier` defines them."""
-    num_classes, num_samples = len(logits), len(targets)
+    (num_classes, num_columns), num_samples = logits.shape, len(targets)
+    decided, highest = np.full(num_columns, -1), np.full(num_columns, -np.inf, logits.dtype)
+    for c in range(num_classes):
+        row = logits[c]
+        if len(exists) and not exists[c]:
+            row[:] = -np.inf
+            continue
+        for i in range(num_columns):
+            if decided[i] < 0 or row[i] > highest[i]:
+                decided[i], highest[i] = c, row[i]
+    sum_exp = np.zeros(num_columns)
+    for c in range(num_classes):
+        row = logits[c]
+        if not len(exists) or exists[c]:
+            for i in range(num_columns):
+                sum_exp[i] += np.exp(row[i] - highest[i])
     members, right = np.zeros(num_classes), np.zeros(num_classes)
     loss = 0.0
-    for column in range(logits.shape[1]):
-        sample = column % num_samples
-        target, decided, highest = targets[sample], -1, logits.dtype.type(-np.inf)
-        for c in range(num_classes):
-            if len(exists) and not exists[c]:
-                logits[c, column] = -np.inf
-            elif decided < 0 or logits[c, column] > highest:
-                decided, highest = c, logits[c, column]
-        total = 0.0
-        for c in range(num_classes):
-            total += 1.0 if c == decided else np.exp(logits[c, column] - highest)
-        loss += weights[sample] * (highest - logits[target, column] + np.log(total))
-        members[target] += 1
-        right[target] += decided == target
-    result[0], result[1], result[2] = loss * num_samples / logits.shape[1], right.sum() / logits.shape[1], 0.0
+    for first in range(0, num_columns, num_samples):
+        for i in range(num_samples):
+            column, target = first + i, targets[i]
+            loss += weights[i] * (highest[column] - logits[target, column] + np.log(sum_exp[column]))
+            members[target] += 1
+            right[target] += decided[column] == target
+    result[0], result[1], result[2] = loss * num_samples / num_columns, right.sum() / num_columns, 0.0
     for c in range(num_classes):
         if members[c]:
             result[2] += right[c] / members[c] / np.count_nonzero(members)
@@ -417,17 +443,24 @@ def evaluate_mlp_link(
     n, num_draws, real = len(images), noise.shape[1], rows.dtype
     _check(sizes, images, channel, n, output_mask.shape[1])
     _check_classes(targets.min(), targets.max(), classes)
-    inputs, scale = images.T.copy(), np.empty(n, real)
+    inputs, scale = _columns(images), np.empty(n, real)
     column_noise, column_gain = noise.transpose(2, 1, 0).copy(), gain[:, :, 0].T.copy()
     features, code = np.empty((hidden, n), real), np.empty((symbols, n), real)
     arrived, decoded = np.empty((symbols, num_draws * n), real), np.empty((decoder_hidden, num_draws * n), real)
     logits = np.empty((classes, num_draws * n), real)
-    for index, satellite in enumerate(satellites):
-        # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
-        encoder, encoder2, decoder, decoder2 = _layers(rows[index].copy(), sizes)
-        _column_linear(encoder, inputs, features, True)
-        _column_linear(encoder2, features, code, False)
-        _column_channel(code, column_noise, column_gain, power_floor, scale, arrived)
+    # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
+    parameters = np.full(rows.shape[1], np.nan, real)
+    encoder, encoder2, decoder, decoder2 = _layers(parameters, sizes)
+    encoder_size = encoder[0].size + encoder[1].size + encoder2[0].size + encoder2[1].size
+    # Models of one encoder follow each other: what arrives is the same for all of them.
+    for index in np.argsort(rows[:, encoder_size - 1]):
+        row, satellite = rows[index], satellites[index]
+        if not _equal(row[:encoder_size], parameters[:encoder_size]):
+            parameters[:encoder_size] = row[:encoder_size]
+            _column_linear(encoder, inputs, features, True)
+            _column_linear(encoder2, features, code, False)
+            _column_channel(code, column_noise, column_gain, power_floor, scale, arrived)
+        parameters[encoder_size:] = row[encoder_size:]
         _column_linear(decoder, arrived, decoded, True)
         _column_linear(decoder2, decoded, logits, False)
         _scores(logits, targets[satellite], weights[satellite], output_mask[satellite], results[index])

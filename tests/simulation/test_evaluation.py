@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from satfl_env.federated import CompiledTest, Hardware, Layout, LocalData, RowTrainer, TrainingSettings, make_trainer
-from satfl_env.semantics import Channel, MLPLink
+from satfl_env.semantics import Channel, MLPLink, mlp_kernel
 from satfl_env.simulation import testers
 from satfl_env.simulation.evaluation import EvaluationJob, evaluate, evaluate_each
 from satfl_env.simulation.federated_data import FederatedData
@@ -95,9 +96,18 @@ def test_models_that_cannot_be_tested_are_the_same(spoiled):
     assert not ways[1].untestable[[0, 2, 3]].any()
 
 
-def test_bits_depend_on_nobody_else():
+def sharing_an_encoder(model: MLPLink, job: EvaluationJob) -> EvaluationJob:
+    """A job whose first and third model have the same encoder, and decoders of their own."""
+    encoder = Layout.of(model).num_shared("encoder")
+    job.models[2, :encoder] = job.models[0, :encoder]
+    return job
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_bits_depend_on_nobody_else(shares):
     model = link()
     job = job_of(model, TASKS)
+    job = sharing_an_encoder(model, job) if shares else job
     tester = by_machine_code(model, job)
     together = evaluate(tester, job)
     for satellite in range(SATELLITES):
@@ -105,6 +115,20 @@ def test_bits_depend_on_nobody_else():
         found = evaluate(tester, alone)
         assert found.loss[0] == together.loss[satellite]
         assert found.metrics["balanced_accuracy"][0] == together.metrics["balanced_accuracy"][satellite]
+
+
+def test_an_encoder_that_models_share_is_used_once(monkeypatch: pytest.MonkeyPatch):
+    for name, function in vars(mlp_kernel).items():
+        if hasattr(function, "py_func"):
+            monkeypatch.setattr(mlp_kernel, name, function.py_func)
+    channel, used = mlp_kernel._column_channel, []
+    monkeypatch.setattr(mlp_kernel, "_column_channel", lambda *them: used.append(channel(*them)))
+    model = link()
+    job = sharing_an_encoder(model, job_of(model, TASKS))
+    interpreted = partial(mlp_kernel.evaluate_mlp_link, model.evaluation_kernel()[1])
+    found = evaluate(CompiledTester(CompiledTest(interpreted, model.evaluated_metrics, 1)), job)
+    assert len(used) == SATELLITES - 1
+    np.testing.assert_allclose(found.loss, evaluate(by_torch(model), job).loss, rtol=1e-5)
 
 
 def test_threads_share_the_models_and_change_no_bit(monkeypatch: pytest.MonkeyPatch):
