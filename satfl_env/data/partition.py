@@ -11,7 +11,7 @@ import numpy as np
 
 from satfl_env.counted import counted
 from satfl_env.data.images import IntArray
-from satfl_env.data.tasks import Task
+from satfl_env.data.tasks import Task, task_labels
 
 MAX_REDRAWS = 10_000
 
@@ -109,13 +109,23 @@ def draw_task_samples(
             f"tasks, sizes, positive_shares: lengths {len(tasks)}, {len(sizes)}, {len(positive_shares)} "
             "differ, one entry for each satellite is needed"
         )
+    # Satellites of one task draw from the same samples.
+    pools = {task: _pools(labels, task) for task in set(tasks)}
     return [
-        _draw_for_task(labels, task, size, share, rng)
+        _draw_for_task(pools[task], task, size, share, rng)
         for task, size, share in zip(tasks, sizes, positive_shares, strict=True)
     ]
 
 
-def _draw_for_task(labels: IntArray, task: Task, size: int, share: float, rng: np.random.Generator) -> IntArray:
+def _pools(labels: IntArray, task: Task) -> list[IntArray]:
+    """The samples of each class of a task, and at the end all others."""
+    letters = task_labels(task, labels)
+    return [np.flatnonzero(letters == letter) for letter in range(task.num_outputs)]
+
+
+def _draw_for_task(
+    pools: Sequence[IntArray], task: Task, size: int, share: float, rng: np.random.Generator
+) -> IntArray:
     if size < 1:
         raise ValueError(f"sizes: {size} of task {task.name!r} is not positive")
     if not 0 <= share <= 1:
@@ -124,11 +134,10 @@ def _draw_for_task(labels: IntArray, task: Task, size: int, share: float, rng: n
     each, left_over = divmod(num_positives, len(task.classes))
     wanted = [each + (position < left_over) for position in range(len(task.classes))]
     drawn = [
-        _draw(np.flatnonzero(labels == label), count, f"label {label} of task {task.name!r}", rng)
-        for label, count in zip(task.classes, wanted, strict=True)
+        _draw(pool, count, f"label {label} of task {task.name!r}", rng)
+        for pool, label, count in zip(pools[:-1], task.classes, wanted, strict=True)
     ]
-    others = np.flatnonzero(~np.isin(labels, task.classes))
-    drawn.append(_draw(others, size - num_positives, f"labels outside task {task.name!r}", rng))
+    drawn.append(_draw(pools[-1], size - num_positives, f"labels outside task {task.name!r}", rng))
     return rng.permutation(np.concatenate(drawn))
 
 

@@ -419,7 +419,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         self._snapshot = self.simulation.snapshot
         self._history.append(self._mean_metrics())
 
-        terminated, truncated = self._target_reached(), self.simulation.finished
+        terminated, truncated = self._target_reached(), report.last
         terms = self._reward.terms(report, ended=terminated)
         info = self._info(terms) | round_info(report)
         if terminated or truncated:

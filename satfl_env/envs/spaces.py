@@ -214,11 +214,12 @@ def _checked_keys(action: object, space: spaces.Dict, *batch: int) -> Mapping[st
         raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
     left_out = {
         key: np.zeros((*batch, *(part.shape or ())), part.dtype)
-        for key, part in space.items()
+        for key, part in space.spaces.items()
         if key in OPTIONAL_CHOICES
     }
     action = {**left_out, **action}
-    missing, unknown = [key for key in space if key not in action], [key for key in action if key not in space.spaces]
+    missing = [key for key in space.spaces if key not in action]
+    unknown = [key for key in action if key not in space.spaces]
     problems = [f"{words} {keys}" for words, keys in (("lacks", missing), ("has unknown", unknown)) if keys]
     if problems:
         settings = "".join(f"; {key} needs {_LET_IN_BY[key]}" for key in unknown if key in _LET_IN_BY)
@@ -240,7 +241,7 @@ def action_to_decision(action: object, space: spaces.Dict, cpu_max_hz: FloatArra
         ValueError: If the action is outside the space; the message names the key, the value and what is allowed.
     """
     values = _checked_keys(action, space)
-    parts = {key: checked_array(f"action[{key!r}]", values[key], part) for key, part in space.items()}
+    parts = {key: checked_array(f"action[{key!r}]", values[key], part) for key, part in space.spaces.items()}
     return Decision(**{**parts, "cpu_frequency": parts["cpu_frequency"] * cpu_max_hz})
 
 
@@ -314,8 +315,9 @@ def decision_to_action(decision: Decision, state: NetworkState) -> Action:
 
 def association_mask(state: NetworkState) -> BoolArray:
     """Which associations can bring an update back, (S, G + 1): visible gateways, and sitting out."""
-    sits_out = np.ones((state.num_satellites, 1), dtype=np.bool_)
-    return np.concatenate([state.visible, sits_out], axis=1)
+    mask = np.ones((state.num_satellites, state.num_gateways + 1), dtype=np.bool_)
+    mask[:, :-1] = state.visible
+    return mask
 
 
 def checked_array(name: str, value: object, space: spaces.Space[Any]) -> NDArray[Any]:

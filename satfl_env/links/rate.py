@@ -11,6 +11,8 @@ from satfl_env.settings import Each
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+_LOG_2 = np.log(2)
+
 
 def bandwidth_share_hz(
     association: IntArray,
@@ -50,7 +52,7 @@ def rate_bps(bandwidth_hz: FloatArray | float, sinr: FloatArray) -> FloatArray:
 
     `sinr` is linear; the arguments broadcast.
     """
-    return np.asarray(bandwidth_hz * np.log1p(sinr) / np.log(2))
+    return np.asarray(bandwidth_hz * np.log1p(sinr) / _LOG_2)
 
 
 def link_time_s(model_bits: Each, rate_bps: FloatArray, distance_m: FloatArray) -> FloatArray:

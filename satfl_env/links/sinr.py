@@ -86,7 +86,7 @@ def sinr(
 def _directions(position_m: FloatArray, gateway_position_m: FloatArray, gateway_frame: FloatArray | None) -> FloatArray:
     """Unit vectors from the gateways (G, 3) to satellites (R, 3) in each gateway's local axes, (G, R, 3)."""
     sight = position_m - gateway_position_m[:, None]
-    direction = sight / np.linalg.norm(sight, axis=-1, keepdims=True)
+    direction = sight / np.sqrt((sight * sight).sum(axis=-1, keepdims=True))
     return np.asarray(direction if gateway_frame is None else direction @ gateway_frame.transpose(0, 2, 1))
 
 

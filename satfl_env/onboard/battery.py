@@ -110,10 +110,10 @@ class Battery:
         """Harvest, standing power and what found no room; `spent_j` must not exceed the charge."""
         sunny_w = self.harvest_w if self.panels is None else self.panels.power_w
         harvested_j = sunny_w * sunlit_s
-        standing_j = np.clip(charge_j - spent_j + harvested_j, 0.0, self.standing_w * duration_s)
+        standing_j = (charge_j - spent_j + harvested_j).clip(0.0, self.standing_w * duration_s)
         charge_j = charge_j - (spent_j + standing_j) + harvested_j
         return EnergyBalance(
-            charge_j=np.clip(charge_j, 0.0, self.capacity_j),
+            charge_j=charge_j.clip(0.0, self.capacity_j),
             harvested_j=harvested_j,
             standing_j=standing_j,
             spilled_j=np.maximum(charge_j - self.capacity_j, 0.0),

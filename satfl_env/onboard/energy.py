@@ -145,7 +145,7 @@ class EnergyDraws:
 
     def available_j(self, charge_j: FloatArray, rng: np.random.Generator) -> FloatArray:
         """The draws of a round, (S,)."""
-        return np.clip(rng.normal(self.mean_j, self.std_j, len(charge_j)), 0.0, self._most_j)
+        return rng.normal(self.mean_j, self.std_j, len(charge_j)).clip(0.0, self._most_j)
 
     def charge_after_j(
         self, charge_j: FloatArray, *, spent_j: FloatArray, sunlit_s: FloatArray, duration_s: float

@@ -10,6 +10,7 @@ from satfl_env.orbits.scene import SceneSnapshot
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+_Arcs = tuple[FloatArray, FloatArray, BoolArray]
 
 
 def uniform_phases(num_satellites: int, rng: np.random.Generator) -> FloatArray:
@@ -39,15 +40,19 @@ def remaining_window_s(
     Returns:
         Windows in s, (S, G): 0 outside the disc, infinite where the disc holds the whole circle.
     """
-    bearing, half_arc, always = _covered_arcs(circle_radius_m, gateway_offset_m, coverage_radius_m)
+    arcs = _covered_arcs(circle_radius_m, gateway_offset_m, coverage_radius_m)
+    return _windows_s(phase_rad, circle_radius_m, arcs, speed_mps)
+
+
+def _windows_s(phase_rad: FloatArray, circle_radius_m: FloatArray, arcs: _Arcs, speed_mps: float) -> FloatArray:
+    """See `remaining_window_s`."""
+    bearing, half_arc, always = arcs
     to_exit = np.mod(bearing + half_arc - phase_rad[:, None], 2 * np.pi)
     window = np.where(to_exit <= 2 * half_arc, to_exit * circle_radius_m[:, None] / speed_mps, 0.0)
     return np.where(always, np.inf, window)
 
 
-def _covered_arcs(
-    circle_radius_m: FloatArray, gateway_offset_m: FloatArray, coverage_radius_m: float
-) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _covered_arcs(circle_radius_m: FloatArray, gateway_offset_m: FloatArray, coverage_radius_m: float) -> _Arcs:
     """Middle (G,) and half length (S, G), in rad, of the arc of each circle in each disc, and whether all is in it."""
     radius = circle_radius_m[:, None]
     offset = np.hypot(gateway_offset_m[:, 0], gateway_offset_m[:, 1])
@@ -97,6 +102,9 @@ class PlanarScene:
         self.altitude_m = altitude_m
         self.coverage_radius_m = coverage_radius_m
         self._check()
+        self._arcs = _covered_arcs(self.circle_radius_m, self.gateway_m - self.centre_m, coverage_radius_m)
+        self._gateway_position_m = np.pad(self.gateway_m, ((0, 0), (0, 1)))
+        self._gateway_position_m.setflags(write=False)
         period_s = 2 * np.pi * self.circle_radius_m / speed_mps
         self.horizon_s = float(period_s.max()) if horizon_s is None else horizon_s
         _check_positive("horizon_s", self.horizon_s)
@@ -150,21 +158,14 @@ class PlanarScene:
         velocity = np.zeros((self.num_satellites, 3))
         velocity[:, 0] = -self.speed_mps * sine
         velocity[:, 1] = self.speed_mps * cosine
-        gateway_position = np.zeros((self.num_gateways, 3))
-        gateway_position[:, :2] = self.gateway_m
-        window = remaining_window_s(
-            phase,
-            self.circle_radius_m,
-            self.gateway_m - self.centre_m,
-            coverage_radius_m=self.coverage_radius_m,
-            speed_mps=self.speed_mps,
-        )
+        window = _windows_s(phase, self.circle_radius_m, self._arcs, self.speed_mps)
+        sight = position[:, None] - self._gateway_position_m
         return SceneSnapshot(
             time_s=time_s,
             position_m=position,
             velocity_mps=velocity,
-            gateway_position_m=gateway_position,
-            distance_m=np.linalg.norm(position[:, None] - gateway_position, axis=-1),
+            gateway_position_m=self._gateway_position_m,
+            distance_m=np.sqrt((sight * sight).sum(axis=-1)),
             visible=window > 0,
             window_s=np.minimum(window, self.horizon_s),
         )
@@ -175,8 +176,7 @@ class PlanarScene:
         The k-th begins at (beta - alpha - phase + 2 pi k) r / v and lasts 2 alpha r / v, where the disc covers the arc
         of half length alpha about the bearing beta of the gateway (from SemSpaceFL, eq. 7).
         """
-        offset_m = self.gateway_m - self.centre_m
-        bearing, half_arc, always = _covered_arcs(self.circle_radius_m, offset_m, self.coverage_radius_m)
+        bearing, half_arc, always = self._arcs
         radian_s = self.circle_radius_m[:, None] / self.speed_mps
         turn_s = 2 * np.pi * radian_s
         entry_s = np.mod(bearing - half_arc - self.phase_rad[:, None], 2 * np.pi) * radian_s
@@ -202,7 +202,7 @@ class PlanarScene:
     def positions_m(self, time_s: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Positions of satellites, (T, S, 3), and of gateways, (T, G, 3), at some times (T,) after the start."""
         phase = self.phase_rad + self.speed_mps / self.circle_radius_m * time_s[:, None]
-        gateways_m = np.pad(self.gateway_m, ((0, 0), (0, 1)))
+        gateways_m = self._gateway_position_m
         return self._places_m(np.cos(phase), np.sin(phase)), np.broadcast_to(
             gateways_m, (len(time_s), *gateways_m.shape)
         )

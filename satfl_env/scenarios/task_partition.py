@@ -80,11 +80,11 @@ class TaskPartition(PartitionSection):
 
     def shards(self, images: ImageData, scene: Scene, rng: np.random.Generator) -> list[IndexArray]:
         """Samples that each satellite draws for its task."""
-        turn, (low, high) = self._turn(scene), self.samples
+        turn, (low, high), tasks = self._turn(scene), self.samples, self._tasks
         with prefixed("samples: "):
             return draw_task_samples(
                 images.train_labels,
-                [self._tasks[index] for index in turn],
+                [tasks[index] for index in turn],
                 sizes=rng.integers(low, high + 1, len(turn)).tolist(),
                 positive_shares=[self.tasks[index].positive_share for index in turn],
                 rng=rng,
@@ -98,7 +98,7 @@ class TaskPartition(PartitionSection):
         The classes of a task count equally in its test loss, as in balanced accuracy: the share of positives on board
         is not that of the test set, and a plain mean would mostly measure this difference.
         """
-        turn, tasks, outputs = self._turn(scene), self._tasks, self._outputs()
+        turn, tasks, alphabet, outputs = self._turn(scene), self._tasks, self._alphabet, self._outputs()
         shards = self.shards(images, scene, rng)
         own = [tasks[index] for index in turn]
         labels = [images.train_labels[shard] for shard in shards]
@@ -112,9 +112,7 @@ class TaskPartition(PartitionSection):
         )
         return FederatedData(
             train=local_data(images, shards, np.concatenate(targets), torch.from_numpy(exists[turn])),
-            label_pmf=np.stack(
-                [label_pmf(task, local, self._alphabet) for task, local in zip(own, labels, strict=True)]
-            ),
+            label_pmf=np.stack([label_pmf(task, local, alphabet) for task, local in zip(own, labels, strict=True)]),
             test_images=torch.from_numpy(images.test_images[tested]),
             test_targets=torch.from_numpy(test_targets[turn]),
             test_weights=torch.from_numpy(np.stack([_balanced_weights(row) for row in test_targets])[turn]),
@@ -136,7 +134,8 @@ class TaskPartition(PartitionSection):
     def _outputs(self) -> list[IndexArray]:
         """The outputs that stand for the labels of each task."""
         if self.outputs == "alphabet":
-            return [task_letters(task, self._alphabet) for task in self._tasks]
+            alphabet = self._alphabet
+            return [task_letters(task, alphabet) for task in self._tasks]
         return [np.arange(task.num_outputs) for task in self._tasks]
 
 

@@ -16,16 +16,17 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     Raises:
         ValueError: If the weights of a module on the meta device do not fit the memory.
     """
-    if any(parameter.is_meta for parameter in module.parameters()):
+    if next(module.parameters()).is_meta:
         count = sum(parameter.numel() for parameter in module.parameters())
         check_fits(4 * count, f"{count} parameters")
         # `to_empty` would first import SymPy, for half a second.
         empty = {name: torch.empty(value.shape, dtype=value.dtype) for name, value in module.state_dict().items()}
         module.load_state_dict(empty, assign=True)
-    for layer in module.modules():
-        if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            continue
-        bound = layer.weight[0].numel() ** -0.5
-        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-        if layer.bias is not None:
-            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    with torch.no_grad():
+        for layer in module.modules():
+            if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                continue
+            bound = layer.weight[0].numel() ** -0.5
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            if layer.bias is not None:
+                layer.bias.uniform_(-bound, bound, generator=generator)

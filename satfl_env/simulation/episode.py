@@ -92,12 +92,16 @@ class Episode:
 
     def is_over(self, rounds_played: int, time_s: float) -> bool:
         """Whether it ends after so many rounds, at that time."""
-        return rounds_played >= self.ingredients.rounds.episode or bool(self.decayed(time_s).any())
+        return rounds_played >= self.ingredients.rounds.episode or time_s >= self._first_decay_s
 
     @cached_property
     def _decay_s(self) -> FloatArray:
         # Only the scenes of orbits know of decays.
         return np.broadcast_to(getattr(self.scene, "decay_s", np.inf), self.scene.num_satellites)
+
+    @cached_property
+    def _first_decay_s(self) -> float:
+        return float(self._decay_s.min())
 
 
 def start_episode(ingredients: Ingredients, seed: int, layout: Layout, num_shared: int) -> Episode:

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from satfl_env.settings import STRICT, Count, Positive
 from satfl_env.simulation.decision import Decision
-from satfl_env.simulation.state import FloatArray, NetworkState
+from satfl_env.simulation.state import NetworkState
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -48,9 +48,9 @@ class RoundSettings:
         """Whether the action says when gateways and the cloud aggregate."""
         return self.aggregate == "decided"
 
-    def duration_s(self, busy_s: FloatArray | float) -> float:
-        """Duration of a round in s, from the time until each satellite's update is back, (S,) or the longest."""
-        return self.cadence_s or max(self.minimum_s, float(np.max(busy_s)))
+    def duration_s(self, busy_s: float) -> float:
+        """Duration of a round in s, from the time until the last satellite's update is back."""
+        return self.cadence_s or max(self.minimum_s, busy_s)
 
     def longest_s(self, horizon_s: float) -> float:
         """Duration of the longest possible episode in s, where no satellite is busy for longer than the horizon."""

@@ -203,7 +203,7 @@ class Simulation:
         before, rounds, (decision, part, _, _) = self._progress, self.ingredients.rounds, learned.opened
         aggregation, train_loss, fetches = learned.aggregation, learned.result.last_loss, learned.fetches
         test = before.test.updated(learned.job.satellites, test)
-        duration_s = rounds.duration_s(part.busy_s)
+        duration_s = rounds.duration_s(float(part.busy_s.max()))
         balance = self._balance(part.compute_energy_j + part.transmit_energy_j, duration_s)
         report = RoundReport(
             round=before.round,

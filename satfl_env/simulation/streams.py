@@ -26,12 +26,14 @@ _STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 
 def _sequence(seed: int, stream: Stream, *key: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(seed, spawn_key=(_STREAMS.index(stream), *key))
+    """`SeedSequence(seed, spawn_key=(stream, *key))`, spelled as the words that NumPy takes a while to make of it."""
+    words = (seed % 2**32, seed // 2**32, 0, 0, _STREAMS.index(stream), *key)
+    return np.random.SeedSequence(np.array(words, dtype=np.uint32))
 
 
 def numpy_generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
     """NumPy generator of a stream; `key`, for example a round, selects an independent child."""
-    return np.random.default_rng(_sequence(seed, stream, *key))
+    return np.random.Generator(np.random.PCG64(_sequence(seed, stream, *key)))
 
 
 def torch_generator(seed: int, stream: Stream, *key: int) -> torch.Generator:

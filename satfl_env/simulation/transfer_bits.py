@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
@@ -50,7 +50,8 @@ class LinkUploads:
         return self.model_bits / (FLOAT_BITS * self.num_parameters)
 
 
-class TransferBits(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class TransferBits:
     """Size of a model on the link.
 
     Attributes:
@@ -63,12 +64,12 @@ class TransferBits(NamedTuple):
     upload: Each
     by_link: LinkUploads | None = None
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """Half of the bits that go there and back, in the mean over satellites."""
         return float(np.mean(self.mean_of_each))
 
-    @property
+    @cached_property
     def mean_of_each(self) -> Each:
         """Half of the bits that go there and back, one number or (S,)."""
         return (self.download + self.upload) / 2

@@ -23,10 +23,10 @@ def epochs_in_time_and_affordable(
         energy_j: Energy that may be spent on training, (S,); see `Opening.spendable_j`.
         stored_j: Energy stored, less what the transfers take of it, (S,); see `Opening.left_j`.
     """
-    time = training_s, epoch.time_s
+    in_time = whole_epochs((training_s, epoch.time_s))
     # The rounding of epochs must not overdraw a battery.
     energies = (energy_j, epoch.energy_j), (stored_j / ROUNDING, epoch.drawn_j)
-    return whole_epochs(time), whole_epochs(time, *energies)
+    return in_time, np.minimum(in_time, whole_epochs(*energies))
 
 
 def cost_of_training(

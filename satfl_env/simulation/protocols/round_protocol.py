@@ -137,15 +137,19 @@ class Opening:
     upload_size: Each
 
     @cached_property
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Index of each satellite's own entry in an array (S, G); see `Decision.pairs`."""
+        return self.decision.pairs
+
+    @cached_property
     def visible(self) -> BoolArray:
         """Satellites that are associated with a gateway in sight, (S,)."""
-        return np.asarray(self.decision.associated & self.state.visible[self.decision.pairs])
+        return self.decision.associated & self.state.visible[self.pairs]
 
     @cached_property
     def window_s(self) -> FloatArray:
         """Time that each satellite has at its gateway, at most what the round leaves it, (S,); 0 out of sight."""
-        window_s = np.where(self.visible, self.state.window_s[self.decision.pairs], 0.0)
-        return np.asarray(np.minimum(window_s, self.limit_s))
+        return np.minimum(np.where(self.visible, self.state.window_s[self.pairs], 0.0), self.limit_s)
 
     @cached_property
     def epoch(self) -> EpochCost:
@@ -155,7 +159,7 @@ class Opening:
     @property
     def relayed_s(self) -> FloatArray:
         """Time that a model takes on its way back from its satellite to the one that sends it down, (S,)."""
-        return self.contacts.carry_s[self.decision.pairs] * self.upload_size
+        return self.contacts.carry_s[self.pairs] * self.upload_size
 
     @property
     def counted_power_w(self) -> Each:
