@@ -15,7 +15,7 @@ from satfl_env.federated import Layout, data_on, model_on, torch_defaults
 from satfl_env.federated.feeder import Feeder
 from satfl_env.federated.gradients import gradient_of
 from satfl_env.federated.row_optimizer import row_optimizer
-from satfl_env.federated.schedule import batches_per_round
+from satfl_env.federated.schedule import Work
 from satfl_env.federated.trainer import Shard
 
 STEPS = 50
@@ -49,7 +49,7 @@ def gain(work: Workload, device: str, *, repeats: int) -> dict[str, float]:
 def one_step(work: Workload, device: str) -> tuple[Callable[[], None], Tensor]:
     """A step of stacked training, always with the same minibatches, and the parameters (A, P) that it changes."""
     model, data = model_on(device, work.model), data_on(device, work.data)
-    steps = batches_per_round(work.data.samples, work.epochs, work.settings)
+    steps = Work.of(work.data.samples, work.epochs, work.settings).steps
     order = np.argsort(-steps, kind="stable")
     batch = next(iter(Feeder(model, data, Shard(order, work.epochs[order], work.seeds[order]), work.settings)))
     rows = work.rows.to(device)

@@ -17,7 +17,7 @@ import torch
 from benchmarks.timing import medians
 from benchmarks.workloads import Workload, workload
 from satfl_env.federated import Hardware, make_trainer
-from satfl_env.federated.schedule import batches_per_epoch
+from satfl_env.federated.schedule import Work
 from satfl_env.imports import to_install
 from satfl_env.semantics import MLPLink
 from satfl_env.semantics.channel import POWER_FLOOR
@@ -71,7 +71,7 @@ def compiled_round(work: Workload) -> Callable[[], dict[str, Any]]:
     row = np.minimum(data.offsets[:-1, None] + np.arange(longest), data.offsets[1:, None] - 1)
     images = jnp.asarray(data.images.flatten(1).numpy())[row]
     targets = jnp.asarray(data.targets.numpy())[row]
-    batches = batches_per_epoch(data.samples, settings)
+    batches = Work.of(data.samples, work.epochs, settings).batches
     most_steps, most_epochs = int((batches * work.epochs).max()), int(work.epochs.max())
     assert model.channel is not None
     assert isinstance(model.channel.snr_db, float)

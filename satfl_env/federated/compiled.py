@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +15,7 @@ from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import HasKernel, Kernel, TrainableModel, has_evaluation_kernel, has_kernel
 from satfl_env.federated.objective import LocalObjective
-from satfl_env.federated.schedule import (
-    Block,
-    batches_per_epoch,
-    batches_per_round,
-    draw_blocks,
-    epochs_begun,
-    samples_per_epoch,
-)
+from satfl_env.federated.schedule import Work, draw_orders
 from satfl_env.federated.threads import map_in_threads
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import LARGEST_USABLE, TRIED, is_usable, trial_channel
@@ -54,7 +47,7 @@ class _Group(NamedTuple):
         first: First of each one's samples, (A,).
         samples: Number of its samples, (A,).
         used: Samples in an epoch, (A,).
-        epochs: Epochs that are begun, (A,).
+        begun: Epochs of which it trains at least a part, (A,).
         batches: Minibatches in an epoch, (A,).
         steps: Minibatches in all, (A,).
         seeds: Seed of its draws, (A,).
@@ -66,7 +59,7 @@ class _Group(NamedTuple):
     first: NDArray[np.int64]
     samples: NDArray[np.int64]
     used: NDArray[np.int64]
-    epochs: NDArray[np.int64]
+    begun: NDArray[np.int64]
     batches: NDArray[np.int64]
     steps: NDArray[np.int64]
     seeds: NDArray[np.uint64]
@@ -129,8 +122,7 @@ class CompiledTrainer(RowTrainer):
         kernel = self.kernel(rows)
         trained = rows.cpu().contiguous()
         everyone, samples = self._arrays(trained.numpy(), data_on("cpu", data), shard)
-        trial = channel_arrays(trial_channel(self.model), everyone.rows.dtype)
-        objective = shard.objective
+        trial, objective = channel_arrays(self._trial, everyone.rows.dtype), shard.objective
         proximal_mu = 0.0 if objective is None else objective.proximal_mu
 
         def train(group: _Group) -> _Outcome:
@@ -146,8 +138,10 @@ class CompiledTrainer(RowTrainer):
             outcomes = map_in_threads(threads, train, everyone.split(_group_size(len(rows), threads)))
         last, total, tried, largest = map(np.concatenate, zip(*outcomes, strict=True))
         usable = np.isfinite(total) & is_usable(tried) & is_usable(largest)
-        total_gradient = everyone.terms[:, 2] / everyone.steps.astype(everyone.rows.dtype)[:, None]
-        mean_gradient = None if objective is None else torch.from_numpy(total_gradient)
+        mean_gradient = None
+        if objective is not None:
+            steps = everyone.steps.astype(everyone.rows.dtype)
+            mean_gradient = torch.from_numpy(everyone.terms[:, 2] / steps[:, None])
         return TrainedRows(trained.to(rows.device), last, usable, mean_gradient)
 
     def kernel(self, rows: Tensor) -> Kernel:
@@ -166,10 +160,15 @@ class CompiledTrainer(RowTrainer):
         """
         return load_test(self._with_test, rows.dtype, self.hardware.workers or 1) if self._with_test else None
 
+    @cached_property
+    def _trial(self) -> Any:
+        """The channel draws of the trials of as many satellites as there may be in a group."""
+        draw = trial_channel(self.model)
+        return type(draw)(*(torch.cat([part] * _AT_ONCE) for part in draw))
+
     def _arrays(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> tuple[_Group, _Samples]:
         """The rounds of the satellites of a shard, in its order, and the samples of all."""
         satellites, epochs, seeds, objective = shard
-        samples = data.samples[satellites]
         mask = np.empty((len(rows), 0), np.bool_)
         if data.output_mask is not None:
             mask = np.ascontiguousarray(data.output_mask.numpy()[satellites])
@@ -177,11 +176,7 @@ class CompiledTrainer(RowTrainer):
             rows,
             mask,
             data.offsets[satellites],
-            samples,
-            samples_per_epoch(samples, self.settings),
-            epochs_begun(samples, epochs, self.settings),
-            batches_per_epoch(samples, self.settings),
-            batches_per_round(samples, epochs, self.settings),
+            *Work.of(data.samples[satellites], epochs, self.settings),
             seeds,
             _terms(objective, rows),
         )
@@ -193,10 +188,13 @@ class CompiledTrainer(RowTrainer):
         count, num_parameters = group.rows.shape
         moments, done = np.zeros((count, 2, num_parameters), group.rows.dtype), np.zeros(count, np.int64)
         losses = np.zeros((count, group.steps.max()))
-        jobs = zip(*(each.tolist() for each in (group.samples, group.used, group.epochs, group.seeds)), strict=True)
-        drawn = [draw_blocks(self.model, *job) for job in jobs]
+        generators = [torch.Generator().manual_seed(seed) for seed in group.seeds.tolist()]
+        work = (each.tolist() for each in (group.samples, group.used, group.begun))
+        orders = [draw_orders(*each) for each in zip(*work, generators, strict=True)]
         while (which := np.flatnonzero(done < group.steps)).size:
-            order, ends, channel = _joined([next(drawn[index]) for index in which], group.first[which])
+            blocks = [next(orders[index]).ravel() for index in which]
+            counts = list(map(len, blocks))
+            channel = self._with_kernel.draw_channels(counts, [generators[index] for index in which])
             kernel(
                 group.rows,
                 moments,
@@ -207,8 +205,8 @@ class CompiledTrainer(RowTrainer):
                 *samples,
                 group.output_mask,
                 which,
-                order,
-                ends,
+                np.concatenate(blocks) + group.first[which].repeat(counts),
+                np.cumsum(counts),
                 group.used,
                 channel_arrays(channel, group.rows.dtype),
                 self.settings.batch_size,
@@ -222,7 +220,8 @@ class CompiledTrainer(RowTrainer):
         """Mean loss of each satellite over its last epoch, (A,)."""
         counts = zip(group.steps.tolist(), group.batches.tolist(), strict=True)
         totals = [
-            own[max(0, steps - batches) : steps].sum() for own, (steps, batches) in zip(losses, counts, strict=True)
+            np.add.reduce(own[max(0, steps - batches) : steps])
+            for own, (steps, batches) in zip(losses, counts, strict=True)
         ]
         return np.array(totals) / np.minimum(group.steps * self.settings.batch_size, group.used)
 
@@ -243,26 +242,26 @@ def _trial_losses(
     See `usable_models`. Losses are not negative: where their sum is usable, so is each of them.
     """
     count = len(group.rows)
-    one, channel = np.ones(count, np.int64), tuple(np.concatenate([part] * count) for part in trial)
-    order = group.first[:, None] + np.arange(TRIED) % group.samples[:, None]
+    order = (group.first[:, None] + np.arange(TRIED) % group.samples[:, None]).ravel()
+    everyone, tried = np.arange(count), np.full(count, TRIED)
+    channel = tuple(part[: order.size] for part in trial)
 
     def largest(size: int) -> NDArray[np.float64]:
         """Largest loss of minibatches of that size, with a learning rate of 0."""
-        steps = TRIED // size
-        losses = np.empty((count, steps))
+        losses = np.empty((count, TRIED // size))
         kernel(
             group.rows.copy(),
             np.empty((count, 2, 0), group.rows.dtype),
             np.empty((count, 3, 0), group.rows.dtype),
             np.zeros(count, np.int64),
-            steps * one,
+            tried // size,
             losses,
             *samples,
             group.output_mask,
-            np.arange(count),
-            order.ravel(),
-            TRIED * one.cumsum(),
-            TRIED * one,
+            everyone,
+            order,
+            TRIED * (everyone + 1),
+            tried,
             channel,
             size,
             0.0,
@@ -274,14 +273,6 @@ def _trial_losses(
     together = largest(TRIED)
     usable = together <= LARGEST_USABLE
     return together if usable.all() else np.where(usable, together, largest(1))
-
-
-def _joined(blocks: Sequence[Block], first: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Any]:
-    """Blocks of satellites with their `first` samples, one after the other: order, where each ends in it, channel."""
-    orders = [block.order.ravel() + start for block, start in zip(blocks, first, strict=True)]
-    channels = [block.channel for block in blocks]
-    channel = type(channels[0])(*map(torch.cat, zip(*channels, strict=True)))
-    return np.concatenate(orders), np.cumsum([*map(len, orders)]), channel
 
 
 def _group_size(satellites: int, threads: int) -> int:

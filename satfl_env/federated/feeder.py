@@ -12,13 +12,7 @@ from torch import Tensor
 
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
-from satfl_env.federated.schedule import (
-    batches_per_epoch,
-    batches_per_round,
-    draw_epochs,
-    epochs_begun,
-    samples_per_epoch,
-)
+from satfl_env.federated.schedule import Work, draw_epochs
 from satfl_env.federated.trainer import Shard
 
 # If all minibatches of a step are short, they are padded to a multiple of this, at which sums round alike.
@@ -62,18 +56,13 @@ class Feeder:
     ) -> None:
         """Lay out the minibatches; nothing is drawn yet."""
         satellites, epochs, seeds, _ = shard
-        samples, device = data.samples[satellites], data.images.device
+        work, device = Work.of(data.samples[satellites], epochs, settings), data.images.device
         self.data = data
         self.output_mask = None if data.output_mask is None else data.output_mask[satellites]
-        self.used = samples_per_epoch(samples, settings)
-        self.batches = batches_per_epoch(samples, settings)
-        self.steps = batches_per_round(samples, epochs, settings)
+        self.used, self.batches, self.steps = work.used, work.batches, work.steps
         self._first_row = data.offsets[satellites].tolist()
-        begun = epochs_begun(samples, epochs, settings)
-        self._epochs = [
-            draw_epochs(model, *job)
-            for job in zip(samples.tolist(), self.used.tolist(), begun.tolist(), seeds.tolist(), strict=True)
-        ]
+        jobs = zip(*(each.tolist() for each in (work.samples, work.used, work.begun, seeds)), strict=True)
+        self._epochs = [draw_epochs(model, *job) for job in jobs]
         self._longest = longest = int(self.used.max())
         place = np.arange(min(settings.batch_size, longest))
         first = np.arange(self.batches.max()) * len(place)

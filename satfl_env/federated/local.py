@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -65,7 +66,7 @@ class LocalData:
         """Number of satellites S."""
         return len(self.offsets) - 1
 
-    @property
+    @cached_property
     def samples(self) -> NDArray[np.int64]:
         """Samples of each satellite, (S,)."""
         return np.diff(self.offsets).astype(np.int64)

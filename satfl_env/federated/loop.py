@@ -14,13 +14,7 @@ from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.objective import Guide
 from satfl_env.federated.parameters import Layout
-from satfl_env.federated.schedule import (
-    batches_per_epoch,
-    batches_per_round,
-    draw_epochs,
-    epochs_begun,
-    samples_per_epoch,
-)
+from satfl_env.federated.schedule import Work, draw_epochs
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import usable_models
 from satfl_env.imports import import_tidily
@@ -60,14 +54,12 @@ class LoopTrainer(RowTrainer):
         own = slice(data.offsets[satellite], data.offsets[satellite + 1])
         images, targets = data.images[own], data.targets[own]
         mask = None if data.output_mask is None else data.output_mask[satellite]
-        samples = data.samples[shard.satellites]
-        used = int(samples_per_epoch(samples, self.settings)[0])
-        steps = batches_per_round(samples, shard.epochs, self.settings)
-        begun = int(epochs_begun(samples, shard.epochs, self.settings)[0])
+        work = Work.of(data.samples[shard.satellites], shard.epochs, self.settings)
+        (samples,), (used,), (begun,), (batches,), (steps,) = (each.tolist() for each in work)
         optimizer = _fresh_optimizer(worker, self.settings)
         losses: list[Tensor] = []
-        for order, channel in draw_epochs(worker, len(images), used, begun, seed):
-            for first in range(0, used, self.settings.batch_size)[: int(steps[0]) - len(losses)]:
+        for order, channel in draw_epochs(worker, samples, used, begun, seed):
+            for first in range(0, used, self.settings.batch_size)[: steps - len(losses)]:
                 batch = slice(first, first + self.settings.batch_size)
                 chosen = order[batch].to(images.device)
                 draw = type(channel)(*(part[batch].to(images.device) for part in channel))
@@ -80,8 +72,7 @@ class LoopTrainer(RowTrainer):
                 losses.append(loss.detach())
             if not np.isfinite(float(losses[-1].sum())):
                 break
-        last_epoch = losses[-int(batches_per_epoch(samples, self.settings)[0]) :]
-        return float(torch.cat(last_epoch).mean()), steps
+        return float(torch.cat(losses[-batches:]).mean()), work.steps
 
 
 def _guide(worker: TrainableModel, layout: Layout, guide: Guide) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -157,6 +157,9 @@ class EvaluationKernel(Protocol):
 @runtime_checkable
 class HasKernel(TrainableModel, Protocol):
     """A model whose training is compiled to machine code."""
+
+    def draw_channels(self, counts: Sequence[int], generators: Sequence[torch.Generator]) -> Any:
+        """`draw_channel` by several generators, at least one, the draws one after the other as a single one."""
 
     def kernel(self) -> tuple[Any, tuple[float, ...]]:
         """A `Kernel` compiled by Numba that takes one argument more, the first; and that argument.

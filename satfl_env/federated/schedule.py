@@ -41,37 +41,42 @@ class Epoch(NamedTuple):
     channel: Any
 
 
+class Work(NamedTuple):
+    """How much satellites train in a round, each (A,).
+
+    Attributes:
+        samples: Samples of each.
+        used: Samples that it goes through in an epoch.
+        begun: Epochs of which the round trains at least a part: those that are drawn.
+        batches: Minibatches in an epoch.
+        steps: Minibatches in the round.
+    """
+
+    samples: NDArray[np.int64]
+    used: NDArray[np.int64]
+    begun: NDArray[np.int64]
+    batches: NDArray[np.int64]
+    steps: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, samples: NDArray[np.int64], epochs: NDArray[np.int64], settings: TrainingSettings) -> Work:
+        """The work of satellites with some samples, (A,), in a round of some epochs, (A,).
+
+        Of the minibatches of all epochs it is the first `round_share`, and at least one where there is an epoch.
+        """
+        used = samples_per_epoch(samples, settings)
+        batches = -(-used // settings.batch_size)
+        whole = batches * epochs
+        # A product that is an integer up to rounding is not rounded up.
+        steps = np.maximum(np.ceil(whole * settings.round_share - 1e-9), whole > 0).astype(np.int64)
+        return cls(samples, used, -(-steps // np.maximum(batches, 1)), batches, steps)
+
+
 def samples_per_epoch(samples: NDArray[np.int64], settings: TrainingSettings) -> NDArray[np.int64]:
     """Samples each satellite uses in one epoch, (S,)."""
     if settings.batches_per_epoch is None:
         return samples
     return np.minimum(samples, settings.batches_per_epoch * settings.batch_size)
-
-
-def batches_per_epoch(samples: NDArray[np.int64], settings: TrainingSettings) -> NDArray[np.int64]:
-    """Minibatches of each satellite in one epoch, (S,)."""
-    return -(-samples_per_epoch(samples, settings) // settings.batch_size)
-
-
-def batches_per_round(
-    samples: NDArray[np.int64], epochs: NDArray[np.int64], settings: TrainingSettings
-) -> NDArray[np.int64]:
-    """Minibatches of each satellite in one round, (S,): the first `round_share` of those of all its epochs.
-
-    At least one where there is an epoch, however small the share.
-    """
-    batches = batches_per_epoch(samples, settings) * epochs
-    # A product that is an integer up to rounding is not rounded up.
-    trained = np.ceil(batches * settings.round_share - 1e-9)
-    return np.asarray(np.maximum(trained, batches > 0), dtype=np.int64)
-
-
-def epochs_begun(
-    samples: NDArray[np.int64], epochs: NDArray[np.int64], settings: TrainingSettings
-) -> NDArray[np.int64]:
-    """Epochs of each satellite of which a round trains at least a part, (S,): those that are drawn."""
-    per_epoch = np.maximum(batches_per_epoch(samples, settings), 1)
-    return -(-batches_per_round(samples, epochs, settings) // per_epoch)
 
 
 def draw_blocks(model: TrainableModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Block]:
@@ -80,13 +85,17 @@ def draw_blocks(model: TrainableModel, samples: int, used: int, epochs: int, see
     A block has as many epochs as make 512 samples, at least one: memory is bounded, however long a round is.
     """
     generator = torch.Generator().manual_seed(seed)
+    for order in draw_orders(samples, used, epochs, generator):
+        yield Block(order, model.draw_channel(order.size, generator))
+
+
+def draw_orders(samples: int, used: int, epochs: int, generator: torch.Generator) -> Iterator[NDArray[np.int64]]:
+    """The orders of the blocks of `draw_blocks`, whose channel the generator draws before the next one."""
     most = max(1, _BLOCK_SAMPLES // used)
     for first in range(0, epochs, most):
-        count = min(most, epochs - first)
         # Random keys in order of size shuffle all epochs at once; NumPy sorts short rows in half the time of PyTorch.
-        keys = torch.rand(count, samples, dtype=torch.float64, generator=generator)
-        order = np.ascontiguousarray(keys.numpy().argsort(axis=1)[:, :used])
-        yield Block(order, model.draw_channel(count * used, generator))
+        keys = torch.rand(min(most, epochs - first), samples, dtype=torch.float64, generator=generator)
+        yield np.ascontiguousarray(keys.numpy().argsort(axis=1)[:, :used])
 
 
 def draw_epochs(model: TrainableModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Epoch]:

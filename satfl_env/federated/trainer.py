@@ -17,7 +17,7 @@ from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.parameters import Layout
 from satfl_env.federated.rows import put_rows
-from satfl_env.federated.schedule import batches_per_round
+from satfl_env.federated.schedule import Work
 from satfl_env.federated.usable import is_usable
 
 
@@ -98,8 +98,8 @@ class RowTrainer(ABC):
         last_loss = np.full(data.num_satellites, np.nan)
         diverged = np.zeros(data.num_satellites, dtype=np.bool_)
         mean_gradient = None if objective is None else torch.zeros_like(objective.shift)
-        batches = batches_per_round(data.samples, epochs, self.settings)
-        busy = np.argsort(-batches, kind="stable")[: np.count_nonzero(batches)]
+        batches = Work.of(data.samples, epochs, self.settings).steps
+        busy = (-batches).argsort(kind="stable")[: np.count_nonzero(batches)]
         if busy.size:
             start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
             shard = Shard(np.arange(data.num_satellites), epochs, seeds, objective).part(busy)
@@ -107,11 +107,12 @@ class RowTrainer(ABC):
             kept = usable & is_usable(loss)
             if gradient is not None:
                 kept &= is_usable(gradient.cpu().numpy()).all(axis=1)
-            put_rows(trained, busy[kept], rows if kept.all() else rows[kept])
-            last_loss[busy[kept]] = loss[kept]
+            done = busy[kept]
+            put_rows(trained, done, rows if len(done) == len(rows) else rows[kept])
+            last_loss[done] = loss[kept]
             diverged[busy] = ~kept
             if mean_gradient is not None and gradient is not None:
-                mean_gradient[busy[kept]] = gradient.to(mean_gradient)[kept]
+                mean_gradient[done] = gradient.to(mean_gradient)[kept]
         return TrainingResult(trained, last_loss, diverged, batches, mean_gradient)
 
     def compiled_test(self, rows: Tensor) -> CompiledTest | None:

@@ -5,6 +5,7 @@ Symbols are real and have unit average power per sample, so that the SNR alone f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -82,21 +83,33 @@ class Channel:
 
         `snr_db` replaces the channel's own SNR, for example to test at another SNR than that of training.
         """
-        chosen = self.snr_db if snr_db is None else replace(self, snr_db=snr_db).snr_db
-        low, high = chosen if isinstance(chosen, tuple) else (chosen, chosen)
-        noise = torch.empty(count, num_draws, num_symbols)
-        if low == high:
-            sample_snr_db = torch.full((count,), low)
-            noise.normal_(0.0, 10.0 ** (-low / 20.0), generator=generator)
-        else:
-            noise.normal_(generator=generator)
-            sample_snr_db = low + (high - low) * torch.rand(count, generator=generator)
-            noise *= (10.0 ** (-sample_snr_db / 20.0)).view(count, 1, 1)
-        return ChannelDraw(noise, self._draw_gain((count, num_draws, 1), generator), sample_snr_db)
+        channel = self if snr_db is None else replace(self, snr_db=snr_db)
+        return channel.draw_each([count], num_draws, num_symbols, [generator])
 
-    def _draw_gain(self, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
-        if self.kind == "awgn":
-            return torch.ones(shape)
+    def draw_each(
+        self, counts: Sequence[int], num_draws: int, num_symbols: int, generators: Sequence[torch.Generator]
+    ) -> ChannelDraw:
+        """The draws of several generators, each for some number of samples, one after the other as a single one."""
+        low, high = self.snr_db if isinstance(self.snr_db, tuple) else (self.snr_db, self.snr_db)
+        total, first = sum(counts), 0
+        draw = ChannelDraw(
+            torch.empty(total, num_draws, num_symbols), torch.ones(total, num_draws, 1), torch.full((total,), low)
+        )
+        for count, generator in zip(counts, generators, strict=True):
+            own = slice(first, first + count)
+            noise = draw.noise[own]
+            if low == high:
+                noise.normal_(0.0, 10.0 ** (-low / 20.0), generator=generator)
+            else:
+                noise.normal_(generator=generator)
+                draw.snr_db[own] = low + (high - low) * torch.rand(count, generator=generator)
+                noise *= (10.0 ** (-draw.snr_db[own] / 20.0)).view(count, 1, 1)
+            if self.kind != "awgn":
+                draw.gain[own] = self._fading((count, num_draws, 1), generator)
+            first += count
+        return draw
+
+    def _fading(self, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
         k = self.rician_k if self.kind == "rician" else 0.0
         in_phase, quadrature = torch.randn(2, *shape, generator=generator) / (2.0 * (k + 1.0)) ** 0.5
         return torch.hypot(in_phase + (k / (k + 1.0)) ** 0.5, quadrature)

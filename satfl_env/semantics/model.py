@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -92,6 +92,14 @@ class SemanticModel(nn.Module, ABC):
         if self.channel is None:
             return NoChannelDraw()
         return self.channel.draw(count, self.channel_draws, self.channel_uses, generator, snr_db=snr_db)
+
+    def draw_channels(self, counts: Sequence[int], generators: Sequence[torch.Generator]) -> Any:
+        """`draw_channel` by several generators, at least one, the draws one after the other as a single one."""
+        channel, own = self.channel, getattr(self.draw_channel, "__func__", None) is not SemanticModel.draw_channel
+        if channel is not None and type(channel).draw is Channel.draw and not own:
+            return channel.draw_each(counts, self.channel_draws, self.channel_uses, generators)
+        draws = list(map(self.draw_channel, counts, generators))
+        return type(draws[0])(*map(torch.cat, zip(*draws, strict=True)))
 
     def stacked_forward(self, parameters: Mapping[str, Tensor], images: Tensor, draw: Any) -> Tensor:
         """`forward` of all satellites at once, each with its own parameters.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satfl_env.federated import TrainingSettings
-from satfl_env.federated.schedule import batches_per_epoch, batches_per_round, draw_blocks, draw_epochs, epochs_begun
+from satfl_env.federated.schedule import Work, draw_blocks, draw_epochs
 from satfl_env.semantics import Channel, MLPLink
 
 
@@ -65,8 +65,8 @@ def test_a_round_of_few_samples_takes_one_draw():
 @given(st.integers(0, 100), st.integers(0, 9), st.floats(0.01, 1.0), st.integers(1, 40))
 def test_epochs_begun_are_those_that_the_minibatches_reach(samples: int, epochs: int, share: float, batch_size: int):
     settings = TrainingSettings(batch_size, round_share=share)
-    work = np.array([samples]), np.array([epochs])
-    (begun,) = epochs_begun(*work, settings)
-    (steps,), (per_epoch,) = batches_per_round(*work, settings), batches_per_epoch(work[0], settings)
-    reached = {step // per_epoch for step in range(steps)}
+    (_,), (used,), (begun,), (batches,), (steps,) = Work.of(np.array([samples]), np.array([epochs]), settings)
+    assert used == samples
+    assert batches == -(-samples // batch_size)
+    reached = {step // batches for step in range(steps)}
     assert begun == len(reached) <= epochs

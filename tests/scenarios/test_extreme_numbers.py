@@ -13,7 +13,7 @@ import pytest
 
 from satfl_env import scenarios
 from satfl_env.federated import TrainingSettings
-from satfl_env.federated.schedule import batches_per_round
+from satfl_env.federated.schedule import Work
 from satfl_env.scenarios import Scenario, ScenarioError, load
 from satfl_env.settings import LARGEST, SMALLEST
 
@@ -102,4 +102,4 @@ def test_a_negative_zero_is_a_zero():
 
 def test_however_small_its_share_of_a_round_a_satellite_trains_a_minibatch():
     settings = TrainingSettings(batch_size=10, round_share=SMALLEST)
-    assert batches_per_round(np.array([5, 50, 50]), np.array([1, 7, 0]), settings).tolist() == [1, 1, 0]
+    assert Work.of(np.array([5, 50, 50]), np.array([1, 7, 0]), settings).steps.tolist() == [1, 1, 0]

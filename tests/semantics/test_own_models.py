@@ -173,6 +173,34 @@ def test_without_a_channel_there_is_nothing_to_draw():
     assert draw.snr_db.tolist() == [3.0] * 5
 
 
+class Faded(Channel):
+    """A channel that draws something of its own."""
+
+    def draw(self, *arguments, **options):
+        draw = super().draw(*arguments, **options)
+        return draw._replace(gain=draw.gain / 2)
+
+
+class Louder(MLPLink):
+    """A link that does so."""
+
+    def draw_channel(self, count, generator, *, snr_db=None):
+        draw = super().draw_channel(count, generator, snr_db=snr_db)
+        return draw._replace(noise=2 * draw.noise)
+
+
+@pytest.mark.parametrize("channel", [Channel(), Channel("rician", (0.0, 9.0)), Faded("rayleigh", 2.0), None])
+@pytest.mark.parametrize("kind", [MLPLink, Louder, Own])
+def test_draws_of_several_generators_are_those_of_each(kind: type[SemanticModel], channel: Channel | None):
+    model = Own() if kind is Own or channel is None else kind(64, 4, channel=channel, generator=generator())
+    counts, alone, together = [3, 20, 1], [generator(seed) for seed in range(3)], [generator(seed) for seed in range(3)]
+    for _ in range(2):
+        draws = [model.draw_channel(*each) for each in zip(counts, alone, strict=True)]
+        joint = model.draw_channels(counts, together)
+        assert type(joint) is type(draws[0])
+        assert all(torch.equal(part, torch.cat(own)) for part, own in zip(joint, zip(*draws, strict=True), strict=True))
+
+
 class OtherLoss(MLPLink):
     """It changes what is learned, but not the link's gradient and kernel, which are of no use then."""
 
