@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from satfl_env.federated.halves import Halves, pays_in_pairs
 from satfl_env.federated.hardware import Hardware, data_on, one_blas_thread
 from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel, load_test
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import HasKernel, Kernel, TrainableModel, has_evaluation_kernel, has_kernel
 from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.schedule import Work, draw_orders
-from satfl_env.federated.threads import map_in_threads
+from satfl_env.federated.threads import at_once, map_in_threads
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import LARGEST_USABLE, TRIED, is_usable, trial_channel
 
@@ -68,6 +69,24 @@ class _Group(NamedTuple):
     def split(self, size: int) -> list[_Group]:
         """These satellites in groups of a size."""
         return [_Group._make(each[at : at + size] for each in self) for at in range(0, len(self.rows), size)]
+
+
+class _Progress(NamedTuple):
+    """What changes as some satellites train, and where that ends; see `Kernel`."""
+
+    rows: NDArray[Any]
+    moments: NDArray[Any]
+    terms: NDArray[Any]
+    done: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    losses: NDArray[np.float64]
+
+    @classmethod
+    def begun(cls, group: _Group) -> _Progress:
+        """Before the first step."""
+        rows, count = group.rows, len(group.rows)
+        moments, losses = np.zeros((count, 2, rows.shape[1]), rows.dtype), np.zeros((count, group.steps.max()))
+        return cls(rows, moments, group.terms, np.zeros(count, np.int64), group.steps, losses)
 
 
 class _Outcome(NamedTuple):
@@ -125,8 +144,12 @@ class CompiledTrainer(RowTrainer):
         trial, objective = channel_arrays(self._trial, everyone.rows.dtype), shard.objective
         proximal_mu = 0.0 if objective is None else objective.proximal_mu
 
+        in_pairs = pays_in_pairs(everyone.steps, self._largest_batch(everyone), everyone.rows.shape[1], threads)
+        if in_pairs:
+            threads //= 2
+
         def train(group: _Group) -> _Outcome:
-            losses = self._train(kernel, group, samples, proximal_mu)
+            losses = self._train(kernel, group, samples, proximal_mu, in_pairs)
             return _Outcome(
                 self._last_loss(group, losses),
                 losses.sum(axis=1),
@@ -183,38 +206,48 @@ class CompiledTrainer(RowTrainer):
         images = np.ascontiguousarray(data.images.flatten(1).numpy(), rows.dtype)
         return group, _Samples(images, np.ascontiguousarray(data.targets.numpy(), np.int64))
 
-    def _train(self, kernel: Kernel, group: _Group, samples: _Samples, proximal_mu: float) -> NDArray[np.float64]:
+    def _train(
+        self, kernel: Kernel, group: _Group, samples: _Samples, proximal_mu: float, in_pair: bool
+    ) -> NDArray[np.float64]:
         """Train some satellites: the sum of the losses of each step, and zeros after the last, (A, most steps)."""
-        count, num_parameters = group.rows.shape
-        moments, done = np.zeros((count, 2, num_parameters), group.rows.dtype), np.zeros(count, np.int64)
-        losses = np.zeros((count, group.steps.max()))
-        generators = [torch.Generator().manual_seed(seed) for seed in group.seeds.tolist()]
-        work = (each.tolist() for each in (group.samples, group.used, group.begun))
-        orders = [draw_orders(*each) for each in zip(*work, generators, strict=True)]
-        while (which := np.flatnonzero(done < group.steps)).size:
-            blocks = [next(orders[index]).ravel() for index in which]
-            counts = list(map(len, blocks))
-            channel = self._with_kernel.draw_channels(counts, [generators[index] for index in which])
+        progress = _Progress.begun(group)
+        both = Halves.both(self._largest_batch(group), group.rows.shape[1], group.rows.dtype)
+        learners = [progress, _Progress(*map(np.copy, progress))] if in_pair else [progress]
+        halves = both.split() if in_pair else (both,)
+
+        def train(learner: _Progress, own: Halves, which: Any, order: Any, ends: Any, channel: Any) -> None:
             kernel(
-                group.rows,
-                moments,
-                group.terms,
-                done,
-                group.steps,
-                losses,
+                *learner,
                 *samples,
                 group.output_mask,
-                which,
-                np.concatenate(blocks) + group.first[which].repeat(counts),
-                np.cumsum(counts),
                 group.used,
-                channel_arrays(channel, group.rows.dtype),
+                which,
+                order,
+                ends,
+                channel,
                 self.settings.batch_size,
                 self.settings.learning_rate,
                 self.settings.optimizer == "adam",
                 proximal_mu,
+                own,
             )
-        return losses
+
+        generators = [torch.Generator().manual_seed(seed) for seed in group.seeds.tolist()]
+        work = (each.tolist() for each in (group.samples, group.used, group.begun))
+        orders = [draw_orders(*each) for each in zip(*work, generators, strict=True)]
+        while (which := np.flatnonzero(progress.done < group.steps)).size:
+            blocks = [next(orders[index]).ravel() for index in which]
+            counts = list(map(len, blocks))
+            channel = self._with_kernel.draw_channels(counts, [generators[index] for index in which])
+            order = np.concatenate(blocks) + group.first[which].repeat(counts)
+            block = which, order, np.cumsum(counts), channel_arrays(channel, group.rows.dtype)
+            at_once(*(partial(train, *each, *block) for each in zip(learners, halves, strict=True)))
+        for other in learners[1:]:
+            progress.losses[:] += other.losses
+        return progress.losses
+
+    def _largest_batch(self, group: _Group) -> int:
+        return min(self.settings.batch_size, int(group.used.max()))
 
     def _last_loss(self, group: _Group, losses: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean loss of each satellite over its last epoch, (A,)."""
@@ -248,7 +281,7 @@ def _trial_losses(
 
     def largest(size: int) -> NDArray[np.float64]:
         """Largest loss of minibatches of that size, with a learning rate of 0."""
-        losses = np.empty((count, TRIED // size))
+        losses = np.zeros((count, TRIED // size))
         kernel(
             group.rows.copy(),
             np.empty((count, 2, 0), group.rows.dtype),
@@ -258,15 +291,16 @@ def _trial_losses(
             losses,
             *samples,
             group.output_mask,
+            tried,
             everyone,
             order,
             TRIED * (everyone + 1),
-            tried,
             channel,
             size,
             0.0,
             False,
             0.0,
+            Halves.both(size, group.rows.shape[1], group.rows.dtype),
         )
         return np.asarray(losses.max(axis=1))
 

@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from satfl_env.federated.halves import Halves
 from satfl_env.federated.model import EvaluationKernel, HasEvaluationKernel, HasKernel, Kernel
 from satfl_env.imports import tidy_imports
 
@@ -119,7 +120,8 @@ def _arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:
     channel = channel_arrays(model.draw_channel(1, torch.Generator()), real.dtype)
     satellites = real, real[None], real[None], index, index, np.zeros((1, 1))
     data = real, index, np.ones((1, 1), np.bool_)
-    return *satellites, *data, index, index, index, index, channel, 1, 1.0, True, 0.0
+    halves = Halves(1, 0, real[None, None], index)
+    return *satellites, *data, index, index, index, index, channel, 1, 1.0, True, 0.0, halves
 
 
 def _evaluation_arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from satfl_env.federated.halves import Halves
+
 
 class HasParameters(Protocol):
     """Anything with named parameters, such as an `nn.Module`."""
@@ -79,15 +81,16 @@ class Kernel(Protocol):
         images: NDArray[Any],
         targets: NDArray[np.int64],
         output_mask: NDArray[np.bool_],
+        used: NDArray[np.int64],
         which: NDArray[np.int64],
         order: NDArray[np.int64],
         ends: NDArray[np.int64],
-        used: NDArray[np.int64],
         channel: tuple[NDArray[Any], ...],
         batch_size: int,
         learning_rate: float,
         adam: bool,
         proximal_mu: float,
+        halves: Halves,
     ) -> None:
         """Go through one block of epochs of B out of A satellites; the first six arguments change in place.
 
@@ -101,19 +104,20 @@ class Kernel(Protocol):
                 where nothing is added.
             done: Steps that each has made, (A,).
             steps: Steps after which each stops, (A,).
-            losses: Sum of the sample losses of each step, (A, most steps).
+            losses: Sum of the sample losses of each step, which is added to, (A, most steps).
             images: The samples of all satellites, flattened, (N, pixels).
             targets: Class indices, (N,).
             output_mask: Which classes exist, (A, C), or (A, 0) where all do.
+            used: Samples of each satellite in an epoch, (A,).
             which: The satellites to be trained, (B,).
             order: Rows of `images` in the order of use, the blocks of these satellites one after the other.
             ends: Where each block ends in `order`, (B,).
-            used: Samples of each satellite in an epoch, (A,).
             channel: The parts of a channel draw, row i for the i-th sample of `order`.
             batch_size: Samples in a minibatch; the last one of an epoch may be smaller.
             learning_rate: Step size.
             adam: Whether to use Adam with PyTorch's default constants, rather than plain gradient descent.
             proximal_mu: Weight of the proximal term.
+            halves: Which minibatches go in two halves, and who computes which.
 
         Raises:
             ValueError: If a shape does not fit the model.

@@ -16,3 +16,15 @@ def map_in_threads(threads: int, function: Callable[[Job], Result], jobs: Iterab
         return list(map(function, jobs))
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, jobs))
+
+
+def at_once(job: Callable[[], None], *others: Callable[[], None]) -> None:
+    """Run jobs that wait for each other: the first in the caller's thread, once all others have one."""
+    if not others:
+        job()
+        return
+    with ThreadPoolExecutor(len(others)) as pool:
+        running = [pool.submit(other) for other in others]
+        job()
+        for each in running:
+            each.result()

@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from satfl_env.semantics.meeting import meet
+
 Array = NDArray[Any]
 # Weight (out, in) and bias (out,).
 Layer = tuple[Array, Array]
@@ -118,10 +120,13 @@ def _symbols_gradient(received_gradient: Array, gain: Array, unit: Array, scale:
 
 
 @_machine_code
-def _infomax(logits: Array, targets: Array, num_draws: int, exists: Array) -> float:
-    """Sum of the samples' losses (task-clustering paper, eq. 4); logits (B L, C) become the gradient of the mean."""
+def _infomax(logits: Array, targets: Array, num_draws: int, exists: Array, share: Any) -> float:
+    """Sum of the samples' losses (task-clustering paper, eq. 4).
+
+    Logits (B L, C) become the gradient of the mean over the minibatch, in which each of them has a `share`.
+    """
     real = logits.dtype.type
-    total, share = 0.0, real(1) / real(len(logits))
+    total = 0.0
     for i in range(len(logits)):
         row, target = logits[i], targets[i // num_draws]
         highest = real(-np.inf)
@@ -285,12 +290,11 @@ def _check_classes(lowest: int, highest: int, num_classes: int) -> None:
 
 
 @_machine_code
-def _gather(images: Array, targets: Array, samples: Array, num_classes: int, inputs: Array, labels: Array) -> None:
-    """Copy a minibatch to the beginning of `inputs` and `labels`."""
+def _gather(images: Array, targets: Array, samples: Array, inputs: Array, labels: Array) -> None:
+    """Copy samples to the beginning of `inputs` and `labels`."""
     for i, sample in enumerate(samples):
         inputs[i] = images[sample]
         labels[i] = targets[sample]
-        _check_classes(labels[i], labels[i], num_classes)
 
 
 # A part of its caller: with so many arrays a call would cost a thirtieth of a minibatch.
@@ -303,6 +307,7 @@ def _gradient(
     noise: Array,
     gain: Array,
     exists: Array,
+    share: Any,
     power_floor: float,
     features: Array,
     features_gradient: Array,
@@ -315,7 +320,7 @@ def _gradient(
     decoded_gradient: Array,
     logits: Array,
 ) -> float:
-    """Sum of a minibatch's losses; writes the gradients of all layers, and into what follows `power_floor`."""
+    """Sum of the losses of samples of a minibatch; writes their gradients, and into what follows `power_floor`."""
     encoder, encoder2, decoder, decoder2 = layers
     encoder_gradient, encoder2_gradient, decoder_gradient, decoder2_gradient = gradients
     _linear(inputs, encoder, features)
@@ -327,7 +332,7 @@ def _gradient(
     _relu(decoded)
     _linear(decoded, decoder2, logits)
 
-    loss = _infomax(logits, labels, noise.shape[1], exists)
+    loss = _infomax(logits, labels, noise.shape[1], exists, share)
     _linear_backward(decoded, logits, decoder2_gradient)
     np.dot(logits, decoder2[0], decoded_gradient)
     _relu_backward(decoded, decoded_gradient)
@@ -353,22 +358,26 @@ def train_mlp_link(
     images: Array,
     targets: Array,
     output_mask: Array,
+    used: Array,
     which: Array,
     order: Array,
     ends: Array,
-    used: Array,
     channel: tuple[Array, Array, Array],
     batch_size: int,
     learning_rate: float,
     adam: bool,
     proximal_mu: float,
+    halves: tuple[int, int, Array, Array],
 ) -> None:
     """Train satellites one after the other, each through a block of epochs; see `MLPLink.kernel`."""
     sizes, power_floor = link[:5], link[5]
     pixels, hidden, symbols, decoder_hidden, classes = sizes
     noise, gain, _ = channel
     num_draws = noise.shape[1]
+    least_halved, own_half, half_gradients, met = halves
     _check(sizes, images, channel, order.size, output_mask.shape[1])
+    for sample in order:
+        _check_classes(targets[sample], targets[sample], classes)
     # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
     parameters, real = np.empty(rows.shape[1], rows.dtype), rows.dtype
     gradient = np.empty_like(parameters)
@@ -382,7 +391,7 @@ def train_mlp_link(
     decoded = np.empty((most * num_draws, decoder_hidden), real)
     decoded_gradient = np.empty((most * num_draws, decoder_hidden), real)
     logits = np.empty((most * num_draws, classes), real)
-    at = 0
+    at, turn = 0, 0
     for satellite, end in zip(which, ends):  # noqa: B905 (Numba knows no strict zip)
         parameters[:] = rows[satellite]
         epoch_end = at
@@ -390,28 +399,45 @@ def train_mlp_link(
             if at == epoch_end:
                 epoch_end += used[satellite]
             n = min(batch_size, epoch_end - at)
-            m = n * num_draws
-            _gather(images, targets, order[at : at + n], classes, inputs, labels)
-            losses[satellite, done[satellite]] = _gradient(
-                layers,
-                gradients,
-                inputs[:n],
-                labels[:n],
-                noise[at : at + n],
-                gain[at : at + n],
-                output_mask[satellite],
-                power_floor,
-                features[:n],
-                features_gradient[:n],
-                code[:n],
-                unit[:n],
-                scale,
-                arrived[:m],
-                arrived_gradient[:m],
-                decoded[:m],
-                decoded_gradient[:m],
-                logits[:m],
-            )
+            halved = n >= least_halved
+            both = half_gradients[turn]
+            for half in range(2 if halved else 1):
+                if halved and half == 1 - own_half:
+                    continue
+                first = at + half * (n // 2)
+                last = first + n // 2 if halved and half == 0 else at + n
+                size = last - first
+                _gather(images, targets, order[first:last], inputs, labels)
+                loss = _gradient(
+                    layers,
+                    gradients,
+                    inputs[:size],
+                    labels[:size],
+                    noise[first:last],
+                    gain[first:last],
+                    output_mask[satellite],
+                    real.type(1) / real.type(n * num_draws),
+                    power_floor,
+                    features[:size],
+                    features_gradient[:size],
+                    code[:size],
+                    unit[:size],
+                    scale,
+                    arrived[: size * num_draws],
+                    arrived_gradient[: size * num_draws],
+                    decoded[: size * num_draws],
+                    decoded_gradient[: size * num_draws],
+                    logits[: size * num_draws],
+                )
+                if halved:
+                    both[half] = gradient
+                if halved or own_half != 1:
+                    losses[satellite, done[satellite]] += loss
+            if halved:
+                if own_half >= 0:
+                    meet(met, own_half)
+                gradient[:] = both[0] + both[1]
+                turn = 1 - turn
             at += n
             done[satellite] += 1
             if terms.shape[2]:
