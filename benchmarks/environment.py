@@ -6,6 +6,7 @@ training and testing, at the rate at which this machine multiplies large matrice
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -75,10 +76,11 @@ def _floor_s(steps: int) -> float:
 
 
 def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> dict[str, float]:
-    """What a step costs besides training: physics and observation, aggregation, test.
+    """What a step costs besides training: physics and observation, aggregation, test, and comparing models.
 
-    Aggregation and test work on the models themselves: their cost goes with the number of parameters, and comparing all
-    updates with each other goes with the square of the satellites.
+    Aggregation and test work on the models themselves: their cost goes with the number of parameters. Comparing all
+    updates with each other goes with the square of the satellites. A step with many only does that where the result is
+    read, as by an observation that has it.
     """
     policy = make_policy(POLICY)
     name = f"S = {num_satellites}, G = {num_gateways}"
@@ -88,7 +90,7 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
 
     simulation = SatFLEnv(_scenario(num_satellites, num_gateways, "auto")).simulation
     simulation.reset(0)
-    learn_s, test_s = [], []
+    learn_s, test_s, compare_s = [], [], []
     generator = torch.Generator().manual_seed(0)
     for _ in range(8):
         opened = simulation.begin(policy(simulation.state))
@@ -104,9 +106,15 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
         learn_s.append(time.perf_counter() - began)
         test_s.append(duration_s(partial(simulation.evaluate, learned.job)))
         simulation.finish(learned, simulation.evaluate(learned.job))
+        # Of a copy, so that later rounds find a matrix that nobody has read.
+        asked = copy.deepcopy(simulation.state)
+        began = time.perf_counter()
+        _ = asked.update_similarity
+        compare_s.append(time.perf_counter() - began)
     return {
         f"{name}: step without training, ms": 1e3 * physics_s,
-        f"{name}: aggregating and comparing models, ms": 1e3 * statistics.median(learn_s),
+        f"{name}: aggregating models, ms": 1e3 * statistics.median(learn_s),
+        f"{name}: comparing models, when asked, ms": 1e3 * statistics.median(compare_s),
         f"{name}: testing changed models, ms": 1e3 * statistics.median(test_s),
     }
 

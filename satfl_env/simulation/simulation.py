@@ -401,7 +401,7 @@ class Simulation:
             "seed": self._seed,
             "models": self._models.get_state(),
             "local": self._local.get_state(),
-            "progress": {**progress, "update_similarity": self._progress.update_similarity.filled()},
+            "progress": {**progress, "update_similarity": self._progress.update_similarity.matrix()},
             "test_loss": self._progress.test.loss,
             "test_metrics": dict(self._progress.test.metrics),
             "untestable": self._progress.test.untestable,

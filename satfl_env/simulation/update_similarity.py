@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 # Columns of the matrix of cosines that are computed at a time.
 _BLOCK = 128
+# Libraries round the numbers of a product of fewer rows in another way.
+_FEWEST_ROWS = 32
 
 
 def update_cosines(updates: Tensor) -> FloatArray:
@@ -21,10 +24,22 @@ def update_cosines(updates: Tensor) -> FloatArray:
     F. Sattler, K.-R. Müller, W. Samek, "Clustered Federated Learning", IEEE TNNLS 32(8), 2021. An update that is all
     zero has similarity 0 to all others.
     """
-    norm = torch.linalg.vector_norm(updates, dim=1, keepdim=True)
-    unit = updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
-    cosines = unit @ unit.T if len(unit) <= _BLOCK else _products(unit)
-    return np.asarray(cosines.clamp_(-1.0, 1.0).double())
+    return _cosines(_directions(updates))
+
+
+def _directions(updates: Tensor) -> Tensor:
+    """Updates (R, P) at length 1, (R, P); what is all zero stays so."""
+    norm: Tensor = torch.linalg.vector_norm(updates, dim=1, keepdim=True)
+    return updates / norm.clamp(min=torch.finfo(updates.dtype).tiny)
+
+
+def _cosines(unit: Tensor) -> FloatArray:
+    """Cosines of every two rows of length 1, (R, P) -> (R, R)."""
+    return _in_range(unit @ unit.T if len(unit) <= _BLOCK else _products(unit))
+
+
+def _in_range(products: Tensor) -> FloatArray:
+    return np.asarray(products.clamp_(-1.0, 1.0).double())
 
 
 def _products(unit: Tensor) -> Tensor:
@@ -38,47 +53,96 @@ def _products(unit: Tensor) -> Tensor:
     return products
 
 
+class _Cosines(NamedTuple):
+    """Cosines of some satellites, (L,), and all whose update came back in a round, (R,): shape (L, R)."""
+
+    some: IntArray
+    members: IntArray
+    cosines: FloatArray
+
+
+class _Round(NamedTuple):
+    """A round: satellites whose update came back, (R,), and the directions of these updates, (R, P)."""
+
+    members: IntArray
+    unit: Tensor
+
+    def cosines(self) -> _Cosines:
+        """The cosines of every two."""
+        return _Cosines(self.members, self.members, _cosines(self.unit))
+
+    def cosines_of(self, some: BoolArray) -> _Cosines:
+        """The cosines of some members, (R,), or of more of them, and all: in single precision those of `cosines`."""
+        unit, tail = self.unit, (len(some) - 1) % _BLOCK + 1
+        # The last block of the whole product may be a small one.
+        if tail < _FEWEST_ROWS:
+            some = np.concatenate([some[:-tail], np.ones(tail, dtype=np.bool_)])
+        which = np.flatnonzero(some)
+        if len(unit) <= _BLOCK or 2 * len(which) > len(unit):
+            return self.cosines()
+        several = torch.from_numpy(np.resize(which, max(len(which), _FEWEST_ROWS)))
+        products = (unit[several] @ unit.T)[: len(which)]
+        if tail < _FEWEST_ROWS:
+            products[-tail:, -tail:] = unit[-tail:] @ unit[-tail:].T
+        return _Cosines(self.members[which], self.members, _in_range(products))
+
+
 @dataclass(frozen=True, eq=False)
 class UpdateSimilarity:
     """The latest cosine of every two satellites' updates: the matrix (S, S) is made when it is asked for.
 
-    Until then the cosines of each round are kept by themselves, so that large constellations of which few train in a
-    round need no such matrix.
+    Most large rounds bring back nearly the same satellites as the one before. Their updates are kept, and of a round
+    that nobody has looked at only those are compared that the next one does not replace.
 
     Attributes:
         num_satellites: S.
         base: The matrix before some rounds, (S, S); None where no two updates had been compared.
-        rounds: Satellites whose update came back in each round since, (R,), and their cosines, (R, R).
+        known: The cosines of these rounds, in turn, without those that later rounds have replaced.
+        latest: The last of the rounds, where its updates have not been compared yet.
     """
 
     num_satellites: int
     base: FloatArray | None = None
-    rounds: tuple[tuple[IntArray, FloatArray], ...] = ()
+    known: tuple[_Cosines, ...] = ()
+    latest: _Round | None = None
 
     def refreshed(self, updates: Tensor, returned: BoolArray) -> UpdateSimilarity:
         """The same with the cosines of new updates (R, P) of those that `returned` (S,); other pairs keep theirs."""
         if not updates.numel():
             return self
-        known = vars(self).get("_matrix")
-        rounds = () if known is not None else self.rounds
-        base = self.base if known is None else known
-        later = replace(self, base=base, rounds=(*rounds, (np.flatnonzero(returned), update_cosines(updates))))
-        # Rounds that are kept never take more memory than the matrix.
-        kept = sum(numbers.size for _, numbers in later.rounds)
-        return later if kept <= self.num_satellites**2 else replace(later, base=later.filled(), rounds=())
+        base, known = (self._matrix, ()) if "_matrix" in vars(self) else (self.base, self.known)
+        if self.latest is not None and (left := ~returned[self.latest.members]).any():
+            # Also where the matrix has been made: what a round leaves does not depend on who looked at it.
+            known = (*known, self.latest.cosines_of(left))
+        latest, kept = _Round(np.flatnonzero(returned), _directions(updates)), updates.nbytes
+        is_large = kept <= _bytes_allowed(len(updates))
+        if not is_large:
+            known, kept = (*known, latest.cosines()), 0
+        if kept + sum(one.cosines.nbytes for one in known) > _bytes_allowed(self.num_satellites):
+            base, known = _filled(self.num_satellites, base, known), ()
+        return UpdateSimilarity(self.num_satellites, base, known, latest if is_large else None)
 
     def matrix(self) -> FloatArray:
         """Cosines in [-1, 1]; 0 for two updates that never came back together, 1 on the diagonal, (S, S)."""
         return self._matrix
 
-    def filled(self) -> FloatArray:
-        """The matrix in a fresh array, (S, S)."""
-        matrix = np.eye(self.num_satellites) if self.base is None else self.base.copy()
-        for members, cosines in self.rounds:
-            matrix[members[:, None], members] = cosines
-        np.fill_diagonal(matrix, 1.0)
-        return matrix
-
     @cached_property
     def _matrix(self) -> FloatArray:
-        return self.filled()
+        known = self.known if self.latest is None else (*self.known, self.latest.cosines())
+        return _filled(self.num_satellites, self.base, known)
+
+
+def _bytes_allowed(num_satellites: int) -> int:
+    """Memory that may be kept beside a matrix of some satellites, in bytes: twice its own."""
+    return 2 * 8 * num_satellites**2
+
+
+def _filled(num_satellites: int, base: FloatArray | None, known: tuple[_Cosines, ...]) -> FloatArray:
+    """The matrix after some rounds, in a fresh array, (S, S)."""
+    matrix = np.eye(num_satellites) if base is None else base.copy()
+    for some, members, cosines in known:
+        if len(some) < len(members):
+            matrix[members[:, None], some] = cosines.T
+        matrix[some[:, None], members] = cosines
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
