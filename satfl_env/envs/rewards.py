@@ -155,7 +155,8 @@ class Reward:
 
 
 def _mean(metrics: Mapping[str, FloatArray], name: str | None) -> float:
-    return float(metrics[judging_metric(metrics) if name is None else name].mean())
+    values = metrics[judging_metric(metrics) if name is None else name]
+    return float(values.sum()) / len(values)
 
 
 def _weighted(choice: object) -> list[tuple[Any, Any]]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from itertools import accumulate, pairwise
 from typing import Any
@@ -144,6 +144,8 @@ def observation_space(ingredients: Ingredients, scene: Scene, parts: Collection[
 class ObservationWriter:
     """Writes states as observations of one space.
 
+    Small parts are written as one array, since each alone would cost several calls: float64 holds what all types hold.
+
     Args:
         space: The observation space.
     """
@@ -155,43 +157,32 @@ class ObservationWriter:
             for key, part in space.items()
             if np.prod(part.shape or ()) > _LARGE
         }
-        small = [(key, part) for key, part in space.items() if key not in self._large]
-        types = dict.fromkeys(part.dtype for _, part in small)
-        self._together = [_Together([(key, part) for key, part in small if part.dtype == dtype]) for dtype in types]
+        small = {key: part for key, part in space.items() if key not in self._large}
+        lows, highs = ([bounds(part)[end] for part in small.values()] for end in (0, 1))
+        self._low, self._high = _in_a_row(lows), _in_a_row(highs)
+        ends = accumulate((low.size for low in lows), initial=0)
+        self._small = [
+            (key, slice(*place), low.shape) for key, place, low in zip(small, pairwise(ends), lows, strict=True)
+        ]
+        self._types = [(key, part.dtype) for key, part in small.items() if part.dtype != np.float64]
 
     def __call__(self, state: NetworkState) -> Observation:
         """The observation of a state: the same fields, clipped to the space's bounds, in fresh arrays."""
         observation: Observation = dict.fromkeys(self._keys)
-        for together in self._together:
-            together.write(state, observation)
+        values = _in_a_row(getattr(state, key) for key, *_ in self._small).clip(self._low, self._high)
+        for key, place, shape in self._small:
+            observation[key] = values[place].reshape(shape)
+        for key, dtype in self._types:
+            observation[key] = observation[key].astype(dtype)
         for key, (shape, dtype, low, high) in self._large.items():
             written = observation[key] = np.empty(shape, dtype)
             np.asarray(getattr(state, key)).reshape(shape).clip(low, high, out=written, casting="unsafe")
         return observation
 
 
-class _Together:
-    """Small parts of one type, which are written as one array: each part alone would cost several calls.
-
-    Args:
-        parts: Their keys and spaces.
-    """
-
-    def __init__(self, parts: Sequence[tuple[str, spaces.Space[Any]]]) -> None:
-        lows, highs = zip(*(bounds(part) for _, part in parts), strict=True)
-        self._low, self._high = np.concatenate(lows, axis=None), np.concatenate(highs, axis=None)
-        ends = accumulate((low.size for low in lows), initial=0)
-        self._places = [
-            (key, slice(*place), low.shape) for (key, _), place, low in zip(parts, pairwise(ends), lows, strict=True)
-        ]
-
-    def write(self, state: NetworkState, observation: Observation) -> None:
-        """Write these parts of a state into an observation."""
-        parts = [getattr(state, key) for key, _, _ in self._places]
-        values = np.concatenate(parts, axis=None, dtype=self._low.dtype, casting="unsafe")
-        values.clip(self._low, self._high, out=values)
-        for key, place, shape in self._places:
-            observation[key] = values[place].reshape(shape)
+def _in_a_row(parts: Iterable[NDArray[Any]]) -> FloatArray:
+    """All numbers of some arrays, of any shape and type, one after the other."""
+    return np.concatenate([np.zeros(0), *parts], axis=None)
 
 
 def observation_to_state(observation: Mapping[str, NDArray[Any]]) -> NetworkState:

@@ -7,7 +7,6 @@ capacitance in J s^2 / cycle^3.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Protocol
 
 import numpy as np
@@ -131,15 +130,15 @@ def affordable_epochs(
     """
     epoch_s = epoch_time_s(samples, cpu_hz, cycles_per_sample=cycles_per_sample)
     epoch_j = epoch_energy_j(samples, cpu_hz, cycles_per_sample=cycles_per_sample, kappa=kappa)
-    return whole_epochs((window_s - link_s, epoch_s), (energy_j, epoch_j))
+    return np.asarray(np.minimum(whole_epochs(window_s - link_s, epoch_s), whole_epochs(energy_j, epoch_j)))
 
 
-def whole_epochs(*budgets: tuple[Number, FloatArray]) -> IntArray:
-    """Local epochs that fit all budgets, not negative: of each what there is, and what an epoch takes of it.
+def whole_epochs(there_is: Number, taken: FloatArray) -> IntArray:
+    """Local epochs that fit a budget, not negative, from what there is of it, and what an epoch takes.
 
-    An epoch that takes nothing of a budget is none: there are no samples, or the frequency is 0. All arrays broadcast.
+    An epoch that takes nothing of a budget is none: there are no samples, or the frequency is 0. The arrays broadcast.
     """
     # Infinitely many epochs is the right limit as what they take goes to 0.
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        fit = [np.where(taken > 0, there_is / taken, 0.0) for there_is, taken in budgets]
-    return np.asarray(np.floor(np.maximum(reduce(np.minimum, [*fit, MOST_EPOCHS]), 0.0) * ROUNDING), dtype=np.int64)
+        fit = np.where(taken > 0, there_is / taken, 0.0)
+    return np.asarray(np.floor(np.maximum(np.minimum(fit, MOST_EPOCHS), 0.0) * ROUNDING), dtype=np.int64)

@@ -141,5 +141,5 @@ class TaskPartition(PartitionSection):
 
 def _balanced_weights(targets: IndexArray) -> npt.NDArray[np.float32]:
     """Weights that give every class that occurs the same share, (N,), summing to 1."""
-    _, index, counts = np.unique(targets, return_inverse=True, return_counts=True)
-    return (1 / (len(counts) * counts[index])).astype(np.float32)
+    counts = np.bincount(targets)
+    return (1 / (np.count_nonzero(counts) * counts[targets])).astype(np.float32)

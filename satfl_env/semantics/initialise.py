@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import nn
 
 from satfl_env.memory import check_fits
+
+_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
@@ -16,17 +20,16 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     Raises:
         ValueError: If the weights of a module on the meta device do not fit the memory.
     """
-    if next(module.parameters()).is_meta:
+    layers = [layer for layer in module.modules() if isinstance(layer, _LAYERS)]
+    if any(layer.weight.is_meta for layer in layers):
         count = sum(parameter.numel() for parameter in module.parameters())
         check_fits(4 * count, f"{count} parameters")
         # `to_empty` would first import SymPy, for half a second.
         empty = {name: torch.empty(value.shape, dtype=value.dtype) for name, value in module.state_dict().items()}
         module.load_state_dict(empty, assign=True)
     with torch.no_grad():
-        for layer in module.modules():
-            if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                continue
-            bound = layer.weight[0].numel() ** -0.5
+        for layer in layers:
+            bound = prod(layer.weight.shape[1:]) ** -0.5
             layer.weight.uniform_(-bound, bound, generator=generator)
             if layer.bias is not None:
                 layer.bias.uniform_(-bound, bound, generator=generator)

@@ -148,12 +148,13 @@ class Simulation:
         if cohort is not None:
             decision = limit_cohort(decision, self.state, cohort, numpy_generator(seed, "cohort", round_index))
         part, upload_bits = who_takes_part(self._episode, self._view, self._progress, decision)
+        trains = part.trains
         job = TrainingJob(
-            parameters=protocol.start(self._models, decision, part.trains),
+            parameters=protocol.start(self._models, decision, trains),
             data=self._episode.data.train,
-            epochs=np.where(part.trains, part.epochs, 0),
+            epochs=np.where(trains, part.epochs, 0),
             seeds=satellite_seeds(seed, round_index, len(part.epochs)),
-            objective=self._local.objective(protocol, decision, part.trains),
+            objective=self._local.objective(protocol, decision, trains),
         )
         return OpenRound(decision, part, job, upload_bits)
 

@@ -23,10 +23,10 @@ def epochs_in_time_and_affordable(
         energy_j: Energy that may be spent on training, (S,); see `Opening.spendable_j`.
         stored_j: Energy stored, less what the transfers take of it, (S,); see `Opening.left_j`.
     """
-    in_time = whole_epochs((training_s, epoch.time_s))
     # The rounding of epochs must not overdraw a battery.
-    energies = (energy_j, epoch.energy_j), (stored_j / ROUNDING, epoch.drawn_j)
-    return in_time, np.minimum(in_time, whole_epochs(*energies))
+    there_is = np.array([training_s, energy_j, stored_j / ROUNDING])
+    fit = whole_epochs(there_is, np.array([epoch.time_s, epoch.energy_j, epoch.drawn_j]))
+    return fit[0], fit.min(axis=0)
 
 
 def cost_of_training(
@@ -53,9 +53,8 @@ def cost_of_training(
     trains, transfers_s = outcome == Outcome.RETURNED.value, download_s + upload_s
     epochs = np.where(trains, np.minimum(affordable, opening.state.max_epochs), 0)
     # Idle satellites may have frequency 0, at which an epoch takes forever.
-    compute_s, compute_energy_j = (
-        np.multiply(epochs, each, out=np.zeros(len(epochs)), where=trains) for each in (epoch.time_s, epoch.energy_j)
-    )
+    compute_s = np.multiply(epochs, epoch.time_s, out=np.zeros(len(epochs)), where=trains)
+    compute_energy_j = np.multiply(epochs, epoch.energy_j, out=np.zeros(len(epochs)), where=trains)
     return Participation(
         outcome=outcome,
         epochs=epochs,
