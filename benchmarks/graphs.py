@@ -49,9 +49,9 @@ def gain(work: Workload, device: str, *, repeats: int) -> dict[str, float]:
 def one_step(work: Workload, device: str) -> tuple[Callable[[], None], Tensor]:
     """A step of stacked training, always with the same minibatches, and the parameters (A, P) that it changes."""
     model, data = model_on(device, work.model), data_on(device, work.data)
-    steps = Work.of(work.data.samples, work.epochs, work.settings).steps
-    order = np.argsort(-steps, kind="stable")
-    batch = next(iter(Feeder(model, data, Shard(order, work.epochs[order], work.seeds[order]), work.settings)))
+    amounts = Work.of(work.data.samples, work.epochs, work.settings)
+    order = np.argsort(-amounts.steps, kind="stable")
+    batch = next(iter(Feeder(model, data, Shard(order, amounts.part(order), work.seeds[order]), work.settings)))
     rows = work.rows.to(device)
     optimizer = row_optimizer(rows, work.settings)
     gradient_at = gradient_of(model, Layout.of(model), rows, None, "float32")

@@ -27,7 +27,7 @@ def normalise_weights(raw: ArrayLike, groups: NDArray[np.int64]) -> tuple[NDArra
     raw = np.asarray(raw, dtype=np.float64)
     if raw.shape != groups.shape:
         raise ValueError(f"raw has shape {raw.shape}; expected that of groups, {groups.shape}")
-    if not (np.isfinite(raw).all() and (raw >= 0).all()):
+    if not ((raw >= 0) & (raw < np.inf)).all():
         raise ValueError(f"weights must be finite and >= 0; got {raw.tolist()}")
     largest_of_group = np.zeros(groups.max(initial=-1) + 1)
     np.maximum.at(largest_of_group, groups, raw)

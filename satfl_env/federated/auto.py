@@ -44,7 +44,7 @@ class AutoTrainer(RowTrainer):
         if workers == 1:
             return self._in_process.train_rows(rows, data, shard)
         chosen, flops = self._in_process.chosen(rows, data), self._in_process.flops(data)
-        round_flops = flops * int(samples_seen(data, shard, self.settings).sum())
+        round_flops = flops * int(samples_seen(shard, self.settings).sum())
         if not chosen.shares_satellites and len(rows) > 1 and round_flops >= _PROCESSES_FLOPS:
             return train_spread(self._in_process, workers, rows, data, shard)
         piece_flops = round_flops / len(rows) if chosen.shares_satellites else flops * self.settings.batch_size

@@ -16,7 +16,7 @@ from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import HasKernel, Kernel, TrainableModel, has_evaluation_kernel, has_kernel
 from satfl_env.federated.objective import LocalObjective
-from satfl_env.federated.schedule import Work, draw_orders
+from satfl_env.federated.schedule import draw_orders
 from satfl_env.federated.threads import at_once, map_in_threads
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import LARGEST_USABLE, TRIED, is_usable, trial_channel
@@ -47,6 +47,7 @@ class _Group(NamedTuple):
         output_mask: Classes that exist, (A, C), or (A, 0) where all do.
         first: First of each one's samples, (A,).
         samples: Number of its samples, (A,).
+        epochs: Its epochs, (A,).
         used: Samples in an epoch, (A,).
         begun: Epochs of which it trains at least a part, (A,).
         batches: Minibatches in an epoch, (A,).
@@ -59,6 +60,7 @@ class _Group(NamedTuple):
     output_mask: NDArray[np.bool_]
     first: NDArray[np.int64]
     samples: NDArray[np.int64]
+    epochs: NDArray[np.int64]
     used: NDArray[np.int64]
     begun: NDArray[np.int64]
     batches: NDArray[np.int64]
@@ -141,7 +143,7 @@ class CompiledTrainer(RowTrainer):
         kernel = self.kernel(rows)
         trained = rows.cpu().contiguous()
         everyone, samples = self._arrays(trained.numpy(), data_on("cpu", data), shard)
-        trial, objective = channel_arrays(self._trial, everyone.rows.dtype), shard.objective
+        objective = shard.objective
         proximal_mu = 0.0 if objective is None else objective.proximal_mu
 
         in_pairs = pays_in_pairs(everyone.steps, self._largest_batch(everyone), everyone.rows.shape[1], threads)
@@ -153,7 +155,7 @@ class CompiledTrainer(RowTrainer):
             return _Outcome(
                 self._last_loss(group, losses),
                 losses.sum(axis=1),
-                _trial_losses(kernel, group, samples, trial),
+                _trial_losses(kernel, group, samples, self._trial),
                 np.abs(group.rows).max(axis=1),
             )
 
@@ -184,14 +186,13 @@ class CompiledTrainer(RowTrainer):
         return load_test(self._with_test, rows.dtype, self.hardware.workers or 1) if self._with_test else None
 
     @cached_property
-    def _trial(self) -> Any:
+    def _trial(self) -> tuple[NDArray[Any], ...]:
         """The channel draws of the trials of as many satellites as there may be in a group."""
-        draw = trial_channel(self.model)
-        return type(draw)(*(torch.cat([part] * _AT_ONCE) for part in draw))
+        return tuple(np.concatenate([part.numpy()] * _AT_ONCE) for part in trial_channel(self.model))
 
     def _arrays(self, rows: NDArray[Any], data: LocalData, shard: Shard) -> tuple[_Group, _Samples]:
         """The rounds of the satellites of a shard, in its order, and the samples of all."""
-        satellites, epochs, seeds, objective = shard
+        satellites, work, seeds, objective = shard
         mask = np.empty((len(rows), 0), np.bool_)
         if data.output_mask is not None:
             mask = np.ascontiguousarray(data.output_mask.numpy()[satellites])
@@ -199,7 +200,7 @@ class CompiledTrainer(RowTrainer):
             rows,
             mask,
             data.offsets[satellites],
-            *Work.of(data.samples[satellites], epochs, self.settings),
+            *work,
             seeds,
             _terms(objective, rows),
         )
@@ -277,7 +278,7 @@ def _trial_losses(
     count = len(group.rows)
     order = (group.first[:, None] + np.arange(TRIED) % group.samples[:, None]).ravel()
     everyone, tried = np.arange(count), np.full(count, TRIED)
-    channel = tuple(part[: order.size] for part in trial)
+    channel = tuple(part[: order.size].astype(group.rows.dtype, copy=False) for part in trial)
 
     def largest(size: int) -> NDArray[np.float64]:
         """Largest loss of minibatches of that size, with a learning rate of 0."""

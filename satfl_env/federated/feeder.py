@@ -12,7 +12,7 @@ from torch import Tensor
 
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
-from satfl_env.federated.schedule import Work, draw_epochs
+from satfl_env.federated.schedule import draw_epochs
 from satfl_env.federated.trainer import Shard
 
 # If all minibatches of a step are short, they are padded to a multiple of this, at which sums round alike.
@@ -55,8 +55,8 @@ class Feeder:
         settings: TrainingSettings,
     ) -> None:
         """Lay out the minibatches; nothing is drawn yet."""
-        satellites, epochs, seeds, _ = shard
-        work, device = Work.of(data.samples[satellites], epochs, settings), data.images.device
+        satellites, work, seeds, _ = shard
+        device = data.images.device
         self.data = data
         self.output_mask = None if data.output_mask is None else data.output_mask[satellites]
         self.used, self.batches, self.steps = work.used, work.batches, work.steps

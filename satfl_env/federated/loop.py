@@ -14,7 +14,7 @@ from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.objective import Guide
 from satfl_env.federated.parameters import Layout
-from satfl_env.federated.schedule import Work, draw_epochs
+from satfl_env.federated.schedule import draw_epochs
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import usable_models
 from satfl_env.imports import import_tidily
@@ -54,8 +54,7 @@ class LoopTrainer(RowTrainer):
         own = slice(data.offsets[satellite], data.offsets[satellite + 1])
         images, targets = data.images[own], data.targets[own]
         mask = None if data.output_mask is None else data.output_mask[satellite]
-        work = Work.of(data.samples[shard.satellites], shard.epochs, self.settings)
-        (samples,), (used,), (begun,), (batches,), (steps,) = (each.tolist() for each in work)
+        (samples,), _, (used,), (begun,), (batches,), (steps,) = (each.tolist() for each in shard.work)
         optimizer = _fresh_optimizer(worker, self.settings)
         losses: list[Tensor] = []
         for order, channel in draw_epochs(worker, samples, used, begun, seed):
@@ -72,7 +71,7 @@ class LoopTrainer(RowTrainer):
                 losses.append(loss.detach())
             if not np.isfinite(float(losses[-1].sum())):
                 break
-        return float(torch.cat(losses[-batches:]).mean()), work.steps
+        return float(torch.cat(losses[-batches:]).mean()), shard.work.steps
 
 
 def _guide(worker: TrainableModel, layout: Layout, guide: Guide) -> None:

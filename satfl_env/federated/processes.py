@@ -38,5 +38,5 @@ class ProcessTrainer(RowTrainer):
 
 def train_spread(trainer: RowTrainer, workers: int, rows: Tensor, data: LocalData, shard: Shard) -> TrainedRows:
     """Train a shard by `trainer` in the workers, each with about the same number of samples to go through."""
-    positions = balance(samples_seen(data, shard, trainer.settings), workers)
+    positions = balance(samples_seen(shard, trainer.settings), workers)
     return train_in_pool(workers, trainer, data, rows, [(index, shard.part(index)) for index in positions])

@@ -52,7 +52,7 @@ class RayTrainer(RowTrainer):
         if data not in _stored:
             _stored[data] = ray.put(data)
         workers = self.hardware.workers or int(ray.cluster_resources()["CPU"])
-        positions = balance(samples_seen(data, shard, self.settings), workers)
+        positions = balance(samples_seen(shard, self.settings), workers)
         task, trainer = ray.remote(_train_part), ray.put(self._in_process)
         tasks = [task.remote(trainer, rows[index], _stored[data], shard.part(index)) for index in positions]
         return join(positions, ray.get(tasks))

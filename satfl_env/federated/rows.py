@@ -9,8 +9,10 @@ from torch import Tensor
 
 
 def take_rows(source: Tensor, which: NDArray[np.int64]) -> Tensor:
-    """A copy of some rows (R,) of a matrix on the CPU, (R, P)."""
-    return torch.from_numpy(source.numpy()[which])
+    """A copy of some rows (R,) of a matrix, (R, P), on the same device."""
+    if source.device.type == "cpu":
+        return torch.from_numpy(source.numpy()[which])
+    return source[torch.from_numpy(which).to(source.device)]
 
 
 def write_rows(target: Tensor, rows: NDArray[np.int64], source: Tensor, source_rows: NDArray[np.int64]) -> None:

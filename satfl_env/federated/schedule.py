@@ -46,6 +46,7 @@ class Work(NamedTuple):
 
     Attributes:
         samples: Samples of each.
+        epochs: Its epochs.
         used: Samples that it goes through in an epoch.
         begun: Epochs of which the round trains at least a part: those that are drawn.
         batches: Minibatches in an epoch.
@@ -53,6 +54,7 @@ class Work(NamedTuple):
     """
 
     samples: NDArray[np.int64]
+    epochs: NDArray[np.int64]
     used: NDArray[np.int64]
     begun: NDArray[np.int64]
     batches: NDArray[np.int64]
@@ -69,7 +71,11 @@ class Work(NamedTuple):
         whole = batches * epochs
         # A product that is an integer up to rounding is not rounded up.
         steps = np.maximum(np.ceil(whole * settings.round_share - 1e-9), whole > 0).astype(np.int64)
-        return cls(samples, used, -(-steps // np.maximum(batches, 1)), batches, steps)
+        return cls(samples, epochs, used, -(-steps // np.maximum(batches, 1)), batches, steps)
+
+    def part(self, index: NDArray[np.int64]) -> Work:
+        """That of the satellites at some positions, in the order given."""
+        return Work._make(each[index] for each in self)
 
 
 def samples_per_epoch(samples: NDArray[np.int64], settings: TrainingSettings) -> NDArray[np.int64]:

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from satfl_env.federated.local import LocalData, TrainingSettings
-from satfl_env.federated.schedule import samples_per_epoch
+from satfl_env.federated.local import TrainingSettings
 from satfl_env.federated.trainer import Shard, TrainedRows
 
 
-def samples_seen(data: LocalData, shard: Shard, settings: TrainingSettings) -> NDArray[np.int64]:
+def samples_seen(shard: Shard, settings: TrainingSettings) -> NDArray[np.int64]:
     """Samples each satellite of a shard goes through in the round, (A,): what its training costs."""
-    seen = samples_per_epoch(data.samples[shard.satellites], settings) * shard.epochs * settings.round_share
+    seen = shard.work.used * shard.work.epochs * settings.round_share
     return np.asarray(np.ceil(seen), dtype=np.int64)
 
 

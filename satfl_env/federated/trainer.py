@@ -16,7 +16,7 @@ from satfl_env.federated.local import LocalData, TrainingResult, TrainingSetting
 from satfl_env.federated.model import TrainableModel
 from satfl_env.federated.objective import LocalObjective
 from satfl_env.federated.parameters import Layout
-from satfl_env.federated.rows import put_rows
+from satfl_env.federated.rows import put_rows, take_rows
 from satfl_env.federated.schedule import Work
 from satfl_env.federated.usable import is_usable
 
@@ -26,20 +26,20 @@ class Shard(NamedTuple):
 
     Attributes:
         satellites: Which satellites, (A,).
-        epochs: Their epochs, >= 1, (A,).
+        work: How much they train, at least one step each.
         seeds: Their seeds, (A,).
         objective: What they minimise beside their loss; None means nothing.
     """
 
     satellites: NDArray[np.int64]
-    epochs: NDArray[np.int64]
+    work: Work
     seeds: NDArray[np.uint64]
     objective: LocalObjective | None = None
 
     def part(self, index: NDArray[np.int64]) -> Shard:
         """The satellites at some positions, in the order given."""
         objective = None if self.objective is None else self.objective.part(index)
-        return Shard(self.satellites[index], self.epochs[index], self.seeds[index], objective)
+        return Shard(self.satellites[index], self.work.part(index), self.seeds[index], objective)
 
 
 class TrainedRows(NamedTuple):
@@ -98,11 +98,11 @@ class RowTrainer(ABC):
         last_loss = np.full(data.num_satellites, np.nan)
         diverged = np.zeros(data.num_satellites, dtype=np.bool_)
         mean_gradient = None if objective is None else torch.zeros_like(objective.shift)
-        batches = Work.of(data.samples, epochs, self.settings).steps
-        busy = (-batches).argsort(kind="stable")[: np.count_nonzero(batches)]
+        work = Work.of(data.samples, epochs, self.settings)
+        busy = (-work.steps).argsort(kind="stable")[: np.count_nonzero(work.steps)]
         if busy.size:
-            start = parameters.index_select(0, torch.from_numpy(busy).to(parameters.device))
-            shard = Shard(np.arange(data.num_satellites), epochs, seeds, objective).part(busy)
+            start = take_rows(parameters, busy)
+            shard = Shard(np.arange(data.num_satellites), work, seeds, objective).part(busy)
             rows, loss, usable, gradient = self.train_rows(start, data, shard)
             kept = usable & is_usable(loss)
             if gradient is not None:
@@ -113,7 +113,7 @@ class RowTrainer(ABC):
             diverged[busy] = ~kept
             if mean_gradient is not None and gradient is not None:
                 mean_gradient[done] = gradient.to(mean_gradient)[kept]
-        return TrainingResult(trained, last_loss, diverged, batches, mean_gradient)
+        return TrainingResult(trained, last_loss, diverged, work.steps, mean_gradient)
 
     def compiled_test(self, rows: Tensor) -> CompiledTest | None:
         """Machine code that tests models with parameters of the type of `rows`; None where PyTorch tests them."""

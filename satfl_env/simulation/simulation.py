@@ -164,11 +164,9 @@ class Simulation:
         protocol, models = self.ingredients.protocol, self._models
         usable = partial(self._learner.usable, self._episode.data.train)
         result, upsets = self._episode.faults.upset(result, part, job.parameters, self._progress.round, usable)
-        outcome = np.where(part.trains & result.diverged, Outcome.DIVERGED.value, part.outcome)
-        arrivals, update_similarity, upload_memory = self._receive(
-            opened, result, returned=outcome == Outcome.RETURNED.value
-        )
-        outcome[(outcome == Outcome.RETURNED.value) & ~arrivals.returned] = Outcome.DIVERGED.value
+        trains = part.trains
+        arrivals, update_similarity, upload_memory = self._receive(opened, result, returned=trains & ~result.diverged)
+        outcome = np.where(trains & ~arrivals.returned, Outcome.DIVERGED.value, part.outcome)
         self._local.learn(decision, arrivals, result.mean_gradient)
         fetched = self._progress.fetched(self._episode.faults)
         aggregation = protocol.aggregate(models, decision, arrivals, fetched, self.ingredients.combine)
@@ -485,8 +483,9 @@ class Simulation:
         arrivals = Arrivals(
             job.parameters, result.parameters, received, returned, self._view.contacts.sender, self.state.samples
         )
-        # What does not arrive leaves a satellite's memory as it was.
-        memory = torch.where(torch.from_numpy(returned)[:, None], memory, before.upload_memory)
+        if memory is not before.upload_memory:
+            # What does not arrive leaves a satellite's memory as it was.
+            memory = torch.where(torch.from_numpy(returned)[:, None], memory, before.upload_memory)
         return arrivals, similarity, memory
 
     def _balance(self, spent_j: FloatArray, duration_s: float) -> EnergyBalance:

@@ -65,7 +65,7 @@ def test_a_round_of_few_samples_takes_one_draw():
 @given(st.integers(0, 100), st.integers(0, 9), st.floats(0.01, 1.0), st.integers(1, 40))
 def test_epochs_begun_are_those_that_the_minibatches_reach(samples: int, epochs: int, share: float, batch_size: int):
     settings = TrainingSettings(batch_size, round_share=share)
-    (_,), (used,), (begun,), (batches,), (steps,) = Work.of(np.array([samples]), np.array([epochs]), settings)
+    _, _, (used,), (begun,), (batches,), (steps,) = Work.of(np.array([samples]), np.array([epochs]), settings)
     assert used == samples
     assert batches == -(-samples // batch_size)
     reached = {step // batches for step in range(steps)}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from satfl_env import Classifier, Outcome, SatFLEnv, Simulation, decision_to_action, scenarios
 from satfl_env.federated import LARGEST_USABLE, TrainingSettings, make_trainer
+from satfl_env.federated.schedule import Work
 from satfl_env.federated.trainer import Shard
 from satfl_env.federated.usable import usable_models
 from satfl_env.simulation.evaluation import Evaluation
@@ -157,9 +158,8 @@ def test_every_engine_drops_a_model_that_only_its_next_use_shows_to_have_diverge
     trainer = make_trainer(engine, model, settings, scenarios.load("task-clustering-mini").training)
     epochs, seeds = np.array([1, 0, 1]), np.arange(3, dtype=np.uint64)
     result = trainer.train(start, data, epochs, seeds)
-    rows, loss, usable, _ = trainer.train_rows(
-        start[[0, 2]], data, Shard(np.array([0, 2]), epochs[[0, 2]], seeds[[0, 2]])
-    )
+    shard = Shard(np.arange(3), Work.of(data.samples, epochs, settings), seeds).part(np.array([0, 2]))
+    rows, loss, usable, _ = trainer.train_rows(start[[0, 2]], data, shard)
     assert np.isfinite(loss).all()
     assert rows.isfinite().all()
     assert usable.tolist() == [True, False]
