@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -85,16 +85,8 @@ class Tester(Protocol):
     def test(self, jobs: Sequence[EvaluationJob]) -> tuple[FloatArray, dict[str, FloatArray]]:
         """Loss (D,) and metrics, each (D,), of the models of all jobs in turn; each job has at least one."""
 
-    def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
-        """Mean loss of one model.
-
-        Args:
-            row: Its parameters, (P,).
-            images: Samples, (n, ...).
-            targets: Their targets, (n,).
-            output_mask: Classes that exist, (C,); None where all do.
-            draw: The channel of the samples.
-        """
+    def mean_losses(self, models: Tensor, data: LocalData, draws: Iterable[Any]) -> FloatArray:
+        """Mean loss of each satellite's model, (S, P), on its own samples under its draw of the channel, (S,)."""
 
 
 def evaluate(tester: Tester, job: EvaluationJob) -> Evaluation:
@@ -141,11 +133,6 @@ def training_loss(
         draw_channel: Draws the channel of some number of samples.
         generator: Generator of the channels.
     """
-    losses = np.zeros(len(held))
-    for satellite, (first, last) in enumerate(pairwise(data.offsets.tolist())):
-        mask = None if data.output_mask is None else data.output_mask[satellite]
-        draw = draw_channel(last - first, generator)
-        losses[satellite] = tester.mean_loss(
-            held[satellite], data.images[first:last], data.targets[first:last], mask, draw
-        )
+    draws = (draw_channel(count, generator) for count in data.samples.tolist())
+    losses = tester.mean_losses(held, data, draws)
     return np.where(is_usable(losses), losses, LARGEST_USABLE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from satfl_env.federated import (
     MODELS_AT_ONCE,
     CompiledTest,
     Layout,
+    LocalData,
     TrainableModel,
     channel_arrays,
     map_in_threads,
@@ -53,15 +54,18 @@ class TorchTester:
         loss = np.concatenate([one for one, _ in chunks])
         return loss, {name: np.concatenate([values[name] for _, values in chunks]) for name in chunks[0][1]}
 
-    def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
-        """See `Tester.mean_loss`."""
-        device = self._device
-        images, targets, *channel = (part.to(device) for part in (images, targets, *draw))
-        mask = None if output_mask is None else output_mask.to(device)
-        with torch.no_grad():
-            self._layout.load(self._model, row.to(device))
-            outputs = _outputs(self._model, images, type(draw)(*channel), 0)
-            return float(self._model.sample_loss(outputs, images, targets, mask).mean())
+    def mean_losses(self, models: Tensor, data: LocalData, draws: Iterable[Any]) -> FloatArray:
+        """See `Tester.mean_losses`."""
+        device, losses = self._device, np.empty(len(models))
+        for satellite, ((first, last), draw) in enumerate(zip(pairwise(data.offsets.tolist()), draws, strict=True)):
+            own = data.images[first:last], data.targets[first:last]
+            images, targets, *channel = (part.to(device) for part in (*own, *draw))
+            mask = None if data.output_mask is None else data.output_mask[satellite].to(device)
+            with torch.no_grad():
+                self._layout.load(self._model, models[satellite].to(device))
+                outputs = _outputs(self._model, images, type(draw)(*channel), 0)
+                losses[satellite] = self._model.sample_loss(outputs, images, targets, mask).mean()
+        return losses
 
     def _test_chunk(
         self, models: Tensor, satellites: IntArray, data: FederatedData, draw: Any
@@ -92,19 +96,7 @@ class CompiledTester:
 
     def test(self, jobs: Sequence[EvaluationJob]) -> tuple[FloatArray, dict[str, FloatArray]]:
         """See `Tester.test`."""
-        loss, *values = self._run([_Test.of(job) for job in jobs])
-        return loss, dict(zip(self._compiled.metrics, values, strict=True))
-
-    def mean_loss(self, row: Tensor, images: Tensor, targets: Tensor, output_mask: Tensor | None, draw: Any) -> float:
-        """See `Tester.mean_loss`."""
-        weights = torch.full((1, len(targets)), 1 / len(targets))
-        mask = None if output_mask is None else output_mask[None]
-        test = _Test.made_of(row[None], np.zeros(1, np.int64), images, targets[None], weights, mask, draw)
-        loss, *_ = self._run([test])
-        return float(loss[0])
-
-    def _run(self, tests: Sequence[_Test]) -> FloatArray:
-        """Loss and metrics of the models of all tests in rows, (1 + metrics, D)."""
+        tests = [_Test.of(job) for job in jobs]
         count = sum(len(test.rows) for test in tests)
         results = np.empty((count, 1 + len(self._compiled.metrics)))
         threads = max(1, min(self._compiled.threads, count // _MODELS_PER_THREAD))
@@ -122,7 +114,28 @@ class CompiledTester:
 
         with one_blas_thread():
             map_in_threads(threads, run, pieces)
-        return results.T
+        loss, *values = results.T
+        return loss, dict(zip(self._compiled.metrics, values, strict=True))
+
+    def mean_losses(self, models: Tensor, data: LocalData, draws: Iterable[Any]) -> FloatArray:
+        """See `Tester.mean_losses`."""
+        rows, results = np.ascontiguousarray(models.numpy()), np.empty((len(models), 1 + len(self._compiled.metrics)))
+        images, targets = _flat_images(data.images, rows.dtype), np.ascontiguousarray(data.targets.numpy(), np.int64)
+        mask, alone = _mask_array(data.output_mask, len(models)), np.zeros(1, np.int64)
+        with one_blas_thread():
+            for satellite, ((first, last), draw) in enumerate(zip(pairwise(data.offsets.tolist()), draws, strict=True)):
+                own, samples = slice(satellite, satellite + 1), slice(first, last)
+                self._compiled.kernel(
+                    rows[own],
+                    alone,
+                    images[samples],
+                    targets[None, samples],
+                    np.full((1, last - first), 1 / (last - first), rows.dtype),
+                    mask[own],
+                    channel_arrays(draw, rows.dtype),
+                    results[own],
+                )
+        return results[:, 0]
 
 
 class _Test(NamedTuple):
@@ -138,33 +151,28 @@ class _Test(NamedTuple):
 
     @classmethod
     def of(cls, job: EvaluationJob) -> _Test:
-        """That of a job."""
-        data = job.data
-        tests = data.test_images, data.test_targets, data.test_weights, data.train.output_mask
-        return cls.made_of(job.models, job.satellites, *tests, job.draw)
-
-    @classmethod
-    def made_of(
-        cls,
-        models: Tensor,
-        satellites: IntArray,
-        images: Tensor,
-        targets: Tensor,
-        weights: Tensor,
-        output_mask: Tensor | None,
-        draw: Any,
-    ) -> _Test:
-        """Contiguous arrays of the types that the kernel is compiled for, without a copy where they are so already."""
+        """Those of a job: contiguous, of the types that the kernel is compiled for, copied where they are not so."""
+        models, satellites, data, draw = job
         rows = np.ascontiguousarray(models.numpy())
         return cls(
             rows,
             satellites,
-            np.ascontiguousarray(images.numpy().reshape(len(images), -1), rows.dtype),
-            np.ascontiguousarray(targets.numpy(), np.int64),
-            np.ascontiguousarray(weights.numpy(), rows.dtype),
-            np.empty((len(weights), 0), np.bool_) if output_mask is None else np.ascontiguousarray(output_mask.numpy()),
+            _flat_images(data.test_images, rows.dtype),
+            np.ascontiguousarray(data.test_targets.numpy(), np.int64),
+            np.ascontiguousarray(data.test_weights.numpy(), rows.dtype),
+            _mask_array(data.train.output_mask, len(data.test_targets)),
             channel_arrays(draw, rows.dtype),
         )
+
+
+def _flat_images(images: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Images (N, ...) as an `EvaluationKernel` takes them, (N, pixels)."""
+    return np.ascontiguousarray(images.numpy().reshape(len(images), -1), dtype)
+
+
+def _mask_array(output_mask: Tensor | None, num_satellites: int) -> BoolArray:
+    """Which classes exist, (S, C), or (S, 0) where all do."""
+    return np.empty((num_satellites, 0), np.bool_) if output_mask is None else np.ascontiguousarray(output_mask.numpy())
 
 
 def _outputs(forward: Callable[[Tensor, Any], Tensor], images: Tensor, draw: Any, axis: int) -> Tensor:

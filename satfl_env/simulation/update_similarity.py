@@ -39,7 +39,8 @@ def _cosines(unit: Tensor) -> FloatArray:
 
 
 def _in_range(products: Tensor) -> FloatArray:
-    return np.asarray(products.clamp_(-1.0, 1.0).double())
+    cosines: FloatArray = products.clamp_(-1.0, 1.0).double().numpy()
+    return cosines
 
 
 def _products(unit: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ class UpdateSimilarity:
         if self.latest is not None and (left := ~returned[self.latest.members]).any():
             # Also where the matrix has been made: what a round leaves does not depend on who looked at it.
             known = (*known, self.latest.cosines_of(left))
-        latest, kept = _Round(np.flatnonzero(returned), _directions(updates)), updates.nbytes
+        latest, kept = _Round(returned.nonzero()[0], _directions(updates)), updates.nbytes
         is_large = kept <= _bytes_allowed(len(updates))
         if not is_large:
             known, kept = (*known, latest.cosines()), 0
@@ -144,5 +145,5 @@ def _filled(num_satellites: int, base: FloatArray | None, known: tuple[_Cosines,
         if len(some) < len(members):
             matrix[members[:, None], some] = cosines.T
         matrix[some[:, None], members] = cosines
-    np.fill_diagonal(matrix, 1.0)
+    matrix.ravel()[:: num_satellites + 1] = 1.0
     return matrix
