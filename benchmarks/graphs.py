@@ -52,7 +52,7 @@ def one_step(work: Workload, device: str) -> tuple[Callable[[], None], Tensor]:
     amounts = Work.of(work.data.samples, work.epochs, work.settings)
     order = np.argsort(-amounts.steps, kind="stable")
     batch = next(iter(Feeder(model, data, Shard(order, amounts.part(order), work.seeds[order]), work.settings)))
-    rows = work.rows.to(device)
+    rows = work.rows.to(device, copy=True)
     optimizer = row_optimizer(rows, work.settings)
     gradient_at = gradient_of(model, Layout.of(model), rows, None, "float32")
 

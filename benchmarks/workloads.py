@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Workload:
         """Samples that all satellites go through in the round."""
         return int((self.data.samples * self.epochs).sum())
 
-    @property
+    @cached_property
     def rows(self) -> Tensor:
         """Parameters that the satellites start from, (S, P), of the images' precision."""
         return Layout.of(self.model).flatten(self.model).repeat(self.num_satellites, 1).to(self.data.images.dtype)

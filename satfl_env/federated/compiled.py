@@ -84,11 +84,11 @@ class _Progress(NamedTuple):
     losses: NDArray[np.float64]
 
     @classmethod
-    def begun(cls, group: _Group) -> _Progress:
-        """Before the first step."""
-        rows, count = group.rows, len(group.rows)
-        moments, losses = np.zeros((count, 2, rows.shape[1]), rows.dtype), np.zeros((count, group.steps.max()))
-        return cls(rows, moments, group.terms, np.zeros(count, np.int64), group.steps, losses)
+    def begun(cls, group: _Group, rows: NDArray[Any], terms: NDArray[Any]) -> _Progress:
+        """Before the first step of a group, from its own rows and terms or copies of them."""
+        count, num_parameters = rows.shape
+        moments, losses = np.zeros((count, 2, num_parameters), rows.dtype), np.zeros((count, group.steps.max()))
+        return cls(rows, moments, terms, np.zeros(count, np.int64), group.steps, losses)
 
 
 class _Outcome(NamedTuple):
@@ -211,10 +211,12 @@ class CompiledTrainer(RowTrainer):
         self, kernel: Kernel, group: _Group, samples: _Samples, proximal_mu: float, in_pair: bool
     ) -> NDArray[np.float64]:
         """Train some satellites: the sum of the losses of each step, and zeros after the last, (A, most steps)."""
-        progress = _Progress.begun(group)
+        progress = _Progress.begun(group, group.rows, group.terms)
         both = Halves.both(self._largest_batch(group), group.rows.shape[1], group.rows.dtype)
-        learners = [progress, _Progress(*map(np.copy, progress))] if in_pair else [progress]
-        halves = both.split() if in_pair else (both,)
+        learners, halves = [progress], [both]
+        if in_pair:
+            learners.append(_Progress.begun(group, group.rows.copy(), group.terms.copy()))
+            halves = both.split()
 
         def train(learner: _Progress, own: Halves, which: Any, order: Any, ends: Any, channel: Any) -> None:
             kernel(

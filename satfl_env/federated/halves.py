@@ -40,9 +40,9 @@ class Halves(NamedTuple):
         stored = num_parameters if batch_size >= least else 0
         return cls(least, -1, np.empty((2, 2, stored), dtype), np.zeros(2, np.int64))
 
-    def split(self) -> tuple[Halves, Halves]:
+    def split(self) -> list[Halves]:
         """One half each."""
-        return self._replace(own=0), self._replace(own=1)
+        return [self._replace(own=0), self._replace(own=1)]
 
 
 def pays_in_pairs(steps: NDArray[np.int64], batch_size: int, num_parameters: int, threads: int) -> bool:

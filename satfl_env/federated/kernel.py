@@ -120,7 +120,7 @@ def _arguments(model: HasKernel, dtype: torch.dtype) -> tuple[Any, ...]:
     channel = channel_arrays(model.draw_channel(1, torch.Generator()), real.dtype)
     satellites = real, real[None], real[None], index, index, np.zeros((1, 1))
     data = real, index, np.ones((1, 1), np.bool_)
-    halves = Halves(1, 0, real[None, None], index)
+    halves = Halves(1, 0, real[None], index)
     return *satellites, *data, index, index, index, index, channel, 1, 1.0, True, 0.0, halves
 
 

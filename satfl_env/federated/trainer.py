@@ -94,12 +94,14 @@ class RowTrainer(ABC):
         """Train each satellite from its own row; see `LocalTrainer.train`."""
         _check_round(parameters, data, epochs, seeds, self.layout.num_parameters)
         _check_objective(objective, parameters)
-        trained = parameters.clone()
+        work = Work.of(data.samples, epochs, self.settings)
+        busy = (-work.steps).argsort(kind="stable")[: np.count_nonzero(work.steps)]
+        # Threads of PyTorch that have copied rows spin for a while, on cores that others are to train on.
+        with thread_limit(1):
+            trained = parameters.clone()
         last_loss = np.full(data.num_satellites, np.nan)
         diverged = np.zeros(data.num_satellites, dtype=np.bool_)
         mean_gradient = None if objective is None else torch.zeros_like(objective.shift)
-        work = Work.of(data.samples, epochs, self.settings)
-        busy = (-work.steps).argsort(kind="stable")[: np.count_nonzero(work.steps)]
         if busy.size:
             start = take_rows(parameters, busy)
             shard = Shard(np.arange(data.num_satellites), work, seeds, objective).part(busy)

@@ -231,6 +231,12 @@ def _scores(logits: Array, targets: Array, weights: Array, exists: Array, result
 
 
 @_machine_code
+def _add(first: Array, second: Array, total: Array) -> None:
+    for i in range(len(total)):
+        total[i] = first[i] + second[i]
+
+
+@_machine_code
 def _adam(parameters: Array, gradient: Array, moments: Array, step: int, learning_rate: float) -> None:
     """The `step`-th update, counted from 1, with PyTorch's default constants."""
     real = parameters.dtype.type
@@ -436,7 +442,7 @@ def train_mlp_link(
             if halved:
                 if own_half >= 0:
                     meet(met, own_half)
-                gradient[:] = both[0] + both[1]
+                _add(both[0], both[1], gradient)
                 turn = 1 - turn
             at += n
             done[satellite] += 1
