@@ -351,7 +351,8 @@ def _check_type(name: str, array: NDArray[Any], space: spaces.Space[Any]) -> Non
 
 def _check_values(name: str, array: NDArray[Any], space: spaces.Space[Any]) -> None:
     inside = _inside(array, space)
-    if inside.all():
+    # Counting takes a third of the time of `all`.
+    if np.count_nonzero(inside) == inside.size:
         return
     index = tuple(np.argwhere(~inside)[0].tolist())
     (low, high), (allowed, _) = bounds(space), _allowed(space)

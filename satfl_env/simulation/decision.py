@@ -116,7 +116,8 @@ def _check_labels(name: str, value: IntArray, highest: int, meaning: str) -> Non
 def _check_entries(
     name: str, value: IntArray | FloatArray, fits: BoolArray, allowed: str, limit: FloatArray | None = None
 ) -> None:
-    if fits.all():
+    # Counting takes a third of the time of `all`.
+    if np.count_nonzero(fits) == len(fits):
         return
     index = int(fits.argmin())
     bound = "" if limit is None else f" = {limit[index]:g} Hz"
