@@ -74,6 +74,11 @@ class TransferBits:
         """Half of the bits that go there and back, one number or (S,)."""
         return (self.download + self.upload) / 2
 
+    @cached_property
+    def _alike(self) -> bool:
+        """Whether both transfers always have the same bits, so that their times are computed once."""
+        return self.by_link is None and np.array_equal(self.upload, self.download)
+
     def mean_of_pairs(self, rate_bps: FloatArray, window_s: FloatArray) -> FloatArray:
         """The same over links with these rates and so much of the contact left, (S, G): it fits these shapes."""
         mean = np.asarray((self.download + self.uploads(rate_bps, window_s)) / 2)
@@ -100,6 +105,5 @@ class TransferBits:
             return link_time_s(bits, rate_bps, distance_m) + carry_s * (bits / mean)
 
         download_s = time_s(self.download)
-        # Once if both are of one size.
-        upload_s = download_s if np.array_equal(upload, self.download) else time_s(upload)
+        upload_s = download_s if self._alike else time_s(upload)
         return Transfers(download_s, upload_s, upload / mean)
