@@ -238,7 +238,7 @@ class CompiledTrainer(RowTrainer):
         generators = [torch.Generator().manual_seed(seed) for seed in group.seeds.tolist()]
         work = (each.tolist() for each in (group.samples, group.used, group.begun))
         orders = [draw_orders(*each) for each in zip(*work, generators, strict=True)]
-        while (which := np.flatnonzero(progress.done < group.steps)).size:
+        while (which := (progress.done < group.steps).nonzero()[0]).size:
             blocks = [next(orders[index]).ravel() for index in which]
             counts = list(map(len, blocks))
             channel = self._with_kernel.draw_channels(counts, [generators[index] for index in which])

@@ -122,7 +122,7 @@ class Learner:
             return np.arange(len(judged)), judged
         # Satellites that fetch nothing still hold the model tested before, unless that was tested before aggregation.
         hand_out()
-        changed = np.flatnonzero(fetches)
+        (changed,) = fetches.nonzero()
         return changed, take_rows(models.held, changed)
 
     def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
