@@ -21,7 +21,7 @@ from benchmarks.memory import peak_mb
 from benchmarks.timing import duration_s
 from satfl_baselines import make_policy
 from satfl_env import Decision, NetworkState, SatFLEnv, decision_to_action
-from satfl_env.federated import RowTrainer, TrainingResult, forward_flops
+from satfl_env.federated import RowTrainer, TrainingResult, forward_flops, torch_defaults
 from satfl_env.scenarios import Scenario, load
 
 POLICY = "semspacefl"
@@ -80,7 +80,7 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
 
     Aggregation and test work on the models themselves: their cost goes with the number of parameters. Comparing all
     updates with each other goes with the square of the satellites. A step with many only does that where the result is
-    read, as by an observation that has it.
+    read, as by an observation that has it. All run in as many threads as a step, one.
     """
     policy = make_policy(POLICY)
     name = f"S = {num_satellites}, G = {num_gateways}"
@@ -101,10 +101,11 @@ def besides_training(num_satellites: int, num_gateways: int, *, steps: int) -> d
             diverged=np.zeros(num_satellites, dtype=np.bool_),
             batches=opened.job.epochs,
         )
-        began = time.perf_counter()
-        learned = simulation.learn(opened, result)
-        learn_s.append(time.perf_counter() - began)
-        test_s.append(duration_s(partial(simulation.evaluate, learned.job)))
+        with torch_defaults(simulation.torch_threads):
+            began = time.perf_counter()
+            learned = simulation.learn(opened, result)
+            learn_s.append(time.perf_counter() - began)
+            test_s.append(duration_s(partial(simulation.evaluate, learned.job)))
         simulation.finish(learned, simulation.evaluate(learned.job))
         # Of a copy, so that later rounds find a matrix that nobody has read.
         asked = copy.deepcopy(simulation.state)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satfl_env.federated import torch_defaults
 from satfl_env.simulation.state import BoolArray, FloatArray, IntArray
 
 # Columns of the matrix of cosines that are computed at a time.
@@ -129,7 +130,11 @@ class UpdateSimilarity:
 
     @cached_property
     def _matrix(self) -> FloatArray:
-        known = self.known if self.latest is None else (*self.known, self.latest.cosines())
+        known = self.known
+        if self.latest is not None:
+            # Whoever reads the matrix may have other settings than those of a step.
+            with torch_defaults(1):
+                known = (*known, self.latest.cosines())
         return _filled(self.num_satellites, self.base, known)
 
 

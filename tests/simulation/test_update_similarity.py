@@ -136,6 +136,15 @@ def _with_ones(cosines: FloatArray) -> FloatArray:
     return cosines
 
 
+def test_settings_of_whoever_reads_it_change_nothing():
+    updates, returned = rounds_of_many(missing=0.02)[0]
+    expected = UpdateSimilarity(MANY).refreshed(updates, returned).matrix()
+    later = UpdateSimilarity(MANY).refreshed(updates, returned)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+        found = later.matrix()
+    assert np.array_equal(found, expected)
+
+
 def test_what_the_caller_does_with_updates_later_changes_nothing():
     updates, returned = rounds_of_many(missing=0.0)[0]
     expected = _with_ones(update_cosines(updates))
