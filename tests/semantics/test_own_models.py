@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -189,7 +190,10 @@ class Louder(MLPLink):
         return draw._replace(noise=2 * draw.noise)
 
 
-@pytest.mark.parametrize("channel", [Channel(), Channel("rician", (0.0, 9.0)), Faded("rayleigh", 2.0), None])
+CHANNELS = [Channel(), Channel("rician", (0.0, 9.0)), Faded("rayleigh", 2.0), SimpleNamespace(draw=Channel().draw), None]
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("kind", [MLPLink, Louder, Own])
 def test_draws_of_several_generators_are_those_of_each(kind: type[SemanticModel], channel: Channel | None):
     model = Own() if kind is Own or channel is None else kind(64, 4, channel=channel, generator=generator())
