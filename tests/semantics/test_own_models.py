@@ -190,7 +190,8 @@ class Louder(MLPLink):
         return draw._replace(noise=2 * draw.noise)
 
 
-CHANNELS = [Channel(), Channel("rician", (0.0, 9.0)), Faded("rayleigh", 2.0), SimpleNamespace(draw=Channel().draw), None]
+OTHER = SimpleNamespace(draw=Channel().draw)
+CHANNELS = [Channel(), Channel("rician", (0.0, 9.0)), Faded("rayleigh", 2.0), OTHER, None]
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
