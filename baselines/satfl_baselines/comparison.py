@@ -54,16 +54,16 @@ def compare(
         progress: Called with the numbers of finished and of all episodes whenever the first changes.
 
     Raises:
-        ValueError: If policies or seeds are not distinct; if an own policy has the name of one in the registry, or a
-            name is in neither; if the scenario's target names no metric of the model, or a part does not go with the
-            scenario; if the folder holds anything else than this comparison; if there are several workers and an own
-            policy, part or reward cannot be pickled for them.
+        ValueError: If there are no policies or seeds, or not distinct ones; if an own policy has the name of one in the
+            registry, or a name is in neither; if the scenario's target names no metric of the model, or a part does not
+            go with the scenario; if the folder holds anything else than this comparison; if there are several workers
+            and an own policy, part or reward cannot be pickled for them.
         TypeError: If an own policy is not a function, `policies` are one text, or a part has the wrong form.
         OSError: If the folder cannot be read or written.
     """
     scenario, own = loaded(scenario), own or {}
     scenario.checked_parts(parts)
-    _check_distinct(policies=policies, seeds=seeds)
+    _check_names(policies=policies, seeds=seeds)
     _check_policies(policies, own, scenario)
     folder = ResultFolder(out, scenario, policies, seeds, own=own, parts=parts, reward=reward)
     runs = [Run(policy, seed) for seed in seeds for policy in policies]
@@ -78,10 +78,12 @@ def compare(
     return Comparison(tuple(policies), tuple(seeds), episodes)
 
 
-def _check_distinct(**given: Sequence[Any]) -> None:
+def _check_names(**given: Sequence[Any]) -> None:
     for name, values in given.items():
         if isinstance(values, str):
             raise TypeError(f"{name} must be a list, got the text {values!r}")
+        if not len(values):
+            raise ValueError(f"{name} must not be empty")
         for value, times in Counter(values).items():
             if times > 1:
                 raise ValueError(f"{name} must be distinct, got {value!r} {times} times")

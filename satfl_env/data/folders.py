@@ -27,8 +27,8 @@ def resolve_data_dir(data_dir: str | os.PathLike[str] | None, source: str) -> Pa
     chosen = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if not chosen:
         raise FileNotFoundError(
-            f"{source}: no data folder known; set data_dir (of a scenario: data.data_dir) or the environment variable "
-            f"{DATA_DIR_VARIABLE} to the folder that holds the image sets"
+            f"{source}: no data folder known; set data_dir (scenario: data.data_dir; command: --data or --set "
+            f"data.data_dir=FOLDER) or the environment variable {DATA_DIR_VARIABLE} to the folder with the image sets"
         )
     # The working directory may be another one at the next call.
     return expanded(chosen).absolute()

@@ -293,11 +293,13 @@ def test_workers_are_a_whole_number(folder, workers):
 @pytest.mark.parametrize(
     ("policies", "seeds", "told"),
     [
+        ([], [0], "policies must not be empty"),
+        (["full"], [], "seeds must not be empty"),
         (["full"], [0, 1, 0], "seeds must be distinct, got 0 2 times"),
         (["full", "random", "full"], [0], "policies must be distinct, got 'full' 2 times"),
     ],
 )
-def test_nothing_is_counted_twice(tmp_path, policies, seeds, told):
+def test_every_policy_and_seed_counts_once(tmp_path, policies, seeds, told):
     with pytest.raises(ValueError, match=told):
         compare(SCENARIO, policies, seeds, tmp_path / "new")
     assert not (tmp_path / "new").exists()
