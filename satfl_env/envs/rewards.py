@@ -155,8 +155,7 @@ class Reward:
 
 
 def _mean(metrics: Mapping[str, FloatArray], name: str | None) -> float:
-    values = metrics[judging_metric(metrics) if name is None else name]
-    return float(values.sum()) / len(values)
+    return float(metrics[judging_metric(metrics) if name is None else name].mean())
 
 
 def _weighted(choice: object) -> list[tuple[Any, Any]]:

@@ -448,7 +448,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
         }
 
     def _mean_metrics(self) -> dict[str, float]:
-        return {name: float(values.sum()) / len(values) for name, values in self.simulation.test.metrics.items()}
+        return {name: float(values.mean()) for name, values in self.simulation.test.metrics.items()}
 
     def _target_reached(self) -> bool:
         target = self.scenario.target

@@ -36,7 +36,7 @@ class TorchTester:
     """Tests by PyTorch, in as few batched forward passes as fit into memory.
 
     Args:
-        model: The model on the device of the test; `mean_loss` overwrites its own parameters.
+        model: The model on the device of the test; `mean_losses` overwrites its own parameters.
         layout: Its layout.
         device: Where models are tested.
     """

@@ -191,13 +191,12 @@ class Louder(MLPLink):
 
 
 OTHER = SimpleNamespace(draw=Channel().draw)
-CHANNELS = [Channel(), Channel("rician", (0.0, 9.0)), Faded("rayleigh", 2.0), OTHER, None]
+CHANNELS = [Channel(), Channel("rician", (0.0, 9.0)), Faded("rayleigh", 2.0), OTHER]
+LINKS = [kind(64, 4, channel=channel, generator=generator()) for kind in (MLPLink, Louder) for channel in CHANNELS]
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-@pytest.mark.parametrize("kind", [MLPLink, Louder, Own])
-def test_draws_of_several_generators_are_those_of_each(kind: type[SemanticModel], channel: Channel | None):
-    model = Own() if kind is Own or channel is None else kind(64, 4, channel=channel, generator=generator())
+@pytest.mark.parametrize("model", [*LINKS, Own()])
+def test_draws_of_several_generators_are_those_of_each(model: SemanticModel):
     counts, alone, together = [3, 20, 1], [generator(seed) for seed in range(3)], [generator(seed) for seed in range(3)]
     for _ in range(2):
         draws = [model.draw_channel(*each) for each in zip(counts, alone, strict=True)]
