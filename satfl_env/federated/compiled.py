@@ -16,7 +16,7 @@ from satfl_env.federated.kernel import CompiledTest, channel_arrays, load_kernel
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.model import HasKernel, Kernel, TrainableModel, has_evaluation_kernel, has_kernel
 from satfl_env.federated.objective import LocalObjective
-from satfl_env.federated.schedule import draw_orders
+from satfl_env.federated.schedule import Work, draw_orders
 from satfl_env.federated.threads import at_once, map_in_threads
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 from satfl_env.federated.usable import LARGEST_USABLE, TRIED, is_usable, trial_channel
@@ -46,12 +46,7 @@ class _Group(NamedTuple):
         rows: Their parameters, (A, P), trained in place.
         output_mask: Classes that exist, (A, C), or (A, 0) where all do.
         first: First of each one's samples, (A,).
-        samples: Number of its samples, (A,).
-        epochs: Its epochs, (A,).
-        used: Samples in an epoch, (A,).
-        begun: Epochs of which it trains at least a part, (A,).
-        batches: Minibatches in an epoch, (A,).
-        steps: Minibatches in all, (A,).
+        work: How much they train.
         seeds: Seed of its draws, (A,).
         terms: Start, shift and sum of gradients where there is an objective beside the loss, (A, 3, n), else n = 0.
     """
@@ -59,18 +54,24 @@ class _Group(NamedTuple):
     rows: NDArray[Any]
     output_mask: NDArray[np.bool_]
     first: NDArray[np.int64]
-    samples: NDArray[np.int64]
-    epochs: NDArray[np.int64]
-    used: NDArray[np.int64]
-    begun: NDArray[np.int64]
-    batches: NDArray[np.int64]
-    steps: NDArray[np.int64]
+    work: Work
     seeds: NDArray[np.uint64]
     terms: NDArray[Any]
 
     def split(self, size: int) -> list[_Group]:
         """These satellites in groups of a size."""
-        return [_Group._make(each[at : at + size] for each in self) for at in range(0, len(self.rows), size)]
+        parts = (slice(at, at + size) for at in range(0, len(self.rows), size))
+        return [
+            _Group(
+                self.rows[part],
+                self.output_mask[part],
+                self.first[part],
+                self.work.part(part),
+                self.seeds[part],
+                self.terms[part],
+            )
+            for part in parts
+        ]
 
 
 class _Progress(NamedTuple):
@@ -87,8 +88,8 @@ class _Progress(NamedTuple):
     def begun(cls, group: _Group, rows: NDArray[Any], terms: NDArray[Any]) -> _Progress:
         """Before the first step of a group, from its own rows and terms or copies of them."""
         count, num_parameters = rows.shape
-        moments, losses = np.zeros((count, 2, num_parameters), rows.dtype), np.zeros((count, group.steps.max()))
-        return cls(rows, moments, terms, np.zeros(count, np.int64), group.steps, losses)
+        moments, losses = np.zeros((count, 2, num_parameters), rows.dtype), np.zeros((count, group.work.steps.max()))
+        return cls(rows, moments, terms, np.zeros(count, np.int64), group.work.steps, losses)
 
 
 class _Outcome(NamedTuple):
@@ -146,7 +147,7 @@ class CompiledTrainer(RowTrainer):
         objective = shard.objective
         proximal_mu = 0.0 if objective is None else objective.proximal_mu
 
-        in_pairs = pays_in_pairs(everyone.steps, self._largest_batch(everyone), everyone.rows.shape[1], threads)
+        in_pairs = pays_in_pairs(everyone.work.steps, self._largest_batch(everyone), everyone.rows.shape[1], threads)
         if in_pairs:
             threads //= 2
 
@@ -165,7 +166,7 @@ class CompiledTrainer(RowTrainer):
         usable = np.isfinite(total) & is_usable(tried) & is_usable(largest)
         mean_gradient = None
         if objective is not None:
-            steps = everyone.steps.astype(everyone.rows.dtype)
+            steps = everyone.work.steps.astype(everyone.rows.dtype)
             mean_gradient = torch.from_numpy(everyone.terms[:, 2] / steps[:, None])
         return TrainedRows(trained.to(rows.device), last, usable, mean_gradient)
 
@@ -196,14 +197,7 @@ class CompiledTrainer(RowTrainer):
         mask = np.empty((len(rows), 0), np.bool_)
         if data.output_mask is not None:
             mask = np.ascontiguousarray(data.output_mask.numpy()[satellites])
-        group = _Group(
-            rows,
-            mask,
-            data.offsets[satellites],
-            *work,
-            seeds,
-            _terms(objective, rows),
-        )
+        group = _Group(rows, mask, data.offsets[satellites], work, seeds, _terms(objective, rows))
         images = np.ascontiguousarray(data.images.flatten(1).numpy(), rows.dtype)
         return group, _Samples(images, np.ascontiguousarray(data.targets.numpy(), np.int64))
 
@@ -223,7 +217,7 @@ class CompiledTrainer(RowTrainer):
                 *learner,
                 *samples,
                 group.output_mask,
-                group.used,
+                group.work.used,
                 which,
                 order,
                 ends,
@@ -236,30 +230,31 @@ class CompiledTrainer(RowTrainer):
             )
 
         generators = [torch.Generator().manual_seed(seed) for seed in group.seeds.tolist()]
-        work = (each.tolist() for each in (group.samples, group.used, group.begun))
+        work = (each.tolist() for each in (group.work.samples, group.work.used, group.work.begun))
         orders = [draw_orders(*each) for each in zip(*work, generators, strict=True)]
-        while (which := (progress.done < group.steps).nonzero()[0]).size:
+        while (which := (progress.done < progress.steps).nonzero()[0]).size:
             blocks = [next(orders[index]).ravel() for index in which]
             counts = list(map(len, blocks))
             channel = self._with_kernel.draw_channels(counts, [generators[index] for index in which])
             order = np.concatenate(blocks) + group.first[which].repeat(counts)
             block = which, order, np.cumsum(counts), channel_arrays(channel, group.rows.dtype)
-            at_once(*(partial(train, *each, *block) for each in zip(learners, halves, strict=True)))
+            at_once([partial(train, *each, *block) for each in zip(learners, halves, strict=True)], both.release)
         for other in learners[1:]:
             progress.losses[:] += other.losses
         return progress.losses
 
     def _largest_batch(self, group: _Group) -> int:
-        return min(self.settings.batch_size, int(group.used.max()))
+        return min(self.settings.batch_size, int(group.work.used.max()))
 
     def _last_loss(self, group: _Group, losses: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean loss of each satellite over its last epoch, (A,)."""
-        counts = zip(group.steps.tolist(), group.batches.tolist(), strict=True)
+        work = group.work
+        counts = zip(work.steps.tolist(), work.batches.tolist(), strict=True)
         totals = [
             np.add.reduce(own[max(0, steps - batches) : steps])
             for own, (steps, batches) in zip(losses, counts, strict=True)
         ]
-        return np.array(totals) / np.minimum(group.steps * self.settings.batch_size, group.used)
+        return np.array(totals) / np.minimum(work.steps * self.settings.batch_size, work.used)
 
 
 def _terms(objective: LocalObjective | None, rows: NDArray[Any]) -> NDArray[Any]:
@@ -278,7 +273,7 @@ def _trial_losses(
     See `usable_models`. Losses are not negative: where their sum is usable, so is each of them.
     """
     count = len(group.rows)
-    order = (group.first[:, None] + np.arange(TRIED) % group.samples[:, None]).ravel()
+    order = (group.first[:, None] + np.arange(TRIED) % group.work.samples[:, None]).ravel()
     everyone, tried = np.arange(count), np.full(count, TRIED)
     channel = tuple(part[: order.size].astype(group.rows.dtype, copy=False) for part in trial)
 

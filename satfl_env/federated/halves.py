@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Samples times parameters from which on a minibatch has halves: their threads meet once in a minibatch, which takes
-# thousands of times as long.
+# Samples times parameters from which on a minibatch has halves. It takes thousands of times as long as the one meeting
+# of its two threads.
 _LEAST_WORK = 8_000_000
 # Time that two threads take for a satellite which they share, compared with that of one.
 _PAIR_TIME = 0.55
@@ -25,7 +25,7 @@ class Halves(NamedTuple):
             Of the two, that with half 0 records the losses of minibatches without halves.
         gradients: Where the gradients of both halves lie, of one minibatch and the next, (2, 2, P); P is 0 where no
             minibatch has halves.
-        met: How often each of the two calls has waited for the other, int64, (2,).
+        met: How often each of the two calls has waited for the other, int64, (2,); negative where no call shall wait.
     """
 
     least: int
@@ -43,6 +43,10 @@ class Halves(NamedTuple):
     def split(self) -> list[Halves]:
         """One half each."""
         return [self._replace(own=0), self._replace(own=1)]
+
+    def release(self) -> None:
+        """Let no call wait any longer: the other one has failed, and the results are of no use."""
+        self.met[:] = -1
 
 
 def pays_in_pairs(steps: NDArray[np.int64], batch_size: int, num_parameters: int, threads: int) -> bool:

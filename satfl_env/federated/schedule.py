@@ -73,7 +73,7 @@ class Work(NamedTuple):
         steps = np.maximum(np.ceil(whole * settings.round_share - 1e-9), whole > 0).astype(np.int64)
         return cls(samples, epochs, used, -(-steps // np.maximum(batches, 1)), batches, steps)
 
-    def part(self, index: NDArray[np.int64]) -> Work:
+    def part(self, index: NDArray[np.int64] | slice) -> Work:
         """That of the satellites at some positions, in the order given."""
         return Work._make(each[index] for each in self)
 

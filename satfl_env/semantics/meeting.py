@@ -46,10 +46,10 @@ def meet(counts: Any, own: int) -> None:
     """Wait until the other one, 1 - `own`, has come here as often as this one.
 
     Args:
-        counts: How often each has come here, int64, (2,).
+        counts: How often each has come here, int64, (2,); negative where the other one will not come any more.
         own: Which of the two this is, 0 or 1.
     """
     times = counts[own] + 1
     _announce(counts, own, times)  # type: ignore[call-arg]
-    while _latest(counts, 1 - own) < times:
+    while 0 <= _latest(counts, 1 - own) < times:
         _give_way()

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+# Numba compiles this file anew where it has changed itself, not where only that other one has.
 from satfl_env.semantics.meeting import meet
 
 Array = NDArray[Any]

@@ -55,7 +55,12 @@ def in_pairs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(halves, "_PAIR_TIME", 0.0)
     ran: list[int] = []
     original = threads.at_once
-    monkeypatch.setattr("satfl_env.federated.compiled.at_once", lambda *jobs: (ran.append(len(jobs)), original(*jobs)))
+
+    def counted(jobs, release) -> None:
+        ran.append(len(jobs))
+        original(jobs, release)
+
+    monkeypatch.setattr("satfl_env.federated.compiled.at_once", counted)
     return ran
 
 
@@ -151,4 +156,32 @@ def test_without_a_thread_for_the_other_half_nobody_waits_for_it(monkeypatch: py
 
     monkeypatch.setattr(threading.Thread, "start", no_thread)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        threads.at_once(lambda: pytest.fail("it would wait for ever"), lambda: None)
+        threads.at_once([lambda: pytest.fail("it would wait for ever"), lambda: None], lambda: None)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_whoever_waits_for_a_job_that_fails_is_released(failing: int, error: type[BaseException]):
+    released, ended = threading.Event(), []
+
+    def fail() -> None:
+        raise error
+
+    def wait() -> None:
+        ended.append(released.wait(10))
+
+    jobs = [wait, fail] if failing else [fail, wait]
+    with pytest.raises(error):
+        threads.at_once(jobs, released.set)
+    assert ended == [True]
+
+
+def test_a_call_that_is_released_waits_no_longer():
+    both = halves.Halves.both(16, 100, np.dtype(np.float32))
+    waiting = threading.Thread(target=lambda: [meet(both.met, 1) for _ in range(3)], daemon=True)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    both.release()
+    waiting.join(10)
+    assert not waiting.is_alive()
