@@ -117,7 +117,8 @@ class Kernel(Protocol):
             learning_rate: Step size.
             adam: Whether to use Adam with PyTorch's default constants, rather than plain gradient descent.
             proximal_mu: Weight of the proximal term.
-            halves: Which minibatches go in two halves, and who computes which.
+            halves: Which minibatches go in two halves, and which of these this call computes. No kernel may ignore it:
+                another call may compute the other half, and the `losses` of both are added.
 
         Raises:
             ValueError: If a shape does not fit the model.

@@ -74,9 +74,12 @@ class _Round(NamedTuple):
         return _Cosines(self.members, self.members, _cosines(self.unit))
 
     def cosines_of(self, some: BoolArray) -> _Cosines:
-        """The cosines of some members, (R,), or of more of them, and all: in single precision those of `cosines`."""
+        """The cosines of some members, a mask (R,), and all.
+
+        There may be more rows than asked for. In single precision the numbers are those of `cosines`, to the bit.
+        """
         unit, tail = self.unit, (len(some) - 1) % _BLOCK + 1
-        # The last block of the whole product may be a small one.
+        # Where the last block of the whole product is so small, all of its rows are computed as it is.
         if tail < _FEWEST_ROWS:
             some = np.concatenate([some[:-tail], np.ones(tail, dtype=np.bool_)])
         which = np.flatnonzero(some)
