@@ -66,7 +66,9 @@ class Work(NamedTuple):
 
         Of the minibatches of all epochs it is the first `round_share`, and at least one where there is an epoch.
         """
-        used = samples_per_epoch(samples, settings)
+        used = samples
+        if settings.batches_per_epoch is not None:
+            used = np.minimum(samples, settings.batches_per_epoch * settings.batch_size)
         batches = -(-used // settings.batch_size)
         whole = batches * epochs
         # A product that is an integer up to rounding is not rounded up.
@@ -76,13 +78,6 @@ class Work(NamedTuple):
     def part(self, index: NDArray[np.int64] | slice) -> Work:
         """That of the satellites at some positions, in the order given."""
         return Work._make(each[index] for each in self)
-
-
-def samples_per_epoch(samples: NDArray[np.int64], settings: TrainingSettings) -> NDArray[np.int64]:
-    """Samples each satellite uses in one epoch, (S,)."""
-    if settings.batches_per_epoch is None:
-        return samples
-    return np.minimum(samples, settings.batches_per_epoch * settings.batch_size)
 
 
 def draw_blocks(model: TrainableModel, samples: int, used: int, epochs: int, seed: int) -> Iterator[Block]:
