@@ -203,6 +203,8 @@ def _checked_keys(action: object, space: spaces.Dict, *batch: int) -> Mapping[st
     """
     if not isinstance(action, Mapping):
         raise ValueError(f"the action must be a dict with the keys {list(space)}, got {type(action).__name__}")
+    if action.keys() == space.spaces.keys():
+        return action
     left_out = {
         key: np.zeros((*batch, *(part.shape or ())), part.dtype)
         for key, part in space.spaces.items()

@@ -66,8 +66,8 @@ def array_features(looked: FloatArray, array_shape: tuple[int, int]) -> tuple[Fl
     # Powers by repeated doubling take one sine and cosine per direction.
     power, known = np.exp(1j * phase), 1
     while known < max(array_shape):
-        new = min(known, max(array_shape) - known)
-        np.multiply(along[..., :new, :], power, out=along[..., known : known + new, :])
+        new = along[..., known : 2 * known, :]
+        np.multiply(along[..., : new.shape[-2], :], power, out=new)
         power, known = power * power, 2 * known
     x, y = along[..., 0, : array_shape[0], :], along[..., 1, : array_shape[1], :]
     return _linear_features(x), _linear_features(y)

@@ -103,7 +103,7 @@ class PlanarScene:
         self.coverage_radius_m = coverage_radius_m
         self._check()
         self._arcs = _covered_arcs(self.circle_radius_m, self.gateway_m - self.centre_m, coverage_radius_m)
-        self._gateway_position_m = np.pad(self.gateway_m, ((0, 0), (0, 1)))
+        self._gateway_position_m = np.column_stack([self.gateway_m, np.zeros(self.num_gateways)])
         self._gateway_position_m.setflags(write=False)
         period_s = 2 * np.pi * self.circle_radius_m / speed_mps
         self.horizon_s = float(period_s.max()) if horizon_s is None else horizon_s

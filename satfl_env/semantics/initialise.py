@@ -29,7 +29,8 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
         module.load_state_dict(empty, assign=True)
     with torch.no_grad():
         for layer in layers:
-            bound = prod(layer.weight.shape[1:]) ** -0.5
-            layer.weight.uniform_(-bound, bound, generator=generator)
-            if layer.bias is not None:
-                layer.bias.uniform_(-bound, bound, generator=generator)
+            weight, bias = layer.weight, layer.bias
+            bound = prod(weight.shape[1:]) ** -0.5
+            weight.uniform_(-bound, bound, generator=generator)
+            if bias is not None:
+                bias.uniform_(-bound, bound, generator=generator)

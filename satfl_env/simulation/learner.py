@@ -146,7 +146,8 @@ class Learner:
         model of a cluster the loss counts 1e12. With a single cluster there is nothing to choose between: zeros.
         """
         if clusters == 1:
-            return np.zeros((len(models.held), 1))
+            # The length of a tensor itself takes longer to find.
+            return np.zeros((models.held.shape[0], 1))
         losses = np.full((len(models.held), clusters), LARGEST_USABLE)
         for cluster in range(clusters):
             newest = models.newest(cluster)
@@ -197,10 +198,10 @@ def first_models(
     for _, parameter in model.named_parameters():
         # Weights are drawn in the order of memory, which earlier training may have changed.
         parameter.data = parameter.data.contiguous()
-    model.draw_weights(generator)
-    held = layout.flatten(model).repeat(num_satellites, 1)
-    if own_decoders and num_shared < layout.num_parameters:
-        for satellite in range(1, num_satellites):
-            model.draw_weights(generator)
-            held[satellite, num_shared:] = layout.flatten(model)[num_shared:]
+    drawn = []
+    for _ in range(num_satellites if own_decoders and num_shared < layout.num_parameters else 1):
+        model.draw_weights(generator)
+        drawn.append(layout.flatten(model))
+    held = torch.stack(drawn).repeat(num_satellites // len(drawn), 1)
+    held[:, :num_shared] = drawn[0][:num_shared]
     return held

@@ -35,7 +35,7 @@ class NextContact(Direct):
         energy_j, stored_j = opening.spendable_j(upload_s), opening.left_j(download_s, upload_s)
         in_time, affordable = epochs_in_time_and_affordable(epoch, away_s, energy_j, stored_j)
         outcome = first_reason(
-            (Outcome.SAT_OUT, ~opening.decision.associated),
+            (Outcome.SAT_OUT, ~opening.associated),
             (Outcome.NOT_VISIBLE, ~opening.visible),
             (Outcome.OUT_OF_TIME, ~fits),
             (Outcome.BROWNED_OUT, stored_j <= 0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -142,9 +141,14 @@ class Opening:
         return self.decision.pairs
 
     @cached_property
+    def associated(self) -> BoolArray:
+        """Satellites that are associated with a gateway, (S,)."""
+        return self.decision.associated
+
+    @cached_property
     def visible(self) -> BoolArray:
         """Satellites that are associated with a gateway in sight, (S,)."""
-        return self.decision.associated & self.state.visible[self.pairs]
+        return self.associated & self.state.visible[self.pairs]
 
     @cached_property
     def window_s(self) -> FloatArray:
@@ -168,8 +172,8 @@ class Opening:
 
     def with_transfers(self, transfers: Transfers) -> Opening:
         """The round with other transfers; what does not depend on them is not computed again."""
-        opening = copy.copy(self)
-        vars(opening).update(transfers._asdict())
+        opening = object.__new__(type(self))
+        vars(opening).update(vars(self), **transfers._asdict())
         return opening
 
     def spendable_j(self, upload_s: FloatArray) -> FloatArray:
