@@ -45,7 +45,7 @@ def remaining_window_s(
 
 
 def _windows_s(phase_rad: FloatArray, circle_radius_m: FloatArray, arcs: _Arcs, speed_mps: float) -> FloatArray:
-    """See `remaining_window_s`."""
+    """Remaining windows of eq. 7, (S, G), from the arcs that gateways cover; see `remaining_window_s`."""
     bearing, half_arc, always = arcs
     to_exit = np.mod(bearing + half_arc - phase_rad[:, None], 2 * np.pi)
     window = np.where(to_exit <= 2 * half_arc, to_exit * circle_radius_m[:, None] / speed_mps, 0.0)
@@ -94,17 +94,16 @@ class PlanarScene:
         coverage_radius_m: float,
         horizon_s: float | None = None,
     ) -> None:
-        self.circle_radius_m = np.asarray(circle_radius_m, dtype=np.float64)
-        self.phase_rad = np.asarray(phase_rad, dtype=np.float64)
-        self.gateway_m = np.asarray(gateway_m, dtype=np.float64)
-        self.centre_m = np.asarray(centre_m, dtype=np.float64)
+        self.circle_radius_m = _fixed(circle_radius_m)
+        self.phase_rad = _fixed(phase_rad)
+        self.gateway_m = _fixed(gateway_m)
+        self.centre_m = _fixed(centre_m)
         self.speed_mps = speed_mps
         self.altitude_m = altitude_m
         self.coverage_radius_m = coverage_radius_m
         self._check()
         self._arcs = _covered_arcs(self.circle_radius_m, self.gateway_m - self.centre_m, coverage_radius_m)
-        self._gateway_position_m = np.column_stack([self.gateway_m, np.zeros(self.num_gateways)])
-        self._gateway_position_m.setflags(write=False)
+        self._gateway_position_m = _fixed(np.column_stack([self.gateway_m, np.zeros(self.num_gateways)]))
         period_s = 2 * np.pi * self.circle_radius_m / speed_mps
         self.horizon_s = float(period_s.max()) if horizon_s is None else horizon_s
         _check_positive("horizon_s", self.horizon_s)
@@ -222,6 +221,13 @@ class PlanarScene:
     def _offset_m(self) -> FloatArray:
         """Horizontal distance of each gateway from the circles' centre, (G,)."""
         return np.asarray(np.linalg.norm(self.gateway_m - self.centre_m, axis=-1))
+
+
+def _fixed(values: ArrayLike) -> FloatArray:
+    """A copy that cannot change, since arcs follow from it."""
+    copy = np.array(values, dtype=np.float64)
+    copy.setflags(write=False)
+    return copy
 
 
 def _check_shape(name: str, value: FloatArray, shape: tuple[int, ...]) -> None:

@@ -119,11 +119,12 @@ class UpdateSimilarity:
         if self.latest is not None and (left := ~returned[self.latest.members]).any():
             # Also where the matrix has been made: what a round leaves does not depend on who looked at it.
             known = (*known, self.latest.cosines_of(left))
-        latest, kept = _Round(returned.nonzero()[0], _directions(updates)), updates.nbytes
-        is_large = kept <= _bytes_allowed(len(updates))
+        latest = _Round(returned.nonzero()[0], _directions(updates))
+        # Updates are kept where they take not much more memory than what they are compared for.
+        is_large = updates.nbytes <= 2 * _matrix_bytes(len(updates))
         if not is_large:
-            known, kept = (*known, latest.cosines()), 0
-        if kept + sum(one.cosines.nbytes for one in known) > _bytes_allowed(self.num_satellites):
+            known = (*known, latest.cosines())
+        if sum(one.cosines.nbytes for one in known) > _matrix_bytes(self.num_satellites):
             base, known = _filled(self.num_satellites, base, known), ()
         return UpdateSimilarity(self.num_satellites, base, known, latest if is_large else None)
 
@@ -141,9 +142,9 @@ class UpdateSimilarity:
         return _filled(self.num_satellites, self.base, known)
 
 
-def _bytes_allowed(num_satellites: int) -> int:
-    """Memory that may be kept beside a matrix of some satellites, in bytes: twice its own."""
-    return 2 * 8 * num_satellites**2
+def _matrix_bytes(num_satellites: int) -> int:
+    """Memory of the matrix of some satellites, which rounds that are kept beside it may not exceed."""
+    return 8 * num_satellites**2
 
 
 def _filled(num_satellites: int, base: FloatArray | None, known: tuple[_Cosines, ...]) -> FloatArray:
