@@ -19,8 +19,16 @@ Array = NDArray[Any]
 # Weight (out, in) and bias (out,).
 Layer = tuple[Array, Array]
 
+# Assignments and copies of NumPy take seconds to compile, since their errors name shapes: loops stand in their place.
 # NaN and infinity pass through as in NumPy, for the trainer to find. Threads may run other satellites beside.
 _machine_code = njit(nogil=True, error_model="numpy")
+
+
+@_machine_code
+def _copy(source: Array, target: Array) -> None:
+    """Overwrite a row by another, as long or longer."""
+    for i in range(len(target)):
+        target[i] = source[i]
 
 
 @_machine_code
@@ -163,7 +171,7 @@ def _column_linear(layer: Layer, inputs: Array, outputs: Array, relu: bool) -> N
 
 @_machine_code
 def _column_channel(symbols: Array, noise: Array, gain: Array, floor: float, scale: Array, received: Array) -> None:
-    """Symbols (n, B) at unit power over L draws of the channel, (n, L, B) and (L, B), to (n, L B)."""
+    """Symbols (n, B) at unit power over L draws of the channel, (L, n, B) and (L, B), to (n, L B)."""
     real = symbols.dtype.type
     num_symbols, num_samples = symbols.shape
     scale[:] = 0
@@ -174,7 +182,7 @@ def _column_channel(symbols: Array, noise: Array, gain: Array, floor: float, sca
         scale[i] = real(1) / np.sqrt(scale[i] / real(num_symbols) + real(floor))
     for j in range(num_symbols):
         for draw in range(len(gain)):
-            arrived, own_gain, own_noise = received[j, draw * num_samples :], gain[draw], noise[j, draw]
+            arrived, own_gain, own_noise = received[j, draw * num_samples :], gain[draw], noise[draw, j]
             for i in range(num_samples):
                 arrived[i] = own_gain[i] * (symbols[j, i] * scale[i]) + own_noise[i]
 
@@ -290,9 +298,9 @@ def _check(
 
 
 @_machine_code
-def _check_classes(lowest: int, highest: int, num_classes: int) -> None:
-    """Raise an error if targets from `lowest` to `highest` are not all classes."""
-    if lowest < 0 or highest >= num_classes:
+def _check_class(target: int, num_classes: int) -> None:
+    """Raise an error if a target is no class."""
+    if target < 0 or target >= num_classes:
         raise IndexError("a target is not among the classes")
 
 
@@ -300,7 +308,7 @@ def _check_classes(lowest: int, highest: int, num_classes: int) -> None:
 def _gather(images: Array, targets: Array, samples: Array, inputs: Array, labels: Array) -> None:
     """Copy samples to the beginning of `inputs` and `labels`."""
     for i, sample in enumerate(samples):
-        inputs[i] = images[sample]
+        _copy(images[sample], inputs[i])
         labels[i] = targets[sample]
 
 
@@ -384,7 +392,7 @@ def train_mlp_link(
     least_halved, own_half, half_gradients, met = halves
     _check(sizes, images, channel, order.size, output_mask.shape[1])
     for sample in order:
-        _check_classes(targets[sample], targets[sample], classes)
+        _check_class(targets[sample], classes)
     # In memory of their own, aligned alike, numbers are rounded alike wherever the row lies.
     parameters, real = np.empty(rows.shape[1], rows.dtype), rows.dtype
     gradient = np.empty_like(parameters)
@@ -400,7 +408,7 @@ def train_mlp_link(
     logits = np.empty((most * num_draws, classes), real)
     at, turn = 0, 0
     for satellite, end in zip(which, ends):  # noqa: B905 (Numba knows no strict zip)
-        parameters[:] = rows[satellite]
+        _copy(rows[satellite], parameters)
         epoch_end = at
         while at < end and done[satellite] < steps[satellite]:
             if at == epoch_end:
@@ -437,7 +445,7 @@ def train_mlp_link(
                     logits[: size * num_draws],
                 )
                 if halved:
-                    both[half] = gradient
+                    _copy(gradient, both[half])
                 if halved or own_half != 1:
                     losses[satellite, done[satellite]] += loss
             if halved:
@@ -454,7 +462,7 @@ def train_mlp_link(
             else:
                 _sgd(parameters, gradient, learning_rate)
         at = end
-        rows[satellite] = parameters
+        _copy(parameters, rows[satellite])
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -475,9 +483,12 @@ def evaluate_mlp_link(
     noise, gain, _ = channel
     n, num_draws, real = len(images), noise.shape[1], rows.dtype
     _check(sizes, images, channel, n, output_mask.shape[1])
-    _check_classes(targets.min(), targets.max(), classes)
+    for own_targets in targets:
+        for target in own_targets:
+            _check_class(target, classes)
     inputs, scale = _columns(images), np.empty(n, real)
-    column_noise, column_gain = noise.transpose(2, 1, 0).copy(), gain[:, :, 0].T.copy()
+    column_noise = _columns(noise.reshape((n, num_draws * symbols))).reshape((num_draws, symbols, n))
+    column_gain = _columns(gain.reshape((n, num_draws)))
     features, code = np.empty((hidden, n), real), np.empty((symbols, n), real)
     arrived, decoded = np.empty((symbols, num_draws * n), real), np.empty((decoder_hidden, num_draws * n), real)
     logits = np.empty((classes, num_draws * n), real)
@@ -489,11 +500,11 @@ def evaluate_mlp_link(
     for index in np.argsort(rows[:, encoder_size - 1]):
         row, satellite = rows[index], satellites[index]
         if not _equal(row[:encoder_size], parameters[:encoder_size]):
-            parameters[:encoder_size] = row[:encoder_size]
+            _copy(row, parameters[:encoder_size])
             _column_linear(encoder, inputs, features, True)
             _column_linear(encoder2, features, code, False)
             _column_channel(code, column_noise, column_gain, power_floor, scale, arrived)
-        parameters[encoder_size:] = row[encoder_size:]
+        _copy(row[encoder_size:], parameters[encoder_size:])
         _column_linear(decoder, arrived, decoded, True)
         _column_linear(decoder2, decoded, logits, False)
         _scores(logits, targets[satellite], weights[satellite], output_mask[satellite], results[index])
