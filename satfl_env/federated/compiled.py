@@ -152,11 +152,13 @@ class CompiledTrainer(RowTrainer):
             threads //= 2
 
         def train(group: _Group) -> _Outcome:
-            losses = self._train(kernel, group, samples, proximal_mu, in_pairs)
+            # The trial may have the largest minibatch.
+            both = Halves.both(max(TRIED, self._largest_batch(group)), group.rows.shape[1], group.rows.dtype)
+            losses = self._train(kernel, group, samples, proximal_mu, both.split() if in_pairs else [both])
             return _Outcome(
                 self._last_loss(group, losses),
                 losses.sum(axis=1),
-                _trial_losses(kernel, group, samples, self._trial),
+                _trial_losses(kernel, group, samples, self._trial, both),
                 np.abs(group.rows).max(axis=1),
             )
 
@@ -202,15 +204,15 @@ class CompiledTrainer(RowTrainer):
         return group, _Samples(images, np.ascontiguousarray(data.targets.numpy(), np.int64))
 
     def _train(
-        self, kernel: Kernel, group: _Group, samples: _Samples, proximal_mu: float, in_pair: bool
+        self, kernel: Kernel, group: _Group, samples: _Samples, proximal_mu: float, halves: list[Halves]
     ) -> NDArray[np.float64]:
-        """Train some satellites: the sum of the losses of each step, and zeros after the last, (A, most steps)."""
+        """Train some satellites, each half of a minibatch in a thread of its own if they are two.
+
+        Returns:
+            The sum of the losses of each step, and zeros after the last, (A, most steps).
+        """
         progress = _Progress.begun(group, group.rows, group.terms)
-        both = Halves.both(self._largest_batch(group), group.rows.shape[1], group.rows.dtype)
-        learners, halves = [progress], [both]
-        if in_pair:
-            learners.append(_Progress.begun(group, group.rows.copy(), group.terms.copy()))
-            halves = both.split()
+        learners = [progress, *(_Progress.begun(group, group.rows.copy(), group.terms.copy()) for _ in halves[1:])]
 
         def train(learner: _Progress, own: Halves, which: Any, order: Any, ends: Any, channel: Any) -> None:
             kernel(
@@ -238,7 +240,7 @@ class CompiledTrainer(RowTrainer):
             channel = self._with_kernel.draw_channels(counts, [generators[index] for index in which])
             order = np.concatenate(blocks) + group.first[which].repeat(counts)
             block = which, order, np.cumsum(counts), channel_arrays(channel, group.rows.dtype)
-            at_once([partial(train, *each, *block) for each in zip(learners, halves, strict=True)], both.release)
+            at_once([partial(train, *each, *block) for each in zip(learners, halves, strict=True)], halves[0].release)
         for other in learners[1:]:
             progress.losses[:] += other.losses
         return progress.losses
@@ -266,7 +268,7 @@ def _terms(objective: LocalObjective | None, rows: NDArray[Any]) -> NDArray[Any]
 
 
 def _trial_losses(
-    kernel: Kernel, group: _Group, samples: _Samples, trial: tuple[NDArray[Any], ...]
+    kernel: Kernel, group: _Group, samples: _Samples, trial: tuple[NDArray[Any], ...], halves: Halves
 ) -> NDArray[np.float64]:
     """Largest of each trained model's losses on the first samples of its satellite, or a usable sum of them, (A,).
 
@@ -298,7 +300,7 @@ def _trial_losses(
             0.0,
             False,
             0.0,
-            Halves.both(size, group.rows.shape[1], group.rows.dtype),
+            halves,
         )
         return np.asarray(losses.max(axis=1))
 
