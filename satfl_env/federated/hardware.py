@@ -98,12 +98,7 @@ def one_blas_thread() -> Iterator[None]:
 
 @cache
 def _blas() -> list[Any]:
-    libraries = list(ThreadpoolController().select(user_api="blas").lib_controllers)
-    for library in libraries:
-        # Finding a library's function by its name takes longer than calling it.
-        if hasattr(library, "_get_symbol"):
-            library._get_symbol = cache(library._get_symbol)
-    return libraries
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 def data_on(device: str, data: LocalData) -> LocalData:

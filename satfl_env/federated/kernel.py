@@ -47,7 +47,7 @@ def load_kernel(model: HasKernel, dtype: torch.dtype) -> Kernel:
     """The kernel of a model, ready for parameters of a type: compiled, or loaded from Numba's folder on disk.
 
     Processes and threads that need it at the same time wait for the first one. A compilation is logged, since it takes
-    about 15 s.
+    about 10 s.
 
     Raises:
         KernelError: If Numba is missing or does not work, or finds no folder that it can write to.
@@ -139,7 +139,7 @@ def _announced(function: Any) -> Iterator[None]:
     class Announcement(event.Listener):
         def on_start(self, started: Any) -> None:
             if started.data["dispatcher"] is function:
-                _log.warning("compiling %s, once on this machine: this takes about 15 s", function.__name__)
+                _log.warning("compiling %s, once on this machine: this takes about 10 s", function.__name__)
 
         def on_end(self, ended: Any) -> None:
             pass

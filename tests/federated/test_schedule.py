@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satfl_env.federated import TrainingSettings
@@ -20,6 +20,7 @@ LINK = link()
 seeds = st.integers(0, 2**64 - 1)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(0, 12), seeds)
 def test_epochs_are_shuffles_drawn_in_blocks_of_bounded_size(samples: int, used: int, epochs: int, seed: int):
     used = min(samples, used)
@@ -62,6 +63,7 @@ def test_a_round_of_few_samples_takes_one_draw():
     assert calls == [480]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100), st.integers(0, 9), st.floats(0.01, 1.0), st.integers(1, 40))
 def test_epochs_begun_are_those_that_the_minibatches_reach(samples: int, epochs: int, share: float, batch_size: int):
     settings = TrainingSettings(batch_size, round_share=share)

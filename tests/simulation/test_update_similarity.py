@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cosine
 from torch import Tensor
@@ -93,6 +93,7 @@ def test_without_updates_to_compare_nothing_is_kept(shape):
     assert before.refreshed(torch.empty(shape), np.arange(4) < shape[0]) is before
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.lists(st.booleans(), min_size=5, max_size=5), st.booleans()), max_size=12), st.data())
 def test_similarities_are_the_same_whenever_they_are_read(rounds, data):
     kept, expected = UpdateSimilarity(5), np.eye(5)
