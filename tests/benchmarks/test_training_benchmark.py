@@ -55,6 +55,13 @@ def test_medians_leave_the_first_out_and_take_turns(monkeypatch: pytest.MonkeyPa
     assert turns == ["a", "b"] * 4
 
 
+def test_a_short_job_counts_when_its_own_caches_are_warm(monkeypatch: pytest.MonkeyPatch):
+    # The warm-up, and one repeat: first time and second time.
+    clock = itertools.accumulate(itertools.chain(*([0, n] for n in (0.09, 0.08, 0.05, 0.03))))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    assert timing.medians({"a": lambda: None}, 1) == {"a": pytest.approx(0.03)}
+
+
 def test_tables_join_neighbours_with_equal_quantities():
     values = {"A: x, s": 1.0, "A: y, s": 2.0, "B: x, s": 12345.6, "B: y, s": 0.01234, "C, D: other: z": 3.0}
     first, second = report.tables(values)
