@@ -93,7 +93,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `position_m`        | `(S, 3)` | -   | farthest coordinate of the scene | satellite positions                 |
     | `velocity_mps`      | `(S, 3)` | -   | highest speed of the scene       | satellite velocities                |
     | `distance_m`        | `(S, G)` | 0   | longest slant range of the scene | slant ranges                        |
-    | `visible`           | `(S, G)` | 0   | 1 (`MultiBinary`)                | inside the gateway's coverage       |
+    | `visible`           | `(S, G)` | 0   | 1 (int8)                         | inside the gateway's coverage       |
     | `window_s`          | `(S, G)` | 0   | horizon of the scene             | remaining contact window            |
     | `rate_bps`          | `(S, G)` | 0   | rate at the shortest slant range | rate alone on the gateway's band    |
     | `link_s`            | `(S, G)` | 0   | horizon of the scene             | both model transfers at that rate   |
@@ -129,7 +129,7 @@ class SatFLEnv(PortableSpec, gym.Env[Observation, Action]):
     | `cluster_loss`    | `(S, K)`    | 0   | 10                    | loss under each of `rounds.broadcast` models |
 
     With the scenario's section `faults`, or a part of that name, there are also `satellite_up`, `(S,)`, and
-    `gateway_up`, `(G,)`, both `MultiBinary`: 1 for what works.
+    `gateway_up`, `(G,)`, both int8: 1 for what works.
 
     ## Rewards
 
