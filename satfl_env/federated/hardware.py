@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from satfl_env.federated.local import LocalData
 from satfl_env.federated.model import TrainableModel
 from satfl_env.settings import STRICT, Workers
 
+_log = logging.getLogger(__name__)
 # Data already moved; in-place changes to the original after its first round there have no effect.
 _moved: WeakKeyDictionary[LocalData, LocalData] = WeakKeyDictionary()
 
@@ -84,16 +86,30 @@ def thread_limit(num_threads: int | None) -> Iterator[None]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit NumPy's and SciPy's matrix products to one thread inside the block."""
+    """Limit NumPy's and SciPy's matrix products to one thread inside the block.
+
+    OpenBLAS takes the number of its main thread alone: in another one this may be in vain, which is logged once.
+    """
     # threadpoolctl's own limit sets every library each time, which takes as long as a small test.
     several = [(one, number) for one in _blas() if (number := one.get_num_threads()) not in (None, 1)]
-    for library, _ in several:
+    for library, number in several:
         library.set_num_threads(1)
+        if library.get_num_threads() != 1:
+            _say_once(number)
     try:
         yield
     finally:
         for library, number in several:
             library.set_num_threads(number)
+
+
+@cache
+def _say_once(number: int) -> None:
+    _log.warning(
+        "matrix products keep %d threads outside the main thread, which may round large models in another way: set "
+        "OPENBLAS_NUM_THREADS=1",
+        number,
+    )
 
 
 @cache

@@ -27,6 +27,7 @@ from satfl_env.federated import (
     LocalData,
     TrainingSettings,
     compiled,
+    hardware,
     in_process,
     kernel,
     make_trainer,
@@ -205,6 +206,27 @@ def test_matrix_products_have_one_thread_and_then_as_many_as_before(monkeypatch:
         )
         assert threads() == {2}
     assert during == [{1}]
+
+
+class Stubborn:
+    """A library that takes no number of threads, as OpenBLAS outside its main thread."""
+
+    def get_num_threads(self) -> int:
+        return 2
+
+    def set_num_threads(self, number: int) -> None:
+        pass
+
+
+def test_a_library_that_keeps_its_threads_is_told_once(monkeypatch, caplog):
+    hardware._say_once.cache_clear()
+    monkeypatch.setattr(hardware, "_blas", lambda: [Stubborn()])
+    for _ in range(2):
+        with hardware.one_blas_thread():
+            pass
+    (said,) = caplog.messages
+    assert "matrix products keep 2 threads" in said
+    assert "OPENBLAS_NUM_THREADS=1" in said
 
 
 @pytest.mark.parametrize("engine", ["loop", "stacked", "compiled"])
