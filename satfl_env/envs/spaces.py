@@ -353,8 +353,7 @@ def _check_type(name: str, array: NDArray[Any], space: spaces.Space[Any]) -> Non
 
 def _check_values(name: str, array: NDArray[Any], space: spaces.Space[Any]) -> None:
     inside = _inside(array, space)
-    # Counting takes a third of the time of `all`.
-    if np.count_nonzero(inside) == inside.size:
+    if inside.all():
         return
     index = tuple(np.argwhere(~inside)[0].tolist())
     (low, high), (allowed, _) = bounds(space), _allowed(space)

@@ -234,7 +234,7 @@ class CompiledTrainer(RowTrainer):
         generators = [torch.Generator().manual_seed(seed) for seed in group.seeds.tolist()]
         work = (each.tolist() for each in (group.work.samples, group.work.used, group.work.begun))
         orders = [draw_orders(*each) for each in zip(*work, generators, strict=True)]
-        while (which := (progress.done < progress.steps).nonzero()[0]).size:
+        while (which := np.flatnonzero(progress.done < progress.steps)).size:
             blocks = [next(orders[index]).ravel() for index in which]
             counts = list(map(len, blocks))
             channel = self._with_kernel.draw_channels(counts, [generators[index] for index in which])
@@ -253,8 +253,7 @@ class CompiledTrainer(RowTrainer):
         work = group.work
         counts = zip(work.steps.tolist(), work.batches.tolist(), strict=True)
         totals = [
-            np.add.reduce(own[max(0, steps - batches) : steps])
-            for own, (steps, batches) in zip(losses, counts, strict=True)
+            own[max(0, steps - batches) : steps].sum() for own, (steps, batches) in zip(losses, counts, strict=True)
         ]
         return np.array(totals) / np.minimum(work.steps * self.settings.batch_size, work.used)
 

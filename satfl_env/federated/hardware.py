@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from threadpoolctl import ThreadpoolController
 
 from satfl_env.federated.local import LocalData
 from satfl_env.federated.model import TrainableModel
+from satfl_env.federated.say_once import say_once
 from satfl_env.settings import STRICT, Workers
 
-_log = logging.getLogger(__name__)
 # Data already moved; in-place changes to the original after its first round there have no effect.
 _moved: WeakKeyDictionary[LocalData, LocalData] = WeakKeyDictionary()
 
@@ -95,21 +94,15 @@ def one_blas_thread() -> Iterator[None]:
     for library, number in several:
         library.set_num_threads(1)
         if library.get_num_threads() != 1:
-            _say_once(number)
+            say_once(
+                f"matrix products keep {number} threads outside the main thread, which may round large models in "
+                "another way: set OPENBLAS_NUM_THREADS=1"
+            )
     try:
         yield
     finally:
         for library, number in several:
             library.set_num_threads(number)
-
-
-@cache
-def _say_once(number: int) -> None:
-    _log.warning(
-        "matrix products keep %d threads outside the main thread, which may round large models in another way: set "
-        "OPENBLAS_NUM_THREADS=1",
-        number,
-    )
 
 
 @cache

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from functools import cache
-
 from torch import Tensor
 
 from satfl_env.federated.compiled import CompiledTrainer
@@ -14,6 +11,7 @@ from satfl_env.federated.kernel import CompiledTest, KernelError
 from satfl_env.federated.local import LocalData, TrainingSettings
 from satfl_env.federated.loop import LoopTrainer
 from satfl_env.federated.model import TrainableModel, has_kernel, has_stacked_gradient
+from satfl_env.federated.say_once import say_once
 from satfl_env.federated.stacked import StackedTrainer
 from satfl_env.federated.trainer import RowTrainer, Shard, TrainedRows
 
@@ -59,7 +57,7 @@ class InProcessTrainer(RowTrainer):
         try:
             return compiled.compiled_test(rows) if compiled else None
         except KernelError as error:
-            _say_once(f"{error}; testing is slower without it")
+            say_once(f"{error}; testing is slower without it")
             return None
 
     def flops(self, data: LocalData) -> int:
@@ -75,11 +73,6 @@ class InProcessTrainer(RowTrainer):
         try:
             self.compiled.kernel(rows)
         except KernelError as error:
-            _say_once(f"{error}; training is slower without it")
+            say_once(f"{error}; training is slower without it")
             return None
         return self.compiled
-
-
-@cache
-def _say_once(message: str) -> None:
-    logging.getLogger(__name__).warning(message)

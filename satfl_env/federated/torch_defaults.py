@@ -23,10 +23,8 @@ def torch_defaults(num_threads: int | None = None) -> Iterator[None]:
     Args:
         num_threads: Most threads of PyTorch; see `thread_limit`.
     """
-    with np.errstate(all="ignore"), ExitStack() as stack:
+    with np.errstate(all="ignore"), thread_limit(num_threads), ExitStack() as stack:
         # Most often all is as it should be, and asking costs less than setting.
-        if num_threads not in (None, torch.get_num_threads()):
-            stack.enter_context(thread_limit(num_threads))
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         if not torch.is_grad_enabled():

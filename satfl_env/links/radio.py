@@ -130,7 +130,7 @@ class BandLinks:
         num_gateways = snapshot.distance_m.shape[1]
         share_hz = self._bands_hz(association, num_gateways, share)
         # Often a few of many satellites send.
-        sends, rates_bps = (association < num_gateways).nonzero()[0], np.zeros(len(association))
+        sends, rates_bps = np.flatnonzero(association < num_gateways), np.zeros(len(association))
         share_hz, gateways, gain = share_hz[sends], association[sends], self._gain(snapshot, sends)
         power_w = _rows_of(_of_rows(self.transmit_power_w, snapshot), sends)
         quality = sinr(

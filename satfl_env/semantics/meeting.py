@@ -8,14 +8,17 @@ from typing import Any
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+from numba.np import arrayobj
+
+# Numba has no types for these.
+_arrays: Any = arrayobj
+_tools: Any = cgutils
 
 # Whoever waits lets others run: with fewer free cores than threads, what it waits for is among them.
 _give_way: Any = types.ExternalFunction("sched_yield", types.int32()) if os.name == "posix" else njit(lambda: 0)
 
 
-@intrinsic
-def _announce(_context: Any, counts: Any, index: Any, value: Any) -> Any:
+def _written(_context: Any, counts: Any, index: Any, value: Any) -> Any:
     """Write a count after all that was written before, as the other thread sees it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -25,8 +28,7 @@ def _announce(_context: Any, counts: Any, index: Any, value: Any) -> Any:
     return types.void(counts, index, types.int64), generate
 
 
-@intrinsic
-def _latest(_context: Any, counts: Any, index: Any) -> Any:
+def _read(_context: Any, counts: Any, index: Any) -> Any:
     """Read a count before all that is read after."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -37,8 +39,12 @@ def _latest(_context: Any, counts: Any, index: Any) -> Any:
 
 def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     kind = signature.args[0]
-    array = make_array(kind)(context, builder, arguments[0])  # type: ignore[no-untyped-call]
-    return cgutils.get_item_pointer(context, builder, kind, array, [arguments[1]])  # type: ignore[no-untyped-call]
+    array = _arrays.make_array(kind)(context, builder, arguments[0])
+    return _tools.get_item_pointer(context, builder, kind, array, [arguments[1]])
+
+
+_announce: Any = intrinsic(_written)
+_latest: Any = intrinsic(_read)
 
 
 @njit(nogil=True)
@@ -50,6 +56,6 @@ def meet(counts: Any, own: int) -> None:
         own: Which of the two this is, 0 or 1.
     """
     times = counts[own] + 1
-    _announce(counts, own, times)  # type: ignore[call-arg]
+    _announce(counts, own, times)
     while 0 <= _latest(counts, 1 - own) < times:
         _give_way()

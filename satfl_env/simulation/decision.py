@@ -117,7 +117,7 @@ def _check_entries(
     name: str, value: IntArray | FloatArray, fits: BoolArray, allowed: str, limit: FloatArray | None = None
 ) -> None:
     # Counting takes a third of the time of `all`.
-    if np.count_nonzero(fits) == len(fits):
+    if fits.all():
         return
     index = int(fits.argmin())
     bound = "" if limit is None else f" = {limit[index]:g} Hz"

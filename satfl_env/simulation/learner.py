@@ -122,7 +122,7 @@ class Learner:
             return np.arange(len(judged)), judged
         # Satellites that fetch nothing still hold the model tested before, unless that was tested before aggregation.
         hand_out()
-        (changed,) = fetches.nonzero()
+        changed = np.flatnonzero(fetches)
         return changed, take_rows(models.held, changed)
 
     def evaluate(self, jobs: Sequence[EvaluationJob]) -> list[Evaluation]:
@@ -146,8 +146,7 @@ class Learner:
         model of a cluster the loss counts 1e12. With a single cluster there is nothing to choose between: zeros.
         """
         if clusters == 1:
-            # The length of a tensor itself takes longer to find.
-            return np.zeros((models.held.shape[0], 1))
+            return np.zeros((len(models.held), 1))
         losses = np.full((len(models.held), clusters), LARGEST_USABLE)
         for cluster in range(clusters):
             newest = models.newest(cluster)

@@ -228,7 +228,7 @@ class ModelStore:
         participants of that group. Decoders are its own.
         """
         start = self.held.clone()
-        (members,) = trains.nonzero()
+        members = np.flatnonzero(trains)
         row = self._row[decision.association[members], decision.cluster[members]]
         known, new = members[row >= 0], members[row < 0]
         if known.size:
@@ -243,7 +243,7 @@ class ModelStore:
     def take_in(self, decision: Decision, arrivals: Arrivals) -> Intake:
         """Sort the updates that came back into groups and weigh them; satellites hold what they have trained."""
         weights, equal = np.zeros(len(arrivals.returned)), np.zeros(len(arrivals.returned), dtype=np.bool_)
-        (members,) = arrivals.returned.nonzero()
+        members = np.flatnonzero(arrivals.returned)
         groups, index = self._groups(decision, members)
         raw = decision.weights[members]
         weights[members], equal[members] = normalise_weights(raw, index)
@@ -340,7 +340,7 @@ class ModelStore:
 
     def distribute(self, decision: Decision, fetches: BoolArray) -> None:
         """Satellites that fetch, (S,), get their gateway's present model of their cluster, the first model if none."""
-        self._deliver(self.held, decision, fetches.nonzero()[0], AFTER_TRAINING)
+        self._deliver(self.held, decision, np.flatnonzero(fetches), AFTER_TRAINING)
 
     def _deliver(self, target: Tensor, decision: Decision, members: IntArray, occasion: int) -> None:
         """Write what satellites (R,) fetch as the shared part of their models: the first model if there is none."""
@@ -387,4 +387,4 @@ def each_group(groups: Groups) -> list[Group]:
 def distinct(numbers: IntArray) -> tuple[IntArray, IntArray]:
     """Distinct values (K,) of small integers (R,) >= 0, ascending, and the index of each; without sorting."""
     occurs = np.bincount(numbers) > 0
-    return occurs.nonzero()[0], (occurs.cumsum() - 1)[numbers]
+    return np.flatnonzero(occurs), (occurs.cumsum() - 1)[numbers]

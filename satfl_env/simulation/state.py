@@ -333,7 +333,6 @@ def as_numbers(name: str, value: Any) -> FloatArray:
         ValueError: If a number is NaN; the message begins with `name`.
     """
     numbers = np.asarray(value, dtype=np.float64)
-    # Counting takes half the time of `any`.
-    if np.count_nonzero(np.isnan(numbers)):
+    if np.isnan(numbers).any():
         raise ValueError(f"{name} must be numbers, got NaN at index {np.argwhere(np.isnan(numbers))[0].tolist()}")
     return numbers

@@ -119,7 +119,7 @@ class UpdateSimilarity:
         if self.latest is not None and (left := ~returned[self.latest.members]).any():
             # Also where the matrix has been made: what a round leaves does not depend on who looked at it.
             known = (*known, self.latest.cosines_of(left))
-        latest = _Round(returned.nonzero()[0], _directions(updates))
+        latest = _Round(np.flatnonzero(returned), _directions(updates))
         # Updates are kept where they take not much more memory than what they are compared for.
         is_large = updates.nbytes <= 2 * _matrix_bytes(len(updates))
         if not is_large:

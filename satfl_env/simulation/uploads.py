@@ -57,7 +57,7 @@ def receive_updates(
         generator: Makes the generator of the noise.
     """
     if snr_db is None:
-        (members,) = sent.nonzero()
+        members = np.flatnonzero(sent)
         return trained, take_rows(trained, members).sub_(take_rows(start, members)), sent
     updates = noisy_updates(trained - start, snr_db, generator())
     received = start + updates

@@ -28,11 +28,11 @@ from satfl_env.federated import (
     TrainingSettings,
     compiled,
     hardware,
-    in_process,
     kernel,
     make_trainer,
 )
 from satfl_env.federated.kernel import KernelError
+from satfl_env.federated.say_once import say_once
 from satfl_env.semantics import Channel, ConvJSCC, MLPLink
 
 REPOSITORY = Path(__file__).parents[2]
@@ -219,7 +219,7 @@ class Stubborn:
 
 
 def test_a_library_that_keeps_its_threads_is_told_once(monkeypatch, caplog):
-    hardware._say_once.cache_clear()
+    say_once.cache_clear()
     monkeypatch.setattr(hardware, "_blas", lambda: [Stubborn()])
     for _ in range(2):
         with hardware.one_blas_thread():
@@ -252,7 +252,7 @@ class NoFolder(MLPLink):
 
 @pytest.mark.parametrize("lacks", ["numba", "folder", "compiler"])
 def test_without_numba_auto_stacks_and_says_so_once(lacks: str, monkeypatch, caplog):
-    in_process._say_once.cache_clear()
+    say_once.cache_clear()
     kind = NoFolder if lacks == "folder" else MLPLink
     model = kind(9, 3, channel=Channel(), generator=generator())
     if lacks == "numba":
@@ -280,7 +280,7 @@ class Spare(MLPLink):
 
 
 def test_a_model_with_an_unused_layer_has_no_machine_code_and_is_trained_without_it(caplog):
-    in_process._say_once.cache_clear()
+    say_once.cache_clear()
     model = Spare(9, 3, channel=Channel(), generator=generator())
     work = rows_of(model, 2), data_of([20, 30], [3, 3]), np.array([2, 3]), seeds_of(2)
     loop, stacked, auto = (make_trainer(engine, model, TrainingSettings()) for engine in ("loop", "stacked", "auto"))
@@ -301,7 +301,7 @@ def test_without_machine_code_of_the_test_auto_tests_in_pytorch_and_models_are_f
         def evaluation_kernel(self):
             return NoFolder.kernel(self)
 
-    in_process._say_once.cache_clear()
+    say_once.cache_clear()
     model = NoTest(9, 3, channel=Channel(), generator=generator())
     rows, gone = rows_of(model, 1), weakref.ref(model)
     assert [make_trainer("auto", model, TrainingSettings()).compiled_test(rows) for _ in range(2)] == [None, None]

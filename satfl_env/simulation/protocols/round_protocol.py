@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,8 +173,8 @@ class Opening:
 
     def with_transfers(self, transfers: Transfers) -> Opening:
         """The round with other transfers; what does not depend on them is not computed again."""
-        opening = object.__new__(type(self))
-        vars(opening).update(vars(self), **transfers._asdict())
+        opening = copy.copy(self)
+        vars(opening).update(transfers._asdict())
         return opening
 
     def spendable_j(self, upload_s: FloatArray) -> FloatArray:

@@ -43,6 +43,6 @@ def settle(
         part = protocol.participate(opening.with_transfers(shared))
         outcome = np.where(transmits, part.outcome, outcome)
         fits = transmits & part.transfers
-        if np.count_nonzero(fits) == np.count_nonzero(transmits):
+        if (fits == transmits).all():
             return replace(part, outcome=outcome), shared
         transmits = fits
